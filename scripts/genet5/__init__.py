@@ -1,0 +1,1 @@
+"""GeneT5: language models that write gene annotations."""

@@ -1,0 +1,1 @@
+"""Whole genomes to GFF3: tiling, constrained decoding, stitching, confidence."""

@@ -1,0 +1,1 @@
+"""Windows, samples and tar shards cut from annotated genomes."""

@@ -1,0 +1,1 @@
+"""Matching, F1 at every level, baselines and BUSCO."""

@@ -1,0 +1,1 @@
+"""FASTA access, annotation readers and writers, translation, splits and the leak audit."""

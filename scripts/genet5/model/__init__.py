@@ -1,0 +1,1 @@
+"""The network: base-resolution stem, transformers backbone, pointer and base heads."""

@@ -1,0 +1,1 @@
+"""DNA tokenizers, the structure vocabulary, genes <-> token ids, and the grammar."""

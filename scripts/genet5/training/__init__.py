@@ -1,0 +1,1 @@
+"""Batches by token budget, schedules, logs, checkpoints and the supervised stage."""

@@ -1,0 +1,25 @@
+"""Fixtures every test can ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of reference genomes: ``GENET5_DATA``, or ``../shared/data`` beside the checkout."""
+    folder = Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "SOURCES.md").is_file():
+        pytest.skip(f"needs the reference data folder, not found at {folder}: set GENET5_DATA")
+    return folder
