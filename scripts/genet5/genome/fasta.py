@@ -1,0 +1,230 @@
+"""Genome sequences: unpacking a FASTA archive into a clean, indexable file, and random access to it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import pyfaidx
+
+from genet5.atomic import atomic_write
+from genet5.errors import InputError
+from genet5.genome.compressed import open_input
+from genet5.genome.genbank import genbank_sequences
+
+LINE_BP = 60
+"""Bases per line in the FASTA files written here."""
+
+_BLOCK_BYTES = 1 << 22
+_BLANK = b"\n\r \t\x0b\x0c"
+_IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
+_RNA_TO_DNA = bytes.maketrans(b"Uu", b"Tt")
+
+
+def decompress_genome(archive: str | Path, fna: str | Path) -> dict[str, int]:
+    """Unpack a FASTA or GenBank file (plain or gzip) into ``fna``, lines of 60 bases; returns name -> length in bp.
+
+    Lines are rewrapped, so ragged, unwrapped and CRLF files become indexable; case is kept; U becomes T. Memory does
+    not grow with the genome. Raises InputError, with the line number, for anything that is not a nucleotide FASTA:
+    text before the first ``>``, a header without a name, a repeated name, a record without bases, a letter outside
+    IUPAC; and for empty, damaged or truncated files. ``fna`` appears whole or not at all.
+    """
+    archive = Path(archive)
+    with open_input(archive) as stream:
+        head = stream.read(4096)
+    if head.lstrip(_BLANK).startswith(b"LOCUS"):
+        return write_fasta(fna, genbank_sequences(archive))
+    with open_input(archive) as stream, atomic_write(fna, "wb") as output:
+        return _clean_fasta(archive, stream, output)
+
+
+def write_fasta(path: str | Path, records: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Write (name, sequence) records as FASTA; returns name -> length in bp. A repeated or empty name: InputError."""
+    lengths: dict[str, int] = {}
+    with atomic_write(path, "wb") as output:
+        for name, sequence in records:
+            if not name or name in lengths:
+                raise InputError(f"{path}: sequence name {name!r} is {'repeated' if name else 'empty'}")
+            lengths[name] = len(sequence)
+            output.write(b">" + name.encode() + b"\n" + _wrapped(sequence.encode()))
+    return lengths
+
+
+def _wrapped(bases: bytes) -> bytes:
+    """``bases`` in lines of LINE_BP; every line, also a short last one, ends in a newline."""
+    whole = len(bases) // LINE_BP
+    lines = np.empty((whole, LINE_BP + 1), dtype=np.uint8)
+    lines[:, :LINE_BP] = np.frombuffer(bases, dtype=np.uint8, count=whole * LINE_BP).reshape(whole, LINE_BP)
+    lines[:, LINE_BP] = ord("\n")
+    rest = bases[whole * LINE_BP :]
+    return lines.tobytes() + (rest + b"\n" if rest else b"")
+
+
+def _clean_fasta(path: Path, stream: IO[bytes], output: IO[bytes]) -> dict[str, int]:
+    lengths: dict[str, int] = {}
+    name, header_line, waiting = "", 0, b""
+
+    def finish_record() -> None:
+        if not name:
+            return
+        if not lengths[name]:
+            raise InputError(f"{path}, line {header_line}: sequence {name!r} has no bases")
+        output.write(_wrapped(waiting))
+
+    for line_number, is_header, text in _pieces(stream):
+        if is_header:
+            finish_record()
+            words = text[1:].split(None, 1)
+            if not words:
+                raise InputError(f"{path}, line {line_number}: '>' without a sequence name")
+            name, header_line, waiting = words[0].decode("utf-8", "replace"), line_number, b""
+            if name in lengths:
+                raise InputError(
+                    f"{path}, line {line_number}: sequence name {name!r} appears twice, names must be unique"
+                )
+            lengths[name] = 0
+            # Header bytes of any encoding become UTF-8, which the index can be read as.
+            header = text.decode("utf-8", "replace").strip()
+            output.write(header.encode() + b"\n")
+            continue
+        bases = text.translate(_RNA_TO_DNA, _BLANK)
+        if not bases:
+            continue
+        if not name:
+            raise InputError(
+                f"{path}, line {_first_line(text, line_number)}: not a FASTA file: "
+                f"expected a '>' header, found {_shown(text)}"
+            )
+        if bases.translate(None, _IUPAC):
+            raise _letter_error(path, text, line_number, name)
+        lengths[name] += len(bases)
+        waiting += bases
+        whole = len(waiting) // LINE_BP * LINE_BP
+        output.write(_wrapped(waiting[:whole]))
+        waiting = waiting[whole:]
+    finish_record()
+    if not lengths:
+        raise InputError(f"{path}: not a FASTA file: no '>' header found")
+    return lengths
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
+    """Header lines and the stretches between them: (1-based number of the first line, is it a header, bytes)."""
+    line_number, rest, inside_line = 1, b"", False
+    while block := stream.read(_BLOCK_BYTES):
+        block = rest + block
+        # Only a header must be seen whole. Bases may be cut anywhere, so one endless line needs no more memory.
+        cut = block.rfind(b"\n") + 1
+        if not block.startswith(b">", cut) or (not cut and inside_line):
+            cut = len(block)
+        block, rest = block[:cut], block[cut:]
+        yield from _split_headers(block, line_number, inside_line)
+        line_number += block.count(b"\n")
+        inside_line = inside_line if not block else not block.endswith(b"\n")
+    yield from _split_headers(rest, line_number, inside_line)
+
+
+def _split_headers(block: bytes, line_number: int, inside_line: bool) -> Iterator[tuple[int, bool, bytes]]:
+    start = 0
+    while start < len(block):
+        is_header = block.startswith(b">", start) and not (start == 0 and inside_line)
+        end = block.find(b"\n" if is_header else b"\n>", start) + 1 or len(block)
+        piece = block[start:end]
+        yield line_number, is_header, piece
+        line_number += piece.count(b"\n")
+        start = end
+
+
+def _first_line(text: bytes, line_number: int) -> int:
+    return line_number + text[: len(text) - len(text.lstrip(_BLANK))].count(b"\n")
+
+
+def _shown(text: bytes) -> str:
+    return repr(text.strip(_BLANK)[:40].split(b"\n")[0].decode("latin-1"))
+
+
+def _letter_error(path: Path, text: bytes, line_number: int, name: str) -> InputError:
+    wrong_by_line = (line.translate(None, _IUPAC + _BLANK) for line in text.split(b"\n"))
+    offset, wrong = next((offset, wrong) for offset, wrong in enumerate(wrong_by_line) if wrong)
+    letters = "".join(sorted({chr(code) for code in wrong}))
+    return InputError(
+        f"{path}, line {line_number + offset}: sequence {name!r} holds {letters!r}; "
+        "allowed: IUPAC nucleotide letters (is this a protein file or an alignment?)"
+    )
+
+
+class Genome:
+    """Random access to an uncompressed FASTA file through its ``.fai`` index, which is built when missing or stale."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises InputError when ``path`` is missing, compressed or not a regularly wrapped FASTA file."""
+        self.path = Path(path)
+        with open_input(self.path) as stream:
+            if isinstance(stream, gzip.GzipFile):
+                raise InputError(f"{self.path}: compressed; unpack it first with scripts/index_genome.py")
+        index = index_genome(self.path)
+        self._faidx = pyfaidx.Faidx(str(self.path), indexname=str(index), as_raw=True, rebuild=False)
+        self.lengths: dict[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
+        self.names: tuple[str, ...] = tuple(self.lengths)
+
+    def sequence(self, seqid: str, start: int = 0, end: int | None = None, *, keep_case: bool = False) -> str:
+        """Bases ``start`` .. ``end - 1`` (0-based half-open; to the end when None), upper case unless ``keep_case``.
+
+        Raises InputError for an unknown ``seqid`` and ValueError for bounds outside the sequence.
+        """
+        length = self.lengths.get(seqid)
+        if length is None:
+            raise InputError(f"{self.path}: no sequence named {seqid!r}; it has {shown_names(self.names)}")
+        end = length if end is None else end
+        if not 0 <= start <= end <= length:
+            raise ValueError(f"{seqid}: bases {start}..{end} are outside the sequence of {length} bp")
+        if start == end:
+            return ""
+        bases = self._faidx.fetch(seqid, start + 1, end)
+        return bases if keep_case else bases.upper()
+
+    def close(self) -> None:
+        self._faidx.close()
+
+    def __enter__(self) -> Genome:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def shown_names(names: Iterable[str], most: int = 4) -> str:
+    """A few names for an error message: ``'chrI', 'chrII', ... (17 in all)``."""
+    names = list(names)
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"
+
+
+def index_genome(fna: str | Path) -> Path:
+    """The ``.fai`` of a FASTA file, built by pyfaidx when it is missing or older than the file; returns its path.
+
+    The index appears whole or not at all. A FASTA that cannot be indexed is an InputError.
+    """
+    fna = Path(fna)
+    index = Path(f"{fna}.fai")
+    if index.exists() and index.stat().st_mtime_ns >= fna.stat().st_mtime_ns:
+        return index
+    try:
+        with tempfile.TemporaryDirectory(dir=fna.parent, prefix=f".{fna.name}.", suffix=".tmp") as folder:
+            unfinished = Path(folder) / index.name
+            pyfaidx.Faidx(str(fna), indexname=str(unfinished), rebuild=True).close()
+            os.replace(unfinished, index)
+    except PermissionError as error:
+        raise InputError(
+            f"{index}: the index cannot be written ({error.strerror}); copy the genome elsewhere"
+        ) from error
+    except (pyfaidx.FastaIndexingError, ValueError) as error:
+        problem = re.sub(r"\s+", " ", str(error))
+        raise InputError(f"{fna}: cannot be indexed: {problem} Clean it with scripts/index_genome.py") from error
+    return index
