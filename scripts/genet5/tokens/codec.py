@@ -94,8 +94,8 @@ def decode_genes(
     """The genes that ``ids`` spell, in their order.
 
     ``strict``: raise ``GrammarError`` for anything that ``encode_genes`` would not have written, also for a missing
-    ``<eos>`` and ids after it. Otherwise return the genes before the first one that is malformed, and ignore what follows
-    ``<eos>``.
+    ``<eos>`` and ids after it. Otherwise return the genes before the first one that is malformed, and ignore what
+    follows ``<eos>``.
     """
     _check_window(window_bp, tokenizer)
     reader = _Reader(np.asarray(ids).tolist(), window_bp, tokenizer)
