@@ -1,0 +1,267 @@
+"""Shards: uncompressed WebDataset tars, written whole or not at all and read at random by memory map."""
+
+from __future__ import annotations
+
+import bisect
+import errno
+import hashlib
+import json
+import mmap
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from genet5.atomic import atomic_write
+from genet5.bake.samples import MEMBERS, Sample
+from genet5.errors import InputError
+
+_BLOCK = tarfile.BLOCKSIZE
+_INDEX_MAGIC = int.from_bytes(b"GT5IDX01", "little")
+_INDEX_HEADER = 4
+"""int64 numbers before the table of an index file: magic, bytes of the tar, its mtime in ns, samples."""
+
+
+class ShardRecord(NamedTuple):
+    """What a manifest says of one shard file."""
+
+    name: str
+    split: str
+    samples: int
+    size: int
+    sha256: str
+
+
+def write_shards(samples: Iterable[Sample], folder: Path, split: str, samples_per_shard: int) -> Iterator[ShardRecord]:
+    """Write ``{split}_000.tar``, ``{split}_001.tar``, ... in the order of ``samples``; yield each when it is in place.
+
+    Bytes depend on the samples alone (fixed time, owner and mode). One sample is in memory at a time.
+    """
+    samples = iter(samples)
+    for number in range(10**9):
+        first = next(samples, None)
+        if first is None:
+            return
+        batch = islice(samples, samples_per_shard - 1)
+        yield write_shard(folder / f"{split}_{number:03d}.tar", first, batch, split)
+
+
+def write_shard(path: Path, first: Sample, rest: Iterable[Sample], split: str) -> ShardRecord:
+    """Write one tar of at least one sample; it appears under its name when it is complete."""
+    with atomic_write(path, "wb") as stream:
+        hashing = _HashingStream(stream)
+        count = sum(_write_sample(hashing, sample) for sample in chain((first,), rest))
+        # The format's end: two empty blocks, the file filled up to whole records.
+        hashing.write(bytes(2 * _BLOCK))
+        hashing.write(bytes(-hashing.size % tarfile.RECORDSIZE))
+    return ShardRecord(path.name, split, count, hashing.size, hashing.sha256.hexdigest())
+
+
+class ShardReader:
+    """The samples of one shard by number.
+
+    The offsets of the members are kept in ``{path}.idx`` beside the tar where that can be written; an index that does
+    not belong to the tar's present size and modification time is made anew. Copies sent to worker processes map the
+    file again.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises InputError for a file that is missing, cut short or not a shard."""
+        self.path = Path(path)
+        try:
+            with self.path.open("rb") as stream:
+                status = os.fstat(stream.fileno())
+                self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise InputError(f"{self.path}: no such shard; bake it with scripts/bake_shards.py") from error
+        except ValueError as error:
+            raise InputError(f"{self.path}: empty file, expected a shard; bake it again") from error
+        self._map_advice()
+        index = Path(f"{self.path}.idx")
+        self._table = _load_index(index, status)
+        if self._table is None:
+            self._table = _scan(self._map, self.path)
+            _save_index(index, status, self._table)
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.path,)
+
+    def members(self, index: int) -> dict[str, str | bytes]:
+        """The undecoded files of sample ``index`` with their ``__key__``, as ``Sample.from_members`` takes them."""
+        row = self._row(index)
+        result: dict[str, str | bytes] = {"__key__": self._key(row)}
+        for column, name in enumerate(MEMBERS):
+            result[name] = self._map[row[2 * column] : row[2 * column] + row[2 * column + 1]]
+        return result
+
+    def read(self, index: int) -> Sample:
+        """Sample ``index``, 0 .. len - 1."""
+        return Sample.from_members(self.members(index))
+
+    def meta(self, index: int) -> dict[str, Any]:
+        """The ``json`` member of sample ``index`` alone; its bases are not touched."""
+        offset, size = self._row(index)[4:]
+        return json.loads(self._map[offset : offset + size])
+
+    def key(self, index: int) -> str:
+        """The key of sample ``index``: the name of its files without extension."""
+        return self._key(self._row(index))
+
+    def sizes_bp(self) -> np.ndarray:
+        """Bases of every sample, flanks included, int64 of shape (len,); from the index, without reading samples."""
+        return self._table[:, 1].copy()
+
+    def close(self) -> None:
+        self._map.close()
+
+    def __enter__(self) -> ShardReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _row(self, index: int) -> list[int]:
+        if not 0 <= index < len(self._table):
+            raise IndexError(f"{self.path}: sample {index}, it has {len(self._table)}")
+        return self._table[index].tolist()
+
+    def _key(self, row: list[int]) -> str:
+        name = self._map[row[0] - _BLOCK : row[0] - _BLOCK + 100].split(b"\0", 1)[0].decode("ascii")
+        return name.split(".", 1)[0]
+
+    def _map_advice(self) -> None:
+        # Reads jump about: reading ahead would fetch megabytes for each sample from a cold disk.
+        if hasattr(mmap, "MADV_RANDOM"):
+            self._map.madvise(mmap.MADV_RANDOM)
+
+
+class ShardSet:
+    """Several shards as one sequence of samples, in the order given."""
+
+    def __init__(self, paths: Sequence[str | Path]) -> None:
+        self.readers = [ShardReader(path) for path in paths]
+        self._ends = list(accumulate(map(len, self.readers)))
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def locate(self, index: int) -> tuple[ShardReader, int]:
+        """The shard that holds sample ``index`` and the sample's number there."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"sample {index} of {len(self)}")
+        shard = bisect.bisect_right(self._ends, index)
+        return self.readers[shard], index - (self._ends[shard - 1] if shard else 0)
+
+    def read(self, index: int) -> Sample:
+        reader, local = self.locate(index)
+        return reader.read(local)
+
+    def meta(self, index: int) -> dict[str, Any]:
+        reader, local = self.locate(index)
+        return reader.meta(local)
+
+    def key(self, index: int) -> str:
+        reader, local = self.locate(index)
+        return reader.key(local)
+
+    def sizes_bp(self) -> np.ndarray:
+        """Bases of every sample, flanks included, int64 of shape (len,)."""
+        parts = [reader.sizes_bp() for reader in self.readers]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+    def close(self) -> None:
+        for reader in self.readers:
+            reader.close()
+
+    def __enter__(self) -> ShardSet:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class _HashingStream:
+    """Counts and digests what is written, so that a shard is not read again for its manifest."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+
+    def write(self, block: bytes) -> None:
+        self._stream.write(block)
+        self.sha256.update(block)
+        self.size += len(block)
+
+
+def _write_sample(stream: _HashingStream, sample: Sample) -> int:
+    """Append one sample; returns 1, its count."""
+    members = sample.to_members()
+    for name in MEMBERS:
+        content = members[name]
+        info = tarfile.TarInfo(f"{sample.key}.{name}")
+        info.size = len(content)
+        info.mode = 0o644
+        info.mtime = 0
+        stream.write(info.tobuf(tarfile.USTAR_FORMAT))
+        stream.write(content)
+        stream.write(bytes(-len(content) % _BLOCK))
+    return 1
+
+
+def _scan(tar: mmap.mmap, path: Path) -> np.ndarray:
+    """Offset and size of each member, int64 of shape (samples, 2 * members), from the headers alone."""
+    rows: list[int] = []
+    position = 0
+    while True:
+        header = tar[position : position + _BLOCK]
+        if len(header) < _BLOCK:
+            raise InputError(f"{path}: cut short at byte {position}; delete it and bake again")
+        if not header.strip(b"\0"):
+            break
+        name = header[:100].split(b"\0", 1)[0].decode("latin-1")
+        expected = MEMBERS[len(rows) // 2 % len(MEMBERS)]
+        if header[257:262] != b"ustar" or name.partition(".")[2] != expected:
+            raise InputError(f"{path}: found {name[:60]!r} at byte {position}, expected a sample's .{expected} file")
+        size = int(header[124:135], 8)
+        rows += (position + _BLOCK, size)
+        position += _BLOCK + (size + _BLOCK - 1) // _BLOCK * _BLOCK
+    if len(rows) % (2 * len(MEMBERS)):
+        raise InputError(f"{path}: the last sample lacks files, expected {', '.join(MEMBERS)}; bake again")
+    return np.array(rows, dtype=np.int64).reshape(-1, 2 * len(MEMBERS))
+
+
+def _load_index(path: Path, status: os.stat_result) -> np.ndarray | None:
+    """The table of a cached index, or None when there is none that belongs to this state of the shard."""
+    try:
+        numbers = np.fromfile(path, dtype="<i8")
+    except (FileNotFoundError, PermissionError):
+        return None
+    width = 2 * len(MEMBERS)
+    if len(numbers) < _INDEX_HEADER:
+        return None
+    magic, size, mtime_ns, samples = numbers[:_INDEX_HEADER].tolist()
+    if (magic, size, mtime_ns) != (_INDEX_MAGIC, status.st_size, status.st_mtime_ns):
+        return None
+    if len(numbers) != _INDEX_HEADER + samples * width:
+        return None
+    return numbers[_INDEX_HEADER:].reshape(samples, width)
+
+
+def _save_index(path: Path, status: os.stat_result, table: np.ndarray) -> None:
+    header = np.array([_INDEX_MAGIC, status.st_size, status.st_mtime_ns, len(table)], dtype="<i8")
+    try:
+        with atomic_write(path, "wb") as stream:
+            stream.write(header.tobytes())
+            stream.write(table.astype("<i8").tobytes())
+    except OSError as error:
+        # The cache only saves a scan: shards on a read-only or full disk are read all the same.
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
