@@ -1,0 +1,42 @@
+#!/usr/bin/env python
+"""Fetch one source file (genome or annotation), resumable and checked."""
+
+from __future__ import annotations
+
+import argparse
+
+from genet5.errors import run_command
+from genet5.genome.download import ALLOWED_SOURCES, fetch
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--source", required=True, help=ALLOWED_SOURCES)
+    parser.add_argument(
+        "--output", required=True, help="file to write; a plain source is gzip-compressed when this ends in .gz"
+    )
+    parser.add_argument("--sha256", default=None, help="sha256 of the source's bytes (default: not checked)")
+    parser.add_argument(
+        "--retries",
+        type=int,
+        default=5,
+        help="failed attempts in a row without progress before giving up (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout-s",
+        type=float,
+        default=60.0,
+        help="seconds without a byte before a connection counts as lost (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    fetch(
+        arguments.source,
+        arguments.output,
+        sha256=arguments.sha256,
+        retries=arguments.retries,
+        timeout_s=arguments.timeout_s,
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
