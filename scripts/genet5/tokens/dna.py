@@ -89,34 +89,50 @@ class BpeEncoder:
     """Byte-pair encoding of each segment on its own; a run of unknown bases within a segment is one unknown token."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-        self.n_id = tokenizer.token_to_id(tokenizer.model.unk_token)
+        # The model alone is four times as fast as the whole tokenizer, and starts no threads.
+        self._model = tokenizer.model
+        self.n_id = tokenizer.token_to_id(self._model.unk_token)
         size = tokenizer.get_vocab_size(with_added_tokens=False)
         self._lengths = np.array([len(tokenizer.id_to_token(index)) for index in range(size)], dtype=np.int32)
 
     def __call__(self, bases: bytes, segment_bp: int) -> tuple[np.ndarray, np.ndarray]:
         text = bases.translate(_CANONICAL).decode("ascii")
-        # White space ends a word, and no token crosses the end of a word: one call encodes all segments.
-        segments = [text[start : start + segment_bp] for start in range(0, len(text), segment_bp)]
-        encoding = self._tokenizer.encode(" ".join(segments), add_special_tokens=False)
-        ids = np.array(encoding.ids, dtype=np.int32)
-        if "N" in text:  # the length of an unknown token is not in its name
-            ends = np.array([end for _, end in encoding.offsets], dtype=np.int32)
-            return ids, ends - (ends - 1) // (segment_bp + 1)  # less the white space before
-        return ids, np.cumsum(self._lengths[ids], dtype=np.int32)
+        tokenize = self._model.tokenize
+        tokens: list[int] = []
+        unknown: list[tuple[int, int]] = []  # index and length of each unknown token: its name does not tell
+        for start in range(0, len(text), segment_bp):
+            segment = text[start : start + segment_bp]
+            found = tokenize(segment)
+            if "N" in segment:
+                spans = ((index, token) for index, token in enumerate(found, len(tokens)) if token.id == self.n_id)
+                unknown += [(index, token.offsets[1] - token.offsets[0]) for index, token in spans]
+            tokens += [token.id for token in found]
+        ids = np.array(tokens, dtype=np.int32)
+        lengths = self._lengths[ids]
+        if unknown:
+            index, length = np.array(unknown).T
+            lengths[index] = length
+        return ids, np.cumsum(lengths, dtype=np.int32)
+
+
+def fixed_vocabulary(kind: str, k: int | None = None) -> list[str] | None:
+    """DNA tokens by id, None for bpe, whose vocabulary is learnt."""
+    if kind == "bpe":
+        return None
+    kmers = ["".join(letters) for letters in itertools.product("ACGT", repeat=k)] if kind == "kmer" else []
+    return [*_SINGLE, *kmers]
 
 
 def char_tokenizer() -> Tokenizer:
     """``<unk> N A C G T``."""
-    return _word_level(list(_SINGLE), r"[A-Za-z]")
+    return _word_level(fixed_vocabulary("char"), r"[A-Za-z]")
 
 
 def kmer_tokenizer(k: int) -> Tokenizer:
     """``<unk> N A C G T``, then the 4**k k-mers in lexicographic order. ``k`` outside 2..8 -> ``InputError``."""
     if not SMALLEST_K <= k <= LARGEST_K:
         raise InputError(f"k: {k}, allowed {SMALLEST_K} to {LARGEST_K} (for single bases use kind char)")
-    kmers = ["".join(letters) for letters in itertools.product("ACGT", repeat=k)]
-    return _word_level([*_SINGLE, *kmers], rf"[A-Za-z]{{{k}}}|[A-Za-z]")
+    return _word_level(fixed_vocabulary("kmer", k), rf"[A-Za-z]{{{k}}}|[A-Za-z]")
 
 
 def bpe_tokenizer(path: str | Path) -> Tokenizer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
@@ -175,29 +175,18 @@ class GeneTokenizer:
                 raise InputError(
                     f"{folder / name}: no such file, a tokenizer folder has {TOKENIZER_FILE} and {SETTINGS_FILE}"
                 )
-        try:
-            settings = json.loads((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-            version, kind, k = settings["format_version"], settings["kind"], settings["k"]
-            dna_size, size = settings["dna_size"], settings["size"]
-            segment_bp, max_window_bp = settings["segment_bp"], settings["max_window_bp"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{folder / SETTINGS_FILE}: not the settings of a tokenizer ({error!r})") from error
-        if version != FORMAT_VERSION or kind not in dna.KINDS:
-            raise InputError(
-                f"{folder / SETTINGS_FILE}: format {version}, kind {kind!r}; "
-                f"allowed format {FORMAT_VERSION}, kind {', '.join(dna.KINDS)}"
-            )
+        settings = _read_settings(folder / SETTINGS_FILE)
         try:
             stored = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         except Exception as error:  # the library raises bare Exception for whatever is wrong with the JSON
             raise InputError(f"{folder / TOKENIZER_FILE}: not a tokenizer.json ({error})") from error
-        if stored.get_vocab_size() != size:
-            raise InputError(
-                f"{folder / TOKENIZER_FILE}: {stored.get_vocab_size()} tokens, {SETTINGS_FILE} says {size}"
-            )
-        tokenizer = cls(stored, kind, k, dna_size)
-        if segment_bp is not None:
-            tokenizer._set_lengths(segment_bp, max_window_bp)
+        size = stored.get_vocab_size()
+        if size != settings["size"]:
+            raise InputError(f"{folder / TOKENIZER_FILE}: {size} tokens, {SETTINGS_FILE} says {settings['size']}")
+        tokenizer = cls(stored, settings["kind"], settings["k"], settings["dna_size"])
+        if settings["segment_bp"] is not None:
+            tokenizer._set_lengths(settings["segment_bp"], settings["max_window_bp"])
+        tokenizer._check_stored(folder)
         return tokenizer
 
     # Vocabulary
@@ -324,6 +313,25 @@ class GeneTokenizer:
         names = ((vocabulary.clade_name(token), index) for token, index in self._ids.items())
         self._clades = {name: index for name, index in names if name is not None}
 
+    def _check_stored(self, folder: Path) -> None:
+        """Raise ``InputError`` unless ids are where the settings and the encoders expect them."""
+        expected = dna.fixed_vocabulary(self.kind, self.k)
+        if expected is not None and self._names[: self.dna_size] != expected:
+            raise InputError(
+                f"{folder / TOKENIZER_FILE}: the first {self.dna_size} tokens are not those of kind {self.kind}"
+            )
+        if not self.is_expanded:
+            return
+        vocabulary.check_structure_tokens(
+            self._names[self.dna_size : self.loc_base], where=str(folder / TOKENIZER_FILE)
+        )
+        for first, tokens in (
+            (self.loc_base, vocabulary.location_tokens(self.segment_bp, self.max_window_bp)),
+            (self.off_base, vocabulary.offset_tokens(self.segment_bp)),
+        ):
+            if self._names[first : first + len(tokens)] != tokens:
+                raise InputError(f"{folder / TOKENIZER_FILE}: {tokens[0]} .. {tokens[-1]} do not follow each other")
+
     def _set_lengths(self, segment_bp: int, max_window_bp: int) -> None:
         self.segment_bp = segment_bp
         self.max_window_bp = max_window_bp
@@ -338,3 +346,24 @@ class GeneTokenizer:
     def _need_expanded(self) -> None:
         if self.loc_base is None:
             raise InputError("the tokenizer has no structure tokens yet: expand it first (expand_tokenizer.py)")
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """The settings that ``GeneTokenizer.save`` wrote; ``InputError`` naming the first key that is wrong."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: {type(settings).__name__}, must be a JSON object")
+    if settings.get("format_version") != FORMAT_VERSION:
+        raise InputError(f"{path}: format_version {settings.get('format_version')!r}, allowed {FORMAT_VERSION}")
+    if settings.get("kind") not in dna.KINDS:
+        raise InputError(f"{path}: kind {settings.get('kind')!r}, allowed {', '.join(dna.KINDS)}")
+    counts = ["dna_size", "size", *(["k"] if settings["kind"] == "kmer" else [])]
+    if settings.get("segment_bp") is not None:
+        counts += ["segment_bp", "max_window_bp"]
+    for key in counts:
+        if type(settings.get(key)) is not int or settings[key] < 1:
+            raise InputError(f"{path}: {key} {settings.get(key)!r}, must be a whole number of at least 1")
+    return {key: settings.get(key) for key in ("kind", "k", "dna_size", "size", "segment_bp", "max_window_bp")}

@@ -47,7 +47,7 @@ def clade_name(token: str) -> str | None:
 
 
 def location_tokens(segment_bp: int, max_window_bp: int) -> list[str]:
-    """``<loc_0>`` .. ``<loc_n>`` with n = max_window_bp / segment_bp: one per segment and one after the last."""
+    """``<loc_0>`` .. ``<loc_n>`` with n = max_window_bp // segment_bp: every boundary up to max_window_bp has one."""
     return [f"<loc_{index}>" for index in range(max_window_bp // segment_bp + 1)]
 
 
@@ -102,8 +102,8 @@ def check_structure_tokens(tokens: Sequence[str], where: str = "structure tokens
 
 
 def check_lengths(segment_bp: int, max_window_bp: int) -> None:
-    """Raise ``InputError`` unless both are positive and the window is a whole number of segments."""
+    """Raise ``InputError`` unless a segment has bases and a window holds at least one segment."""
     if segment_bp < 1:
         raise InputError(f"segment_bp: {segment_bp}, must be at least 1")
-    if max_window_bp < segment_bp or max_window_bp % segment_bp:
-        raise InputError(f"max_window_bp: {max_window_bp}, must be a positive multiple of segment_bp ({segment_bp})")
+    if max_window_bp < segment_bp:
+        raise InputError(f"max_window_bp: {max_window_bp}, must be at least segment_bp ({segment_bp})")
