@@ -1,0 +1,198 @@
+"""The species table: which genomes a run reads, what they are, and which parts of them are held out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from genet5.configuration import check_against_schema, load_schema, suggestion
+from genet5.errors import InputError
+
+#: Value of the annotation column for a genome that Prodigal is to label.
+PRODIGAL = "prodigal"
+
+_REGION_COLUMNS = ("validation_regions", "test_regions", "excluded_regions")
+_SPAN = re.compile(r"(?P<seqid>.+):(?P<start>\d[\d]*)-(?P<end>\d[\d]*)")
+
+
+@dataclass(frozen=True)
+class Species:
+    """One row. Regions stand as written in the table, "" where there are none; so do absent checksums and lineages."""
+
+    species: str
+    clade: str
+    genetic_code: int
+    split: str
+    genome: str
+    annotation: str
+    validation_regions: str = ""
+    test_regions: str = ""
+    excluded_regions: str = ""
+    genome_sha256: str = ""
+    annotation_sha256: str = ""
+    busco_lineage: str = ""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether Prodigal provides the annotation."""
+        return self.annotation == PRODIGAL
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether some or all of the genome is held out for testing."""
+        return self.split == "test" or bool(self.test_regions)
+
+    @property
+    def validates(self) -> bool:
+        """Whether some or all of the genome is held out for validation."""
+        return self.split == "validation" or bool(self.validation_regions)
+
+
+COLUMNS = tuple(field.name for field in fields(Species))
+
+
+def read_species_table(path: str | Path, data_root: str) -> dict[str, Species]:
+    """Rows by name, in the order of the table, checked; ``{data_root}`` in cells is replaced. Raises ``InputError``."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"config key species_sheet: cannot read '{path}' ({error})") from error
+    reader = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    header: list[str] | None = None
+    schema = load_schema("species")
+    table: dict[str, Species] = {}
+    lines: dict[str, int] = {}
+    for cells in reader:
+        cells = [cell.strip() for cell in cells]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if header is None:
+            header = cells
+            _check_header(header, path)
+            continue
+        where = f"{path} line {reader.line_num}"
+        row = _parse_row(header, cells, where, schema, data_root)
+        first = next((name for name in table if name.casefold() == row.species.casefold()), None)
+        if first is not None:
+            raise InputError(f"{where}, column species: '{row.species}' stands in line {lines[first]} already")
+        table[row.species], lines[row.species] = row, reader.line_num
+    if not table:
+        raise InputError(f"{path} holds no species")
+    return table
+
+
+def _check_header(header: Sequence[str], path: str | Path) -> None:
+    if len(header) == 1 and " " in header[0]:
+        raise InputError(f"{path} line 1: columns are separated by blanks, expected tabs")
+    for column in header:
+        if column not in COLUMNS:
+            raise InputError(f"{path} line 1: column '{column}' is unknown{suggestion(column, COLUMNS)}")
+        if header.count(column) > 1:
+            raise InputError(f"{path} line 1: column '{column}' stands there twice")
+
+
+def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: Mapping, data_root: str) -> Species:
+    """One checked row."""
+    if len(cells) != len(header):
+        raise InputError(
+            f"{where}: {len(cells)} cells, expected {len(header)} (separated by tabs; - for an absent one)"
+        )
+    values = {
+        column: cell.replace("{data_root}", data_root.rstrip("/"))
+        for column, cell in zip(header, cells, strict=True)
+        if cell not in ("", "-")
+    }
+    named = f"{where} ({values['species']})" if "species" in values else where
+
+    def subject(place: Sequence[str | int]) -> str:
+        return f"{named}, column {place[0]}" if place else named
+
+    check_against_schema(values, schema, subject)
+    row = Species(**{**values, "genetic_code": int(values["genetic_code"])})
+    if row.split != "train":
+        for column in _REGION_COLUMNS[:2]:
+            if getattr(row, column):
+                raise InputError(
+                    f"{subject([column])}: the split is {row.split}, so the whole genome is held out; regions belong "
+                    "to species of the split train"
+                )
+    if row.labelled and row.annotation_sha256:
+        raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
+    _check_regions(row, subject)
+    if row.busco_lineage and not Path(row.busco_lineage).exists():
+        raise InputError(
+            f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the path of a BUSCO lineage "
+            "folder or its tar file"
+        )
+    return row
+
+
+def _check_regions(row: Species, subject) -> None:
+    """No base may be in two of validation, test and excluded."""
+    parsed: list[tuple[str, str, str, int, float]] = []
+    for column in _REGION_COLUMNS:
+        for text in filter(None, getattr(row, column).split(",")):
+            seqid, start, end = parse_region(text)
+            if end < start or start < 1:
+                raise InputError(f"{subject([column])}: '{text}' is empty, expected 1 <= START <= END")
+            for other, other_text, other_seqid, other_start, other_end in parsed:
+                if seqid == other_seqid and start <= other_end and other_start <= end:
+                    raise InputError(f"{subject([column])}: '{text}' overlaps '{other_text}' of column {other}")
+            parsed.append((column, text, seqid, start, end))
+
+
+def parse_region(text: str) -> tuple[str, int, float]:
+    """``chrII:1-500`` -> (``chrII``, 1, 500), 1-based and closed; a bare name is the whole sequence, (name, 1, inf)."""
+    match = _SPAN.fullmatch(text)
+    return (match["seqid"], int(match["start"]), int(match["end"])) if match else (text, 1, float("inf"))
+
+
+def select_species(selection: str | Iterable[str], table: Mapping[str, Species], sheet: str) -> list[str]:
+    """Names chosen by one name, a comma list, a list, or ``all``; in the given order, without repeats."""
+    text = selection if isinstance(selection, str) else ",".join(selection)
+    names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not names:
+        raise InputError("config key species is empty, expected a name, a comma list of names, or all")
+    if names == ["all"]:
+        return list(table)
+    for name in names:
+        if name not in table:
+            raise InputError(f"config key species: '{name}' is not in {sheet}{suggestion(name, table)}")
+    return names
+
+
+def require_training(table: Mapping[str, Species], sheet: str) -> None:
+    """Raise ``InputError`` unless the table has training and validation data."""
+    if not any(row.split == "train" for row in table.values()):
+        raise InputError(f"{sheet}: no species has the split train, so there is nothing to train on")
+    if not any(row.validates for row in table.values()):
+        raise InputError(
+            f"{sheet}: nothing is held out for validation; give a species the split validation, or a training species "
+            "validation_regions"
+        )
+
+
+def require_evaluation(table: Mapping[str, Species], sheet: str) -> list[str]:
+    """Names of the species with held-out test data; ``InputError`` if there are none."""
+    names = [name for name, row in table.items() if row.evaluated]
+    if not names:
+        raise InputError(
+            f"{sheet}: nothing is held out for testing; give a species the split test, or a training species "
+            "test_regions"
+        )
+    return names
+
+
+def shared_by_training(table: Mapping[str, Species], column: str, key: str) -> str | int:
+    """Value of ``column`` that all training species agree on; ``InputError`` naming config ``key`` if they do not."""
+    values = sorted({getattr(row, column) for row in table.values() if row.split == "train"})
+    if len(values) != 1:
+        found = ", ".join(str(value) for value in values) or "nothing"
+        raise InputError(
+            f"config key {key} is needed for a new genome: the training species have {found}; add {key}=..."
+        )
+    return values[0]

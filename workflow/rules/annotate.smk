@@ -1,0 +1,58 @@
+"""Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json} of held-out or new genomes."""
+
+
+rule annotate_genome:
+    """Tile a genome (or its held-out regions), decode genes under the grammar, and join them."""
+    input:
+        weights="data/model/{run}/{stage}/model.safetensors",
+        config="data/model/{run}/{stage}/config.json",
+        genome="data/raw/{species}/fna",
+        index="data/raw/{species}/fna.fai",
+        grammar=config["grammar"],
+    output:
+        gff="data/annotation/{run}/{stage}/{species}.gff3",
+        proteins="data/annotation/{run}/{stage}/{species}.faa",
+        cds="data/annotation/{run}/{stage}/{species}.cds.fna",
+        summary="data/annotation/{run}/{stage}/{species}.json",
+    log:
+        "data/logs/annotate_genome/{run}/{stage}/{species}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        nodes=1,
+        mem_mb=32000,
+        runtime=1440,
+    params:
+        genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
+        clade=lambda wildcards: CLADES[wildcards.species],
+        regions=test_regions,
+        window_bp=lambda wildcards: annotation_window(config, CLADES[wildcards.species]),
+        options={key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size", "beam")},
+        model=subpath(input.weights, parent=True),
+        prefix=subpath(output.gff, strip_suffix=".gff3"),
+    shell:
+        """
+        bash scripts/launch.sh {resources.nodes} scripts/annotate_genome.py \
+            --model {params.model:q} \
+            --genome {input.genome:q} \
+            --genetic-code {params.genetic_code} \
+            --clade {params.clade} \
+            {params.regions:q} \
+            --grammar {input.grammar:q} \
+            --decoder {params.options[decoder]} \
+            --window-bp {params.window_bp} \
+            --overlap-bp {params.options[overlap_bp]} \
+            --batch-size {params.options[batch_size]} \
+            --beam {params.options[beam]} \
+            --output-prefix {params.prefix:q} \
+            2>&1 | tee {log:q}
+        """
+
+
+rule annotate:
+    """Target: annotate the genome named by the config key genome, or all held-out genomes."""
+    input:
+        annotations([NEW_GENOME]) if NEW_GENOME else lambda wildcards: annotations(evaluated_species()),
+    localrule: True

@@ -1,0 +1,64 @@
+"""Reads and checks the configuration and the species table, and sets wildcard constraints.
+
+A mistake of the user ends the run with one line, as in the scripts.
+"""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+# The library is found beside the workflow, not installed.
+sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
+
+from genet5.configuration import annotation_window, check_config, check_window, new_genome_name
+from genet5.errors import InputError
+from genet5.species_table import (
+    read_species_table,
+    require_evaluation,
+    require_training,
+    select_species,
+    shared_by_training,
+)
+
+# `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+
+
+def or_exit(function, *arguments):
+    """Result of ``function``; a mistake of the user becomes one line and exit status 1."""
+    try:
+        return function(*arguments)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+or_exit(check_config, config)
+RUN = config["run"]
+SHEET = config["species_sheet"]
+SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
+STAGES = ["sft"]
+NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
+if NEW_GENOME in SPECIES:
+    sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
+
+
+def new_genome_trait(key):
+    """genetic_code or clade of the new genome: the config key, or what all training species share."""
+    return config[key] or or_exit(shared_by_training, SPECIES, key, key)
+
+
+CLADES = {name: row.clade for name, row in SPECIES.items()}
+GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
+if NEW_GENOME:
+    CLADES[NEW_GENOME] = new_genome_trait("clade")
+    GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
+for clade in sorted(set(CLADES.values())):
+    or_exit(check_window, config, clade)
+
+
+wildcard_constraints:
+    run=re.escape(RUN),
+    species="|".join(re.escape(name) for name in CLADES),
+    stage="|".join(STAGES),
+    kind="fna|gff",

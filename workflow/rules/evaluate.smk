@@ -1,0 +1,75 @@
+"""Scores: data/score/{run}/{stage}/{species}.{json,tsv} and data/busco/{run}/{stage}/{species}.json."""
+
+
+rule score:
+    """Compare an annotation with the reference on the held-out DNA, beside simple gene finders on the same bases."""
+    input:
+        reference="data/raw/{species}/gff.gz",
+        genome="data/raw/{species}/fna",
+        index="data/raw/{species}/fna.fai",
+        prediction="data/annotation/{run}/{stage}/{species}.gff3",
+        timing="data/annotation/{run}/{stage}/{species}.json",
+    output:
+        json="data/score/{run}/{stage}/{species}.json",
+        table=report(
+            "data/score/{run}/{stage}/{species}.tsv",
+            caption="../report/score.rst",
+            category="Scores",
+            labels={"species": "{species}", "stage": "{stage}"},
+        ),
+    log:
+        "data/logs/score/{run}/{stage}/{species}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
+        regions=test_regions,
+        baselines=optional("--baselines", ",".join(config["score"]["baselines"])),
+        bootstrap=config["score"]["bootstrap"],
+        seed=config["score"]["seed"],
+    shell:
+        """
+        python scripts/score.py \
+            --reference {input.reference:q} \
+            --genome {input.genome:q} \
+            --genetic-code {params.genetic_code} \
+            {params.regions:q} \
+            --prediction {input.prediction:q} \
+            --prediction-name genet5/{wildcards.stage} \
+            --timing {input.timing:q} \
+            {params.baselines:q} \
+            --bootstrap {params.bootstrap} \
+            --seed {params.seed} \
+            --output {output.json:q} \
+            --table {output.table:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule busco:
+    """Count conserved single-copy genes among the predicted proteins, offline."""
+    input:
+        proteins="data/annotation/{run}/{stage}/{species}.faa",
+        lineage=lineage_of,
+    output:
+        "data/busco/{run}/{stage}/{species}.json",
+    log:
+        "data/logs/busco/{run}/{stage}/{species}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    shell:
+        """
+        python scripts/busco.py \
+            --proteins {input.proteins:q} \
+            --lineage {input.lineage:q} \
+            --threads {threads} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,75 @@
+"""Input and parameter functions, in the order of the stages that use them."""
+
+
+def optional(flag, *values):
+    """``flag`` and its values; nothing where they are empty, since a shell line loses an empty word."""
+    return [flag, *values] if any(values) else []
+
+
+def source_of(wildcards):
+    """Where the genome (fna) or the annotation (gff) comes from."""
+    row = SPECIES[wildcards.species]
+    return row.genome if wildcards.kind == "fna" else row.annotation
+
+
+def checksum_of(wildcards):
+    """The flag for the sha256 that the table gives, if it gives one."""
+    row = SPECIES[wildcards.species]
+    return optional("--sha256", row.genome_sha256 if wildcards.kind == "fna" else row.annotation_sha256)
+
+
+def genome_archive(wildcards):
+    """The genome as published, or the file named by the config key genome."""
+    return config["genome"] if wildcards.species == NEW_GENOME else f"data/raw/{wildcards.species}/fna.gz"
+
+
+def manifests(names):
+    """Manifests of baked species."""
+    return [f"data/baked/{RUN}/{name}/manifest.json" for name in names]
+
+
+def training_manifests(wildcards):
+    """Manifests of the species that training reads: all that hold training or validation windows."""
+    or_exit(require_training, SPECIES, SHEET)
+    return manifests(name for name, row in SPECIES.items() if row.split != "test")
+
+
+def evaluated_species():
+    """Names of the species with held-out test data."""
+    return or_exit(require_evaluation, SPECIES, SHEET)
+
+
+def annotations(names, stage=None):
+    """GFF3 files that the stage's model writes for these genomes."""
+    return [f"data/annotation/{RUN}/{stage or config['annotate']['stage']}/{name}.gff3" for name in names]
+
+
+def switch(name, on):
+    """``--name`` or ``--no-name``."""
+    return f"--{name}" if on else f"--no-{name}"
+
+
+def test_regions(wildcards):
+    """The flag for the held-out regions of a species; none for a whole genome."""
+    return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []
+
+
+def lineage_of(wildcards):
+    """The BUSCO lineage (folder or tar) of a species."""
+    return SPECIES[wildcards.species].busco_lineage
+
+
+def scores(wildcards):
+    """Scores of all held-out species."""
+    return [f"data/score/{RUN}/{stage}/{name}.json" for stage in STAGES for name in evaluated_species()]
+
+
+def busco_results(wildcards):
+    """BUSCO results of the held-out species that name a lineage."""
+    names = [name for name in evaluated_species() if SPECIES[name].busco_lineage]
+    return [f"data/busco/{RUN}/{stage}/{name}.json" for stage in STAGES for name in names]
+
+
+def report_annotations(wildcards):
+    """Annotations of all held-out species."""
+    return [path for stage in STAGES for path in annotations(evaluated_species(), stage)]

@@ -1,0 +1,98 @@
+"""The model before training: data/model/{run}/tokenizer, init (weights as found or fresh) and resized (vocabulary grown)."""
+
+
+rule expand_tokenizer:
+    """Build the DNA tokenizer and append the structure tokens, without moving an id."""
+    input:
+        structure_tokens=config["tokenizer"]["structure_tokens"],
+        base=config["tokenizer"]["base"] or [],
+    output:
+        tokenizer="data/model/{run}/tokenizer/tokenizer.json",
+        settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
+    log:
+        "data/logs/expand_tokenizer/{run}.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options={key: config["tokenizer"][key] for key in ("kind", "k", "segment_bp", "max_window_bp")},
+        base=optional("--base", config["tokenizer"]["base"]),
+        extra=optional("--extra", *config["tokenizer"]["extra"]),
+        directory=subpath(output.tokenizer, parent=True),
+    shell:
+        """
+        python scripts/expand_tokenizer.py \
+            --kind {params.options[kind]} \
+            --k {params.options[k]} \
+            {params.base:q} \
+            --structure-tokens {input.structure_tokens:q} \
+            --segment-bp {params.options[segment_bp]} \
+            --max-window-bp {params.options[max_window_bp]} \
+            {params.extra:q} \
+            --output-dir {params.directory:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule init_model:
+    """Make the first weights: from scratch, from DNABERT-2 or from a dna_llm checkpoint."""
+    input:
+        tokenizer="data/model/{run}/tokenizer/tokenizer.json",
+        settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
+    output:
+        weights="data/model/{run}/init/model.safetensors",
+        config="data/model/{run}/init/config.json",
+    log:
+        "data/logs/init_model/{run}.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        model=config["model"],
+        tokenizer=subpath(input.tokenizer, parent=True),
+        directory=subpath(output.weights, parent=True),
+    shell:
+        """
+        python scripts/init_model.py \
+            --size {params.model[size]} \
+            --tokenizer {params.tokenizer:q} \
+            --init-from {params.model[init_from]:q} \
+            --seed {params.model[seed]} \
+            --output-dir {params.directory:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule resize_model:
+    """Grow embeddings and output rows to the tokenizer; new rows start from the mean of the old."""
+    input:
+        weights="data/model/{run}/init/model.safetensors",
+        config="data/model/{run}/init/config.json",
+        tokenizer="data/model/{run}/tokenizer/tokenizer.json",
+        settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
+    output:
+        weights="data/model/{run}/resized/model.safetensors",
+        config="data/model/{run}/resized/config.json",
+    log:
+        "data/logs/resize_model/{run}.log",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        model=subpath(input.weights, parent=True),
+        tokenizer=subpath(input.tokenizer, parent=True),
+        directory=subpath(output.weights, parent=True),
+    shell:
+        """
+        python scripts/resize_model.py \
+            --model {params.model:q} \
+            --tokenizer {params.tokenizer:q} \
+            --output-dir {params.directory:q} \
+            >{log:q} 2>&1
+        """
