@@ -1,0 +1,123 @@
+"""Configuration of the network and its named sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from genet5.errors import InputError
+
+#: Named sizes; every field can be overridden in the workflow's config under ``model``.
+SIZES: dict[str, dict[str, Any]] = {
+    "demo": {
+        "hidden_size": 96, "num_layers": 3, "num_heads": 4, "num_kv_heads": 2, "feed_forward_size": 256,
+        "stem_channels": 48, "stem_dilations": (1, 3, 6, 12, 24, 48), "pointer_size": 48,
+    },
+    "small": {
+        "hidden_size": 256, "num_layers": 6, "num_heads": 8, "num_kv_heads": 2, "feed_forward_size": 768,
+        "stem_channels": 96, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 96,
+    },
+    "base": {
+        "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
+        "num_experts": 4, "stem_channels": 192, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 192,
+    },
+    "recipe": {
+        "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
+        "num_experts": 32, "stem_channels": 192, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 192,
+    },
+}  # fmt: skip
+
+
+class GeneT5Config(PretrainedConfig):
+    """Everything that fixes the network's shape and its losses.
+
+    vocab_size: rows of the token embedding. structure_ids: ids the language head may write (mile-posts and offsets are
+    pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means the
+    vocabulary has not been expanded yet. lookahead_bp: coding bases read ahead at a boundary. evidence_scale: sums of
+    per-base log-odds are multiplied by this, since neighbouring bases see nearly the same context.
+    num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own units,
+    relative to the language loss.
+    """
+
+    model_type = "genet5"
+
+    def __init__(
+        self,
+        vocab_size: int = 4128,
+        hidden_size: int = 96,
+        num_layers: int = 3,
+        num_heads: int = 4,
+        num_kv_heads: int = 2,
+        feed_forward_size: int = 256,
+        num_experts: int = 0,
+        experts_per_token: int = 2,
+        router_loss_weight: float = 0.01,
+        dropout: float = 0.0,
+        stem_channels: int = 48,
+        stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24, 48),
+        pointer_size: int = 48,
+        lookahead_bp: int = 90,
+        evidence_scale: float = 0.03125,
+        base_loss_weight: float = 1.0,
+        site_loss_weight: float = 1.0,
+        soft_f1_loss_weight: float = 0.2,
+        block_size: int = 0,
+        window_size: int = 0,
+        structure_ids: tuple[int, ...] = (),
+        loc_base: int = 0,
+        num_loc: int = 0,
+        off_base: int = 0,
+        segment_bp: int = 0,
+        init_std: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.num_kv_heads = num_kv_heads
+        self.feed_forward_size = feed_forward_size
+        self.num_experts = num_experts
+        self.experts_per_token = experts_per_token
+        self.router_loss_weight = router_loss_weight
+        self.dropout = dropout
+        self.stem_channels = stem_channels
+        self.stem_dilations = tuple(stem_dilations)
+        self.pointer_size = pointer_size
+        self.lookahead_bp = lookahead_bp
+        self.evidence_scale = evidence_scale
+        self.base_loss_weight = base_loss_weight
+        self.site_loss_weight = site_loss_weight
+        self.soft_f1_loss_weight = soft_f1_loss_weight
+        self.block_size = block_size
+        self.window_size = window_size
+        self.structure_ids = tuple(structure_ids)
+        self.loc_base = loc_base
+        self.num_loc = num_loc
+        self.off_base = off_base
+        self.segment_bp = segment_bp
+        self.init_std = init_std
+        check_attention_window(block_size, window_size)
+        super().__init__(**kwargs)
+        self.vocab_size = vocab_size
+
+
+def check_attention_window(block_size: int, window_size: int) -> None:
+    """Sliding-window attention needs ``block_size`` a power of two >= 16 that divides ``window_size``; 0, 0 is off."""
+    if block_size == 0 and window_size == 0:
+        return
+    if block_size < 16 or block_size & (block_size - 1):
+        raise InputError(
+            f"config key model.block_size: {block_size} is not a power of two of at least 16 (16, 32, 64, ...)"
+        )
+    if window_size <= 0 or window_size % block_size:
+        raise InputError(
+            f"config key model.window_size: {window_size} is not a positive multiple of block_size {block_size}"
+        )
+
+
+def sized_config(size: str, **overrides: Any) -> GeneT5Config:
+    """The configuration of a named size with single fields replaced."""
+    if size not in SIZES:
+        raise InputError(f"config key model.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
+    return GeneT5Config(**{**SIZES[size], **overrides})

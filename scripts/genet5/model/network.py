@@ -1,0 +1,334 @@
+"""GeneT5: base-resolution stem, transformers backbone, language head with pointers, base head.
+
+The prompt (DNA tokens with mile-posts) attends in both directions, the structure text is causal and sees all DNA. A
+structure token is chosen among the legal ones: ids by the language head, boundaries by pointing, first at a mile-post,
+then at a base of its segment. Evidence of the base head is added to the logits (``evidence.py``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel, Qwen2MoeConfig, Qwen2MoeModel
+from transformers.cache_utils import Cache, DynamicCache
+
+from genet5.model.batch import IGNORED, PADDING, Batch
+from genet5.model.config import GeneT5Config
+from genet5.model.decisions import FORWARD
+from genet5.model.evidence import START_SITE, Bank, Evidence, group_logsumexp, make_bank
+from genet5.model.losses import base_losses, choice_loss
+from genet5.model.stem import Stem
+
+NUM_CLASSES = 5
+NUM_SITE_KINDS = 4
+NUM_WAVES = 16
+
+
+class Reading(NamedTuple):
+    """What the network made of the DNA of a batch.
+
+    features: [B, 2, W, C] stem features, strand coordinates. class_logits: [B, 2, W, 5]. site_logits: [B, 2, 4, W + 1].
+    bank: prefix sums of the evidence.
+    """
+
+    features: Tensor
+    class_logits: Tensor
+    site_logits: Tensor
+    bank: Bank
+
+
+class Places(NamedTuple):
+    """Boundary decisions of a batch, as in ``Batch``."""
+
+    sample: Tensor
+    is_offset: Tensor
+    loc: Tensor
+    table: Tensor
+    owner: Tensor
+
+
+def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:
+    """The transformers configuration of the backbone: pre-norm, grouped queries, q/k/v biases, gated GELU."""
+    layers = config.num_layers
+    sliding = config.window_size > 0
+    return Qwen2MoeConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        intermediate_size=config.feed_forward_size,
+        moe_intermediate_size=config.feed_forward_size,
+        shared_expert_intermediate_size=0,
+        num_experts=max(config.num_experts, 1),
+        num_experts_per_tok=min(config.experts_per_token, max(config.num_experts, 1)),
+        norm_topk_prob=True,
+        mlp_only_layers=list(range(layers)) if config.num_experts == 0 else [],
+        hidden_act="gelu",
+        attention_dropout=0.0,
+        max_position_embeddings=1 << 17,
+        layer_types=["sliding_attention" if sliding and (i + 1) % 4 else "full_attention" for i in range(layers)],
+        sliding_window=config.window_size or None,
+        use_sliding_window=sliding,
+        initializer_range=config.init_std,
+        pad_token_id=None,
+        tie_word_embeddings=True,
+    )
+
+
+class GeneT5Model(PreTrainedModel):
+    """See the module."""
+
+    config_class = GeneT5Config
+    base_model_prefix = "genet5"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: GeneT5Config) -> None:
+        super().__init__(config)
+        hidden, channels, pointer = config.hidden_size, config.stem_channels, config.pointer_size
+        self.stem = Stem(channels, config.stem_dilations)
+        self.class_head = nn.Linear(channels, NUM_CLASSES)
+        self.site_head = nn.Sequential(nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, NUM_SITE_KINDS))
+        self.evidence = Evidence()
+        backbone = backbone_config(config)
+        backbone._attn_implementation = "sdpa"
+        self.backbone = Qwen2MoeModel(backbone)
+        self.base_to_token = nn.Linear(2 * channels, hidden)
+        self.place_to_token = nn.Linear(2 * NUM_WAVES, hidden)
+        self.post_query = nn.Linear(hidden, pointer)
+        self.post_key = nn.Linear(hidden, pointer)
+        self.base_query = nn.Linear(hidden, pointer)
+        self.base_key = nn.Linear(4 * channels, pointer)
+        self.option_evidence = nn.Parameter(torch.ones(()))
+        self.register_buffer("waves", 2 * torch.pi / torch.logspace(1, 5, NUM_WAVES), persistent=False)
+        self.post_init()
+        with torch.no_grad():  # real sites are rare: begin near their share, not at one half
+            self.site_head[-1].bias.fill_(-2.0)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, Evidence):
+            return
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            std = self.config.init_std if isinstance(module, nn.Linear) else (module.in_channels * 10) ** -0.5
+            nn.init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.init_std if module is not self.stem.embedding else 0.5)
+        else:
+            super()._init_weights(module)
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.backbone.embed_tokens
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.backbone.embed_tokens = value
+
+    # ---------------------------------------------------------------- DNA
+
+    def read(self, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
+        """Stem and base head. codes: [B, 2, W], lengths: [B], sites: int8 [B, 2, 4, W + 1]."""
+        features = self.stem(codes)  # [B, 2, W, C]
+        class_logits = self.class_head(features)
+        around = torch.cat([F.pad(features, (0, 0, 1, 0)), F.pad(features, (0, 0, 0, 1))], dim=-1)
+        site_logits = self.site_head(around).transpose(-1, -2)  # [B, 2, 4, W + 1]
+        is_start = sites[:, :, START_SITE] > -2
+        bank = make_bank(class_logits, site_logits, is_start, lengths, self.config.evidence_scale)
+        return Reading(features, class_logits, site_logits, bank)
+
+    def _at_boundary(self, features: Tensor, lengths: Tensor, sample: Tensor, forward: Tensor) -> Tensor:
+        """Features around forward boundaries: base before and after on +, the same two on -; [N, 4C]."""
+        padded = F.pad(features, (0, 0, 1, 1))  # entry i + 1 is base i
+        last = lengths[sample]
+        mirrored = (last - forward).clamp(min=0)
+        plus = (padded[sample, 0, forward], padded[sample, 0, forward + 1])
+        minus = (padded[sample, 1, mirrored], padded[sample, 1, mirrored + 1])
+        return torch.cat([*plus, *minus], dim=-1)
+
+    def _waves_at(self, position: Tensor) -> Tensor:
+        """Sinusoids of forward positions: how tokens know where on the window they stand."""
+        angle = position.unsqueeze(-1).float() * self.waves
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+    def embed_prompt(self, batch_codes: Tensor, lengths: Tensor, features: Tensor, ids: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Token embeddings plus the mean stem features of each token's bases plus its place; [B, P, H]."""
+        sums = F.pad(features.float().cumsum(2), (0, 0, 1, 0))  # [B, 2, W + 1, C]
+        # Empty spans (mile-posts, <sep>) look at the base that follows.
+        width = features.shape[2]
+        stop = torch.maximum(end, (start + 1).clamp(max=width))
+        begin = torch.minimum(start, stop - 1)
+        row = torch.arange(len(ids), device=ids.device)[:, None]
+        bases = (stop - begin).unsqueeze(-1)
+        plus = (sums[row, 0, stop] - sums[row, 0, begin]) / bases
+        low, high = (lengths[:, None] - stop).clamp(min=0), (lengths[:, None] - begin).clamp(min=0)
+        minus = (sums[row, 1, high] - sums[row, 1, low]) / bases
+        dtype = features.dtype
+        return (
+            self.get_input_embeddings()(ids)
+            + self.base_to_token(torch.cat([plus, minus], dim=-1).to(dtype))
+            + self.place_to_token(self._waves_at(start).to(dtype))
+        )
+
+    def embed_structure(self, features: Tensor, lengths: Tensor, ids: Tensor, forward: Tensor) -> Tensor:
+        """Embeddings of structure tokens [B, T]; mile-posts and offsets show the bases around their place."""
+        config = self.config
+        is_loc = (ids >= config.loc_base) & (ids < config.loc_base + config.num_loc)
+        is_off = (ids >= config.off_base) & (ids < config.off_base + config.segment_bp)
+        is_place = is_loc | is_off
+        # All mile-posts share one embedding and so do all offsets: what they mean is where they stand.
+        shared = torch.where(is_loc, config.loc_base, torch.where(is_off, config.off_base, ids))
+        embedded = self.get_input_embeddings()(shared)
+        place = torch.where(is_loc, forward // config.segment_bp * config.segment_bp, forward)
+        place = torch.where(is_place, torch.minimum(place, lengths[:, None]), 0)
+        sample = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+        around = self._at_boundary(features, lengths, sample.flatten(), place.flatten()).view(*ids.shape, -1)
+        channels = config.stem_channels
+        seen = torch.cat([around[..., channels : 2 * channels], around[..., 2 * channels : 3 * channels]], dim=-1)
+        shown = self.base_to_token(seen) + self.place_to_token(self._waves_at(place).to(seen.dtype))
+        return embedded + shown * is_place.unsqueeze(-1)
+
+    # ---------------------------------------------------------------- backbone
+
+    def _shared_prompt_ids(self, ids: Tensor) -> Tensor:
+        config = self.config
+        is_loc = (ids >= config.loc_base) & (ids < config.loc_base + config.num_loc)
+        return torch.where(is_loc, config.loc_base, ids)
+
+    def run_backbone(self, embedded: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None = None) -> Tensor:
+        """[B, N, H] embeddings -> hidden states. mask: bool [B, 1, N, K], True where a token may look."""
+        output = self.backbone(
+            inputs_embeds=embedded,
+            attention_mask=self._layer_masks(mask, positions),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        return output.last_hidden_state
+
+    def _layer_masks(self, mask: Tensor, positions: Tensor) -> Tensor | dict[str, Tensor]:
+        return mask
+
+    # ---------------------------------------------------------------- choices
+
+    def structure_logits(self, hidden: Tensor, decision: Tensor, ids: Tensor, bank: Bank, table: Tensor, owner: Tensor, sample: Tensor) -> Tensor:
+        """Logits of legal structure tokens.
+
+        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 9] candidates supporting options
+        ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
+        """
+        rows = self.get_input_embeddings().weight[ids]
+        logits = (hidden[decision] * rows.to(hidden.dtype)).sum(-1).float()
+        if len(table):
+            weighed = self.evidence(bank, table, sample[decision[owner]])
+            support = group_logsumexp(weighed, owner, len(ids))
+            logits = logits + self.option_evidence * torch.where(support.isinf(), 0.0, support)
+        return logits
+
+    def place_scores(self, hidden: Tensor, reading: Reading, lengths: Tensor, post_keys: Tensor, places: Places) -> tuple[Tensor, Tensor]:
+        """Scores of the candidates of boundary decisions, and the group each competes in.
+
+        hidden: [Q, H]. post_keys: [B, L, D]. Returns (values, index): for mile-post decisions one value per candidate
+        segment, for offset decisions one per candidate; index = [2, M], (decision, segment or forward position).
+        """
+        segment_bp = self.config.segment_bp
+        forward = places.table[:, FORWARD].long()
+        evidence = self.evidence(reading.bank, places.table, places.sample[places.owner])
+        offset = places.is_offset[places.owner]
+        # Offsets: one logit per candidate.
+        owner = places.owner[offset]
+        keys = self.base_key(
+            self._at_boundary(reading.features, lengths, places.sample[owner], forward[offset])
+        )
+        query = self.base_query(hidden)
+        off_values = (query[owner] * keys).sum(-1).float() / self.config.pointer_size**0.5 + evidence[offset]
+        # Mile-posts: candidates of one segment stand together.
+        segment = forward[~offset] // segment_bp
+        owner_loc = places.owner[~offset]
+        num_posts = post_keys.shape[1]
+        flat = owner_loc * num_posts + segment
+        unique, inverse = torch.unique(flat, return_inverse=True)
+        joint = group_logsumexp(evidence[~offset], inverse, len(unique))
+        decision, post = unique // num_posts, unique % num_posts
+        match = (self.post_query(hidden)[decision] * post_keys[places.sample[decision], post]).sum(-1)
+        loc_values = match.float() / self.config.pointer_size**0.5 + joint
+        values = torch.cat([loc_values, off_values])
+        index = torch.stack([torch.cat([decision, owner]), torch.cat([post, forward[offset]])])
+        return values, index
+
+    # ---------------------------------------------------------------- training
+
+    def hidden_states(self, batch: Batch, reading: Reading) -> tuple[Tensor, Tensor]:
+        """One pass over prompts and targets. Returns states before each target token [B, T, H] and mile-post keys."""
+        prompt = self.embed_prompt(
+            batch.codes, batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
+        )
+        num_prompt, num_target = batch.ids.shape[1], batch.target_ids.shape[1]
+        # The last target token is only ever predicted, but one column more keeps the arithmetic plain.
+        target = self.embed_structure(reading.features, batch.lengths, batch.target_ids, batch.target_forward)
+        embedded = torch.cat([prompt, target.to(prompt.dtype)], dim=1)
+        device = embedded.device
+        at = torch.arange(num_prompt + num_target, device=device)
+        is_prompt = at < num_prompt
+        real = torch.where(is_prompt, at < batch.prompt_lengths[:, None], at - num_prompt < batch.target_lengths[:, None])
+        causal = (at[None, :] <= at[:, None]) & ~is_prompt[:, None]
+        mask = real[:, None, :] & (is_prompt[None, None, :] | causal[None])  # everyone sees the prompt
+        mask = mask | torch.eye(len(at), dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
+        positions = torch.where(is_prompt, at[None], at - num_prompt + batch.prompt_lengths[:, None])
+        hidden = self.run_backbone(embedded, mask[:, None], positions)
+        row = torch.arange(len(hidden), device=device)[:, None]
+        before = torch.arange(-1, num_target - 1, device=device)[None]
+        column = torch.where(before < 0, batch.prompt_lengths[:, None] - 1, num_prompt + before)
+        return hidden[row, column], self.post_key(hidden[row, batch.posts])
+
+    def training_losses(self, batch: Batch, label_smoothing: float = 0.0) -> dict[str, Tensor]:
+        """Losses summed over target tokens.
+
+        ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language``, ``base``, ``site`` and
+        ``soft_f1`` are its parts, also to be divided by ``weight``.
+        """
+        reading = self.read(batch.codes, batch.lengths, batch.sites)
+        states, post_keys = self.hidden_states(batch, reading)
+        language = states.new_zeros((), dtype=torch.float32)
+        if len(batch.structure_sample):
+            logits = self.structure_logits(
+                states[batch.structure_sample, batch.structure_step],
+                batch.option_decision,
+                batch.option_id,
+                reading.bank,
+                batch.option_table,
+                batch.option_owner,
+                batch.structure_sample,
+            )
+            first = torch.searchsorted(batch.option_decision, torch.arange(len(batch.structure_sample), device=logits.device))
+            language = language + choice_loss(
+                logits, batch.option_decision, first + batch.structure_target, len(first), label_smoothing
+            )
+        if len(batch.place_sample):
+            places = Places(batch.place_sample, batch.place_is_offset, batch.place_loc, batch.place_table, batch.place_owner)
+            hidden = states[batch.place_sample, batch.place_step]
+            values, index = self.place_scores(hidden, reading, batch.lengths, post_keys, places)
+            wanted = torch.where(batch.place_is_offset, batch.place_target, batch.place_target // self.config.segment_bp)
+            right = torch.nonzero(index[1] == wanted[index[0]]).squeeze(1)
+            order = torch.empty_like(wanted).index_copy_(0, index[0][right], right)
+            language = language + choice_loss(values, index[0], order, len(wanted), label_smoothing)
+        weight = batch.num_target_tokens
+        parts = base_losses(reading.class_logits, reading.site_logits, batch.base_labels, batch.sites)
+        config = self.config
+        base = parts["base"] * weight * config.base_loss_weight
+        site = parts["site"] * weight * config.site_loss_weight
+        soft_f1 = parts["soft_f1"] * weight * config.soft_f1_loss_weight
+        return {
+            "sum": language + base + site + soft_f1,
+            "weight": weight,
+            "language": language,
+            "base": base,
+            "site": site,
+            "soft_f1": soft_f1,
+        }
+
+
+__all__ = ["IGNORED", "PADDING", "DynamicCache", "GeneT5Model", "Places", "Reading"]
