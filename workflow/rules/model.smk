@@ -19,7 +19,7 @@ rule expand_tokenizer:
     params:
         options={key: config["tokenizer"][key] for key in ("kind", "k", "segment_bp", "max_window_bp")},
         base=optional("--base", config["tokenizer"]["base"]),
-        extra=optional("--extra", *config["tokenizer"]["extra"]),
+        extra=optional("--extra-tokens", *config["tokenizer"]["extra"]),
         directory=subpath(output.tokenizer, parent=True),
     shell:
         """
