@@ -1,0 +1,72 @@
+"""AdamW's parameter groups, and one step from gradients that were summed over a group of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
+
+
+def build_optimizer(model: nn.Module, options) -> torch.optim.Optimizer:
+    """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D)."""
+    embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim >= 2 and id(p) not in embeddings]
+    chosen = {id(p) for p in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": options.weight_decay},
+        {"params": [p for p in parameters if id(p) not in chosen], "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cuda", "cpu") and p.is_floating_point() for p in parameters)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, betas=options.betas, fused=fused)
+
+
+def reduce_gradients(parameters: Sequence[nn.Parameter], world_size: int) -> list[Tensor]:
+    """Gradients summed over all processes, in place; a parameter no batch has touched gets zeros.
+
+    One reduction per step instead of DistributedDataParallel's hooks in each backward: experts that a process did
+    not use, or used in an early batch of the group only, need no special case.
+    """
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [p.grad for p in parameters]
+    if world_size > 1:
+        for bucket in _buckets(gradients):
+            flat = torch.cat([g.reshape(-1) for g in bucket])
+            torch.distributed.all_reduce(flat)
+            parts = flat.split([g.numel() for g in bucket])
+            torch._foreach_copy_(bucket, [part.view_as(g) for part, g in zip(parts, bucket, strict=True)])
+    return gradients
+
+
+def _buckets(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Gradients of one type together, up to `BUCKET_ELEMENTS` (a larger one alone)."""
+    buckets: list[list[Tensor]] = []
+    for dtype in dict.fromkeys(g.dtype for g in gradients):
+        size = BUCKET_ELEMENTS
+        for gradient in (g for g in gradients if g.dtype == dtype):
+            if size + gradient.numel() > BUCKET_ELEMENTS:
+                buckets.append([])
+                size = 0
+            buckets[-1].append(gradient)
+            size += gradient.numel()
+    return buckets
+
+
+def normalise_and_clip(gradients: list[Tensor], weight: Tensor, max_norm: float) -> Tensor:
+    """Divide summed gradients by ``weight`` and clip them to ``max_norm`` (0: no clipping), in one pass.
+
+    Returns the norm before clipping, a tensor on the device.
+    """
+    weight = weight.clamp(min=1.0).to(torch.float32)
+    norm = torch.nn.utils.get_total_norm(gradients) / weight
+    factor = 1.0 / weight
+    if max_norm > 0:
+        factor = factor * (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    torch._foreach_mul_(gradients, factor)
+    return norm

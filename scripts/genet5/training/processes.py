@@ -1,0 +1,53 @@
+"""One process or several under torchrun: device, precision, and what all processes have to agree on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from torch import nn
+
+from .options import TrainingOptions
+
+
+def start_fabric(options: TrainingOptions) -> Fabric:
+    """Fabric for this process: its GPU if there is one, torchrun's processes, the precision of the options.
+
+    Only torchrun's variables count; those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
+    """
+    elastic = torch.distributed.is_torchelastic_launched()
+    local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
+    fabric = Fabric(
+        accelerator="auto",
+        devices=local,
+        num_nodes=world // local,
+        strategy="ddp" if world > 1 else "auto",
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[_precision(options.precision)],
+        plugins=[TorchElasticEnvironment() if elastic else LightningEnvironment()],
+    )
+    fabric.launch()
+    return fabric
+
+
+def _precision(wanted: str) -> str:
+    """``auto`` is bf16 on a GPU that computes in it, else fp32."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def any_process(fabric: Fabric, flag: bool) -> bool:
+    """Whether the flag is set in any process; the same answer in all of them."""
+    if fabric.world_size == 1:
+        return flag
+    return bool(fabric.all_reduce(torch.tensor(float(flag), device=fabric.device), reduce_op="sum").item())
+
+
+def share_tensors(fabric: Fabric, model: nn.Module) -> None:
+    """Give every process the parameters and buffers of the first."""
+    if fabric.world_size > 1:
+        for tensor in model.state_dict().values():
+            torch.distributed.broadcast(tensor, src=0)

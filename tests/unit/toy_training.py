@@ -1,0 +1,114 @@
+"""A toy model and task for the training loop; run as a script it trains in a process of its own.
+
+python toy_training.py OUTPUT_DIR '{"epochs": 2, ...options}' [--kill-at STEP] [--sleep SECONDS] [--num-samples N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from genet5.errors import run_command
+from genet5.training.batches import BatchSource
+from genet5.training.loop import fit
+from genet5.training.options import TrainingOptions, read_options
+from genet5.training.sampler import BatchPlan
+
+VOCABULARY = 11
+OPTIONS = {"token_budget": 64, "max_batch_size": 8, "lr": 1e-2, "log_every": 1, "precision": "fp32", "epochs": 2}
+
+
+class ToyModel(nn.Module):
+    """Predicts the next token of 3 t + 1 mod 11 sequences; with dropout, so that a resume shows its generators."""
+
+    def __init__(self, dropout: float = 0.2):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed = nn.Embedding(VOCABULARY, 16)
+        self.norm = nn.LayerNorm(16)
+        self.body = nn.Sequential(nn.Linear(16, 16), nn.Dropout(dropout), nn.GELU())
+        self.head = nn.Linear(16, VOCABULARY, bias=False)
+        self.head.weight = self.embed.weight
+        self.label_smoothing = 0.0
+
+    def training_losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        logits = self.head(self.norm(self.body(self.embed(batch["ids"][:, :-1].clamp(min=0)))))
+        targets = batch["ids"][:, 1:]
+        loss = nn.functional.cross_entropy(
+            logits.transpose(1, 2), targets, ignore_index=-100, reduction="sum", label_smoothing=self.label_smoothing
+        )
+        wanted = targets != -100
+        right = ((logits.argmax(-1) == targets) & wanted).sum()
+        return {"sum": loss, "weight": wanted.sum(), "right": right, "rows": logits.shape[0], "rows_weight": 1.0}
+
+
+def toy_source(num_samples: int, options: TrainingOptions, sleep_s: float = 0.0, shuffle: bool = True) -> BatchSource:
+    """Samples of 4 to 20 tokens with one token changed at random, as a crop or a reverse complement would."""
+    lengths = np.random.default_rng(1).integers(4, 21, num_samples)
+
+    def make_batch(indices: np.ndarray, epoch: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        time.sleep(sleep_s)
+        ids = np.full((len(indices), lengths[indices].max()), -100)
+        for row, index in enumerate(indices):
+            tokens = [int(index) % VOCABULARY]
+            while len(tokens) < lengths[index]:
+                tokens.append((3 * tokens[-1] + 1) % VOCABULARY)
+            tokens[rng.integers(len(tokens))] = 0
+            ids[row, : len(tokens)] = tokens
+        ids[:, 0] = np.maximum(ids[:, 0], 0)
+        batch = torch.from_numpy(ids)
+        return {"ids": torch.where(batch == -100, batch, batch)}
+
+    plan = BatchPlan(lengths, options.token_budget, options.max_batch_size, options.seed, shuffle=shuffle)
+    return BatchSource(plan, make_batch)
+
+
+def train_toy(output_dir: Path, options: dict, *, num_samples: int = 90, model: ToyModel | None = None, **keywords):
+    """`fit` on the toy task with options over `OPTIONS`; returns the result and the model."""
+    checked = read_options(TrainingOptions, OPTIONS | options, "test")
+    model = model or ToyModel()
+    train = toy_source(num_samples, checked, keywords.pop("sleep_s", 0.0))
+    keywords.setdefault("validation", toy_source(13, checked, shuffle=False))
+    keywords.setdefault("fingerprint", {"data": "toy"})
+    keywords.setdefault("save_model", lambda path: safetensors.torch.save_model(model, str(path / "model.safetensors")))
+    return fit(model, train, checked, output_dir, **keywords), model
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("output_dir", type=Path)
+    parser.add_argument("options", type=json.loads)
+    parser.add_argument("--kill-at", type=int, default=0)
+    parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--num-samples", type=int, default=90)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    model = ToyModel()
+    if arguments.kill_at:
+        plain, calls = model.training_losses, iter(range(10**6))
+
+        def deadly(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            if model.training and next(calls) == arguments.kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return plain(batch)
+
+        model.training_losses = deadly
+    train_toy(
+        arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model, sleep_s=arguments.sleep
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
