@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -241,6 +242,11 @@ def reverse_complement(sample: Sample) -> Sample:
         meta["strand"] = "-"
     bases = reverse_complement_bases(sample.bases)
     return Sample(sample.key, bases, tuple(sorted(genes, key=gene_key)), tuple(dont_care), meta)
+
+
+def key_text(name: str) -> str:
+    """``name`` with ``-`` for whatever may not stand in a sample's key (a dot would end it)."""
+    return re.sub(r"[^A-Za-z0-9_]", "-", name)
 
 
 def count_introns(genes: Iterable[WindowGene]) -> int:

@@ -9,7 +9,7 @@ import json
 import mmap
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -41,20 +41,17 @@ def write_shards(samples: Iterable[Sample], folder: Path, split: str, samples_pe
 
     Bytes depend on the samples alone (fixed time, owner and mode). One sample is in memory at a time.
     """
-    samples = iter(samples)
-    for number in range(10**9):
-        first = next(samples, None)
-        if first is None:
-            return
-        batch = islice(samples, samples_per_shard - 1)
-        yield write_shard(folder / f"{split}_{number:03d}.tar", first, batch, split)
+    records = (sample.to_members() for sample in samples)
+    for number, first in enumerate(records):
+        batch = chain((first,), islice(records, samples_per_shard - 1))
+        yield write_shard(folder / f"{split}_{number:03d}.tar", batch, split)
 
 
-def write_shard(path: Path, first: Sample, rest: Iterable[Sample], split: str) -> ShardRecord:
-    """Write one tar of at least one sample; it appears under its name when it is complete."""
+def write_shard(path: Path, records: Iterable[Mapping[str, str | bytes]], split: str) -> ShardRecord:
+    """Write one tar of ``records`` as ``Sample.to_members`` gives them; it appears under its name when complete."""
     with atomic_write(path, "wb") as stream:
         hashing = _HashingStream(stream)
-        count = sum(_write_sample(hashing, sample) for sample in chain((first,), rest))
+        count = sum(_write_record(hashing, record) for record in records)
         # The format's end: two empty blocks, the file filled up to whole records.
         hashing.write(bytes(2 * _BLOCK))
         hashing.write(bytes(-hashing.size % tarfile.RECORDSIZE))
@@ -201,12 +198,11 @@ class _HashingStream:
         self.size += len(block)
 
 
-def _write_sample(stream: _HashingStream, sample: Sample) -> int:
-    """Append one sample; returns 1, its count."""
-    members = sample.to_members()
+def _write_record(stream: _HashingStream, record: Mapping[str, str | bytes]) -> int:
+    """Append the files of one sample; returns 1, its count."""
     for name in MEMBERS:
-        content = members[name]
-        info = tarfile.TarInfo(f"{sample.key}.{name}")
+        content = record[name]
+        info = tarfile.TarInfo(f"{record['__key__']}.{name}")
         info.size = len(content)
         info.mode = 0o644
         info.mtime = 0

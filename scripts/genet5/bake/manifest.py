@@ -1,0 +1,115 @@
+"""The manifest of a baked species: what was made from what. Written last, so where it stands the rest is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from genet5.atomic import atomic_write
+from genet5.bake.shards import ShardRecord
+from genet5.errors import InputError
+
+NAME = "manifest.json"
+FORMAT = 1
+MAX_BYTES = 1_000_000
+
+MANIFEST_FIELDS = {
+    "format": f"version of this layout, {FORMAT}",
+    "parameters": "everything the bytes depend on: the options, and sha256 of the genome and annotation files",
+    "shards": "in order: `name`, `split`, `samples`, `size` in bytes, `sha256`",
+    "files": "sha256 of the other files of the folder",
+    "counts": "samples by split; `empty`: of these, without a gene; `bases`: flanks included",
+}
+
+_OWN_FILES = re.compile(
+    r"(train|validation)_\d+\.tar(\.idx)?"
+    r"|(stats|gene_index|manifest)\.json"
+    # What a killed run leaves of a file that it had not finished.
+    r"|\.((train|validation)_\d+\.tar(\.idx)?|(stats|gene_index|manifest)\.json)\..*\.tmp"
+)
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove what an earlier run wrote, the manifest first: from then on the folder counts as unfinished.
+
+    Shards of other parameters and the temporary files of a killed run go too; files of other names stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).unlink(missing_ok=True)
+    for path in sorted(folder.iterdir()):
+        if _OWN_FILES.fullmatch(path.name):
+            path.unlink()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` sorted and indented, whole or not at all."""
+    with atomic_write(path) as stream:
+        stream.write(json.dumps(value, sort_keys=True, indent=1) + "\n")
+
+
+def file_sha256(path: str | Path) -> str:
+    """sha256 of a file's bytes, as hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_manifest(
+    folder: Path,
+    parameters: dict[str, Any],
+    counts: dict[str, Any],
+    shards: Sequence[ShardRecord],
+    others: Sequence[str],
+) -> Path:
+    """Write the manifest of ``folder``; ``others`` names its files beside the shards. Raises InputError over 1 MB."""
+    content = {
+        "format": FORMAT,
+        "parameters": parameters,
+        "counts": counts,
+        "shards": [shard._asdict() for shard in shards],
+        "files": {name: file_sha256(folder / name) for name in others},
+    }
+    size = len(json.dumps(content, sort_keys=True, indent=1))
+    if size >= MAX_BYTES:
+        raise InputError(
+            f"samples_per_shard: {parameters['samples_per_shard']} makes {len(shards)} shards and a manifest of {size} "
+            f"bytes, allowed below {MAX_BYTES}: choose a larger number"
+        )
+    write_json(folder / NAME, content)
+    return folder / NAME
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest at ``path``; InputError when it is missing or not one of this version."""
+    try:
+        content = json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such manifest; bake the species first (scripts/bake_shards.py)") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); bake the species again") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise InputError(f"{path}: format {found!r}, expected a manifest of format {FORMAT}; bake the species again")
+    return content
+
+
+def shard_paths(path: str | Path, split: str) -> list[Path]:
+    """The shards of ``split`` that the manifest at ``path`` names, in order.
+
+    Raises InputError when one is missing or has another size than the manifest says.
+    """
+    folder = Path(path).parent
+    paths = []
+    for shard in read_manifest(path)["shards"]:
+        if shard["split"] != split:
+            continue
+        shard_path = folder / shard["name"]
+        size = shard_path.stat().st_size if shard_path.is_file() else None
+        if size != shard["size"]:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise InputError(f"{shard_path}: {found}, {path} says {shard['size']} bytes; bake the species again")
+        paths.append(shard_path)
+    return paths

@@ -1,0 +1,215 @@
+"""Bake one species: genome and annotation in; shards, statistics, gene index and manifest out."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genet5.bake.manifest import clear_folder, file_sha256, write_json, write_manifest
+from genet5.bake.samples import Sample, Span, key_text
+from genet5.bake.shards import ShardRecord, write_shards
+from genet5.bake.stats import (
+    SplitContent,
+    gene_entry,
+    species_stats,
+    split_stats,
+    whole_windows,
+    write_gene_index,
+)
+from genet5.bake.windows import (
+    AnnotationIndex,
+    RegionGenes,
+    SpanIndex,
+    SplitPlan,
+    WindowRules,
+    choose_windows,
+    n_runs,
+    plan_region,
+)
+from genet5.errors import InputError
+from genet5.genome.annotation import read_annotation
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Annotation, Region
+from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
+
+BAKED_SPLITS = ("train", "validation")
+"""Splits whose windows are written. Test regions are annotated from the genome itself, so they are only counted."""
+
+_MAX_NAME = 36
+# A tar name has 100 bytes, and the merged validation set puts the species' name before each key.
+_MAX_SEQID_IN_KEY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SpeciesSource:
+    """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed)."""
+
+    species: str
+    genome: Path
+    annotation: Path
+    genetic_code: int
+    clade: str
+    split: str
+    validation_regions: str = ""
+    test_regions: str = ""
+    excluded_regions: str = ""
+
+
+def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path) -> Path:
+    """Bake ``source`` into ``folder`` and return the path of the manifest, which is written last.
+
+    Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes. Only the
+    annotation and one sample are held in memory. Raises InputError for input or options that cannot be baked.
+    """
+    if samples_per_shard < 1:
+        raise InputError(f"samples_per_shard: {samples_per_shard} is not allowed, it must be at least 1")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.species) or len(source.species) > _MAX_NAME:
+        raise InputError(
+            f"species: {source.species!r} is not allowed, use letters, digits, '.', '_' and '-', {_MAX_NAME} at most"
+        )
+    code = GeneticCode.from_table(source.genetic_code)
+    with Genome(source.genome) as genome:
+        regions = regions_by_split(source, genome.lengths)
+        annotation = read_annotation(source.annotation, genome, code)
+        index = AnnotationIndex(annotation)
+        contents = {split: plan_split(split, regions[split], index, genome, rules) for split in SPLITS}
+        if any(regions[split] for split in BAKED_SPLITS) and not any(
+            content.plan.kept for content in contents.values()
+        ):
+            raise InputError(
+                f"{source.annotation}: no window has a gene: {len(annotation.trusted)} of {len(annotation.genes)} "
+                "genes are trusted, and none lies in a training or validation region; check genetic_code and the regions"
+            )
+        clear_folder(folder)
+        shards: list[ShardRecord] = []
+        for split in BAKED_SPLITS:
+            samples = split_samples(source, split, contents[split], genome)
+            for shard in write_shards(samples, folder, split, samples_per_shard):
+                print(f"{source.species}: {shard.name}, {shard.samples} samples", file=sys.stderr, flush=True)
+                shards.append(shard)
+        stats = write_statistics(folder, source.species, genome.lengths, annotation, contents)
+    parameters = {
+        **{key: value for key, value in dataclasses.asdict(source).items() if key not in ("genome", "annotation")},
+        **dataclasses.asdict(rules),
+        "samples_per_shard": samples_per_shard,
+        "genome_sha256": file_sha256(source.genome),
+        "annotation_sha256": file_sha256(source.annotation),
+    }
+    counts = {
+        split: {
+            "samples": stats["splits"][split]["windows"]["kept"],
+            "empty": stats["splits"][split]["windows"]["kept_empty"],
+            "bases": stats["splits"][split]["bases_written"],
+        }
+        for split in BAKED_SPLITS
+    }
+    return write_manifest(folder, parameters, counts, shards, ("stats.json", "gene_index.json"))
+
+
+def regions_by_split(source: SpeciesSource, lengths: dict[str, int]) -> dict[str, tuple[Region, ...]]:
+    """Regions of ``train``, ``validation`` and ``test``, without the excluded ones, in genome order."""
+    regions = split_regions(source.split, source.validation_regions, source.test_regions, lengths)
+    excluded = parse_regions(source.excluded_regions, lengths, key="excluded_regions")
+    if not excluded:
+        return regions
+    kept = {name: complement((*complement(parts, lengths), *excluded), lengths) for name, parts in regions.items()}
+    if not kept[source.split]:
+        raise InputError(f"excluded_regions: {source.excluded_regions} leaves no base for split {source.split}")
+    return kept
+
+
+def plan_split(
+    split: str, regions: tuple[Region, ...], index: AnnotationIndex, genome: Genome, rules: WindowRules
+) -> SplitContent:
+    """Genes, N and windows of one split; no windows for splits that are not baked."""
+    genes, plans, n_bases = [], [], 0
+    for region in regions:
+        content = index.content(region)
+        runs = n_runs(genome, region)
+        n_bases += int((runs[:, 1] - runs[:, 0]).sum())
+        genes.append(content)
+        if split in BAKED_SPLITS:
+            plans.append(plan_region(content, runs, rules))
+    if split in BAKED_SPLITS:
+        cap = rules.max_windows if split == "train" else None
+        chosen = choose_windows(plans, regions, rules, max_windows=cap)
+    else:
+        chosen = SplitPlan((), 0, 0)
+    return SplitContent(tuple(genes), n_bases, tuple(plans), chosen, rules.window_bp, rules.flank_bp)
+
+
+def split_samples(source: SpeciesSource, split: str, content: SplitContent, genome: Genome) -> Iterator[Sample]:
+    """The samples of a split's kept windows, in genome order, read from the genome one at a time."""
+    contig_numbers = {seqid: number for number, seqid in enumerate(genome.names)}
+    constant = {
+        "species": source.species,
+        "clade": source.clade,
+        "genetic_code": source.genetic_code,
+        "split": split,
+    }
+    for number, (region_genes, plan) in enumerate(zip(content.genes, content.plan.regions, strict=True)):
+        seqid = region_genes.region.seqid
+        genes, dont_care = _span_indexes(region_genes)
+        key_start = f"{contig_numbers[seqid]:05d}-{key_text(seqid)[:_MAX_SEQID_IN_KEY]}"
+        for row, (start, end) in enumerate(zip(plan.start.tolist(), plan.end.tolist(), strict=True)):
+            left, right = content.sample_bounds(number, row)
+            meta: dict[str, Any] = {
+                **constant,
+                "seqid": seqid,
+                "start": start,
+                "end": end,
+                "flank5": start - left,
+                "flank3": right - end,
+                "num_genes": int(plan.num_genes[row]),
+                "num_partial": int(plan.num_partial[row]),
+                "num_introns": int(plan.num_introns[row]),
+                "coding_bp": int(plan.coding_bp[row]),
+            }
+            spans = (region_genes.dont_care[span] for span in dont_care.overlapping(left, right))
+            yield Sample(
+                f"{key_start}-{start:010d}-{end:010d}",
+                genome.sequence(seqid, left, right, keep_case=True).encode("ascii"),
+                tuple(region_genes.genes[gene].shifted(-left) for gene in genes.overlapping(left, right)),
+                tuple(sorted(Span(max(s, left) - left, min(e, right) - left, strand) for s, e, strand in spans)),
+                meta,
+            )
+
+
+def write_statistics(
+    folder: Path, species: str, lengths: dict[str, int], annotation: Annotation, contents: dict[str, SplitContent]
+) -> dict[str, Any]:
+    """Write ``stats.json`` and ``gene_index.json``; returns the former. Raises InputError for a repeated gene id."""
+    splits: dict[str, dict[str, Any]] = {}
+    place: dict[str, tuple[str, list[int]]] = {}
+    for split, content in contents.items():
+        if split in BAKED_SPLITS:
+            holders = whole_windows(content)
+        else:
+            holders = [[[] for _ in region.genes] for region in content.genes]
+        splits[split] = split_stats(content, holders)
+        for region, samples_of in zip(content.genes, holders, strict=True):
+            for gene, samples in zip(region.genes, samples_of, strict=True):
+                place[gene.id] = split, samples
+    entries: dict[str, dict[str, Any]] = {}
+    for gene in annotation.trusted:
+        if gene.id in entries:
+            raise InputError(f"{species}: gene id {gene.id!r} stands for two genes of the annotation; ids must differ")
+        entries[gene.id] = gene_entry(gene, *place.get(gene.id, (None, [])))
+    stats = species_stats(species, lengths, annotation, splits)
+    write_json(folder / "stats.json", stats)
+    write_gene_index(folder / "gene_index.json", entries)
+    return stats
+
+
+def _span_indexes(content: RegionGenes) -> tuple[SpanIndex, SpanIndex]:
+    """Where the region's genes and its don't-care spans lie."""
+    return (
+        SpanIndex((gene.start for gene in content.genes), (gene.end for gene in content.genes)),
+        SpanIndex((span[0] for span in content.dont_care), (span[1] for span in content.dont_care)),
+    )
