@@ -16,6 +16,7 @@ import pyfaidx
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
 from genet5.genome.compressed import open_input
+from genet5.genome.drafts import shown_names
 from genet5.genome.genbank import genbank_sequences
 
 LINE_BP = 60
@@ -197,13 +198,6 @@ class Genome:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def shown_names(names: Iterable[str], most: int = 4) -> str:
-    """A few names for an error message: ``'chrI', 'chrII', ... (17 in all)``."""
-    names = list(names)
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown}, ... ({len(names)} in all)"
 
 
 def index_genome(fna: str | Path) -> Path:

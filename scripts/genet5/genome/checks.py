@@ -1,0 +1,293 @@
+"""Is a coding structure what it claims to be? Boundaries, phases and flags of transcripts, judged against the sequence.
+
+Flags (a transcript without flags is *sound*):
+
+========================  ==========================================================================================
+no_start                  complete at its 5' end by the file, but its first codon is no start codon of the code
+no_stop                   complete at its 3' end by the file, but its last codon is no stop (and none follows it)
+in_frame_stop             a stop codon before the last codon (selenoproteins too)
+length_not_multiple_of_3  coding bases, counted from the first whole codon, do not fill the last one
+overlaps_itself           two segments share bases (-1 frameshifts are written so)
+frameshift                segments 1 to 3 bases apart: no intron but a programmed frameshift or a mended frame
+trans_spliced             segments on both strands, or the file says so
+beyond_contig             runs over the origin of a circular sequence; ``cds`` holds the larger side of it
+partial                   the file marks it as incomplete, it begins inside a codon, or it lacks an end at a contig's end
+contains_n                a letter other than A, C, G, T in its coding bases
+orphan                    its transcript's row is missing where others have one: an extract cut it
+========================  ==========================================================================================
+
+What is put right rather than flagged: a stop codon just after the CDS is taken in, segments that touch are joined, phases
+are recomputed from lengths (the file's are used only where the 5' end is incomplete).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from Bio.Data.CodonTable import unambiguous_dna_by_id
+
+from genet5.errors import InputError
+from genet5.genome.drafts import Segment, TranscriptDraft, place
+from genet5.genome.genes import Interval, Transcript, phases_from_lengths
+from genet5.genome.genetic_code import NUM_CODONS, GeneticCode, codon_numbers, reverse_complement
+
+LONGEST_FRAMESHIFT_BP = 3
+"""A gap of at most this many bases between CDS segments is a frameshift, not an intron."""
+
+_FROM_BASE_5 = np.array([[number // 25, number // 5 % 5, number % 5] for number in range(NUM_CODONS)])
+_HAS_UNKNOWN = (_FROM_BASE_5 == 4).any(axis=1)
+
+
+@dataclass(slots=True)
+class CheckedTranscript:
+    """A transcript with what the checks found. ``looks_complete``: both ends are right and its length is whole codons."""
+
+    transcript: Transcript
+    draft: TranscriptDraft
+    strand: str
+    flags: set[str]
+    looks_complete: bool = False
+    pieces: tuple[Segment, ...] = ()
+
+    @property
+    def preference(self) -> tuple[int, int, str]:
+        """Sorts the canonical transcript first: tag, then longest CDS, then smallest id."""
+        return self.draft.rank, -self.transcript.length, self.transcript.id
+
+
+@dataclass(slots=True)
+class CodeEvidence:
+    """Coding sequences (with the codon that follows each), kept to tell which genetic code they fit."""
+
+    most: int = 500
+    sequences: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def add(self, spliced: bytes, following: bytes) -> None:
+        if len(self.sequences) < self.most and len(spliced) % 3 == 0:
+            self.sequences.append((spliced, following))
+
+    def sound_share(self, code: GeneticCode) -> float:
+        """Share of the sequences that start, stop and read through in ``code``."""
+        sound = 0
+        for spliced, following in self.sequences:
+            last, inner = spliced[-3:].decode(), spliced[:-3]
+            if last not in code.stops:
+                inner, last = spliced, following.decode()
+            if last in code.stops and spliced[:3].decode() in code.starts:
+                sound += not code.is_in_frame_stop[codon_numbers(inner)].any()
+        return sound / max(1, len(self.sequences))
+
+
+@dataclass(slots=True)
+class _Shape:
+    """Segments of one transcript put in order: ``cds`` ascending, ``pieces`` every row as given."""
+
+    strand: str
+    cds: list[Interval]
+    pieces: tuple[Segment, ...]
+    phase: int | None
+    flags: set[str]
+
+
+def check_transcripts(
+    drafts: Sequence[TranscriptDraft],
+    contig: bytes,
+    code: GeneticCode,
+    *,
+    path: object,
+    circular: bool,
+    counts: Counter[str],
+    evidence: CodeEvidence,
+) -> list[CheckedTranscript]:
+    """Check all transcripts of one sequence; one result per draft that has a strand, in order.
+
+    ``contig`` holds the whole sequence, any case. InputError when a CDS reaches beyond a sequence that is not circular.
+    """
+    checked, inner_parts = [], []
+    for draft in drafts:
+        shape = _shape(draft, len(contig), circular, path, counts)
+        result, inner = _check_ends(draft, shape, contig, code, counts, evidence)
+        checked.append(result)
+        inner_parts.append(inner or b"AAA")
+    # One pass over all codons of the contig: a part per transcript, each a whole number of codons.
+    if checked:
+        codons = codon_numbers(b"".join(inner_parts))
+        first_codons = np.cumsum([0] + [len(inner) // 3 for inner in inner_parts[:-1]])
+        stops = np.logical_or.reduceat(code.is_in_frame_stop[codons], first_codons)
+        unknown = np.logical_or.reduceat(_HAS_UNKNOWN[codons], first_codons)
+        for index in np.flatnonzero(stops):
+            checked[index].flags.add("in_frame_stop")
+        for index in np.flatnonzero(unknown):
+            checked[index].flags.add("contains_n")
+    return checked
+
+
+def _shape(draft: TranscriptDraft, length: int, circular: bool, path: object, counts: Counter[str]) -> _Shape:
+    rows = draft.segments
+    flags = set(draft.flags)
+    for row in rows:
+        if row.end > length:
+            if not circular:
+                raise InputError(
+                    f"{path}, {place(row.where)}: CDS {row.start + 1}..{row.end} of {draft.id!r} ends beyond "
+                    f"{draft.seqid!r}, which has {length} bp; is this the annotation of another assembly?"
+                )
+            flags.add("beyond_contig")
+    if len(rows) == 1 and not flags and not draft.stop_codon:
+        row = rows[0]
+        phase = int(row.phase) if row.phase in ("0", "1", "2") else None
+        return _Shape(row.strand, [Interval(row.start, row.end)], (row,), phase, flags)
+    strand = max("+-", key=lambda sign: sum(row.end - row.start for row in rows if row.strand == sign))
+    if any(row.strand != strand for row in rows):
+        flags.add("trans_spliced")
+    own = sorted(row for row in rows if row.strand == strand)
+    if "beyond_contig" in flags:
+        own = _larger_side(own, length)
+    five_prime = own[0] if strand == "+" else max(own, key=lambda row: row.end)
+    phase = int(five_prime.phase) if five_prime.phase in ("0", "1", "2") else None
+    if draft.stop_codon:
+        extra = [row for row in draft.stop_codon if row.strand == strand and row.end <= length]
+        outside = [row for row in extra if not any(cds.start <= row.start and row.end <= cds.end for cds in own)]
+        if outside:
+            counts["stop_codons_added"] += 1
+            own = sorted(own + outside)
+    return _Shape(strand, _joined(own, flags, counts), tuple(rows), phase, flags)
+
+
+def _larger_side(own: list[Segment], length: int) -> list[Segment]:
+    """The segments before or after the origin of a circle, whichever hold more bases, within 0 .. length."""
+    before = [row._replace(end=min(row.end, length)) for row in own if row.start < length]
+    after = [row._replace(start=max(row.start - length, 0), end=row.end - length) for row in own if row.end > length]
+    if not after:  # GenBank's way: join(4600..4641,1..100)
+        middle = length // 2
+        after = [row for row in before if row.end <= middle]
+        before = [row for row in before if row.end > middle]
+    return max(before, after, key=lambda rows: sum(row.end - row.start for row in rows))
+
+
+def _joined(own: list[Segment], flags: set[str], counts: Counter[str]) -> list[Interval]:
+    """Ascending intervals: rows given twice are taken once, rows that touch are joined."""
+    cds: list[Interval] = []
+    for row in own:
+        if cds and row.start == cds[-1].start and row.end == cds[-1].end:
+            counts["cds_rows_repeated"] += 1
+            continue
+        if not cds:
+            cds.append(Interval(row.start, row.end))
+            continue
+        gap = row.start - cds[-1].end
+        if gap == 0:
+            cds[-1] = Interval(cds[-1].start, row.end)
+            counts["touching_segments_joined"] += 1
+            continue
+        if gap < 0:
+            flags.add("overlaps_itself")
+        elif gap <= LONGEST_FRAMESHIFT_BP:
+            flags.add("frameshift")
+        cds.append(Interval(row.start, row.end))
+    return cds
+
+
+def _check_ends(
+    draft: TranscriptDraft,
+    shape: _Shape,
+    contig: bytes,
+    code: GeneticCode,
+    counts: Counter[str],
+    evidence: CodeEvidence,
+) -> tuple[CheckedTranscript, bytes]:
+    """Settle ends, frame and phases; also the whole codons before the stop, in which no stop may be."""
+    flags, cds, forward = shape.flags, shape.cds, shape.strand == "+"
+    spliced = contig[cds[0].start : cds[0].end] if len(cds) == 1 else b"".join(contig[a:b] for a, b in cds)
+    spliced = spliced.upper()
+    left, right = cds[0].start, cds[-1].end
+    if forward:
+        following, room5, room3 = contig[right : right + 3].upper(), left, len(contig) - right
+    else:
+        spliced = reverse_complement(spliced)
+        following, room5, room3 = reverse_complement(contig[max(0, left - 3) : left].upper()), len(contig) - right, left
+    cut5, cut3 = (draft.cut_left, draft.cut_right) if forward else (draft.cut_right, draft.cut_left)
+    if not flags and not (cut5 or cut3 or draft.cut):
+        evidence.add(spliced, following)
+
+    begins = spliced[:3].decode("latin-1") in code.starts
+    complete5 = not cut5 and (begins or not (draft.cut or room5 < 3 or shape.phase in (1, 2)))
+    skip = 0 if complete5 else _partial_phase(shape.phase, spliced, code)
+    ends = spliced[-3:].decode("latin-1") in code.stops
+    whole = (len(spliced) - skip) % 3 == 0
+    if whole and not ends and not cut3 and following.decode("latin-1") in code.stops:
+        spliced, ends = spliced + following, True
+        if forward:
+            cds[-1] = Interval(cds[-1].start, right + 3)
+        else:
+            cds[0] = Interval(left - 3, cds[0].end)
+        counts["stop_codons_added"] += 1
+    complete3 = not cut3 and (ends or not (draft.cut or room3 < 3))
+
+    if complete5 and not begins:
+        flags.add("no_start")
+    if complete3 and not ends:
+        flags.add("no_stop")
+    if complete3 and not whole:
+        flags.add("length_not_multiple_of_3")
+    if draft.cut or not (complete5 and complete3):
+        flags.add("partial")
+    if complete5 and shape.phase:
+        counts["phases_corrected"] += 1
+    phases = phases_from_lengths(tuple(cds), shape.strand, skip)
+    transcript = Transcript(draft.id, tuple(cds), phases, complete5, complete3)
+    checked = CheckedTranscript(transcript, draft, shape.strand, flags, False, shape.pieces)
+    checked.looks_complete = complete5 and complete3 and begins and ends and whole
+    inner = spliced[skip : len(spliced) - 3 if ends and complete3 and whole else None]
+    return checked, inner[: len(inner) // 3 * 3]
+
+
+def _partial_phase(phase: int | None, spliced: bytes, code: GeneticCode) -> int:
+    """Phase of a CDS that begins inside a gene: the file's, else the first frame without a stop."""
+    if phase is not None:
+        return phase
+    letters = spliced.decode("latin-1")
+    return next((skip for skip in range(3) if not code.has_in_frame_stop(letters[skip:-3])), 0)
+
+
+# Codes in the order in which they are guessed: the common ones first, so that a tie goes to them.
+_GUESSES = (1, 11, 4, 6, 10, 12, 26, 25, 2, 5, 3, 9, 13, 14, 15, 16, 21, 22, 23, 24, 29, 30, 33)
+FEWEST_GENES_TO_JUDGE_CODE = 20
+LARGEST_SHARE_WITH_STOPS = 0.3
+_CLEARLY_BETTER = 0.2
+
+
+def check_genetic_code(
+    canonical: Iterable[CheckedTranscript], code: GeneticCode, evidence: CodeEvidence, path: object
+) -> None:
+    """InputError when the genes say that ``code`` is not theirs, naming the code that fits better, if one does.
+
+    Wrong is a code with in-frame stops in more than 30 % of at least 20 genes that are complete at both ends, or one that
+    leaves so many genes without a stop codon that another code makes at least 20 % more of them sound.
+    """
+    complete = [checked for checked in canonical if checked.looks_complete]
+    stopped = sum("in_frame_stop" in checked.flags for checked in complete)
+    many_stops = len(complete) >= FEWEST_GENES_TO_JUDGE_CODE and stopped > LARGEST_SHARE_WITH_STOPS * len(complete)
+    now = evidence.sound_share(code)
+    few_sound = len(evidence.sequences) >= FEWEST_GENES_TO_JUDGE_CODE and now < 1 - _CLEARLY_BETTER
+    if not (many_stops or few_sound):
+        return
+    shares = {table: evidence.sound_share(GeneticCode.from_table(table)) for table in _GUESSES}
+    best = max(_GUESSES, key=lambda table: round(shares[table], 2))
+    better = shares[best] >= now + _CLEARLY_BETTER
+    if not many_stops and not better:
+        return
+    found = (
+        f"{stopped} of {len(complete)} complete genes have in-frame stops"
+        if many_stops
+        else (f"only {now:.0%} of the genes start, stop and read through")
+    )
+    advice = (
+        f"genetic code {best} ({unambiguous_dna_by_id[best].names[0]}) fits better: {shares[best]:.0%} of the genes are sound"
+        if better
+        else "no other code fits better: does the annotation belong to this assembly?"
+    )
+    raise InputError(f"{path}: with genetic code {code.table} {found}; {advice}")

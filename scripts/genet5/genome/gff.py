@@ -1,0 +1,376 @@
+"""GFF3: rows of a file, and the hierarchy gene - transcript - CDS in all the shapes that databases give it.
+
+Which rows count: CDS rows, and the rows they descend from. Evidence (splice junctions, reads, matches), exons, introns
+and UTRs are skipped unseen. Shapes met: gene - mRNA - CDS (most), gene - CDS (NCBI bacteria: a transcript per CDS ID),
+CDS alone (Prodigal), CDS with several parents (FlyBase), with a protein as a second parent (TAIR), under an RNA gene
+(PomBase, GeneDB: not coding), under a row that an extract lost (kept as a locus of its own, flagged ``orphan``).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from genet5.errors import InputError
+from genet5.genome.compressed import open_input
+from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft, gene_class, rank_of
+from genet5.genome.genes import DontCare
+
+SKIP, CODING, STOP_CODON, SEQUENCE, FEATURE = range(5)
+"""What a row's type means here: evidence, CDS, stop codon, the whole sequence, or anything a CDS may descend from."""
+
+_SEQUENCE_KINDS = {"region", "chromosome", "contig", "scaffold", "supercontig", "plasmid", "chromosome_arm", "source"}
+_EVIDENCE_KINDS = {"transcript_region", "match", "match_part", "start_codon", "codon", "utr", "polypeptide_domain"}
+_EVIDENCE_ENDS = ("exon", "intron", "_utr", "_match", "_site", "repeat", "_region", "_element", "utr3", "utr5")
+
+
+class Row(NamedTuple):
+    """One row of a GFF or GTF file; ``start``/``end`` are 0-based half-open."""
+
+    role: int
+    line: int
+    seqid: str
+    kind: str
+    start: int
+    end: int
+    strand: str
+    phase: str
+    attributes: str
+
+
+def role_of(kind: str) -> int:
+    """What rows of type ``kind`` are to the readers."""
+    lower = kind.lower()
+    if lower == "cds":
+        return CODING
+    if lower == "stop_codon":
+        return STOP_CODON
+    if lower in _SEQUENCE_KINDS:
+        return SEQUENCE
+    if lower in _EVIDENCE_KINDS or lower.endswith(_EVIDENCE_ENDS):
+        return SKIP
+    return FEATURE
+
+
+def annotation_rows(path: Path, names: SequenceNames, draft: AnnotationDraft) -> Iterator[tuple]:
+    """Rows of a GFF3 or GTF file that matter, as plain tuples in ``Row``'s order; a ``##FASTA`` section ends the file.
+
+    Rows on sequences the genome lacks are noted in ``names`` and left out. InputError, with the line, for fewer than 8
+    columns, and in rows that matter for coordinates that are no numbers, end before start, or an unknown strand.
+    """
+    roles: dict[str, int] = {}
+    known = names.lengths
+    num_rows = 0
+    with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as lines:
+        for line_number, line in enumerate(lines, start=1):
+            if line[0] in "#>":
+                if line.startswith(("##FASTA", ">")):
+                    break
+                continue
+            columns = line.split("\t")
+            if len(columns) < 8:
+                if not line.strip() or line.startswith(("track ", "browser ")):
+                    continue
+                raise InputError(
+                    f"{path}, line {line_number}: {len(columns)} tab-separated columns; "
+                    "a row of GFF or GTF has 9, or 8 without attributes"
+                )
+            num_rows += 1
+            kind = columns[2]
+            role = roles.get(kind)
+            if role is None:
+                role = roles[kind] = role_of(kind)
+            seqid = columns[0]
+            if seqid not in known:
+                seqid = names.resolve(seqid)
+                if seqid is None:
+                    names.note_unknown(columns[0], line_number, coding=role == CODING)
+                    continue
+            if role == SKIP:
+                continue
+            try:
+                start, end = int(columns[3]) - 1, int(columns[4])
+            except ValueError:
+                found = f"{columns[3]!r}, {columns[4]!r}"
+                raise InputError(f"{path}, line {line_number}: start and end must be numbers, found {found}") from None
+            if not 0 <= start < end:
+                found = f"start {columns[3]}, end {columns[4]}"
+                raise InputError(f"{path}, line {line_number}: {found}; starts count from 1 and must not exceed ends")
+            strand = columns[6]
+            if strand not in ("+", "-", ".", "?"):
+                raise InputError(f"{path}, line {line_number}: strand {strand!r}; allowed: + - . ?")
+            attributes = columns[8].strip() if len(columns) > 8 else ""
+            if role == CODING:
+                names.known_coding_rows += 1
+            yield role, line_number, seqid, kind, start, end, strand, columns[7].strip(), attributes
+    draft.counts["rows"] = num_rows
+
+
+def _value(attributes: str, key: str) -> str:
+    """Value of ``key`` (written with its ``=``) in GFF3 attributes, still escaped; '' when absent."""
+    if attributes.startswith(key):
+        at = len(key)
+    else:
+        at = attributes.find(";" + key)
+        if at < 0:
+            return ""
+        at += len(key) + 1
+    end = attributes.find(";", at)
+    return (attributes[at:] if end < 0 else attributes[at:end]).strip(' "')
+
+
+def _text(attributes: str, key: str) -> str:
+    value = _value(attributes, key)
+    return unquote(value) if "%" in value else value
+
+
+_TRANSCRIPT_BIOTYPE_KEYS = ("transcript_biotype=", "transcript_type=", "biotype=")
+_BIOTYPE_KEYS = ("gene_biotype=", "gene_type=", "so_term_name=", *_TRANSCRIPT_BIOTYPE_KEYS)
+
+
+def _class_of(kind: str, attributes: str) -> str:
+    """``pseudogene``, ``transposon`` or '' for a row. Cheap tests first: this is asked of every gene and transcript."""
+    found = gene_class(kind, [])
+    if found:
+        return found
+    if "pseudo" in attributes:
+        if "pseudogene=" in attributes or _value(attributes, "pseudo=").lower() in ("true", "1", "yes"):
+            return "pseudogene"
+    elif "transpos" not in attributes:
+        return ""
+    return gene_class("", [_text(attributes, key) for key in _BIOTYPE_KEYS])
+
+
+CUT_LEFT, CUT_RIGHT, CUT, PSEUDO, TRANS_SPLICED = 1, 2, 4, 8, 16
+
+
+def _marks(attributes: str) -> int:
+    """What the attributes of a CDS row say beyond its place, as a sum of the constants above.
+
+    The marks of mRNA rows are not asked for: NCBI marks an mRNA as partial when its UTRs are unknown.
+    """
+    marks = 0
+    if "partial=" in attributes or "_range=" in attributes:
+        if _value(attributes, "start_range="):
+            marks |= CUT_LEFT
+        if _value(attributes, "end_range="):
+            marks |= CUT_RIGHT
+        partial = _value(attributes, "partial=").lower()
+        if partial in ("01", "10", "11"):  # Prodigal's: one digit per edge, left then right
+            marks |= (partial[0] == "1") * CUT_LEFT | (partial[1] == "1") * CUT_RIGHT
+        elif partial not in ("", "false", "no", "0", "00"):
+            marks |= CUT
+    if "pseudo" in attributes and _class_of("", attributes) == "pseudogene":
+        marks |= PSEUDO
+    if "trans" in attributes and (
+        _value(attributes, "exception=") == "trans-splicing" or _value(attributes, "trans_splicing=")
+    ):
+        marks |= TRANS_SPLICED
+    return marks
+
+
+class _Feature(NamedTuple):
+    kind: str
+    start: int
+    end: int
+    strand: str
+    attributes: str
+
+
+class _Lineage(NamedTuple):
+    """What a CDS's parent tells: its locus, and what kind of thing it is."""
+
+    locus: str
+    found: bool
+    is_gene: bool
+    klass: str  # '', 'pseudogene', 'transposon' or 'noncoding'
+    rank: int
+
+
+def _is_gene_kind(kind: str) -> bool:
+    lower = kind.lower()
+    return lower in ("gene", "pseudogene", "locus") or (lower.endswith("_gene") and not lower.startswith("mrna"))
+
+
+def _is_noncoding_kind(kind: str) -> bool:
+    lower = kind.lower()
+    is_rna = lower.endswith("rna") and lower not in ("mrna", "protein_coding_mrna")
+    return is_rna or lower in ("nc_primary_transcript", "mirna_primary_transcript") or "rna_gene" in lower
+
+
+def read_gff3(path: str | Path, lengths: Mapping[str, int]) -> AnnotationDraft:
+    """The transcripts and don't-care regions of a GFF3 file (plain or gzip); InputError as in ``annotation_rows``."""
+    reader = _Gff3Reader(Path(path), lengths)
+    reader.read_rows()
+    reader.build_transcripts()
+    reader.add_genes_without_cds()
+    return reader.draft
+
+
+class _Gff3Reader:
+    def __init__(self, path: Path, lengths: Mapping[str, int]) -> None:
+        self.draft = AnnotationDraft(path)
+        self._names = SequenceNames(path, lengths)
+        self._features: dict[tuple[str, str], _Feature] = {}
+        self._sequence_ids: set[str] = set()
+        # CDS rows by sequence and Parent attribute as written; with them their own ID and marks.
+        self._coding: dict[tuple[str, str], list[tuple[Segment, str, int]]] = {}
+        self._stops: dict[tuple[str, str], list[Segment]] = {}
+        self._lineages: dict[tuple[str, str], _Lineage] = {}
+        self._transcripts: dict[tuple[str, str, str], TranscriptDraft] = {}  # by sequence, parent and own name
+        self._orphans: list[TranscriptDraft] = []
+        self._not_genes: dict[tuple[str, str], tuple[str, list[Segment]]] = {}  # pseudogenes, by sequence and locus
+
+    def read_rows(self) -> None:
+        coding, stops, features = self._coding, self._stops, self._features
+        for role, line, seqid, kind, start, end, strand, phase, attributes in annotation_rows(
+            self.draft.path, self._names, self.draft
+        ):
+            if "; " in attributes:
+                attributes = attributes.replace("; ", ";")
+            if role == CODING:
+                row = Segment(start, end, strand, phase, line), _value(attributes, "ID="), _marks(attributes)
+                coding.setdefault((seqid, _value(attributes, "Parent=")), []).append(row)
+            elif role == FEATURE:
+                if name := _text(attributes, "ID="):
+                    features.setdefault((seqid, name), _Feature(kind, start, end, strand, attributes))
+            elif role == SEQUENCE:
+                self._sequence_ids.add(_text(attributes, "ID="))
+                if _value(attributes, "Is_circular=").lower() == "true":
+                    self.draft.circular.add(seqid)
+            else:
+                segment = Segment(start, end, strand, phase, line)
+                stops.setdefault((seqid, _value(attributes, "Parent=")), []).append(segment)
+        self._names.finish(self.draft.counts)
+
+    def build_transcripts(self) -> None:
+        for (seqid, written), rows in self._coding.items():
+            if not written:
+                self._add_rows_without_parent(seqid, rows)
+                continue
+            for name in self._parents(seqid, written):
+                lineage = self._lineage(seqid, name)
+                for segment, own, marks in rows:
+                    # NCBI's bacteria: a gene may have several proteins, told apart by the IDs of their CDS rows.
+                    transcript = (unquote(own) or name) if lineage.is_gene else name
+                    self._add(seqid, name, transcript, lineage, segment, marks)
+        self._add_stop_codons()
+        self.draft.transcripts = list(self._transcripts.values())
+        # Where no CDS has a described parent, the file simply has no other rows; nothing was lost.
+        if 0 < len(self._orphans) < len(self._transcripts):
+            self.draft.counts["orphan_transcripts"] = len(self._orphans)
+            for transcript in self._orphans:
+                transcript.flags.add("orphan")
+        for (seqid, _), (klass, segments) in self._not_genes.items():
+            self._dont_care(seqid, segments, klass)
+
+    def _add_rows_without_parent(self, seqid: str, rows: list[tuple[Segment, str, int]]) -> None:
+        for segment, own, marks in rows:
+            if own:
+                name = unquote(own)
+                self._add(seqid, name, name, _Lineage(name, True, False, "", rank_of([], "")), segment, marks)
+            else:
+                self.draft.counts["cds_rows_without_parent"] += 1
+
+    def _add(self, seqid: str, parent: str, name: str, lineage: _Lineage, segment: Segment, marks: int) -> None:
+        klass = "pseudogene" if marks & PSEUDO and lineage.klass != "transposon" else lineage.klass
+        if klass == "noncoding":
+            self.draft.counts["cds_rows_under_noncoding"] += 1
+            return
+        if klass:
+            self._not_genes.setdefault((seqid, lineage.locus), (klass, []))[1].append(segment)
+            return
+        transcript = self._transcripts.get((seqid, parent, name))
+        if transcript is None:
+            transcript = TranscriptDraft(name, lineage.locus, seqid, rank=lineage.rank)
+            self._transcripts[seqid, parent, name] = transcript
+            if not lineage.found:
+                self._orphans.append(transcript)
+        transcript.segments.append(segment)
+        if marks:
+            transcript.cut_left |= bool(marks & CUT_LEFT)
+            transcript.cut_right |= bool(marks & CUT_RIGHT)
+            transcript.cut |= bool(marks & CUT)
+            if marks & TRANS_SPLICED:
+                transcript.flags.add("trans_spliced")
+
+    def _add_stop_codons(self) -> None:
+        if not self._stops:
+            return
+        by_parent: dict[tuple[str, str], list[Segment]] = {}
+        for (seqid, written), segments in self._stops.items():
+            for name in self._parents(seqid, written):
+                by_parent.setdefault((seqid, name), []).extend(segments)
+        for (seqid, parent, _), transcript in self._transcripts.items():
+            transcript.stop_codon.extend(by_parent.get((seqid, parent), ()))
+
+    def _parents(self, seqid: str, written: str) -> list[str]:
+        """The transcripts (or genes) that a Parent attribute names. Proteins stand for what they derive from."""
+        names = [unquote(name) for name in written.split(",") if name] if "," in written else [unquote(written)]
+        parents: dict[str, None] = {}
+        for name in names:
+            feature = self._features.get((seqid, name))
+            if feature is None:
+                # TAIR writes "Parent=T,T-Protein"; an extract may have lost both rows.
+                if any(name == f"{other}-Protein" for other in names):
+                    continue
+            elif feature.kind in ("protein", "polypeptide"):
+                name = _text(feature.attributes, "Derives_from=") or name
+            parents[name] = None
+        return list(parents)
+
+    def _lineage(self, seqid: str, name: str) -> _Lineage:
+        lineage = self._lineages.get((seqid, name))
+        if lineage is None:
+            lineage = self._lineages[seqid, name] = self._climb(seqid, name)
+        return lineage
+
+    def _climb(self, seqid: str, name: str) -> _Lineage:
+        names: list[str] = [name]
+        chain: list[_Feature] = []
+        while (feature := self._features.get((seqid, names[-1]))) is not None:
+            chain.append(feature)
+            parent = unquote(_value(feature.attributes, "Parent=").split(",")[0])
+            if not parent or parent in names or parent in self._sequence_ids:
+                break
+            names.append(parent)
+        if not chain:
+            return _Lineage(name, False, False, "", rank_of([], ""))
+        genes = [names[level] for level, feature in enumerate(chain) if _is_gene_kind(feature.kind)]
+        locus = genes[0] if genes else names[min(1, len(names) - 1)]
+        first = chain[0]
+        classes = [_class_of(feature.kind, feature.attributes) for feature in chain]
+        klass = next(filter(None, classes), "")
+        if not klass and _is_noncoding_kind(first.kind):
+            klass = "noncoding"
+        tags = _text(first.attributes, "tag=").split(",")
+        biotypes = (_value(first.attributes, key) for key in _TRANSCRIPT_BIOTYPE_KEYS)
+        biotype = next(filter(None, biotypes), "")
+        is_gene = _is_gene_kind(first.kind)
+        return _Lineage(locus, True, is_gene, klass, rank_of(tags, "" if is_gene else biotype))
+
+    def add_genes_without_cds(self) -> None:
+        """Pseudogenes and transposon genes given without CDS rows: their whole extent is a don't-care region."""
+        for (seqid, name), feature in self._features.items():
+            klass = _class_of(feature.kind, feature.attributes)
+            if not klass or feature.kind in ("protein", "polypeptide"):
+                continue
+            lineage = self._lineage(seqid, name)
+            if (seqid, lineage.locus) in self._not_genes:
+                continue
+            gene = self._features.get((seqid, lineage.locus))
+            if gene is not None and gene is not feature and _class_of(gene.kind, gene.attributes):
+                continue
+            self._dont_care(seqid, [Segment(feature.start, feature.end, feature.strand, ".", 0)], klass)
+
+    def _dont_care(self, seqid: str, segments: list[Segment], klass: str) -> None:
+        start = min(segment.start for segment in segments)
+        end = min(max(segment.end for segment in segments), self._names.lengths[seqid])
+        strands = {segment.strand for segment in segments}
+        strand = strands.pop() if len(strands) == 1 else "."
+        if start < end:
+            self.draft.dont_care.append(DontCare(seqid, start, end, strand if strand in "+-" else ".", klass))
+            self.draft.counts[f"{klass}_loci"] += 1
