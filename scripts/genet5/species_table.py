@@ -42,6 +42,11 @@ class Species:
         return self.annotation == PRODIGAL
 
     @property
+    def trains(self) -> bool:
+        """Whether some of the genome is trained on or validated on."""
+        return self.split != "test" or bool(self.validation_regions)
+
+    @property
     def evaluated(self) -> bool:
         """Whether some or all of the genome is held out for testing."""
         return self.split == "test" or bool(self.test_regions)
@@ -113,13 +118,11 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
 
     check_against_schema(values, schema, subject)
     row = Species(**{**values, "genetic_code": int(values["genetic_code"])})
-    if row.split != "train":
-        for column in _REGION_COLUMNS[:2]:
-            if getattr(row, column):
-                raise InputError(
-                    f"{subject([column])}: the split is {row.split}, so the whole genome is held out; regions belong "
-                    "to species of the split train"
-                )
+    if row.split == "test" and not row.test_regions and (row.validation_regions or row.excluded_regions):
+        raise InputError(
+            f"{subject(['test_regions'])} is missing: where a part of a test species is validated on or excluded, the "
+            "tested part must be named"
+        )
     if row.labelled and row.annotation_sha256:
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
     _check_regions(row, subject)

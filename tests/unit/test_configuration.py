@@ -8,7 +8,6 @@ import dataclasses
 import pytest
 import yaml
 from Bio.Data import CodonTable
-
 from genet5.configuration import (
     annotation_window,
     check_config,
@@ -19,6 +18,7 @@ from genet5.configuration import (
 )
 from genet5.errors import InputError
 from genet5.tokens.sites import GrammarRules
+from genet5.training.options import TrainingOptions
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_shipped_configurations_are_valid(config, repository):
     ("overlay", "expected"),
     [
         ({"speceis": "all"}, "config key speceis is unknown; did you mean 'species'?"),
-        ({"sft": {"learning_rte": 1}}, "config key sft.learning_rte is unknown; known: compile, early_stopping,"),
+        ({"sft": {"learning_rte": 1}}, "config key sft.learning_rte is unknown; known: betas, compile, early_stopping,"),
         ({"sft": {"lr": "2e-4"}}, "config key sft.lr: '2e-4' is text, expected a number (write 2.0e-4)"),
         ({"sft": {"lr": "2.5e-4"}}, "config key sft.lr: '2.5e-4' is text, expected a number (write 2.5e-4)"),
         ({"sft": {"lr": "fast"}}, "config key sft.lr: 'fast' is text, expected a number"),
@@ -141,6 +141,20 @@ def test_a_new_genome_is_named_after_its_file(path, name):
 def test_a_genome_file_without_a_usable_name_is_refused():
     with pytest.raises(InputError, match=r"config key genome: 'my genome\.fa' needs a plain file name"):
         new_genome_name("my genome.fa")
+
+
+def test_every_training_option_is_a_key_with_the_same_limits(config):
+    options = {field.name: field for field in dataclasses.fields(TrainingOptions)}
+    properties = load_schema("config")["properties"]["sft"]["properties"]
+    assert set(config["sft"]) == set(properties) == set(options)
+    limits = {"minimum": "minimum", "above": "exclusiveMinimum", "maximum": "maximum", "below": "exclusiveMaximum"}
+    for name, option in options.items():
+        schema = properties[name].get("items", properties[name])
+        schema = load_schema("config")["$defs"]["seed"] if "$ref" in schema else schema
+        assert {key: schema.get(key) for key in limits.values()} == {
+            key: option.metadata[ours] for ours, key in limits.items()
+        }, name
+        assert tuple(schema.get("enum", ())) == tuple(option.metadata["choices"]), name
 
 
 def test_every_clade_has_windows_and_a_grammar_of_the_known_fields(config, repository):

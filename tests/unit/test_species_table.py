@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from genet5.errors import InputError
 from genet5.species_table import (
     COLUMNS,
@@ -106,7 +105,7 @@ def test_names_of_strains_and_parts_are_allowed(write, name):
             {"excluded_regions": "chrII:500000-600000"},
             "column excluded_regions: 'chrII:500000-600000' overlaps 'chrII:1-500000' of column test_regions",
         ),
-        ({"split": "test"}, "column validation_regions: the split is test, so the whole genome is held out"),
+        ({"split": "test", "test_regions": "-"}, "column test_regions is missing: where a part of a test species"),
         ({"busco_lineage": "fungi_odb10"}, "column busco_lineage: 'fungi_odb10' does not exist, expected the path"),
         (
             {"annotation": "prodigal", "annotation_sha256": "0" * 64},

@@ -28,6 +28,7 @@ rule bake_shards:
         windows=lambda wildcards: config["bake"]["windows"][CLADES[wildcards.species]],
         flank_bp=config["bake"]["flank_bp"],
         empty_share=config["bake"]["empty_share"],
+        max_windows=optional("--max-windows", config["bake"]["max_windows"]),
         samples_per_shard=config["bake"]["samples_per_shard"],
         seed=config["bake"]["seed"],
         directory=subpath(output.manifest, parent=True),
@@ -47,6 +48,7 @@ rule bake_shards:
             --stride-bp {params.windows[stride_bp]} \
             --flank-bp {params.flank_bp} \
             --empty-share {params.empty_share} \
+            {params.max_windows:q} \
             --samples-per-shard {params.samples_per_shard} \
             --seed {params.seed} \
             --output-dir {params.directory:q} \

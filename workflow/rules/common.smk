@@ -3,6 +3,7 @@
 A mistake of the user ends the run with one line, as in the scripts.
 """
 
+import json
 import os
 import re
 import sys

@@ -31,7 +31,7 @@ def manifests(names):
 def training_manifests(wildcards):
     """Manifests of the species that training reads: all that hold training or validation windows."""
     or_exit(require_training, SPECIES, SHEET)
-    return manifests(name for name, row in SPECIES.items() if row.split != "test")
+    return manifests(name for name, row in SPECIES.items() if row.trains)
 
 
 def evaluated_species():
@@ -44,9 +44,16 @@ def annotations(names, stage=None):
     return [f"data/annotation/{RUN}/{stage or config['annotate']['stage']}/{name}.gff3" for name in names]
 
 
-def switch(name, on):
-    """``--name`` or ``--no-name``."""
-    return f"--{name}" if on else f"--no-{name}"
+def flags(section):
+    """A section of the configuration as flags: ``--key value``, lists as several values, ``--key`` or ``--no-key``."""
+    words = []
+    for key, value in section.items():
+        name = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{name}" if value else f"--no-{name}")
+        else:
+            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
+    return words
 
 
 def test_regions(wildcards):
@@ -73,3 +80,18 @@ def busco_results(wildcards):
 def report_annotations(wildcards):
     """Annotations of all held-out species."""
     return [path for stage in STAGES for path in annotations(evaluated_species(), stage)]
+
+
+def annotation_summaries(wildcards):
+    """Times and options of these annotations."""
+    return [path.removesuffix(".gff3") + ".json" for path in report_annotations(wildcards)]
+
+
+def reference_files(wildcards):
+    """Published annotations and indexed genomes of all held-out species."""
+    return [f"data/raw/{name}/{file}" for name in evaluated_species() for file in ("gff.gz", "fna", "fna.fai")]
+
+
+def references(wildcards):
+    """The same as the report takes them: species=annotation=genome=genetic code."""
+    return [f"{name}=data/raw/{name}/gff.gz=data/raw/{name}/fna={GENETIC_CODES[name]}" for name in evaluated_species()]

@@ -2,13 +2,16 @@
 
 
 rule report:
-    """Write the page: data, training curves, scores beside the baselines, and drawn loci."""
+    """Write the page: data, training curves, scores beside the baselines, checks, and drawn loci."""
     input:
         stats=[f"data/baked/{RUN}/{name}/stats.json" for name in SPECIES],
+        manifests=manifests(SPECIES),
         scores=scores,
         busco=busco_results,
-        annotations=report_annotations,
-        weights=f"data/model/{RUN}/{config['annotate']['stage']}/model.safetensors",
+        predictions=report_annotations,
+        summaries=annotation_summaries,
+        references=reference_files,
+        weights=[f"data/model/{RUN}/{stage}/model.safetensors" for stage in STAGES],
     output:
         "data/report/{run}/index.html",
     log:
@@ -19,16 +22,26 @@ rule report:
         mem_mb=4000,
         runtime=30,
     params:
-        training=subpath(input.weights, parent=True),
+        # The page shows the whole configuration, so a change of any key writes it again.
+        config=json.dumps(config, sort_keys=True),
+        references=references,
+        training_logs=[f"data/model/{RUN}/{stage}/training_log.csv" for stage in STAGES],
+        eval_logs=[f"data/model/{RUN}/{stage}/eval_log.csv" for stage in STAGES],
     shell:
         """
         python scripts/report.py \
             --run {wildcards.run:q} \
             --stats {input.stats:q} \
+            --manifests {input.manifests:q} \
             --scores {input.scores:q} \
-            --annotation {input.annotations:q} \
-            --training-log {params.training:q}/training_log.csv \
-            --eval-log {params.training:q}/eval_log.csv \
+            --busco {input.busco:q} \
+            --predictions {input.predictions:q} \
+            --references {params.references:q} \
+            --training-log {params.training_logs:q} \
+            --eval-log {params.eval_logs:q} \
+            --model {input.weights:q} \
+            --times {input.summaries:q} \
+            --config <(printf %s {params.config:q}) \
             --output {output:q} \
             >{log:q} 2>&1
         """

@@ -28,10 +28,7 @@ rule sft:
         mem_mb=64000,
         runtime=2880,
     params:
-        sft=config["sft"],
-        log_memory=switch("log-memory", config["sft"]["log_memory"]),
-        memwatch=switch("memwatch", config["sft"]["memwatch"]),
-        compile=switch("compile", config["sft"]["compile"]),
+        options=flags(config["sft"]),
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
@@ -42,23 +39,7 @@ rule sft:
             --validation {input.validation:q} \
             --eval-samples {input.eval_samples:q} \
             --grammar {input.grammar:q} \
-            --epochs {params.sft[epochs]} \
-            --lr {params.sft[lr]} \
-            --token-budget {params.sft[token_budget]} \
-            --max-batch-size {params.sft[max_batch_size]} \
-            --grad-accum {params.sft[grad_accum]} \
-            --weight-decay {params.sft[weight_decay]} \
-            --warmup-ratio {params.sft[warmup_ratio]} \
-            --max-grad-norm {params.sft[max_grad_norm]} \
-            --label-smoothing {params.sft[label_smoothing]} \
-            --early-stopping {params.sft[early_stopping]} \
-            --save-steps {params.sft[save_steps]} \
-            --precision {params.sft[precision]} \
-            {params.log_memory} \
-            --empty-cache-steps {params.sft[empty_cache_steps]} \
-            {params.memwatch} \
-            {params.compile} \
-            --seed {params.sft[seed]} \
+            {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee {log:q}
         """
