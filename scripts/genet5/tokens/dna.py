@@ -135,36 +135,34 @@ def kmer_tokenizer(k: int) -> Tokenizer:
     return _word_level(fixed_vocabulary("kmer", k), rf"[A-Za-z]{{{k}}}|[A-Za-z]")
 
 
-def bpe_tokenizer(path: str | Path) -> Tokenizer:
-    """A BPE ``tokenizer.json`` (or the folder it lies in) made fit for windows; ids of A, C, G, T words stay the same.
+def bpe_tokenizer(base: str | Path | Tokenizer) -> Tokenizer:
+    """A BPE ``tokenizer.json`` (or the folder it lies in, or a copy of a tokenizer) made fit for windows.
 
-    Truncation, padding and the post-processor (which would add [CLS] and [SEP]) go; runs of unknown letters become one
-    unknown token; lower case reads as upper case. Raises ``InputError`` for a file that is not such a tokenizer.
+    Ids of words of A, C, G, T stay the same. Truncation, padding and the post-processor (which would add [CLS] and
+    [SEP]) go; runs of unknown letters become one unknown token; lower case reads as upper case. Raises ``InputError``
+    for a file that is not such a tokenizer.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "tokenizer.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file (the base of a bpe tokenizer is a tokenizer.json)")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception for whatever is wrong with the JSON
-        raise InputError(f"{path}: not a tokenizer.json ({error})") from error
+    if isinstance(base, Tokenizer):
+        where, tokenizer = "base", Tokenizer.from_str(base.to_str())
+    else:
+        where, tokenizer = _read_tokenizer(Path(base))
     if not isinstance(tokenizer.model, models.BPE):
-        raise InputError(f"{path}: the model is {type(tokenizer.model).__name__}, must be BPE")
+        raise InputError(f"{where}: the model is {type(tokenizer.model).__name__}, must be BPE")
     allowed = (pre_tokenizers.Whitespace, pre_tokenizers.WhitespaceSplit)
     if tokenizer.pre_tokenizer is not None and not isinstance(tokenizer.pre_tokenizer, allowed):
         found = type(tokenizer.pre_tokenizer).__name__
-        raise InputError(f"{path}: pre-tokenizer {found}, allowed none, Whitespace and WhitespaceSplit")
+        raise InputError(f"{where}: pre-tokenizer {found}, allowed none, Whitespace and WhitespaceSplit")
     model = tokenizer.model
     for option in ("continuing_subword_prefix", "end_of_word_suffix", "byte_fallback", "dropout"):
         if getattr(model, option):
-            raise InputError(f"{path}: {option} is set; tokens must be spelt with the bases they stand for")
+            raise InputError(f"{where}: {option} is set; tokens must be spelt with the bases they stand for")
     if not model.unk_token or tokenizer.token_to_id(model.unk_token) is None:
-        raise InputError(f"{path}: no unknown token in the model, unknown bases need one")
-    missing = [base for base in "ACGT" if tokenizer.token_to_id(base) is None]
+        raise InputError(f"{where}: no unknown token in the model, unknown bases need one")
+    if sorted(tokenizer.get_vocab().values()) != list(range(tokenizer.get_vocab_size())):
+        raise InputError(f"{where}: ids have gaps or doubles, must be 0 to {tokenizer.get_vocab_size() - 1}")
+    missing = [letter for letter in "ACGT" if tokenizer.token_to_id(letter) is None]
     if missing:
-        raise InputError(f"{path}: no token for base {' '.join(missing)}")
+        raise InputError(f"{where}: no token for base {' '.join(missing)}")
     return _fit_bpe(tokenizer)
 
 
@@ -204,6 +202,17 @@ def _word_level(vocabulary: list[str], pattern: str) -> Tokenizer:
     tokenizer.normalizer = _upper_case()
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(pattern), behavior="isolated")
     return tokenizer
+
+
+def _read_tokenizer(path: Path) -> tuple[Path, Tokenizer]:
+    if path.is_dir():
+        path = path / "tokenizer.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file (the base of a bpe tokenizer is a tokenizer.json)")
+    try:
+        return path, Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception for whatever is wrong with the JSON
+        raise InputError(f"{path}: not a tokenizer.json ({error})") from error
 
 
 def _upper_case() -> normalizers.Normalizer:

@@ -87,7 +87,7 @@ class GeneTokenizer:
         elif kind == "kmer":
             tokenizer = dna.kmer_tokenizer(k)
         else:
-            tokenizer = base if isinstance(base, Tokenizer) else dna.bpe_tokenizer(base)
+            tokenizer = dna.bpe_tokenizer(base)
         return cls(tokenizer, kind, k if kind == "kmer" else None, tokenizer.get_vocab_size())
 
     @classmethod
@@ -161,10 +161,13 @@ class GeneTokenizer:
             "segment_bp": self.segment_bp,
             "size": self.size,
         }
-        with atomic_write(folder / TOKENIZER_FILE) as stream:
-            stream.write(self._tokenizer.to_str(pretty=True) + "\n")
-        with atomic_write(folder / SETTINGS_FILE) as stream:
-            stream.write(json.dumps(settings, sort_keys=True, indent=1) + "\n")
+        try:
+            with atomic_write(folder / TOKENIZER_FILE) as stream:
+                stream.write(self._tokenizer.to_str(pretty=True) + "\n")
+            with atomic_write(folder / SETTINGS_FILE) as stream:
+                stream.write(json.dumps(settings, sort_keys=True, indent=1) + "\n")
+        except OSError as error:
+            raise InputError(f"{folder}: cannot write the tokenizer here: {error.strerror}") from error
 
     @classmethod
     def load(cls, folder: str | Path) -> GeneTokenizer:

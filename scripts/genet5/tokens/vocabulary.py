@@ -64,8 +64,10 @@ def read_tokens(path: str | Path) -> list[str]:
     path = Path(path)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot read the token list ({error})") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the token list: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}, a token list has one token a line") from error
     first_line: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
         token = line.strip()
