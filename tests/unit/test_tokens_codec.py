@@ -148,7 +148,7 @@ def test_order_is_that_of_the_first_boundary_written() -> None:
     twice_plus = WindowGene("+", (Interval(400, 430), Interval(440, 460)))
     cut = WindowGene("+", (Interval(400, 406),), partial5=True)
     expected = [nested, twice_plus, back_to_back, cut, long_minus]
-    assert sorted(expected[::-1], key=gene_order_key) == expected
+    assert sorted(set(expected), key=gene_order_key) == expected
     assert decode_genes(encode_genes(expected[::-1], 500, TOKENIZER), 500, TOKENIZER) == expected
 
 

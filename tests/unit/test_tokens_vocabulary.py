@@ -1,0 +1,137 @@
+"""Byte-pair vocabularies, token lists and the command that makes a tokenizer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from genet5.errors import InputError
+from genet5.tokens import dna, vocabulary
+from genet5.tokens.tokenizer import GeneTokenizer
+from tokenizers import Tokenizer
+
+STRUCTURE = [
+    *("<pad>", "<bos>", "<eos>", "<sep>"),
+    *(f"<clade:{name}>" for name in ("bacteria", "fungi", "plant", "invertebrate", "vertebrate", "protist", "other")),
+    *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
+]
+
+
+def random_bases(length: int, seed: int = 0, letters: str = "ACGT") -> str:
+    return "".join(np.random.default_rng(seed).choice(list(letters), length))
+
+
+# Byte-pair vocabularies
+
+
+def test_training_is_repeatable_and_of_the_size_asked() -> None:
+    sequences = [random_bases(2000, seed, "ACGTN") for seed in range(3)]
+    one, two = (dna.train_bpe(iter(sequences), vocab_size=200) for _ in range(2))
+    assert one.to_str() == two.to_str()
+    assert one.get_vocab_size() == 200
+    assert all(set(token) <= set("ACGT") for token in one.get_vocab() if token != "<unk>")
+
+
+def test_training_needs_bases_and_room() -> None:
+    with pytest.raises(InputError, match="no A, C, G or T"):
+        dna.train_bpe(["NNNN", b""], vocab_size=50)
+    with pytest.raises(InputError, match="vocab_size: 5"):
+        dna.train_bpe(["ACGT"], vocab_size=5)
+
+
+def test_dnabert2_vocabulary_keeps_its_ids(shared_data: Path) -> None:
+    path = shared_data / "tokenizer" / "DNABERT-2" / "tokenizer.json"
+    original = Tokenizer.from_file(str(path))
+    original.no_truncation()
+    original.no_padding()
+    tokenizer = GeneTokenizer.build("bpe", base=path, segment_bp=96, max_window_bp=9600)
+    assert tokenizer.dna_size == 4096
+    assert tokenizer.loc_base == 4096 + len(STRUCTURE)
+    assert all(tokenizer.token(id) == original.id_to_token(id) for id in range(4096))
+    bases = random_bases(1000)
+    ids = tokenizer.encode_dna(bases).ids
+    segments = [bases[start : start + 96] for start in range(0, 1000, 96)]
+    expected = [id for segment in segments for id in original.encode(segment, add_special_tokens=False).ids]
+    assert ids[ids < 4096].tolist() == expected
+
+
+def test_base_that_is_no_dna_bpe_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    good = dna.train_bpe([random_bases(2000)], vocab_size=100).to_str()
+    cases = {
+        "WordLevel, must be BPE": lambda stored: json.loads(dna.char_tokenizer().to_str()),
+        "no token for base G": lambda stored: _without_g(stored),
+        "ids have gaps": lambda stored: _with_last_id_moved(stored),
+        "dropout is set": lambda stored: {**stored, "model": {**stored["model"], "dropout": 0.1}},
+        "pre-tokenizer Bert": lambda stored: {**stored, "pre_tokenizer": {"type": "BertPreTokenizer"}},
+        "no unknown token": lambda stored: {**stored, "model": {**stored["model"], "unk_token": None}},
+        "not a tokenizer.json": lambda stored: [],
+    }
+    for words, change in cases.items():
+        path.write_text(json.dumps(change(json.loads(good))))
+        with pytest.raises(InputError, match=words):
+            dna.bpe_tokenizer(tmp_path)
+
+
+def _with_last_id_moved(stored: dict) -> dict:
+    words = stored["model"]["vocab"]
+    last = max(words, key=words.get)
+    return {**stored, "model": {**stored["model"], "vocab": {**words, last: words[last] + 7}}}
+
+
+def _without_g(stored: dict) -> dict:
+    words = [token for token in stored["model"]["vocab"] if "G" not in token]
+    model = {**stored["model"], "vocab": {token: id for id, token in enumerate(words)}, "merges": []}
+    return {**stored, "model": model}
+
+
+# Token lists and the command
+
+
+def test_token_lists_are_read_and_their_mistakes_placed(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.txt"
+    path.write_text("<a>\n\n  <b>  \n")
+    assert vocabulary.read_tokens(path) == ["<a>", "<b>"]
+    path.write_text("<a>\n<b>\n<a>\n")
+    with pytest.raises(InputError, match=r"tokens.txt:3: .*line 1"):
+        vocabulary.read_tokens(path)
+    path.write_text("<a>\n<b c>\n")
+    with pytest.raises(InputError, match=r"tokens.txt:2: .*white space"):
+        vocabulary.read_tokens(path)
+    with pytest.raises(InputError, match=r"nowhere\.txt: cannot read"):
+        vocabulary.read_tokens(tmp_path / "nowhere.txt")
+
+
+def test_shipped_structure_tokens() -> None:
+    assert vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE) == STRUCTURE
+
+
+def expand(repository: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, repository / "scripts" / "expand_tokenizer.py", *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+
+
+def test_command_writes_a_tokenizer(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "extra.txt").write_text("<hint>\n")
+    result = expand(
+        *(repository, "--kind", "kmer", "--k", "4", "--segment-bp", "24", "--max-window-bp", "200", "--base", ""),
+        *("--extra", tmp_path / "extra.txt", "--extra-tokens", "<more>", "<last>", "--output-dir", tmp_path / "out"),
+    )
+    assert result.returncode == 0, result.stderr
+    tokenizer = GeneTokenizer.load(tmp_path / "out")
+    direct = GeneTokenizer.build("kmer", 4, segment_bp=24, max_window_bp=200, extra=["<hint>", "<more>", "<last>"])
+    assert [tokenizer.token(id) for id in range(tokenizer.size)] == [direct.token(id) for id in range(direct.size)]
+
+
+def test_command_reports_a_mistake_in_one_line(repository: Path, tmp_path: Path) -> None:
+    result = expand(
+        *(repository, "--kind", "kmer", "--k", "5", "--segment-bp", "24", "--max-window-bp", "200"),
+        *("--output-dir", tmp_path / "out"),
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == ["error: segment_bp: 24, must be a multiple of k (5) for k-mer tokens"]
+    assert not (tmp_path / "out").exists()
