@@ -84,7 +84,8 @@ def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: i
         ):
             raise InputError(
                 f"{source.annotation}: no window has a gene: {len(annotation.trusted)} of {len(annotation.genes)} "
-                "genes are trusted, and none lies in a training or validation region; check genetic_code and the regions"
+                "genes are trusted, and none lies in a training or validation region; "
+                "check genetic_code and the regions"
             )
         clear_folder(folder)
         shards: list[ShardRecord] = []
