@@ -1,0 +1,158 @@
+"""What Snakemake would do for each documented command, without doing it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+DEMO = ("--configfile", "config/demo.yaml", "--")
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Number of jobs per rule, from the table that a dry run prints."""
+    table = output.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+def commands(output: str) -> list[str]:
+    """Shell commands of a dry run with -p, one line each."""
+    return [" ".join(line.split()) for line in output.splitlines() if re.match(r" +(python|bash) scripts/", line)]
+
+
+@pytest.fixture(scope="module")
+def demo_run(make_workspace) -> str:
+    """Output of ``snakemake all -n -p`` with the demo's configuration."""
+    result = make_workspace().run("-n", "-p", *DEMO, "all")
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_all_runs_every_stage_once_per_species(demo_run):
+    assert jobs(demo_run) == {
+        "download": 2,
+        "label_genome": 2,
+        "index_genome": 2,
+        "bake_shards": 2,
+        "merge_validation": 1,
+        "expand_tokenizer": 1,
+        "init_model": 1,
+        "resize_model": 1,
+        "sft": 1,
+        "annotate_genome": 2,
+        "score": 2,
+        "report": 1,
+        "all": 1,
+    }
+
+
+def test_training_reads_no_test_species(demo_run):
+    (sft,) = [line for line in commands(demo_run) if "scripts/sft.py" in line]
+    assert "data/baked/demo/C.diphtheriae/manifest.json" in sft and "E.coli" not in sft
+
+
+def test_only_held_out_regions_are_annotated_and_scored(demo_run):
+    for script in ("annotate_genome.py", "score.py"):
+        train, test = sorted(line for line in commands(demo_run) if script in line)
+        assert "--regions NZ_LN831026.1:1900001-2463666" in train
+        assert "--regions" not in test
+
+
+def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
+    used: dict[str, set[str]] = {}
+    for line in commands(demo_run):
+        script = re.search(r"scripts/\w+\.py", line)[0]
+        used.setdefault(script, set()).update(re.findall(r" (--[a-z0-9-]+)", line))
+    assert len(used) == 12
+    for script, flags in used.items():
+        help_text = subprocess.run(
+            [sys.executable, repository / script, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        missing = flags - set(re.findall(r"--[a-z0-9-]+", help_text))
+        assert not missing, f"{script} does not know {sorted(missing)}"
+
+
+def test_one_flag_stands_on_each_line_of_a_rule(repository):
+    for path in (repository / "workflow" / "rules").glob("*.smk"):
+        for shell in re.findall(r'shell:\s+"""(.+?)"""', path.read_text(), flags=re.DOTALL):
+            for line in shell.splitlines():
+                assert len(re.findall(r" --[a-z]", line)) <= 1, f"{path}: {line}"
+
+
+@pytest.mark.parametrize(
+    ("selection", "baked"),
+    [
+        ("S.cerevisiae", {"S.cerevisiae"}),
+        ("S.cerevisiae,E.coli", {"S.cerevisiae", "E.coli"}),
+        (" S.cerevisiae , E.coli,E.coli", {"S.cerevisiae", "E.coli"}),
+        (
+            "all",
+            {
+                "S.cerevisiae",
+                "S.pombe",
+                "A.thaliana",
+                "C.elegans",
+                "D.melanogaster",
+                "P.falciparum",
+                "E.coli",
+                "M.alvi",
+            },
+        ),
+    ],
+)
+def test_bake_species_bakes_what_is_chosen(workspace, selection, baked):
+    result = workspace.run("bake_species", "-n", "--configfile", "config/real.yaml", "--config", f"species={selection}")
+    assert result.returncode == 0, result.stdout
+    assert set(re.findall(r"data/baked/real/([^/]+)/manifest\.json, ", result.stdout)) == baked
+    assert set(jobs(result.stdout)) == {"download", "index_genome", "bake_shards", "bake_species"}
+
+
+def test_an_unknown_species_is_one_clear_line(workspace):
+    result = workspace.run("bake_species", "--config", "species=X.nobody")
+    assert result.returncode == 1
+    errors = [line for line in result.stdout.splitlines() if "X.nobody" in line]
+    assert len(errors) == 1
+    assert errors[0].startswith("error: config key species: 'X.nobody' is not in config/species.tsv; known: H.sapiens,")
+    assert "Traceback" not in result.stdout
+
+
+def test_an_empty_split_is_one_clear_line_where_it_matters(workspace):
+    sheet = workspace.sheet("E.coli bacteria 11 train chr:1-9 - g.fna prodigal")
+    result = workspace.run("-n", "all", "--config", f"species_sheet={sheet}")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1].startswith(f"error: {sheet}: nothing is held out for testing; give a species")
+    assert "Traceback" not in result.stdout
+    assert workspace.run("bake_species", "-n", "--config", f"species_sheet={sheet}").returncode == 0
+
+
+def test_wrong_types_are_one_clear_line(workspace):
+    overlay = workspace.overlay("sft:\n  lr: 2e-4\n")
+    result = workspace.run("-n", "all", "--configfile", overlay)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1] == (
+        "error: config key sft.lr: '2e-4' is text, expected a number (write 2.0e-4)"
+    )
+    result = workspace.run("-n", "all", "--config", "speceis=E.coli")
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (
+        1,
+        "error: config key speceis is unknown; did you mean 'species'?",
+    )
+
+
+def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    result = workspace.run("annotate", "-n", "-p", "--configfile", "config/demo.yaml", "--config", "genome=my.fa")
+    assert result.returncode == 0, result.stdout
+    assert jobs(result.stdout)["annotate_genome"] == 1 and "score" not in jobs(result.stdout)
+    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
+    assert "--genetic-code 11 --clade bacteria " in command and "--regions" not in command
+    assert "--genome data/raw/my/fna " in command and "--output-prefix data/annotation/demo/sft/my " in command
+    assert "index_genome.py --archive my.fa --output data/raw/my/fna" in "\n".join(commands(result.stdout))
+
+
+def test_a_new_genome_needs_a_clade_when_the_training_species_differ(workspace):
+    result = workspace.run("annotate", "-n", "--config", "genome=my.fa")
+    assert result.returncode == 1
+    assert "error: config key clade is needed for a new genome" in result.stdout.splitlines()[-1]

@@ -1,0 +1,63 @@
+"""Profiles: no key is overridden behind the user's back, and the GPU rules ask Slurm for what they need."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+GPU_RULES = {"sft", "annotate_genome"}
+
+
+@pytest.fixture(scope="module")
+def profiles(repository) -> dict[str, dict]:
+    paths = (repository / "profiles").glob("*/config.yaml")
+    return {path.parent.name: yaml.safe_load(path.read_text()) for path in paths}
+
+
+@pytest.fixture(scope="module")
+def rules(repository) -> dict[str, str]:
+    """Text of every rule by name."""
+    text = "\n".join(path.read_text() for path in sorted((repository / "workflow").rglob("*.smk")))
+    text += (repository / "workflow" / "Snakefile").read_text()
+    return dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", text, flags=re.MULTILINE))
+
+
+def test_no_profile_gives_a_key_of_the_default_another_value(profiles):
+    default = profiles["default"]
+    assert set(profiles) == {"default", "demo", "dgx"}
+    for name, profile in profiles.items():
+        clash = {key for key in profile if key in default and profile[key] != default[key]}
+        assert not clash, f"profiles/{name}: profiles/default would win for {clash}"
+
+
+def test_the_default_serialises_gpu_jobs_and_makes_incomplete_files_again(profiles):
+    assert profiles["default"]["resources"] == {"gpu": 1}
+    assert profiles["default"]["cores"] == "all" and profiles["default"]["rerun-incomplete"] is True
+    assert all("keep-incomplete" not in profile for profile in profiles.values())
+
+
+def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
+    assert {name for name, text in rules.items() if re.search(r"gpu=1,", text)} == GPU_RULES
+    for name in GPU_RULES:
+        for resource in ("nodes=", "mem_mb=", "runtime="):
+            assert resource in rules[name], f"{name} has no {resource}"
+        assert "benchmark:" not in rules[name]  # a benchmark file is an output: losing it would train again
+    mapped = profiles["dgx"]["set-resources"]
+    assert set(mapped) == GPU_RULES and set(mapped) <= set(rules)  # Snakemake ignores unknown names silently
+    for resources in mapped.values():
+        assert resources["gpu"] == 0 and resources["gres"] == "gpu:1"
+
+
+def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(workspace):
+    result = workspace.run("--profile", "profiles/dgx", "--configfile", "config/demo.yaml", "-n", "--", "all")
+    assert result.returncode == 0, result.stdout
+    blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+    for name, expected in {
+        "sft": "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18",
+        "annotate_genome": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
+        "score": "mem_mb=8000 runtime=120 slurm_partition=spark",
+    }.items():
+        listed = re.search(r"resources: (.*)", blocks[name])[1].split(", ")
+        assert set(expected.split()) <= set(listed), f"{name}: {listed}"

@@ -1,0 +1,72 @@
+"""The workflow is clean for the tools that check it, and its lists agree with one another."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def check(command: list[str], folder: Path, environment: dict | None = None) -> None:
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_ruff(repository):
+    check([tool("ruff"), "check", "."], repository)
+
+
+def test_snakefmt(repository):
+    # snakefmt looks for shfmt on the PATH.
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    check([tool("snakefmt"), "--check", "workflow"], repository, environment)
+
+
+def test_lint(workspace):
+    result = workspace.run("--lint")
+    assert result.returncode == 0, result.stdout
+
+
+def test_rules_name_environments_that_exist(repository):
+    named = set()
+    for path in (repository / "workflow" / "rules").glob("*.smk"):
+        for environment in re.findall(r'conda:\s+"(.+?)"', path.read_text()):
+            named.add((path.parent / environment).resolve())
+    assert {path.name for path in named} == {"data.yaml", "train.yaml", "evaluate.yaml"}
+    assert all(path.is_file() for path in named)
+
+
+def test_environments_ask_for_the_versions_of_the_project(repository):
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(text).name: Requirement(text).specifier for text in project["dependencies"]}
+    for path in (repository / "envs").glob("*.yaml"):
+        listed = yaml.safe_load(path.read_text())["dependencies"]
+        for requirement in map(Requirement, next(entry["pip"] for entry in listed if isinstance(entry, dict))):
+            assert requirement.specifier == declared[requirement.name], f"{path.name}: {requirement}"
+
+
+def test_the_lock_has_every_dependency_and_only_plain_versions(repository):
+    lines = (repository / "requirements.lock").read_text().splitlines()
+    pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert all(re.fullmatch(r"[0-9a-z.]+", version) for version in pinned.values())
+    versions = {name.lower().replace("_", "-"): Version(version) for name, version in pinned.items()}
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        requirement = Requirement(text)
+        assert versions[requirement.name.lower()] in requirement.specifier, text
+
+
+def test_every_output_and_log_stands_under_data(repository):
+    for path in (repository / "workflow" / "rules").glob("*.smk"):
+        for log in re.findall(r'log:\s+"(.+?)"', path.read_text()):
+            assert log.startswith("data/logs/")
