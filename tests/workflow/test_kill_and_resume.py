@@ -10,8 +10,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 GENE = "ATG" + "GCT" * 120 + "TAA"
 
 
@@ -43,7 +41,6 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
-@pytest.mark.timeout(120)
 def test_a_killed_bake_resumes_to_the_same_bytes(make_workspace):
     whole, killed = make_workspace(), make_workspace()
     for workspace in (whole, killed):
