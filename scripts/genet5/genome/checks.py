@@ -1,22 +1,22 @@
-"""Is a coding structure what it claims to be? Boundaries, phases and flags of transcripts, judged against the sequence.
+"""Is a coding structure what it claims to be? Boundaries, phases and flags of transcripts.
 
 Flags (a transcript without flags is *sound*):
 
-========================  ==========================================================================================
+========================  =========================================================================================
 no_start                  complete at its 5' end by the file, but its first codon is no start codon of the code
-no_stop                   complete at its 3' end by the file, but its last codon is no stop (and none follows it)
+no_stop                   complete at its 3' end by the file, but its last codon is no stop and none follows
 in_frame_stop             a stop codon before the last codon (selenoproteins too)
 length_not_multiple_of_3  coding bases, counted from the first whole codon, do not fill the last one
 overlaps_itself           two segments share bases (-1 frameshifts are written so)
 frameshift                segments 1 to 3 bases apart: no intron but a programmed frameshift or a mended frame
 trans_spliced             segments on both strands, or the file says so
-beyond_contig             runs over the origin of a circular sequence; ``cds`` holds the larger side of it
-partial                   the file marks it as incomplete, it begins inside a codon, or it lacks an end at a contig's end
+beyond_contig             runs over the origin of a circular sequence; ``cds`` holds its larger side
+partial                   marked as incomplete, or begins inside a codon, or lacks an end at a contig's end
 contains_n                a letter other than A, C, G, T in its coding bases
 orphan                    its transcript's row is missing where others have one: an extract cut it
-========================  ==========================================================================================
+========================  =========================================================================================
 
-What is put right rather than flagged: a stop codon just after the CDS is taken in, segments that touch are joined, phases
+What is put right rather than flagged: a stop codon just after the CDS is taken in, touching segments are joined, phases
 are recomputed from lengths (the file's are used only where the 5' end is incomplete).
 """
 
@@ -43,7 +43,7 @@ _HAS_UNKNOWN = (_FROM_BASE_5 == 4).any(axis=1)
 
 @dataclass(slots=True)
 class CheckedTranscript:
-    """A transcript with what the checks found. ``looks_complete``: both ends are right and its length is whole codons."""
+    """A transcript and what the checks found. ``looks_complete``: both ends are right, its length is whole codons."""
 
     transcript: Transcript
     draft: TranscriptDraft
@@ -83,13 +83,19 @@ class CodeEvidence:
 
 @dataclass(slots=True)
 class _Shape:
-    """Segments of one transcript put in order: ``cds`` ascending, ``pieces`` every row as given."""
+    """Segments of one transcript put in order: ``cds`` and the phases ``written`` ascending, ``pieces`` as given."""
 
     strand: str
     cds: list[Interval]
     pieces: tuple[Segment, ...]
-    phase: int | None
+    written: tuple[str, ...]
     flags: set[str]
+
+    @property
+    def phase(self) -> int | None:
+        """The written phase of the 5'-most segment, None where it is no phase."""
+        first = self.written[0 if self.strand == "+" else -1]
+        return int(first) if first in ("0", "1", "2") else None
 
 
 def check_transcripts(
@@ -138,23 +144,34 @@ def _shape(draft: TranscriptDraft, length: int, circular: bool, path: object, co
             flags.add("beyond_contig")
     if len(rows) == 1 and not flags and not draft.stop_codon:
         row = rows[0]
-        phase = int(row.phase) if row.phase in ("0", "1", "2") else None
-        return _Shape(row.strand, [Interval(row.start, row.end)], (row,), phase, flags)
+        return _Shape(row.strand, [Interval(row.start, row.end)], (row,), (row.phase,), flags)
     strand = max("+-", key=lambda sign: sum(row.end - row.start for row in rows if row.strand == sign))
     if any(row.strand != strand for row in rows):
         flags.add("trans_spliced")
     own = sorted(row for row in rows if row.strand == strand)
     if "beyond_contig" in flags:
         own = _larger_side(own, length)
-    five_prime = own[0] if strand == "+" else max(own, key=lambda row: row.end)
-    phase = int(five_prime.phase) if five_prime.phase in ("0", "1", "2") else None
     if draft.stop_codon:
         extra = [row for row in draft.stop_codon if row.strand == strand and row.end <= length]
-        outside = [row for row in extra if not any(cds.start <= row.start and row.end <= cds.end for cds in own)]
-        if outside:
-            counts["stop_codons_added"] += 1
-            own = sorted(own + outside)
-    return _Shape(strand, _joined(own, flags, counts), tuple(rows), phase, flags)
+        if extra:
+            counts["stop_codons_added"] += _take_in(own, extra)
+    return _Shape(strand, _joined(own, flags, counts), tuple(rows), tuple(row.phase for row in own), flags)
+
+
+def _take_in(own: list[Segment], stop_codon: list[Segment]) -> bool:
+    """Put the rows of a stop codon into ``own``; one that no segment touches (an intron splits it) is a segment."""
+    added = False
+    for stop in stop_codon:
+        for index, row in enumerate(own):
+            if row.start <= stop.end and stop.start <= row.end:
+                own[index] = row._replace(start=min(row.start, stop.start), end=max(row.end, stop.end))
+                added |= own[index] != row
+                break
+        else:
+            own.append(stop._replace(phase="."))
+            added = True
+    own.sort()
+    return added
 
 
 def _larger_side(own: list[Segment], length: int) -> list[Segment]:
@@ -201,6 +218,10 @@ def _check_ends(
 ) -> tuple[CheckedTranscript, bytes]:
     """Settle ends, frame and phases; also the whole codons before the stop, in which no stop may be."""
     flags, cds, forward = shape.flags, shape.cds, shape.strand == "+"
+    if flags & {"trans_spliced", "beyond_contig"}:  # not read along one strand of one stretch: nothing more to check
+        phases = phases_from_lengths(tuple(cds), shape.strand)
+        transcript = Transcript(draft.id, tuple(cds), phases)
+        return CheckedTranscript(transcript, draft, shape.strand, flags, pieces=shape.pieces), b""
     spliced = contig[cds[0].start : cds[0].end] if len(cds) == 1 else b"".join(contig[a:b] for a, b in cds)
     spliced = spliced.upper()
     left, right = cds[0].start, cds[-1].end
@@ -214,8 +235,9 @@ def _check_ends(
         evidence.add(spliced, following)
 
     begins = spliced[:3].decode("latin-1") in code.starts
-    complete5 = not cut5 and (begins or not (draft.cut or room5 < 3 or shape.phase in (1, 2)))
-    skip = 0 if complete5 else _partial_phase(shape.phase, spliced, code)
+    phase = shape.phase
+    complete5 = not cut5 and (begins or not (draft.cut or room5 < 3 or phase in (1, 2)))
+    skip = 0 if complete5 else _partial_phase(phase, spliced, code)
     ends = spliced[-3:].decode("latin-1") in code.stops
     whole = (len(spliced) - skip) % 3 == 0
     if whole and not ends and not cut3 and following.decode("latin-1") in code.stops:
@@ -235,9 +257,10 @@ def _check_ends(
         flags.add("length_not_multiple_of_3")
     if draft.cut or not (complete5 and complete3):
         flags.add("partial")
-    if complete5 and shape.phase:
-        counts["phases_corrected"] += 1
     phases = phases_from_lengths(tuple(cds), shape.strand, skip)
+    if len(phases) == len(shape.written):
+        differs = (str(phase) != written != "." for phase, written in zip(phases, shape.written, strict=True))
+        counts["phases_corrected"] += any(differs)
     transcript = Transcript(draft.id, tuple(cds), phases, complete5, complete3)
     checked = CheckedTranscript(transcript, draft, shape.strand, flags, False, shape.pieces)
     checked.looks_complete = complete5 and complete3 and begins and ends and whole
@@ -265,29 +288,30 @@ def check_genetic_code(
 ) -> None:
     """InputError when the genes say that ``code`` is not theirs, naming the code that fits better, if one does.
 
-    Wrong is a code with in-frame stops in more than 30 % of at least 20 genes that are complete at both ends, or one that
-    leaves so many genes without a stop codon that another code makes at least 20 % more of them sound.
+    Wrong is a code with in-frame stops in more than 30 % of at least 20 genes that are complete at both ends, or one
+    that leaves so many genes unsound that another code makes at least 20 % more of them sound.
     """
-    complete = [checked for checked in canonical if checked.looks_complete]
+    claimed = [checked for checked in canonical if not checked.flags & {"partial", "orphan", "beyond_contig"}]
+    complete = [checked for checked in claimed if checked.looks_complete]
     stopped = sum("in_frame_stop" in checked.flags for checked in complete)
+    sound = sum(not checked.flags for checked in claimed)
     many_stops = len(complete) >= FEWEST_GENES_TO_JUDGE_CODE and stopped > LARGEST_SHARE_WITH_STOPS * len(complete)
-    now = evidence.sound_share(code)
-    few_sound = len(evidence.sequences) >= FEWEST_GENES_TO_JUDGE_CODE and now < 1 - _CLEARLY_BETTER
+    few_sound = len(claimed) >= FEWEST_GENES_TO_JUDGE_CODE and sound < (1 - _CLEARLY_BETTER) * len(claimed)
     if not (many_stops or few_sound):
         return
+    now = evidence.sound_share(code)
     shares = {table: evidence.sound_share(GeneticCode.from_table(table)) for table in _GUESSES}
     best = max(_GUESSES, key=lambda table: round(shares[table], 2))
     better = shares[best] >= now + _CLEARLY_BETTER
     if not many_stops and not better:
         return
-    found = (
-        f"{stopped} of {len(complete)} complete genes have in-frame stops"
-        if many_stops
-        else (f"only {now:.0%} of the genes start, stop and read through")
-    )
-    advice = (
-        f"genetic code {best} ({unambiguous_dna_by_id[best].names[0]}) fits better: {shares[best]:.0%} of the genes are sound"
-        if better
-        else "no other code fits better: does the annotation belong to this assembly?"
-    )
-    raise InputError(f"{path}: with genetic code {code.table} {found}; {advice}")
+    if many_stops:
+        found = f"{stopped} of {len(complete)} complete genes have in-frame stops"
+    else:
+        found = f"only {sound} of {len(claimed)} genes start, stop and read through"
+    if better:
+        name = unambiguous_dna_by_id[best].names[0]
+        advice = f"genetic code {best} ({name}) fits better: {shares[best]:.0%} of the genes are sound with it"
+    else:
+        advice = "no other code fits better: does the annotation belong to this assembly?"
+    raise InputError(f"{path}: with genetic code {code.table}, {found}; {advice}")

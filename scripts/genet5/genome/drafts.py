@@ -35,6 +35,8 @@ _RANK_OF_TAG = {
 def rank_of(tags: list[str], biotype: str) -> int:
     """Rank of a transcript from its tags and biotype ('' when the file states none)."""
     coding = RANK_CODING if biotype.lower() in ("", "protein_coding", "mrna") else RANK_OTHER
+    if not tags:
+        return coding
     return min([coding, *(_RANK_OF_TAG.get(tag.lower().replace(" ", "_"), coding) for tag in tags)])
 
 

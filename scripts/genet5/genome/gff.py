@@ -8,6 +8,7 @@ CDS alone (Prodigal), CDS with several parents (FlyBase), with a protein as a se
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -64,7 +65,7 @@ def annotation_rows(path: Path, names: SequenceNames, draft: AnnotationDraft) ->
     roles: dict[str, int] = {}
     known = names.lengths
     num_rows = 0
-    with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as lines:
+    with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as lines:
         for line_number, line in enumerate(lines, start=1):
             if line[0] in "#>":
                 if line.startswith(("##FASTA", ">")):
@@ -131,10 +132,14 @@ _TRANSCRIPT_BIOTYPE_KEYS = ("transcript_biotype=", "transcript_type=", "biotype=
 _BIOTYPE_KEYS = ("gene_biotype=", "gene_type=", "so_term_name=", *_TRANSCRIPT_BIOTYPE_KEYS)
 
 
+@functools.cache
+def _class_of_kind(kind: str) -> str:
+    return gene_class(kind, [])
+
+
 def _class_of(kind: str, attributes: str) -> str:
     """``pseudogene``, ``transposon`` or '' for a row. Cheap tests first: this is asked of every gene and transcript."""
-    found = gene_class(kind, [])
-    if found:
+    if found := _class_of_kind(kind):
         return found
     if "pseudo" in attributes:
         if "pseudogene=" in attributes or _value(attributes, "pseudo=").lower() in ("true", "1", "yes"):
@@ -165,10 +170,9 @@ def _marks(attributes: str) -> int:
             marks |= CUT
     if "pseudo" in attributes and _class_of("", attributes) == "pseudogene":
         marks |= PSEUDO
-    if "trans" in attributes and (
-        _value(attributes, "exception=") == "trans-splicing" or _value(attributes, "trans_splicing=")
-    ):
-        marks |= TRANS_SPLICED
+    if "trans-splicing" in attributes or "trans_splicing=" in attributes:
+        if _value(attributes, "exception=") == "trans-splicing" or _value(attributes, "trans_splicing="):
+            marks |= TRANS_SPLICED
     return marks
 
 
@@ -190,15 +194,25 @@ class _Lineage(NamedTuple):
     rank: int
 
 
+@functools.cache
 def _is_gene_kind(kind: str) -> bool:
     lower = kind.lower()
     return lower in ("gene", "pseudogene", "locus") or (lower.endswith("_gene") and not lower.startswith("mrna"))
 
 
+@functools.cache
 def _is_noncoding_kind(kind: str) -> bool:
     lower = kind.lower()
     is_rna = lower.endswith("rna") and lower not in ("mrna", "protein_coding_mrna")
     return is_rna or lower in ("nc_primary_transcript", "mirna_primary_transcript") or "rna_gene" in lower
+
+
+def _rank(attributes: str, is_gene: bool) -> int:
+    tags = _text(attributes, "tag=").split(",") if "tag=" in attributes else []
+    biotype = ""
+    if not is_gene and ("type=" in attributes):
+        biotype = next(filter(None, (_value(attributes, key) for key in _TRANSCRIPT_BIOTYPE_KEYS)), "")
+    return rank_of(tags, biotype)
 
 
 def read_gff3(path: str | Path, lengths: Mapping[str, int]) -> AnnotationDraft:
@@ -346,11 +360,8 @@ class _Gff3Reader:
         klass = next(filter(None, classes), "")
         if not klass and _is_noncoding_kind(first.kind):
             klass = "noncoding"
-        tags = _text(first.attributes, "tag=").split(",")
-        biotypes = (_value(first.attributes, key) for key in _TRANSCRIPT_BIOTYPE_KEYS)
-        biotype = next(filter(None, biotypes), "")
         is_gene = _is_gene_kind(first.kind)
-        return _Lineage(locus, True, is_gene, klass, rank_of(tags, "" if is_gene else biotype))
+        return _Lineage(locus, True, is_gene, klass, _rank(first.attributes, is_gene))
 
     def add_genes_without_cds(self) -> None:
         """Pseudogenes and transposon genes given without CDS rows: their whole extent is a don't-care region."""
