@@ -1,6 +1,6 @@
 """A toy model and task for the training loop; run as a script it trains in a process of its own.
 
-python toy_training.py OUTPUT_DIR '{"epochs": 2, ...options}' [--kill-at STEP] [--sleep SECONDS] [--num-samples N]
+python toy_training.py OUTPUT_DIR '{"epochs": 2, ...options}' [--kill-at BATCH] [--processes N]
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import argparse
 import json
 import os
 import signal
+import socket
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -86,28 +88,67 @@ def train_toy(output_dir: Path, options: dict, *, num_samples: int = 90, model: 
     return fit(model, train, checked, output_dir, **keywords), model
 
 
+def train_in_this_process(arguments: argparse.Namespace) -> None:
+    """Train; in the process and training batch that the flags name, send this process a signal."""
+    torch.set_num_threads(1)
+    model = ToyModel()
+    if arguments.kill_at and arguments.kill_rank == int(os.environ.get("RANK", 0)):
+        plain, calls = model.training_losses, iter(range(10**6))
+
+        def deadly(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+            if model.training and next(calls) == arguments.kill_at:
+                os.kill(os.getpid(), arguments.signal)
+            return plain(batch)
+
+        model.training_losses = deadly
+    train_toy(arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model)
+
+
+def train_in_processes(arguments: argparse.Namespace) -> list[int]:
+    """Train in processes with torchrun's variables; their exit statuses. Forked, since imports take the most time."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(arguments.processes):
+        child = os.fork()
+        if child:
+            children.append(child)
+            continue
+        world = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        world |= dict.fromkeys(["WORLD_SIZE", "LOCAL_WORLD_SIZE"], arguments.processes)
+        os.environ |= {name: str(value) for name, value in world.items()} | {"TORCHELASTIC_RUN_ID": "toy"}
+        status = 1
+        try:
+            train_in_this_process(arguments)
+            status = 0
+        except SystemExit as ended:
+            status = ended.code
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("output_dir", type=Path)
     parser.add_argument("options", type=json.loads)
     parser.add_argument("--kill-at", type=int, default=0)
-    parser.add_argument("--sleep", type=float, default=0.0)
+    parser.add_argument("--kill-rank", type=int, default=0)
+    parser.add_argument("--signal", type=int, default=int(signal.SIGKILL))
     parser.add_argument("--num-samples", type=int, default=90)
+    parser.add_argument("--processes", type=int, default=0, help="train in so many, then once more without the signal")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    model = ToyModel()
-    if arguments.kill_at:
-        plain, calls = model.training_losses, iter(range(10**6))
-
-        def deadly(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-            if model.training and next(calls) == arguments.kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return plain(batch)
-
-        model.training_losses = deadly
-    train_toy(
-        arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model, sleep_s=arguments.sleep
-    )
+    if not arguments.processes:
+        train_in_this_process(arguments)
+        return
+    statuses = [train_in_processes(arguments)]
+    arguments.kill_at = 0
+    statuses.append(train_in_processes(arguments))
+    print(json.dumps(statuses))
 
 
 if __name__ == "__main__":

@@ -53,11 +53,21 @@ class RunFolder:
         try:
             if restart:
                 self._empty()
-            self._check_fingerprint(json.loads(json.dumps(fingerprint)))
+            self._check_fingerprint(fingerprint)
             self._tidy()
         except BaseException:
             self._lock.release()
             raise
+
+    def differences(self, fingerprint: Mapping[str, Any]) -> list[str]:
+        """Where the run in this folder differs: 'options.lr is 0.1 there, 0.2 here'; a folder without a run differs."""
+        path = self.path / "fingerprint.json"
+        if not path.exists():
+            return ["nothing was trained there"]
+        then = _flat(json.loads(path.read_text(encoding="utf-8")))
+        given = _flat(json.loads(json.dumps(fingerprint)))
+        keys = sorted(k for k in then.keys() | given.keys() if then.get(k) != given.get(k))
+        return [f"{k} is {_brief(then.get(k))} there, {_brief(given.get(k))} here" for k in keys]
 
     def release(self) -> None:
         """Give the lock back."""
@@ -117,19 +127,13 @@ class RunFolder:
         names = (p.name.removeprefix(STEP_PREFIX) for p in self.path.glob(f"{STEP_PREFIX}*"))
         return sorted(int(name) for name in names if name.isdigit())
 
-    def _check_fingerprint(self, fingerprint: dict[str, Any]) -> None:
-        path = self.path / "fingerprint.json"
-        if not path.exists():
-            _write_json(path, fingerprint)
-            return
-        then = _flat(json.loads(path.read_text(encoding="utf-8")))
-        given = _flat(fingerprint)
-        differing = sorted(k for k in then.keys() | given.keys() if then.get(k) != given.get(k))
-        if differing:
-            shown = ", ".join(f"{k} is {_brief(then.get(k))} there, {_brief(given.get(k))} here" for k in differing[:3])
+    def _check_fingerprint(self, fingerprint: Mapping[str, Any]) -> None:
+        if not (self.path / "fingerprint.json").exists():
+            _write_json(self.path / "fingerprint.json", fingerprint)
+        elif differing := self.differences(fingerprint):
             more = f", and {len(differing) - 3} more" if len(differing) > 3 else ""
             raise InputError(
-                f"{self.path} belongs to a run with other settings ({shown}{more}): "
+                f"{self.path} belongs to a run with other settings ({', '.join(differing[:3])}{more}): "
                 f"choose another run name, delete that folder, or pass --restart"
             )
 

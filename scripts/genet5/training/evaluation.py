@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .batches import BatchSource, load_batches
 from .losses import mean_losses, stack_losses
+from .options import TrainingOptions
 from .processes import any_process
 from .signals import StopRequest
 
@@ -30,13 +31,13 @@ def evaluation_mode(model: nn.Module, fabric: Fabric, label_smoothing: float) ->
 
 
 def validation_losses(
-    fabric: Fabric, losses: Callable[[object], dict[str, Tensor]], source: BatchSource, seed: int
+    fabric: Fabric, losses: Callable[[object], dict[str, Tensor]], source: BatchSource, options: TrainingOptions
 ) -> tuple[list[str], Tensor]:
     """Names and summed losses over this process's share of the validation batches."""
-    batches = source.plan.batches(0, fabric.world_size)
+    batches = source.plan.batches(0, fabric.world_size, repeat=False)
     mine = range(fabric.global_rank, len(batches), fabric.world_size)
     total: Tensor | None = None
-    for _, batch in load_batches(source, batches, mine, 0, seed):
+    for _, batch in load_batches(source, batches, mine, 0, options.seed, options.num_workers):
         names, sums = stack_losses(losses(fabric.to_device(batch)), fabric.device)
         total = sums if total is None else total + sums
     return names, total
@@ -49,24 +50,29 @@ class Evaluation:
         self,
         fabric: Fabric,
         stop: StopRequest,
+        options: TrainingOptions,
         validation: BatchSource | None,
         metrics: Callable[[nn.Module], dict[str, float]] | None,
     ):
-        self.fabric, self.stop, self.validation, self.metrics = fabric, stop, validation, metrics
+        self.fabric, self.stop, self.options = fabric, stop, options
+        self.validation, self.metrics = validation, metrics
+        if validation is None and (metrics is not None and options.monitor == "val_loss"):
+            raise InputError("monitor: found 'val_loss', but there are no validation samples; name one of the metrics")
+        if options.early_stopping and not self:
+            raise InputError(f"early_stopping: found {options.early_stopping}, but nothing is evaluated; use 0")
         if validation is not None and len(validation.plan.lengths) < fabric.world_size:
             raise InputError(f"validation: {len(validation.plan.lengths)} samples for {fabric.world_size} processes")
 
     def __bool__(self) -> bool:
         return self.validation is not None or self.metrics is not None
 
-    def run(self, model: nn.Module, losses: Callable[[object], dict[str, Tensor]], options) -> dict[str, float] | None:
+    def run(self, model: nn.Module, losses: Callable[[object], dict[str, Tensor]]) -> dict[str, float] | None:
         """``val_loss``, ``val_<part>`` and the metrics, the same on every process; None when interrupted."""
         found: dict[str, float] = {}
+        options = self.options
         with evaluation_mode(model, self.fabric, options.label_smoothing):
             if self.validation is not None:
-                work = self.stop.droppable(
-                    lambda: validation_losses(self.fabric, losses, self.validation, options.seed)
-                )
+                work = self.stop.droppable(lambda: validation_losses(self.fabric, losses, self.validation, options))
                 if any_process(self.fabric, work is None):
                     return None
                 names, sums = work

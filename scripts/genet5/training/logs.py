@@ -12,6 +12,7 @@ from lightning.fabric import Fabric
 
 from .csv_log import CsvLog, now
 from .memory import memory_gb
+from .processes import say
 from .state import TrainingState
 
 # Dense bf16 peak of one device in FLOP/s, by a part of its name (makers' data sheets).
@@ -71,7 +72,7 @@ class TrainingLog:
         }
         if self.fabric.is_global_zero:
             self.training.append(row)
-        self.fabric.print(progress_line(row, total_steps), flush=True)
+        say(self.fabric, progress_line(row, total_steps))
 
 
 def flops_share(tokens_per_s: float, flops_per_token: float | None, device_name: str, devices: int) -> float | None:

@@ -35,7 +35,8 @@ from .losses import stack_losses
 from .memory import MemoryWatch
 from .optimizer import build_optimizer, normalise_and_clip, reduce_gradients
 from .options import TrainingOptions
-from .processes import any_process, share_tensors, start_fabric
+from .processes import any_process, say, share_tensors, start_fabric
+from .runs import claim_run
 from .schedule import learning_rate
 from .signals import StopRequest
 from .state import FitResult, TrainingState
@@ -73,30 +74,17 @@ def fit(
     fabric = fabric or start_fabric(options)
     folder = RunFolder(output_dir)
     try:
-        if finished := _claim(fabric, folder, {"options": options.fingerprint(), **fingerprint}, restart):
-            fabric.print(f"{output_dir}: already finished after {finished['steps']} steps", flush=True)
-            return FitResult(**finished, best=folder.path / "best", final=folder.path / "final")
+        if finished := claim_run(fabric, folder, options, fingerprint, restart):
+            say(fabric, f"{output_dir}: already finished after {finished.steps} steps")
+            return finished
         label = f"_rank{fabric.global_rank}" if fabric.global_rank else ""
         with StopRequest() as stop, MemoryWatch(folder.path, options.memwatch, fabric.device, label):
-            evaluation = Evaluation(fabric, stop, validation, evaluate)
+            evaluation = Evaluation(fabric, stop, options, validation, evaluate)
             log = TrainingLog(folder.path, fabric, flops_per_token, options.log_memory)
             run = _Run(fabric, folder, model, train, options, evaluation, log, stop, save_model)
             return run.until_end()
     finally:
         folder.release()
-
-
-def _claim(fabric: Fabric, folder: RunFolder, fingerprint: dict[str, Any], restart: bool) -> dict[str, Any] | None:
-    """Claim the folder in the first process for all; the result of a run that is finished, else None."""
-    message = None
-    if fabric.is_global_zero:
-        try:
-            folder.claim(fingerprint, restart)
-        except InputError as error:
-            message = str(error)
-    if message := fabric.broadcast(message):
-        raise InputError(message)
-    return fabric.broadcast(folder.finished())
 
 
 class _Run:
@@ -185,7 +173,7 @@ class _Run:
         found = f"step {state.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite"
         if state.skipped > options.max_skipped_steps:
             raise InputError(f"{found}; lower lr ({options.lr:g}) or max_grad_norm, or allow max_skipped_steps")
-        self.fabric.print(f"{found}; left out ({state.skipped} of {options.max_skipped_steps})", flush=True)
+        say(self.fabric, f"{found}; left out ({state.skipped} of {options.max_skipped_steps})")
 
     def _stream(self) -> Iterator[tuple[int, Any]]:
         """This process's batches from the current position on, epoch after epoch: each world_size-th of a group."""
@@ -211,7 +199,7 @@ class _Run:
             return True
         if self.evaluation and self._due(options.eval_steps):
             started = time.monotonic()
-            metrics = self.evaluation.run(self.model, self.losses, options)
+            metrics = self.evaluation.run(self.model, self.losses)
             if metrics is None:
                 return False
             if options.monitor not in metrics:
@@ -252,11 +240,11 @@ class _Run:
         share_tensors(self.fabric, self.model)
         self.log.resume(self.state.step)
         origin = f"resumed at step {self.state.step} of" if name else "training for"
-        self.fabric.print(
+        say(
+            self.fabric,
             f"{origin} {self.total_steps} steps of {self.state.group} batches: {len(self.train.plan.lengths)} samples, "
             f"{sum(p.numel() for p in self.parameters):,} parameters, {self.fabric.device}, "
             f"{self.fabric.world_size} processes",
-            flush=True,
         )
 
     def _save(self) -> None:
@@ -296,5 +284,5 @@ class _Run:
         """Save and exit with the status of the signal: 128 + its number."""
         if self.state.step > self.saved_step:
             self._save()
-        self.fabric.print(f"stopped by a signal after step {self.state.step}; the same command goes on", flush=True)
+        say(self.fabric, f"stopped by a signal after step {self.state.step}; the same command goes on")
         raise SystemExit(128 + (self.stop.signal or signal.SIGTERM))

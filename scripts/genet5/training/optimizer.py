@@ -8,10 +8,12 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from .options import TrainingOptions
+
 BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 
 
-def build_optimizer(model: nn.Module, options) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
     """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D)."""
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
     parameters = [p for p in model.parameters() if p.requires_grad]

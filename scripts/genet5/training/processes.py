@@ -39,6 +39,12 @@ def _precision(wanted: str) -> str:
     return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
+def say(fabric: Fabric, text: str) -> None:
+    """One line on the console, from the first process of all (Fabric's own print speaks once a node)."""
+    if fabric.is_global_zero:
+        print(text, flush=True)
+
+
 def any_process(fabric: Fabric, flag: bool) -> bool:
     """Whether the flag is set in any process; the same answer in all of them."""
     if fabric.world_size == 1:

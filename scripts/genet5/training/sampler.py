@@ -55,19 +55,19 @@ class BatchPlan:
                 raise InputError("repeats need one finite number >= 0 for each sample")
             object.__setattr__(self, "repeats", repeats)
 
-    def batches(self, epoch: int, multiple_of: int = 1) -> list[np.ndarray]:
+    def batches(self, epoch: int, multiple_of: int = 1, repeat: bool = True) -> list[np.ndarray]:
         """The batches of an epoch: arrays of sample indices, shape [rows].
 
         Their number is a multiple of ``multiple_of`` (processes x accumulated batches), so that processes take
         the same number of steps. To get there the fullest batches are halved; no sample is dropped. Only when
-        every batch has one row already are batches repeated.
+        every batch has one row already are batches repeated, and with ``repeat=False`` not even then.
         """
         rng = np.random.default_rng([self.seed, epoch, 0x5A3B1E])
         order = self._order(rng)
         batches = self._fill(order)
         if self.shuffle:
             batches = [batches[i] for i in rng.permutation(len(batches))]
-        return self._complete(batches, multiple_of)
+        return self._complete(batches, multiple_of, repeat)
 
     def tokens(self, batch: np.ndarray) -> int:
         """Tokens of a batch without padding."""
@@ -109,7 +109,7 @@ class BatchPlan:
             longest = widest
         return np.split(order, cuts)
 
-    def _complete(self, batches: list[np.ndarray], multiple_of: int) -> list[np.ndarray]:
+    def _complete(self, batches: list[np.ndarray], multiple_of: int, repeat: bool) -> list[np.ndarray]:
         """Halve the fullest batches until the number is a multiple, see `batches`."""
         missing = -len(batches) % multiple_of
         while missing:
@@ -118,7 +118,7 @@ class BatchPlan:
             fullest = np.argsort(-rows, kind="stable")[:missing]
             fullest = set(fullest[rows[fullest] > 1].tolist())
             if not fullest:
-                return batches + [batches[i % len(batches)] for i in range(missing)]
+                return batches + [batches[i % len(batches)] for i in range(missing if repeat else 0)]
             halves = [np.array_split(b, 2) if i in fullest else [b] for i, b in enumerate(batches)]
             batches = [half for pair in halves for half in pair]
             missing -= len(fullest)

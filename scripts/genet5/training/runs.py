@@ -1,0 +1,49 @@
+"""Whose folder is this: claimed once for all processes, and recognised when its run is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric import Fabric
+
+from ..errors import InputError
+from .checkpoints import RunFolder
+from .options import TrainingOptions
+from .state import FitResult
+
+
+def finished_run(output_dir: str | Path, options: TrainingOptions, fingerprint: Mapping[str, Any]) -> FitResult | None:
+    """The result of a finished run with these settings, without a lock: to end before data and model are loaded."""
+    folder = RunFolder(output_dir)
+    same = not folder.differences(_identity(options, fingerprint))
+    return _result(folder) if same else None
+
+
+def claim_run(
+    fabric: Fabric, folder: RunFolder, options: TrainingOptions, fingerprint: Mapping[str, Any], restart: bool
+) -> FitResult | None:
+    """Claim the folder in the first process for all of them; the result if the run is finished already.
+
+    Raises:
+        InputError: in every process, see `RunFolder.claim`.
+    """
+    message = None
+    if fabric.is_global_zero:
+        try:
+            folder.claim(_identity(options, fingerprint), restart)
+        except InputError as error:
+            message = str(error)
+    if message := fabric.broadcast(message):
+        raise InputError(message)
+    return fabric.broadcast(_result(folder))
+
+
+def _identity(options: TrainingOptions, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    return {"options": options.fingerprint(), **fingerprint}
+
+
+def _result(folder: RunFolder) -> FitResult | None:
+    facts = folder.finished()
+    return FitResult(**facts, best=folder.path / "best", final=folder.path / "final") if facts else None

@@ -1,0 +1,62 @@
+"""Learning rate, parameter groups, normalisation and clipping."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
+from genet5.training.options import TrainingOptions
+from genet5.training.schedule import learning_rate
+from torch import nn
+from toy_training import ToyModel
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])
+def test_the_rate_rises_in_a_line_then_falls_to_its_last_value(scheduler):
+    options = TrainingOptions(lr=2.0, warmup_ratio=0.1, min_lr_ratio=0.25, scheduler=scheduler)
+    rates = np.array([learning_rate(step, 100, options) for step in range(100)])
+    assert rates[:10] == pytest.approx(0.2 * np.arange(1, 11))
+    assert rates.max() == 2.0
+    assert (np.diff(rates[9:]) <= 0).all()
+    assert rates[-1] == pytest.approx(2.0 if scheduler == "constant" else 0.5)
+    if scheduler == "cosine":
+        assert rates[54] == pytest.approx((2.0 + 0.5) / 2)
+
+
+def test_short_runs_have_finite_rates():
+    for total in (1, 2, 3):
+        for ratio in (0.0, 0.5, 1.0):
+            options = TrainingOptions(warmup_ratio=ratio)
+            assert all(0 < learning_rate(s, total, options) <= options.lr for s in range(total))
+
+
+def test_only_matrices_that_are_no_embeddings_decay():
+    model = ToyModel()  # its head is tied to the embedding
+    model.free_head = nn.Linear(16, 4)
+    optimizer = build_optimizer(model, TrainingOptions(weight_decay=0.3))
+    names = {id(p): name for name, p in model.named_parameters()}
+    decay = {names[id(p)]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert {n for n, value in decay.items() if value == 0.3} == {"body.0.weight", "free_head.weight"}
+    assert set(decay) == set(dict(model.named_parameters()))
+    assert optimizer.param_groups[0]["fused"]
+
+
+@pytest.mark.parametrize("max_norm", [0.0, 0.05, 1e6])
+def test_normalised_and_clipped_gradients_equal_the_mean_loss_clipped_by_torch(max_norm):
+    torch.manual_seed(1)
+    model, reference = nn.Linear(5, 3), nn.Linear(5, 3)
+    reference.load_state_dict(model.state_dict())
+    inputs, targets = torch.randn(7, 5), torch.randint(3, (7,))
+    nn.functional.cross_entropy(model(inputs), targets, reduction="sum").backward()
+    nn.functional.cross_entropy(reference(inputs), targets).backward()
+    expected = torch.nn.utils.clip_grad_norm_(reference.parameters(), max_norm or 1e9)
+    norm = normalise_and_clip(reduce_gradients(list(model.parameters()), 1), torch.tensor(7.0), max_norm)
+    assert norm == pytest.approx(expected.item(), rel=1e-5)
+    for p, q in zip(model.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(p.grad, q.grad)
+
+
+def test_a_parameter_without_gradient_gets_zeros():
+    parameter = nn.Parameter(torch.ones(3))
+    assert reduce_gradients([parameter], 1)[0].tolist() == [0.0, 0.0, 0.0]
