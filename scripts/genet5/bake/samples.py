@@ -54,8 +54,7 @@ class Span(NamedTuple):
     strand: str
 
 
-@dataclass(frozen=True, slots=True)
-class SampleGene:
+class SampleGene(NamedTuple):
     """The canonical transcript of a trusted gene, whole, in coordinates of whatever holds it (sample or contig).
 
     ``cds`` ascends on the forward strand; ``phases`` follow it one to one (GFF3's meaning). In a sample, coordinates

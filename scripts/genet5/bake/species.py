@@ -64,8 +64,9 @@ class SpeciesSource:
 def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path) -> Path:
     """Bake ``source`` into ``folder`` and return the path of the manifest, which is written last.
 
-    Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes. Only the
-    annotation and one sample are held in memory. Raises InputError for input or options that cannot be baked.
+    Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes. Held in
+    memory are the annotation and one sample (and, while the annotation is read, one contig): nothing that grows with
+    the genome. Raises InputError for input or options that cannot be baked.
     """
     if samples_per_shard < 1:
         raise InputError(f"samples_per_shard: {samples_per_shard} is not allowed, it must be at least 1")
