@@ -95,6 +95,17 @@ def test_own_regions_narrow_a_test_species() -> None:
     assert regions == {"train": (), "validation": (), "test": (Region("chrII", 0, 500),)}
 
 
+def test_excluded_regions_are_in_no_split() -> None:
+    regions = split_regions("train", "chrI:1-100", "chrII", LENGTHS, "chrI:51-500,chrII:1-400")
+    assert regions == {
+        "train": (Region("chrI", 500, 1000), Region("HLA*01:01-02", 0, 90)),
+        "validation": (Region("chrI", 0, 50),),
+        "test": (Region("chrII", 400, 500),),
+    }
+    with pytest.raises(InputError, match="excluded_regions: chrI,HLA.* leave no base for split train"):
+        split_regions("train", "", "chrII", LENGTHS, "HLA*01:01-02,chrI")
+
+
 def test_regions_may_come_as_regions() -> None:
     assert split_regions("train", [Region("chrII", 0, 500)], (), LENGTHS) == split_regions(
         "train", "chrII", "", LENGTHS

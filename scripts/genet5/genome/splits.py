@@ -39,13 +39,15 @@ def split_regions(
     validation_regions: str | Iterable[Region],
     test_regions: str | Iterable[Region],
     lengths: Mapping[str, int],
+    excluded_regions: str | Iterable[Region] = (),
 ) -> dict[str, tuple[Region, ...]]:
     """Divide a genome into ``train``, ``validation`` and ``test`` regions, each in genome order.
 
     ``split`` owns every base that neither list names: of a ``train`` species the remainder is trained on, a ``test``
     species without ``test_regions`` is tested whole. ``test_regions`` of a ``test`` species (and
     ``validation_regions`` of a ``validation`` species) narrow it: bases outside the lists are then in no split.
-    Raises InputError for overlapping regions and for a train species with nothing left to train on.
+    ``excluded_regions`` are in no split; they may overlap the other two lists. Raises InputError for overlapping
+    validation and test regions, and when no base is left for ``split`` itself.
     """
     if split not in SPLITS:
         raise InputError(f"split: {split!r} is not a split, allowed: {', '.join(SPLITS)}")
@@ -61,7 +63,13 @@ def split_regions(
                 f"split: {split}, but validation_regions and test_regions cover the whole genome: "
                 f"no base is left for {split}"
             )
-    return result
+    excluded = _as_regions(excluded_regions, lengths, "excluded_regions")
+    if not excluded:
+        return result
+    kept = {name: complement((*complement(parts, lengths), *excluded), lengths) for name, parts in result.items()}
+    if not kept[split]:
+        raise InputError(f"excluded_regions: {format_regions(excluded, lengths)} leave no base for split {split}")
+    return kept
 
 
 def complement(regions: Iterable[Region], lengths: Mapping[str, int]) -> tuple[Region, ...]:
