@@ -1,0 +1,171 @@
+"""Where the numbers come from: versions, checksums, the stages of the workflow and the time each took."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.metadata
+import json
+import platform
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genet5.errors import InputError
+from genet5.report.markup import Markup, tag
+from genet5.report.numbers import MISSING, bases, count, is_number, seconds, significant
+from genet5.report.results import read_json, species_of, stage_of
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "lightning",
+    "snakemake",
+    "numpy",
+    "pyrodigal",
+    "biopython",
+    "pyfaidx",
+)
+HASH_BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """What one step of the workflow took; None where it was not measured.
+
+    ``inner`` times were taken by the program itself, within a step that Snakemake may have timed as a whole.
+    """
+
+    step: str
+    item: str
+    wall_s: float | None
+    cpu_s: float | None
+    memory_mb: float | None = None
+    bases: int | None = None
+    inner: bool = False
+
+    @property
+    def rule(self) -> str:
+        """The rule of the workflow this is a time of."""
+        return {"annotate_genome": "annotate"}.get(self.step, self.step.partition(" ")[0])
+
+
+def versions() -> list[tuple[str, str]]:
+    """Python and the packages a result depends on, with their installed versions."""
+    found = [("python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append((name, "not installed"))
+    return found
+
+
+def sha256(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while block := stream.read(HASH_BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    return digest.hexdigest()
+
+
+def model_parameters(path: str | Path) -> int:
+    """Number of weights in a safetensors file, from its header alone."""
+    try:
+        with open(path, "rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+    except (OSError, struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    total = 0
+    for name, tensor in header.items():
+        if name != "__metadata__":
+            size = 1
+            for extent in tensor["shape"]:
+                size *= extent
+            total += size
+    return total
+
+
+def read_step_time(path: str | Path) -> StepTime:
+    """A time from Snakemake's benchmark table (``.tsv``; step = its folder) or from the JSON that annotate writes."""
+    path = Path(path)
+    if path.suffix == ".json":
+        document = read_json(path)
+        numbers = {
+            name: document.get(name) if is_number(document.get(name)) else None for name in ("wall_s", "cpu_s", "bases")
+        }
+        return StepTime(
+            f"annotate ({stage_of(path)})",
+            species_of(path),
+            numbers["wall_s"],
+            numbers["cpu_s"],
+            None,
+            numbers["bases"],
+            inner=True,
+        )
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if not rows or "s" not in rows[0]:
+        raise InputError(
+            f"{path}: not a benchmark table of Snakemake: expected a header with a column 's' and one line"
+        )
+    # One line per repeat: the last one made the files.
+    row = rows[-1]
+    return StepTime(
+        stage_of(path), path.stem, _number(row.get("s")), _number(row.get("cpu_time")), _number(row.get("max_rss"))
+    )
+
+
+def _number(cell: str | None) -> float | None:
+    # Snakemake writes "-" or "NA" for what the system did not tell.
+    try:
+        value = float(cell or "")
+    except ValueError:
+        return None
+    return value if is_number(value) else None
+
+
+def time_table(times: Sequence[StepTime]) -> Markup:
+    """Wall and cpu time, peak memory and speed of every measured step, in the order given."""
+    rows = []
+    for time in times:
+        speed = time.bases / 1e3 / time.cpu_s if time.bases and time.cpu_s else None
+        rows.append(
+            tag(
+                "tr",
+                tag("th", time.step, scope="row"),
+                tag("td", time.item, class_="text"),
+                tag("td", seconds(time.wall_s)),
+                tag("td", seconds(time.cpu_s)),
+                tag("td", MISSING if time.memory_mb is None else f"{count(time.memory_mb)} MB"),
+                tag("td", MISSING if speed is None else f"{significant(speed)} kb/cpu-s of {bases(time.bases)}"),
+            )
+        )
+    head = [tag("th", name, scope="col", class_="text") for name in ("Step", "For")]
+    head += [tag("th", name, scope="col") for name in ("Wall time", "CPU time", "Peak memory", "Speed")]
+    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", rows)), class_="scroll")
+
+
+def pairs_table(rows: Sequence[tuple[str, str]], *, code: bool = False) -> Markup:
+    """Two columns: what, and its value."""
+    body = [
+        tag("tr", tag("th", name, scope="row"), tag("td", tag("code", value) if code else value, class_="text"))
+        for name, value in rows
+    ]
+    return tag("div", tag("table", tag("tbody", body), class_="pairs"), class_="scroll")
+
+
+def configuration(config: Mapping[str, object]) -> Markup:
+    """The resolved configuration as JSON, folded."""
+    text = json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False)
+    return tag("details", tag("summary", "Resolved configuration"), tag("pre", tag("code", text)))

@@ -1,0 +1,76 @@
+"""The results of a run, read from disk: JSON documents and CSV logs; one clear line when a file is not as expected."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genet5.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A CSV log by column. ``numbers`` holds float arrays (NaN where a cell is empty), ``words`` the other columns."""
+
+    stage: str
+    numbers: dict[str, np.ndarray]
+    words: dict[str, list[str]]
+
+    def __len__(self) -> int:
+        return max((len(column) for column in [*self.numbers.values(), *self.words.values()]), default=0)
+
+
+def read_json(path: str | Path) -> dict:
+    """A JSON object from ``path``; InputError names the file and line otherwise."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from error
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: holds a {type(document).__name__}, expected a JSON object")
+    return document
+
+
+def read_log(path: str | Path) -> Log:
+    """A CSV file with a header line. Its stage is the name of the folder it lies in (``sft``, ``grpo``)."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        # A line without its end was cut short by a kill; the run that continues writes it again.
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    if not rows:
+        raise InputError(f"{path}: is empty, expected a header line of column names")
+    header = rows[0]
+    for line, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise InputError(f"{path}: line {line}: {len(row)} cells, the header has {len(header)}")
+    numbers: dict[str, np.ndarray] = {}
+    words: dict[str, list[str]] = {}
+    for index, name in enumerate(header):
+        cells = [row[index].strip() for row in rows[1:]]
+        try:
+            numbers[name] = np.array([float(cell) if cell else np.nan for cell in cells])
+        except ValueError:
+            words[name] = cells
+    return Log(path.parent.name, numbers, words)
+
+
+def species_of(path: str | Path) -> str:
+    """The species a result file is named after: ``annotation/run/sft/S.cerevisiae.tracks.npz`` -> ``S.cerevisiae``."""
+    name = Path(path).name
+    for ending in (".tracks.npz", ".npz", ".gff3", ".gff", ".json", ".tsv", ".gz"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def stage_of(path: str | Path) -> str:
+    """The stage a result file belongs to: the name of its folder."""
+    return Path(path).parent.name
