@@ -102,7 +102,7 @@ def test_excluded_regions_are_in_no_split() -> None:
         "validation": (Region("chrI", 0, 50),),
         "test": (Region("chrII", 400, 500),),
     }
-    with pytest.raises(InputError, match="excluded_regions: chrI,HLA.* leave no base for split train"):
+    with pytest.raises(InputError, match=r"excluded_regions: chrI,HLA.* leave no base for split train"):
         split_regions("train", "", "chrII", LENGTHS, "HLA*01:01-02,chrI")
 
 

@@ -128,7 +128,8 @@ def check_report(report: dict, max_share: float) -> None:
 def report_table(report: dict) -> str:
     """The counts of a report as text, one line per pair of splits."""
     columns = f"{'searched->held out':<20}{'genes':>8}{'>= .5':>7}{'>= .9':>7}{'windows':>9}{'>= .5':>7}{'>= .9':>7}\n"
-    for pair, content in report["pairs"].items():
+    for pair in (f"{source}->{split}" for source, split in PAIRS):
+        content = report["pairs"][pair]
         columns += f"{pair:<20}"
         for kind, width in (("genes", 8), ("windows", 9)):
             counts = content[kind]
