@@ -251,7 +251,11 @@ def test_a_right_gene_on_dont_care_still_counts():
     reference = Annotation(GENES, (DontCare("chr2", 1900, 2400, "-", "pseudogene"),))
     report = score_annotation(reference, GENES, LENGTHS)
     assert counts(report)["gene"] == (7, 0, 0)
-    assert counts(report)["nucleotide"] == (ALL_BASES - 300, 0, 0)
+    assert counts(report)["nucleotide"] == (ALL_BASES, 0, 0)
+    # Where a scored gene is, it counts: what overlaps it is judged as anywhere else.
+    late = gene("p", "chr2", "-", [(2000, 2270)])
+    report = score_annotation(reference, replaced(G, late), LENGTHS)
+    assert (counts(report)["gene"], counts(report)["nucleotide"]) == ((6, 1, 1), (ALL_BASES - 30, 0, 30))
 
 
 def test_isoforms_cut_short_are_optional():

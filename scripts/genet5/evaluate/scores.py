@@ -4,9 +4,10 @@
 
 * **Nucleotide**: bases of the strand-aware union of all CDS; a base is counted once per strand.
 * **Don't care**: flagged reference genes, pseudogenes and transposon genes are not missed, and predictions that lie
-  mostly on them are ignored and counted; their bases are left out of the nucleotide level. Isoforms cut short (of
-  genes that have whole ones) may be predicted but need not be. ``ignore_dont_care`` scores as if there were none of
-  this, flagged genes being ordinary ones; a normal call reports those scores too (``without_dont_care``).
+  mostly on them are ignored and counted; their bases are left out of the nucleotide level, but for those that a
+  scored gene has there too. Isoforms cut short (of genes that have whole ones) may be predicted but need not be.
+  ``ignore_dont_care`` scores as if there were none of this, flagged genes being ordinary ones; a normal call reports
+  those scores too (``without_dont_care``).
 * **Regions**: only genes whole inside a region count. Genes cut by its edge are don't care on both sides.
 * **Undefined is None** (JSON null), never a number: precision without predictions, recall without reference features,
   F1 without either. F1 is 0.0 when one side is empty.
@@ -166,9 +167,10 @@ class _Comparison:
         needed = union(reference.start[on_required], reference.end[on_required])
         optional = union(reference.start[of_scored], reference.end[of_scored])
         others = union(reference.start[~of_scored], reference.end[~of_scored])
-        spared = join(others, subtract(optional, needed))
+        spared = join(others, optional)
         if spare:
             spared = join(spared, axis.dont_care(annotation.dont_care))
+        spared = subtract(spared, needed)
         chain_ids = number_chains(reference, predicted)
         on_scored = scored[reference.gene]
         match = match_genes(chain_ids[0][on_scored], reference.gene[on_scored], chain_ids[1], predicted.gene)

@@ -52,9 +52,7 @@ def window_f1(
     open_genes = Counter(reference)
     right = wrong = 0
     if dont_care:
-        spared = {
-            side: _union((start, end) for start, end, strand in dont_care if strand in (side, ".")) for side in "+-"
-        }
+        spared = {side: _spared_spans(side, dont_care, exons) for side in "+-"}
         counted_exons = {exon for exon in made_exons if exon in exons or not _is_spared(exon[0], (exon[1:],), spared)}
     for gene in predicted:
         if open_genes[gene] > 0:
@@ -73,6 +71,19 @@ def _f1(shared: int, one: int, other: int) -> float:
     return 2 * shared / (one + other) if one or other else 1.0
 
 
+def _spared_spans(side: str, dont_care: Iterable[tuple[int, int, str]], exons: Iterable[Exon]) -> list[Span]:
+    """Don't-care stretches of a strand outside the exons of scored genes, where those genes count."""
+    spared = _union((start, end) for start, end, strand in dont_care if strand in (side, "."))
+    for exon in _union((start, end) for strand, start, end in exons if strand == side):
+        spared = [
+            piece
+            for start, end in spared
+            for piece in ((start, min(end, exon[0])), (max(start, exon[1]), end))
+            if piece[0] < piece[1]
+        ]
+    return spared
+
+
 def _is_spared(strand: str, segments: Sequence[Span], spared: dict[str, list[Span]]) -> bool:
     return 2 * _size(_intersection(_union(segments), spared[strand])) > sum(end - start for start, end in segments)
 
@@ -82,13 +93,10 @@ def _nucleotide_f1(exons: Iterable[Exon], made_exons: Iterable[Exon], spared: di
     for side in "+-":
         truth = _union((start, end) for strand, start, end in exons if strand == side)
         made = _union((start, end) for strand, start, end in made_exons if strand == side)
-        both = _intersection(truth, made)
-        shared += _size(both)
+        shared += _size(_intersection(truth, made))
         one += _size(truth)
         other += _size(made)
         if spared:
-            shared -= _size(_intersection(both, spared[side]))
-            one -= _size(_intersection(truth, spared[side]))
             other -= _size(_intersection(made, spared[side]))
     return _f1(shared, one, other)
 
