@@ -14,7 +14,8 @@ from pathlib import Path
 import gffutils
 import pytest
 from genet5.errors import InputError
-from genet5.genome.fasta import Genome
+from genet5.genome.annotation import read_annotation
+from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.genes import Gene, Interval, Transcript, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
@@ -383,3 +384,22 @@ def test_six_thousand_genes_are_quick(tmp_path: Path) -> None:
     write_gff3(tmp_path / "out.gff3", genes, genome.lengths)
     assert validate_gff3(tmp_path / "out.gff3", genome, CODE) == 6_000
     assert time.process_time() - began < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("A.thaliana", 1), ("C.elegans", 1), ("M.alvi", 4), ("P.vivax", 1), ("H.sapiens.clones", 1)]
+)
+def test_real_annotations_survive_a_round_trip(shared_data: Path, tmp_path: Path, name: str, table: int) -> None:
+    code = GeneticCode.from_table(table)
+    decompress_genome(shared_data / name / "fna.gz", tmp_path / "fna")
+    with Genome(tmp_path / "fna") as genome:
+        genes = read_annotation(shared_data / name / "gff.gz", genome, code).trusted
+        output = tmp_path / "out.gff3"
+        assert write_gff3(output, genes, genome.lengths) == len(genes) > 100
+        assert validate_gff3(output, genome, code) == len(genes)
+        again = read_annotation(output, genome, code)
+    assert not any(gene.flags for gene in again.genes)
+    assert [(gene.id, gene.strand, set(gene.transcripts)) for gene in again.genes] == [
+        (gene.id, gene.strand, set(gene.transcripts)) for gene in genes
+    ]
+    assert_gt_accepts(output)
