@@ -6,14 +6,19 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import run_command
-from genet5.report.scoreboard import read_scoreboards
-from genet5.report.text_table import score_tables
+from genet5.evaluate.tables import score_text
+from genet5.report.results import read_json
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scores", required=True, nargs="+", help="score files (JSON) of score.py")
-    print(score_tables(read_scoreboards(parser.parse_args().scores)))
+    for path in parser.parse_args().scores:
+        document = read_json(path)
+        print(score_text(document), end="")
+        if document.get("teacher"):
+            print(f"{document['teacher']} made the labels of this genome: it is the teacher, not a competitor")
+        print()
 
 
 if __name__ == "__main__":

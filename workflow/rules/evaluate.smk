@@ -33,6 +33,7 @@ rule score:
     shell:
         """
         python scripts/score.py \
+            --species {wildcards.species:q} \
             --reference {input.reference:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
