@@ -15,6 +15,7 @@ transposon_loci               transposon genes, likewise
 cds_rows_under_noncoding      CDS rows whose parent is a non-coding RNA: not genes
 cds_rows_without_parent       CDS rows that name neither parent nor own id: left out
 cds_rows_without_strand       CDS rows with strand ``.`` or ``?``: left out, their bases are don't-care
+cds_in_other_records          GenBank CDS that join bases of other records: left out
 cds_rows_repeated             CDS rows given twice for one transcript: taken once
 orphan_transcripts            transcripts whose row is missing: a locus each, flagged
 rows_on_unknown_sequences     rows naming a sequence the genome lacks: left out (an error when most CDS rows do)
@@ -222,15 +223,15 @@ def _unique_ids(named: list[tuple[str, str]]) -> list[str] | None:
     times = Counter(name for name, _ in named)
     if len(times) == len(named):
         return None
-    taken = {name for name, count in times.items() if count == 1}
+    taken = set(times)
+    next_number: Counter[str] = Counter()
     unique = []
     for name, seqid in named:
         if times[name] > 1:
             base = name = f"{name}@{seqid}"
-            number = 2
             while name in taken:
-                name = f"{base}.{number}"
-                number += 1
+                next_number[base] += 1
+                name = f"{base}.{next_number[base] + 1}"
             taken.add(name)
         unique.append(name)
     return unique

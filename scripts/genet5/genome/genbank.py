@@ -68,12 +68,14 @@ def read_genbank(path: str | Path, lengths: Mapping[str, int]) -> AnnotationDraf
                 continue
             is_pseudogene = "pseudo" in feature.qualifiers or "pseudogene" in feature.qualifiers
             locus = _qualifier(feature, "locus_tag") or _qualifier(feature, "gene")
-            if is_pseudogene:
+            if is_pseudogene and all(part.ref is None for part in feature.location.parts):
                 # A pseudogene's CDS follows its gene feature and, where given, says more exactly where it is.
                 pseudogenes[locus or f"feature{number}"] = feature
             if feature.type == "CDS":
                 names.known_coding_rows += 1
-                if not is_pseudogene:
+                if any(part.ref is not None for part in feature.location.parts):
+                    draft.counts["cds_in_other_records"] += 1
+                elif not is_pseudogene:
                     draft.transcripts.append(_transcript(record, seqid, feature, locus, number, circular))
         for feature in pseudogenes.values():
             _add_pseudogene(draft, seqid, feature, lengths[seqid])
@@ -95,7 +97,8 @@ def _add_pseudogene(draft: AnnotationDraft, seqid: str, feature: SeqFeature, len
     whole = end - start < length // 2 or len(feature.location.parts) == 1
     spans = [(start, end)] if whole else [(int(part.start), int(part.end)) for part in feature.location.parts]
     for start, end in spans:
-        draft.dont_care.append(DontCare(seqid, start, end, _strand(feature.location), "pseudogene"))
+        if start < end:
+            draft.dont_care.append(DontCare(seqid, start, end, _strand(feature.location), "pseudogene"))
     draft.counts["pseudogene_loci"] += 1
 
 

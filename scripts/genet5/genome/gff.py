@@ -142,7 +142,7 @@ def _class_of(kind: str, attributes: str) -> str:
     if found := _class_of_kind(kind):
         return found
     if "pseudo" in attributes:
-        if "pseudogene=" in attributes or _value(attributes, "pseudo=").lower() in ("true", "1", "yes"):
+        if _value(attributes, "pseudogene=") or _value(attributes, "pseudo=").lower() in ("true", "1", "yes"):
             return "pseudogene"
     elif "transpos" not in attributes:
         return ""
