@@ -48,12 +48,12 @@ class HandMadeGenome:
         write_fasta(path, [(name, "".join(bases)) for name, bases in self.contigs.items()])
         return Genome(path)
 
-    def read(self, text: str, table: int = 1, name: str = "annotation") -> Annotation:
+    def read(self, text: str, table: int = 1, predicted: bool = False) -> Annotation:
         """The annotation that ``text`` (tabs may be written as ``|``) is read as."""
-        path = self.folder / name
+        path = self.folder / "annotation"
         path.write_text(text.replace("|", "\t"))
         with self.genome() as genome:
-            return read_annotation(path, genome, GeneticCode.from_table(table))
+            return read_annotation(path, genome, GeneticCode.from_table(table), predicted=predicted)
 
 
 def gff_rows(

@@ -87,3 +87,10 @@ def test_in_frame_stops_without_a_better_code_point_at_the_assembly(tmp_path: Pa
         rows += gff_rows(f"g{number}", [(start, start + 300)])
     with pytest.raises(InputError, match=r"genetic code 1, 25 of 25 complete genes have in-frame stops; no other code"):
         made.read(rows)
+    assert len(made.read(rows, predicted=True).genes) == 25
+
+
+def test_a_gene_finder_may_find_nothing(tmp_path: Path) -> None:
+    made = HandMadeGenome(tmp_path)
+    annotation = made.read("##gff-version 3\n", predicted=True)
+    assert (annotation.genes, annotation.dont_care, annotation.counts) == ((), (), {})

@@ -77,19 +77,20 @@ def annotation_format(path: str | Path) -> str:
     return "GFF3"
 
 
-def read_annotation(path: str | Path, genome: Genome, code: GeneticCode) -> Annotation:
+def read_annotation(path: str | Path, genome: Genome, code: GeneticCode, *, predicted: bool = False) -> Annotation:
     """All coding genes of a GFF3, GTF or GenBank file (plain or gzip), checked against the genome.
 
     Genes come in the genome's order of sequences, then by start, end and id. A gene's sound isoforms are kept, the
     canonical one first; a gene without any is kept whole with the flags of its preferred isoform, and its CDS span
     becomes a don't-care region, as do pseudogenes and transposon genes. Ids are unique. Don't-care regions may overlap
-    sound genes (nested genes, extracts): the sound gene counts there.
+    sound genes (nested genes, extracts): the sound gene counts there. The output of a gene finder (``predicted``) may
+    hold no gene at all, and is not asked whether it agrees with the genetic code.
 
     InputError, one line, for: damaged files, malformed rows, a CDS outside its sequence, most CDS rows on sequences
     that the genome lacks, no coding gene at all, or a genetic code that the genes contradict.
     """
     with _collector_paused():
-        return _read(Path(path), genome, code)
+        return _read(Path(path), genome, code, predicted)
 
 
 @contextlib.contextmanager
@@ -104,12 +105,12 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _read(path: Path, genome: Genome, code: GeneticCode) -> Annotation:
+def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Annotation:
     draft = _READERS[annotation_format(path)](path, genome.lengths)
     counts = draft.counts
     dont_care = list(draft.dont_care)
     by_sequence = _by_sequence(draft, dont_care)
-    if not by_sequence:
+    if not by_sequence and not predicted:
         left_out = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count) or "no rows"
         raise InputError(
             f"{path}: no coding gene: no CDS row belongs to a gene on a sequence of {genome.path} ({left_out})"
@@ -143,7 +144,8 @@ def _read(path: Path, genome: Genome, code: GeneticCode) -> Annotation:
             if gene.flags:
                 dont_care.extend(_flagged_regions(gene, isoforms[0], len(contig)))
         genes.extend(sorted(found, key=lambda gene: (gene.start, gene.end, gene.id)))
-    check_genetic_code(preferred, code, evidence, path)
+    if not predicted:
+        check_genetic_code(preferred, code, evidence, path)
     genes = _with_unique_ids(genes, counts)
     counts["genes"] = len(genes)
     counts["genes_sound"] = sum(not gene.flags for gene in genes)
