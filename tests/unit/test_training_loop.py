@@ -123,6 +123,9 @@ def test_rows_are_means_of_their_interval(tmp_path):
     assert [int(row["step"]) for row in third] == [*range(3, len(each), 3), len(each)]
     norms = [float(row["grad_norm"]) for row in each[:3]]
     assert float(third[0]["grad_norm"]) == pytest.approx(np.mean(norms), rel=1e-4)
+    assert float(third[1]["rows"]) == pytest.approx(np.mean([float(row["rows"]) for row in each[3:6]]))
+    losses = [float(row["train_loss"]) for row in each[3:6]]
+    assert min(losses) < float(third[1]["train_loss"]) < max(losses)
 
 
 def test_validation_is_the_training_loss_without_smoothing_and_dropout(tmp_path):
