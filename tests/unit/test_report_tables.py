@@ -1,0 +1,176 @@
+"""Score tables: who is best, the teacher apart, intervals, near misses; logs and times as they are read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from genet5.genome.genes import Region
+from genet5.report.curves import evaluation_charts, training_charts, training_summary
+from genet5.report.provenance import read_step_time
+from genet5.report.results import Log, read_log, species_of, stage_of
+from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
+from genet5.report.tables import detail_table, near_misses, score_table
+from genet5.report.workflow import STAGES, workflow_graph
+from report_files import Page, table_cells
+
+
+def entry(f1: float | None, interval: tuple | None = None, **others: object) -> dict:
+    level = {"tp": 6, "fp": 2, "fn": 4, "ignored": 1, "precision": 0.75, "recall": 0.6, "f1": f1}
+    found = {"gene": level, **others}
+    if interval:
+        found["bootstrap"] = {"f1": {"gene": list(interval)}}
+    return found
+
+
+def board(teacher: str | None = None, **systems: dict) -> Scoreboard:
+    names = {name.replace("__", "/"): value for name, value in systems.items()}
+    return Scoreboard("S", None, teacher, {}, [System(name, value) for name, value in names.items()])
+
+
+def best_cells(text: str) -> list[str]:
+    page = Page(text)
+    return [attrs.get("title") or "" for tag, attrs, _ in page.elements if tag == "td" and attrs.get("class") == "best"]
+
+
+def test_the_best_of_a_column_is_marked_ties_included() -> None:
+    text = score_table(board(genet5__sft=entry(0.7), orf_atg=entry(0.5), prodigal=entry(0.7)))
+    assert len(best_cells(text)) == 2
+    rows = {row[0]: row for row in table_cells(text, "scores")}
+    assert rows["GeneT5 sft"][6] == "0.700" and rows["GeneT5 sft"][1] == "–"
+
+
+def test_the_teacher_is_named_and_never_best() -> None:
+    text = score_table(board("prodigal", genet5__sft=entry(0.7), prodigal=entry(1.0, cpu_s=0.1), orf_atg=entry(0.6)))
+    assert len(best_cells(text)) == 1
+    assert "teacher: made the labels" in Page(text).text
+    assert board("prodigal", prodigal=entry(1.0), orf_atg=entry(0.6)).best_baseline("gene").name == "orf_atg"
+
+
+def test_fewest_seconds_and_most_speed_are_best() -> None:
+    fast, slow = entry(0.5, cpu_s=0.5, kb_per_cpu_s=400.0), entry(0.4, cpu_s=50.0, kb_per_cpu_s=4.0)
+    page = Page(score_table(board(genet5__sft=slow, orf_atg=fast)))
+    marked = [i for i, (tag, attrs, _) in enumerate(page.elements) if attrs.get("class") == "best"]
+    assert len(marked) == 3
+
+
+def test_intervals_stand_beside_the_value_and_undefined_ones_do_not() -> None:
+    assert "0.610–0.790" in Page(score_table(board(genet5__sft=entry(0.7, (0.61, 0.79))))).text
+    undefined = Page(score_table(board(genet5__sft=entry(0.7, (None, None)))))
+    assert "0.700" in undefined.text and not undefined.inside("small")
+
+
+def test_details_hold_precision_recall_and_counts() -> None:
+    classes = {"found": 3, "reference": 5, "right": 3, "predicted": 4, "precision": 0.75, "recall": 0.6, "f1": 0.667}
+    system = entry(0.667, gene_multi_exon=classes, without_dont_care={"gene": {"f1": 0.5}})
+    text = detail_table(board(genet5__sft=system)).replace("<table>", '<table class="details">')
+    rows = {row[1]: row[2:] for row in table_cells(text, "details")}
+    assert rows["Gene"] == ["0.750", "0.600", "0.667", "6", "2", "4", "1", "0.500"]
+    assert rows["Gene, multi-exon"] == ["0.750", "0.600", "0.667", "3", "1", "2", "–", "–"]
+
+
+def test_ladder_steps_add_up_to_the_reference() -> None:
+    ladder = {
+        "base_f1_95": {"found": 7, "right": 7}, "base_f1_80": {"found": 8, "right": 8},
+        "missed": 1, "wrong": 2, "split": 0, "fused": 3,
+    }  # fmt: skip
+    offsets = {">=100": 1, "<-99": 2, "0": 9, "-1": 4, "4..9": 0}
+    exons = {"exact": 9, "one_border": 3, "overlap_only": 2, "missed": 1, "offset_5prime": offsets}
+    text = near_misses(board(genet5__sft=entry(0.7, near_misses={"gene": ladder, "exon": exons})))
+    labels = [attrs["aria-label"] for tag, attrs, _ in Page(text).elements if tag == "svg" and "aria-label" in attrs]
+    genes = next(label for label in labels if label.startswith("Reference genes"))
+    assert genes.endswith(
+        "exact 60.0 %, at least 95 % of the bases 10.0 %, at least 80 % 10.0 %, some bases 10.0 %, missed 10.0 %"
+    )
+    bars = next(label for label in labels if label.startswith("5′"))
+    assert bars.endswith("<-99 2, -1 4, 4..9 0, >=100 1")
+    assert "9 of 16 exact (56.2 %)" in Page(text).text
+    assert near_misses(board(genet5__sft=entry(0.7))) is None
+
+
+def test_boards_merge_stages_and_keep_regions_apart(tmp_path: Path) -> None:
+    def write(name: str, regions: object, *systems: str) -> Path:
+        document = {"species": "S", "regions": regions, "systems": dict.fromkeys(systems, entry(0.5))}
+        path = tmp_path / name
+        path.write_text(json.dumps(document))
+        return path
+
+    paths = [
+        write("a.json", [["chrI", 0, 1000]], "genet5/sft", "prodigal", "orf_all", "orf_atg", "mine"),
+        write("b.json", [["chrI", 0, 1000]], "genet5/grpo", "orf_atg"),
+        write("c.json", None, "genet5/sft"),
+    ]
+    first, second = read_scoreboards(paths)
+    assert [system.name for system in first.systems] == [
+        "genet5/grpo", "genet5/sft", "orf_atg", "orf_all", "prodigal", "mine",
+    ]  # fmt: skip
+    assert first.regions == (Region("chrI", 0, 1000),) and first.where == "held-out chrI:1-1,000"
+    assert second.regions is None and second.where == "whole genome"
+
+
+def test_names_come_from_paths() -> None:
+    assert species_of("data/annotation/r/sft/S.pombe.gff3") == "S.pombe"
+    assert species_of("a/grpo/S.pombe.tracks.npz") == "S.pombe" and stage_of("a/grpo/S.pombe.tracks.npz") == "grpo"
+
+
+def test_logs_have_numbers_words_and_gaps(tmp_path: Path) -> None:
+    path = tmp_path / "sft" / "training_log.csv"
+    path.parent.mkdir()
+    path.write_text("timestamp,step,val_loss\nnoon,1,\nlater,2,0.5\nkilled,3")
+    log = read_log(path)
+    assert log.stage == "sft" and len(log) == 2
+    assert log.numbers["step"].tolist() == [1, 2]
+    assert np.isnan(log.numbers["val_loss"][0]) and log.numbers["val_loss"][1] == 0.5
+    assert log.words["timestamp"] == ["noon", "later"]
+
+
+def test_training_time_adds_up_over_resumes() -> None:
+    clock = np.array([10.0, 20.0, 5.0, 15.0])
+    facts = dict(training_summary(Log("sft", {"step": np.arange(4.0), "elapsed_s": clock, "val_loss": clock / 10}, {})))
+    assert facts == {"steps": "3", "lowest validation loss": "0.5", "training time": "35 s"}
+
+
+def test_every_column_of_a_log_is_drawn_once() -> None:
+    steps = np.arange(1.0, 101.0)
+    names = ("train_loss", "val_loss", "base_loss", "lr", "grad_norm", "reward_mean")
+    text = training_charts(Log("grpo", {"step": steps, "epoch": steps} | dict.fromkeys(names, steps / 7), {}))
+    titles = [data.strip() for parent, data in Page(text).texts if parent == "figcaption"]
+    assert titles == ["Loss per target token", "Parts of the loss", "Learning rate", "Gradient norm", "reward_mean"]
+
+
+def test_f1_is_drawn_per_species_on_a_fixed_scale() -> None:
+    numbers = {
+        "step": np.array([1.0, 1.0, 2.0, 2.0]),
+        "gene_f1": np.array([0.1, 0.2, 0.3, 0.4]),
+        "val_loss": np.ones(4),
+    }
+    page = Page(evaluation_charts(Log("sft", numbers, {"species": ["a", "b", "a", "b"], "timestamp": list("wxyz")})))
+    charts = [attrs for _, attrs in page.with_class("lines")]
+    assert [chart["aria-label"].split(". ")[0] for chart in charts] == [
+        "F1 on validation windows, a", "F1 on validation windows, b",
+    ]  # fmt: skip
+    assert all(json.loads(chart["data-plot"])["y"][:2] == [0.0, 1.0] for chart in charts)
+    assert "gene from 0.1 to 0.3" in charts[0]["aria-label"]
+
+
+@pytest.mark.parametrize(("cell", "expected"), [("12.5", 12.5), ("NA", None), ("-", None), ("nan", None)])
+def test_benchmark_tables_of_snakemake(tmp_path: Path, cell: str, expected: float | None) -> None:
+    path = tmp_path / "sft" / "demo.tsv"
+    path.parent.mkdir()
+    path.write_text(f"s\th:m:s\tmax_rss\tcpu_time\n3.5\t0:00:03\t10\t{cell}\n")
+    time = read_step_time(path)
+    assert (time.rule, time.item, time.wall_s, time.cpu_s, time.memory_mb) == ("sft", "demo", 3.5, expected, 10)
+
+
+def test_workflow_picture_marks_what_ran_and_counts_time_once(tmp_path: Path) -> None:
+    (tmp_path / "annotate_genome").mkdir()
+    (tmp_path / "annotate_genome" / "S.tsv").write_text("s\tcpu_time\n40.0\t70.0\n")
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "sft" / "S.json").write_text(json.dumps({"wall_s": 38.0, "cpu_s": 66.0, "bases": 132_000}))
+    times = [read_step_time(tmp_path / "annotate_genome" / "S.tsv"), read_step_time(tmp_path / "sft" / "S.json")]
+    page = Page(workflow_graph(times, frozenset({"annotate", "score"})))
+    boxes = [attrs["class"] for tag, attrs, _ in page.elements if tag == "rect"]
+    assert boxes.count("stage") == 2 and boxes.count("stage idle") == len(STAGES) - 2
+    assert page.text.count("40 s") == 1 and "78" not in page.text
