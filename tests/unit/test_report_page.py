@@ -1,4 +1,4 @@
-"""The report as a whole: one page that stands alone, shows what it was given, and survives hostile and missing files."""
+"""The report as a whole: one page that stands alone, shows what it was given, and survives hostile and broken files."""
 
 from __future__ import annotations
 
