@@ -6,6 +6,7 @@ Both see only the scored regions, return one transcript per gene and report cpu 
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -103,6 +104,7 @@ def prodigal(genome: Genome, code: GeneticCode, regions: Sequence[Region] | None
             complete5, complete3 = (whole_left, whole_right) if strand == "+" else (whole_right, whole_left)
             genes.append(_gene(f"prodigal_{len(genes) + 1}", area.seqid, strand, cds, complete5, complete3))
     options = {"tool": f"pyrodigal {pyrodigal.__version__}", "mode": mode, "genetic_code": code.table}
+    options["training_bp"] = sum(map(len, sequences)) if mode == "single" else 0
     return _finish(genes, began, areas, options)
 
 
@@ -182,7 +184,10 @@ def _prodigal_finder(sequences: Sequence[bytes], code: GeneticCode) -> tuple[pyr
     if sum(map(len, sequences)) >= MIN_TRAINING_BP:
         finder = pyrodigal.GeneFinder()
         try:
-            finder.train(*sequences, translation_table=code.table)
+            with warnings.catch_warnings():
+                # Below 100 kb it warns and trains all the same; ``options`` say how much there was.
+                warnings.filterwarnings("ignore", message="sequence should be at least")
+                finder.train(*sequences, translation_table=code.table)
         except ValueError as error:
             raise InputError(f"prodigal: genetic code {code.table} cannot be used ({error})") from error
         return finder, "single"

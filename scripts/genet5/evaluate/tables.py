@@ -1,0 +1,85 @@
+"""The score document of one species as rows: a long TSV for programs and a wide table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from genet5.evaluate.scores import CLASS_LEVELS, LEVELS
+
+_COLUMNS = (
+    "species", "system", "level", "reference", "predicted", "found", "right", "fp", "fn", "ignored",
+    "precision", "recall", "f1", "f1_low", "f1_high", "f1_without_dont_care", "cpu_s", "kb_per_cpu_s",
+)  # fmt: skip
+_SHOWN = {
+    "nucleotide": "nucl",
+    "exon": "exon",
+    "intron": "intron",
+    "end3": "end3",
+    "transcript": "tx",
+    "gene": "gene",
+    "gene_single_exon": "single",
+    "gene_multi_exon": "multi",
+}
+
+
+def score_tsv(document: Mapping) -> str:
+    """One line per system and level, with a header line; undefined values are empty.
+
+    ``reference``/``predicted`` count features that take part, ``found``/``right`` those matched on either side.
+    """
+    lines = ["\t".join(_COLUMNS)]
+    for system, report in document["systems"].items():
+        speed = {name: report.get(name) for name in ("cpu_s", "kb_per_cpu_s")}
+        for level in (*LEVELS, *CLASS_LEVELS):
+            row = _counts(report[level]) | speed | {"species": document["species"], "system": system, "level": level}
+            row |= {name: report[level][name] for name in ("precision", "recall", "f1")}
+            row["f1_low"], row["f1_high"] = report.get("bootstrap", {}).get("f1", {}).get(level, (None, None))
+            row["f1_without_dont_care"] = report["without_dont_care"][level]["f1"]
+            lines.append("\t".join("" if row.get(name) is None else str(row[name]) for name in _COLUMNS))
+    return "\n".join(lines) + "\n"
+
+
+def score_text(document: Mapping) -> str:
+    """F1 of every system, aligned, with speed; ``-`` where undefined or not measured."""
+    rows = [["F1", *_SHOWN.values(), "cpu-s", "kb/cpu-s"]]
+    for system, report in document["systems"].items():
+        scores = [_shown(report[level]["f1"], "{:.3f}") for level in _SHOWN]
+        rows.append([system, *scores, _shown(report["cpu_s"], "{:.2f}"), _shown(report["kb_per_cpu_s"], "{:,.0f}")])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    reference = document["reference"]
+    where = "whole genome" if document["regions"] is None else f"{len(document['regions'])} region(s)"
+    head = (
+        f"{document['species']}, {where}, {reference['scored_bp']:,} bp: {reference['genes']} genes "
+        f"({reference['genes_multi_exon']} multi-exon), don't care: {reference['genes_flagged']} flagged, "
+        f"{reference['genes_cut_by_region']} cut, {reference['dont_care_bp']:,} bp"
+    )
+    removed = {
+        system: f"{report['gene']['ignored']} genes ignored, gene F1 without don't-care "
+        + _shown(report["without_dont_care"]["gene"]["f1"], "{:.3f}")
+        for system, report in document["systems"].items()
+    }
+    lines = [head, *_aligned(rows, widths), *(f"{system}: {text}" for system, text in removed.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _counts(entry: Mapping) -> dict[str, int]:
+    if "found" in entry:
+        missed, wrong = entry["reference"] - entry["found"], entry["predicted"] - entry["right"]
+        return {name: entry[name] for name in ("reference", "predicted", "found", "right")} | {
+            "fn": missed,
+            "fp": wrong,
+        }
+    right = entry["tp"]
+    sides = {"reference": right + entry["fn"], "predicted": right + entry["fp"], "found": right, "right": right}
+    return sides | {name: entry[name] for name in ("fp", "fn", "ignored")}
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _aligned(rows: list[list[str]], widths: list[int]) -> Iterator[str]:
+    for name, *cells in rows:
+        yield "  ".join(
+            [name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))]
+        )

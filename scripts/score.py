@@ -1,0 +1,79 @@
+#!/usr/bin/env python
+"""Score predicted genes against a reference annotation, beside simple gene finders on the same DNA."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from genet5.atomic import atomic_write
+from genet5.errors import run_command
+from genet5.evaluate.baselines import BASELINES
+from genet5.evaluate.comparison import Prediction, compare
+from genet5.evaluate.scores import ISOFORMS
+from genet5.evaluate.tables import score_text, score_tsv
+from genet5.genome.fasta import Genome
+from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.splits import parse_regions
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--species",
+        default=None,
+        help="name in the document (default: the prediction's file name, else the reference's folder)",
+    )
+    parser.add_argument("--reference", required=True, type=Path, help="GFF3, GTF or GenBank, plain or gzip")
+    parser.add_argument("--genome", required=True, type=Path, help="FASTA, uncompressed (scripts/index_genome.py)")
+    parser.add_argument("--genetic-code", required=True, type=int, help="NCBI translation table")
+    parser.add_argument(
+        "--regions", default="", help="score these alone, e.g. chrI,chrII:1-50000 (1-based, closed; default: all)"
+    )
+    parser.add_argument("--prediction", type=Path, default=None, help="GFF3 or GTF to score (default: baselines only)")
+    parser.add_argument("--prediction-name", default="genet5", help="its name in the table (default: %(default)s)")
+    parser.add_argument(
+        "--timing", type=Path, default=None, help="JSON with bases and cpu_s of the prediction (default: not shown)"
+    )
+    parser.add_argument("--baselines", default="", help=f"comma list of {', '.join(BASELINES)} (default: none)")
+    parser.add_argument(
+        "--isoforms", choices=ISOFORMS, default="all", help="transcripts per gene that count (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--bootstrap", type=int, default=1000, help="resampled genomes for 95 %% intervals (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=42, help="of the resampling (default: %(default)s)")
+    parser.add_argument("--output", required=True, type=Path, help="JSON file to write")
+    parser.add_argument("--table", required=True, type=Path, help="TSV file to write")
+    arguments = parser.parse_args()
+    code = GeneticCode.from_table(arguments.genetic_code)
+    with Genome(arguments.genome) as genome:
+        document = compare(
+            arguments.species or _species(arguments.reference, arguments.prediction),
+            arguments.reference,
+            genome,
+            code,
+            predictions=[Prediction(arguments.prediction_name, arguments.prediction, arguments.timing)]
+            if arguments.prediction
+            else [],
+            baselines=[name.strip() for name in arguments.baselines.split(",") if name.strip()],
+            regions=parse_regions(arguments.regions, genome.lengths, key="--regions") or None,
+            isoforms=arguments.isoforms,
+            bootstrap=arguments.bootstrap,
+            seed=arguments.seed,
+        )
+    with atomic_write(arguments.table) as stream:
+        stream.write(score_tsv(document))
+    with atomic_write(arguments.output) as stream:
+        json.dump(document, stream, indent=1, sort_keys=True)
+        stream.write("\n")
+    print(score_text(document), end="")
+
+
+def _species(reference: Path, prediction: Path | None) -> str:
+    return prediction.name.split(".gff")[0] if prediction else reference.resolve().parent.name
+
+
+if __name__ == "__main__":
+    run_command(main)
