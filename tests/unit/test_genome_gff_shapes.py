@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
 from genet5.genome.genes import DontCare
 from genome_hand_made import HandMadeGenome, gff_rows
@@ -176,6 +177,16 @@ def test_rows_on_unknown_sequences_are_counted(made: HandMadeGenome) -> None:
     annotation = made.read(rows)
     assert [gene.id for gene in annotation.genes] == ["g1"]
     assert annotation.counts["rows_on_unknown_sequences"] == 3
+
+
+def test_half_of_the_coding_rows_may_be_elsewhere_but_not_more(made: HandMadeGenome) -> None:
+    made.put([(99, 399)])
+    rows = gff_rows("g1", [(99, 399)]) + gff_rows("far", [(9, 99)], contig="chrM")
+    assert made.read(rows).counts["cds_rows_on_unknown_sequences"] == 1
+    with pytest.raises(
+        InputError, match=r"line 6: 2 of 3 CDS rows name a sequence .* first 'chrM'; the FASTA has 'chr1'"
+    ):
+        made.read(rows + gff_rows("farther", [(109, 199)], contig="chrM"))
 
 
 def test_ids_repeated_on_several_sequences_become_unique(tmp_path: Path) -> None:
