@@ -16,6 +16,7 @@ SMOOTH_FROM_POINTS = 60
 # Columns that count or clock and say nothing as a curve.
 NOT_CURVES = frozenset({"step", "epoch", "batch", "sample", "samples", "tokens", "elapsed_s", "eta_s", "eval_s"})
 MAIN_TITLES = {"lr": "Learning rate", "tokens_per_s": "Tokens per second"}
+FROM_ZERO = frozenset({"tokens_per_s", "mfu", "gpu_alloc_gb", "gpu_max_gb", "ram_used_gb"})
 MORE_TITLES = {
     "grad_norm": "Gradient norm",
     "mfu": "Share of the device's peak arithmetic",
@@ -46,7 +47,10 @@ def training_charts(log: Log) -> Markup:
     for name, values in left.items():
         where = figures if name in MAIN_TITLES else folded
         title = MAIN_TITLES.get(name) or MORE_TITLES.get(name, name)
-        where += _figure(title, [Series(name, steps, values, "s1")], "step", keys=False)
+        # A speed or a size means something in proportion to zero.
+        top = float(np.nanmax(values))
+        scale = (0.0, 1.06 * top) if name in FROM_ZERO and top > 0 else None
+        where += _figure(title, [Series(name, steps, values, "s1")], "step", keys=False, y_range=scale)
     more = tag("details", tag("summary", "More curves"), tag("div", folded, class_="charts")) if folded else None
     return tag("div", tag("div", figures, class_="charts"), more)
 
