@@ -154,7 +154,7 @@ def line_chart(
         for line, _, y in drawn
     )
     plot = json.dumps({"x": [x_low, x_high, *x_px], "y": [y_low, y_high, *y_px]})
-    return picture(width, height, title, said, frame, lines, class_="chart lines", data_plot=plot)
+    return picture(width, height, title, said, frame, lines, class_="chart lines", data_plot=plot, data_x=x_label)
 
 
 def _span(values: Sequence[np.ndarray], margin: float = 0.0) -> tuple[float, float]:

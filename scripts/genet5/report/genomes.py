@@ -12,6 +12,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Gene, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.report.browser import GeneTrack
+from genet5.report.confidence import confidence_curve, with_scores
 from genet5.report.loci import Locus, choose_loci, read_tracks
 from genet5.report.sanity import Check, compare, gene_set_shape, inside, scored_bases
 from genet5.report.scoreboard import system_label
@@ -32,7 +33,10 @@ class ReferenceFiles:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One predicted gene set compared with the reference: its checks and the tracks and loci to draw."""
+    """One predicted gene set compared with the reference: its checks and the tracks and loci to draw.
+
+    ``tracks`` are reference (if there is one), prediction and baseline (if given), in this order.
+    """
 
     species: str
     stage: str
@@ -40,6 +44,11 @@ class Prediction:
     checks: tuple[Check, ...]
     tracks: tuple[GeneTrack, ...]
     loci: tuple[Locus, ...]
+
+    @property
+    def confidence(self) -> list[tuple[float, float, int]]:
+        """Share of exact genes by score (``confidence_curve``); empty without a reference."""
+        return confidence_curve(self.tracks[1].genes, self.tracks[1].verdicts) if self.has_reference else []
 
 
 def parse_reference(text: str) -> ReferenceFiles:
@@ -69,14 +78,14 @@ def study_species(
     genome = Genome(files.genome)
     try:
         reference = read_annotation(files.annotation, genome, code) if files.annotation else Annotation((), ())
-        others = read_annotation(baseline, genome, code).genes if baseline else ()
+        others = read_annotation(baseline, genome, code, predicted=True).genes if baseline else ()
         bases = scored_bases(genome.lengths, regions)
         known = inside([gene for gene in reference.genes if not gene.flags], regions)
         expected = gene_set_shape(known, genome, bases) if files.annotation else None
         studied = []
         for stage, path, tracks in predictions:
             saved = _saved_loci(tracks, genome) if tracks else []
-            genes = read_annotation(path, genome, code).genes
+            genes = with_scores(read_annotation(path, genome, code, predicted=True).genes, path)
             shape = gene_set_shape(inside(genes, regions), genome, bases)
             studied.append(
                 Prediction(

@@ -37,7 +37,8 @@
         const near = line.points.reduce((a, b) => Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a);
         return line.name + " " + number(back(plot.y, near[1]));
       });
-      show(event, "step " + number(Math.round(back(plot.x, x))) + "\n" + rows.join("\n"));
+      const here = back(plot.x, x);
+      show(event, svg.dataset.x + " " + number(svg.dataset.x === "step" ? Math.round(here) : here) + "\n" + rows.join("\n"));
     });
     svg.addEventListener("mouseleave", hide);
   }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from genet5.report.browser import draw_locus
 from genet5.report.completeness import busco_bars
+from genet5.report.confidence import confidence_chart
 from genet5.report.contents import Results, absent, card, heading
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
@@ -56,7 +57,7 @@ def sanity_section(results: Results) -> list[Markup]:
     content = heading(
         "sanity",
         "Sanity",
-        "Whether the predicted gene sets look like gene sets at all, beside the reference in the same DNA.",
+        "Whether the predicted gene sets look like gene sets at all, and whether their scores can be trusted.",
     )
     if not results.predictions:
         return [*content, absent("Not checked: give --predictions (GFF3) and --references.")]
@@ -89,7 +90,8 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
             )
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="checks")
     note = "" if predictions[0].has_reference else "no reference annotation"
-    return card(species, note, tag("div", table, class_="scroll"))
+    charts = [chart for one in predictions if (chart := confidence_chart(one.confidence, f"GeneT5 {one.stage}"))]
+    return card(species, note, tag("div", table, class_="scroll"), tag("div", charts, class_="two") if charts else None)
 
 
 def drawn_loci(prediction: Prediction) -> list[Markup]:

@@ -1,0 +1,50 @@
+"""Scores of predicted genes: read from column 6, and compared with how often the genes are exact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from genet5.errors import InputError
+from genet5.genome.genes import Gene
+from genet5.genome.writing import write_gff3
+from genet5.report.confidence import confidence_chart, confidence_curve, with_scores
+from report_files import CONTIG, Page, changed, toy_genes
+
+
+def scored(values: list[float | None]) -> list[Gene]:
+    (gene,), _ = toy_genes(1)
+    return [changed(gene, f"p{number}", score=value) for number, value in enumerate(values)]
+
+
+def test_scores_come_from_the_gene_rows(tmp_path: Path) -> None:
+    genes, contig = toy_genes(3)
+    names = ["a;b", "plain", "none"]
+    predicted = [
+        changed(gene, name, score=0.25 + index) for index, (gene, name) in enumerate(zip(genes, names, strict=True))
+    ]
+    predicted[2] = changed(genes[2], "none", score=None)
+    write_gff3(tmp_path / "a.gff3", predicted, {CONTIG: len(contig)})
+    found = with_scores(scored([None]) + predicted, tmp_path / "a.gff3")
+    assert [gene.score for gene in found] == [None, 0.25, 1.25, None]
+    text = (tmp_path / "a.gff3").read_text()
+    (tmp_path / "b.gff3").write_text(text.replace("\t0.25", "\thigh"))
+    with pytest.raises(InputError, match=r"b\.gff3, line \d+: score 'high0*' is not a number"):
+        with_scores(predicted, tmp_path / "b.gff3")
+
+
+def test_curve_holds_means_of_equal_bins() -> None:
+    # 20 genes of score .2, a quarter of them exact; 20 of score .8, all exact; and three that do not count.
+    genes = scored([0.8] * 20 + [0.2] * 20 + [None, 0.9, 0.9])
+    verdicts = ["exact"] * 25 + ["partial"] * 10 + ["wrong"] * 5 + ["wrong", "unjudged", "unjudged"]
+    curve = confidence_curve(genes, verdicts)
+    assert curve == [(pytest.approx(0.2), 0.25, 20), (pytest.approx(0.8), 1.0, 20)]
+    page = Page(confidence_chart(curve, "GeneT5 sft"))
+    assert "mean distance from the diagonal 0.12" in page.text
+    assert len([tag for tag, _, _ in page.elements if tag == "circle"]) == 2
+
+
+def test_few_genes_or_log_probabilities_make_no_curve() -> None:
+    assert confidence_curve(scored([0.5] * 39), ["exact"] * 39) == []
+    assert confidence_curve(scored([-0.5] * 60), ["exact"] * 60) == []
+    assert confidence_chart([], "GeneT5 sft") is None
