@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from genet5.genome.genes import Region
 from genet5.report.curves import evaluation_charts, training_charts, training_summary
+from genet5.report.datacard import DataCard, data_card
 from genet5.report.provenance import read_step_time
 from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
@@ -164,11 +165,32 @@ def test_benchmark_tables_of_snakemake(tmp_path: Path, cell: str, expected: floa
     assert (time.rule, time.item, time.wall_s, time.cpu_s, time.memory_mb) == ("sft", "demo", 3.5, expected, 10)
 
 
+def test_data_card_tells_what_was_left_out() -> None:
+    windows = {"kept": 30, "kept_empty": 3, "dropped": {"mostly_n": 8, "empty": 2, "over_cap": 0}}
+    split = {"bases": 4000, "n_bases": 1500, "genes": 12, "windows": windows}
+    stats = {
+        "bases": 5000, "contigs": 1, "genes": {"trusted": 12, "flagged": 4},
+        "flags": {"no_stop": 4}, "splits": {"train": split},
+    }  # fmt: skip
+    card = DataCard("S", stats, "fungi", "prodigal")
+    page = Page(data_card(card))
+    assert "5 kb · 1 sequence · 1.5 kb of it N · fungi · labelled by Prodigal" in page.text
+    assert "16 coding genes read, 25.0 % flagged" in page.text and "30 of 40 kept" in page.text
+    labels = [attrs["aria-label"] for tag, attrs, _ in page.elements if tag == "svg" and "aria-label" in attrs]
+    assert labels == [
+        "Splits. Training 80.0 %, unused 20.0 %",
+        "Genes. trusted 75.0 %, flagged 25.0 %",
+        "Windows. kept with genes 67.5 %, kept without genes 7.5 %, "
+        "dropped: without genes 5.0 %, dropped: mostly N 20.0 %",
+    ]
+    assert "no stop" in page.text and card.trains and card.training_genes == 12
+
+
 def test_workflow_picture_marks_what_ran_and_counts_time_once(tmp_path: Path) -> None:
     (tmp_path / "annotate_genome").mkdir()
     (tmp_path / "annotate_genome" / "S.tsv").write_text("s\tcpu_time\n40.0\t70.0\n")
     (tmp_path / "sft").mkdir()
-    (tmp_path / "sft" / "S.json").write_text(json.dumps({"wall_s": 38.0, "cpu_s": 66.0, "bases": 132_000}))
+    (tmp_path / "sft" / "S.json").write_text(json.dumps({"timing": {"wall_s": 38.0, "cpu_s": 66.0}}))
     times = [read_step_time(tmp_path / "annotate_genome" / "S.tsv"), read_step_time(tmp_path / "sft" / "S.json")]
     page = Page(workflow_graph(times, frozenset({"annotate", "score"})))
     boxes = [attrs["class"] for tag, attrs, _ in page.elements if tag == "rect"]

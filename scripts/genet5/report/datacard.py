@@ -14,6 +14,7 @@ from genet5.report.results import read_json
 from genet5.report.scoreboard import system_label
 
 SPLITS = (("train", "Training", "s1"), ("validation", "Validation", "s3"), ("test", "Test", "s2"))
+N_WORTH_SAYING = 0.01
 DROPPED = {"mostly_n": "mostly N", "empty": "without genes", "over_cap": "over the cap"}
 WINDOW_STYLES = ("s2", "s4", "s5", "s6", "s7")
 FLAG_STYLES = ("s2", "s4", "s5", "s6", "s3", "s7")
@@ -88,6 +89,9 @@ def read_data_card(path: str | Path, clades: Mapping[str, str], teachers: Mappin
 def data_card(card: DataCard) -> Markup:
     """One card: size of the genome, bars of bases, windows and genes, and the numbers per split."""
     note = [bases(card.at("bases")), counted(card.at("contigs"), "sequence")]
+    unknown = sum(card.at("splits", split, "n_bases") or 0 for split, _, _ in SPLITS)
+    if unknown > N_WORTH_SAYING * (card.at("bases") or 0):
+        note.append(f"{bases(unknown)} of it N")
     if card.clade:
         note.append(card.clade)
     if card.teacher:

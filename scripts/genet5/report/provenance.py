@@ -94,10 +94,15 @@ def model_parameters(path: str | Path) -> int:
 
 
 def read_step_time(path: str | Path) -> StepTime:
-    """A time from Snakemake's benchmark table (``.tsv``; step = its folder) or from the JSON that annotate writes."""
+    """A time from Snakemake's benchmark table (``.tsv``; step = its folder) or from the JSON that annotate writes.
+
+    The JSON has wall_s, cpu_s and bases at its top or under ``timing``.
+    """
     path = Path(path)
     if path.suffix == ".json":
         document = read_json(path)
+        timing = document.get("timing")
+        document = timing if isinstance(timing, Mapping) else document
         numbers = {
             name: document.get(name) if is_number(document.get(name)) else None for name in ("wall_s", "cpu_s", "bases")
         }
