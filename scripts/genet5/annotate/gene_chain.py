@@ -6,8 +6,9 @@ start codons, the first in-frame stop (codons split by introns included), splice
 the window's edges.
 
 What a chain leaves out of what the grammar allows: an exon with a donor has at least three bases; a gene within an
-intron of its own strand is not offered; genes share bases (at most ``max_overlap_bp``) only if the last segment of the
-first one is at least twice that long, which bounds the overlap of a gene with *all* others.
+intron of its own strand is not offered; a gene shares ``n`` bases with the next one only if its last segment has at
+least ``max_overlap_bp + n``, so that no three genes share bases and no gene shares more than ``max_overlap_bp`` with
+those after it or before it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from genet5.tokens.sites import NO_STOP, GrammarRules, StrandSites
 START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)  # rows of site_log_odds
 LEAST_EXON_BP = 3  # of exons with a donor: a split codon then never spans three exons
 LEAST_INTRON_BP = 4  # both splice dinucleotides, as in the grammar
+SHORT_OVERLAP_BP = 8  # most genes that overlap share 1 or 4 bases of a start and a stop codon
 
 NOTHING = -np.inf
 
@@ -64,7 +66,7 @@ def best_chain(strand: StrandSites, evidence: Evidence, gene_penalty: float) -> 
     """The best genes of one strand, 5' to 3'."""
     carries = _Carries.of(strand.stops)
     chain = _Chain(strand.rules, strand.window_bp, gene_penalty, evidence, carries.counts)
-    handlers = (chain.stop, chain.credit, chain.foresee, chain.donor, chain.acceptor, chain.start)
+    handlers = (chain.stop, chain.credit, chain.donor, chain.acceptor, chain.start, chain.foresee)
     for event in _events(strand, evidence, gene_penalty, carries):
         handlers[event[0]](event)
     return chain.finish()
@@ -99,7 +101,7 @@ class _Carries:
 # -------------------------------------------------------------------- events
 
 # What can happen at a boundary, in the order in which it must be looked at there.
-STOP, CREDIT, FORESEE, DONOR, ACCEPTOR, START = range(6)
+STOP, CREDIT, DONOR, ACCEPTOR, START, FORESEE = range(6)
 _ORDERS = 8  # acceptors take three, the one whose segment begins farthest back first
 
 
@@ -117,19 +119,19 @@ def _events(strand: StrandSites, evidence: Evidence, gene_penalty: float, carrie
     if not rules.splice_pairs:  # these could never end
         ends = strand.stop_end[starts]
         starts = starts[(ends >= NO_STOP) | (ends - starts >= rules.min_gene_bp)]
-    add(START, starts, 7, starts, site[START_SITE, starts] - gene_penalty - coding[starts % 3, starts])
+    add(START, starts, 6, starts, site[START_SITE, starts] - gene_penalty - coding[starts % 3, starts])
     stops = np.flatnonzero(strand.stop_here)
     stop_gain = coding[stops % 3, stops] + site[STOP_SITE, stops]
     add(STOP, stops, 0, stops, stops % 3, stop_gain)
-    overlap = rules.max_overlap_bp
-    if overlap > 0:
-        seen, known = stops - 2 * overlap, stops - overlap
-        alone = seen >= 2  # no other stop codon of the frame ends between
-        codon = seen[alone] - 2 + (stops[alone] - seen[alone] + 2) % 3
-        alone[alone] = strand.stop_end[codon] == stops[alone]
-        ahead = np.flatnonzero(alone)
-        add(FORESEE, seen[ahead], 2, stops[ahead], stops[ahead] % 3, stop_gain[ahead])
-        add(CREDIT, known[ahead], 1, stops[ahead])
+    for tier, overlap in enumerate(_overlaps(rules)):
+        seen = stops - rules.max_overlap_bp - overlap
+        alone = seen >= 0  # and no other stop codon of the frame ends from there on
+        least = np.maximum(seen[alone] - 2, 0)
+        alone[alone] = strand.stop_end[least + (stops[alone] - least) % 3] == stops[alone]
+        ahead = stops[alone]
+        tiers = np.full_like(ahead, tier)
+        add(FORESEE, seen[alone], 7, ahead, ahead % 3, stop_gain[alone], tiers)
+        add(CREDIT, ahead - overlap, 1, ahead, tiers)
     if rules.splice_pairs:
         codes = strand.codes.astype(np.int64)
         for group, motif in enumerate(_acceptor_motifs(rules)):
@@ -140,7 +142,7 @@ def _events(strand: StrandSites, evidence: Evidence, gene_penalty: float, carrie
             gains = [gain + coding[(donors + missing) % 3, donors] for missing in range(3)]
             one_missing = carries.classes[0][5 * codes[donors - 2] + codes[donors - 1]]
             two_missing = carries.classes[1][codes[donors - 1]]
-            add(DONOR, donors, 3, donors, *gains, one_missing, two_missing, np.full_like(donors, group))
+            add(DONOR, donors, 2, donors, *gains, one_missing, two_missing, np.full_like(donors, group))
             acceptors = np.flatnonzero(strand.acceptors[pairs[0]][: strand.window_bp])
             after = np.append(codes, [4, 4])
             completed = (
@@ -155,9 +157,14 @@ def _events(strand: StrandSites, evidence: Evidence, gene_penalty: float, carrie
                 inside = np.minimum(whole, strand.window_bp)
                 ends = coding[frame, inside] + site[STOP_SITE, inside]
                 columns = (acceptors, np.full_like(acceptors, missing), np.full_like(acceptors, group), gain)
-                add(ACCEPTOR, whole, 6 - missing, *columns, completed[missing], ends)
+                add(ACCEPTOR, whole, 5 - missing, *columns, completed[missing], ends)
     order = np.argsort(np.concatenate(keys), kind="stable")
     return [events[index] for index in order.tolist()]
+
+
+def _overlaps(rules: GrammarRules) -> list[int]:
+    """Overlaps offered to the gene that follows, in bases."""
+    return sorted({rules.max_overlap_bp, min(rules.max_overlap_bp, SHORT_OVERLAP_BP)} - {0})
 
 
 def _acceptor_motifs(rules: GrammarRules) -> list[str]:
@@ -209,7 +216,8 @@ class _Chain:
         groups = range(len(_acceptor_motifs(rules)))
         self.near = [(deque(), deque(), deque()) for _ in groups]
         self.reach = [tuple([deque() for _ in range(count)] for count in carry_counts) for _ in groups]
-        self.foreseen: deque = deque()
+        #: per overlap offered, genes that end ahead
+        self.foreseen = [deque() for _ in _overlaps(rules)]
         if window_bp:
             for phase in range(3):  # genes cut within a segment by the 5' edge
                 self._open(phase, -gene_penalty, (0, -1, (phase, 0.0, None)))
@@ -240,16 +248,17 @@ class _Chain:
         self.growing[frame].clear()
 
     def foresee(self, event: tuple) -> None:
-        """A stop codon ends twice the allowed overlap ahead: the gene that reads on to it."""
-        _, at, frame, gain = event
+        """A stop codon ends so far ahead that another gene may begin before it: the gene that reads on to it."""
+        _, at, frame, gain, tier = event
         value, node = self._best_open(frame, at - self.min_gene_bp)
-        self.foreseen.append((value + gain, node))
+        self.foreseen[tier].append((value + gain, node))
 
     def credit(self, event: tuple) -> None:
         """From here on, genes may follow the one foreseen to end at ``at``."""
-        value, node = self.foreseen.popleft()
+        _, at, tier = event
+        value, node = self.foreseen[tier].popleft()
         if value > self.value:
-            self.value, self.last = value, (event[1], node, False, value)
+            self.value, self.last = value, (at, node, False, value)
 
     def start(self, event: tuple) -> None:
         """A gene may begin here, after the best chain so far."""

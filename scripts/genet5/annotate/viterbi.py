@@ -2,8 +2,8 @@
 
 It needs no language model: the baseline of one, and a decoder by itself. The best chain of genes of each strand is
 exact (``gene_chain.py``). The strands are read independently, so a gene within an intron of the other strand is found.
-Where genes of both strands claim more than a few coding bases, the better ones stay and the other strand is read again
-around them.
+Where genes of both strands claim more than a few coding bases, each strand is read again around the other's, and the
+one that loses less by it yields.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from genet5.tokens.codec import WindowGene, gene_order_key
 from genet5.tokens.sites import WindowSites
 
 MAX_OPPOSITE_OVERLAP_BP = 60
-SETTLING_ROUNDS = 4  # readings of a strand around the genes of the other; afterwards conflicts are only dropped
-TAKEN_LOG_ODDS = -1e3  # of coding, per base that a better gene of the other strand claims
+YIELDING_ROUNDS = 4  # times that one strand yields to the other; conflicts left then lose the worse gene
+TAKEN_LOG_ODDS = -1e3  # of coding, per base that genes of the other strand claim
 
 
 def best_genes(
@@ -53,25 +53,67 @@ def best_genes(
     factors = coding_scale * np.array([1.0, 1.0, 1.0, intron_scale])
     bases = class_log_odds.astype(np.float64) * factors
     boundaries = site_log_odds.astype(np.float64) * site_scale
-    found: list[list[Found]] = [[], []]
-    unread = [0, 1]
-    for reading in range(SETTLING_ROUNDS):
-        read = list(found)
-        for row in unread:
-            odds = bases[row]
-            if reading:
-                odds = _around(odds, found[row], found[1 - row], max_opposite_overlap_bp)
-            read[row] = best_chain(sites.strand("+-"[row]), Evidence.of(odds, boundaries[row]), gene_penalty)
-        found = _settle(read, size, max_opposite_overlap_bp)
-        unread = [row for row in (0, 1) if len(found[row]) < len(read[row])]
-        if not unread:
-            break
+    found = _both_strands(bases, boundaries, sites, gene_penalty, max_opposite_overlap_bp)
     genes = [
         (_window_gene(gene, "+-"[row], size), gene.score)
         for row, strand_genes in enumerate(found)
         for gene in strand_genes
     ]
     return sorted(genes, key=lambda gene: gene_order_key(gene[0]))
+
+
+def _both_strands(
+    bases: np.ndarray, boundaries: np.ndarray, sites: WindowSites, gene_penalty: float, max_overlap_bp: int
+) -> list[list[Found]]:
+    """Genes of + and of -, without conflicts; arguments are scaled log-odds.
+
+    Where genes conflict, both strands are read around the other's; the one that loses less by it yields.
+    """
+    size = sites.window_bp
+
+    def read(row: int, taken: np.ndarray) -> list[Found]:
+        odds = bases[row]
+        if taken.any():
+            odds = odds.copy()
+            odds[taken, :3] = TAKEN_LOG_ODDS
+        return best_chain(sites.strand("+-"[row]), Evidence.of(odds, boundaries[row]), gene_penalty)
+
+    taken = np.zeros((2, size), dtype=bool)
+    found = [read(row, taken[row]) for row in (0, 1)]
+    for _ in range(YIELDING_ROUNDS):
+        groups = _groups(_conflicts(found, size, max_overlap_bp))
+        if not groups:
+            return found
+        claims = [[_claim(found[1 - row], group[1 - row], size, max_overlap_bp) for group in groups] for row in (0, 1)]
+        around = [read(row, np.logical_or.reduce([taken[row], *claims[row]])) for row in (0, 1)]
+        for index, group in enumerate(groups):
+            spans = [_forward(found[row][gene], row, size) for row in (0, 1) for gene in group[row]]
+            low, high = min(span[0][0] for span in spans), max(span[-1][1] for span in spans)
+            loss = [
+                _worth(found[row], row, size, low, high) - _worth(around[row], row, size, low, high) for row in (0, 1)
+            ]
+            yielding = int(loss[1] < loss[0])
+            taken[yielding] |= claims[yielding][index]
+        found = [read(row, taken[row]) for row in (0, 1)]
+    return _drop_worse(found, _conflicts(found, size, max_overlap_bp))
+
+
+def _claim(genes: list[Found], chosen: list[int], size: int, max_overlap_bp: int) -> np.ndarray:
+    """Bases the other strand must not read as coding: those of ``chosen``, but each gene's first and last few.
+
+    Boolean [size], in coordinates of the other strand.
+    """
+    claimed = np.zeros(size, dtype=bool)
+    for index in chosen:
+        coding = np.concatenate([np.arange(begin, end) for begin, end in genes[index].segments])
+        claimed[size - 1 - coding[max_overlap_bp : len(coding) - max_overlap_bp]] = True
+    return claimed
+
+
+def _worth(genes: list[Found], row: int, size: int, low: int, high: int) -> float:
+    """Summed scores of the genes that reach into [low, high), forward coordinates."""
+    spans = [(_forward(gene, row, size), gene.score) for gene in genes]
+    return sum(score for segments, score in spans if segments[0][0] < high and segments[-1][1] > low)
 
 
 def _forward(gene: Found, row: int, size: int) -> list[tuple[int, int]]:
@@ -108,40 +150,37 @@ def _conflicts(found: list[list[Found]], size: int, max_overlap_bp: int) -> list
     return sorted(pair for pair, common in shared.items() if common > max_overlap_bp)
 
 
-def _settle(found: list[list[Found]], size: int, max_overlap_bp: int) -> list[list[Found]]:
-    """Genes left when those that conflict with better ones of the other strand are dropped.
-
-    From the best one down, a gene stays if it outweighs all its remaining rivals together.
-    """
+def _groups(conflicts: list[tuple[int, int]]) -> list[tuple[list[int], list[int]]]:
+    """Genes of + and genes of - that conflict with each other, directly or through others."""
     rivals: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for plus, minus in _conflicts(found, size, max_overlap_bp):
+    for plus, minus in conflicts:
         rivals.setdefault((0, plus), []).append((1, minus))
         rivals.setdefault((1, minus), []).append((0, plus))
-    dropped: set[tuple[int, int]] = set()
-    for gene in sorted(rivals, key=lambda gene: (-found[gene[0]][gene[1]].score, gene)):
-        left = [rival for rival in rivals[gene] if rival not in dropped]
-        if gene in dropped or not left:
-            continue
-        weight = sum(found[row][index].score for row, index in left)
-        dropped.update(left if weight <= found[gene[0]][gene[1]].score else [gene])
-    return [
-        [gene for index, gene in enumerate(genes) if (row, index) not in dropped] for row, genes in enumerate(found)
-    ]
+    groups: list[tuple[list[int], list[int]]] = []
+    seen: set[tuple[int, int]] = set()
+    for first in rivals:
+        group: tuple[list[int], list[int]] = ([], [])
+        reached = [first]
+        while reached:
+            gene = reached.pop()
+            if gene not in seen:
+                seen.add(gene)
+                group[gene[0]].append(gene[1])
+                reached += rivals[gene]
+        if group[0]:
+            groups.append(group)
+    return groups
 
 
-def _around(odds: np.ndarray, own: list[Found], others: list[Found], max_overlap_bp: int) -> np.ndarray:
-    """Log-odds of a strand with the bases taken that genes of the other strand claim.
+def _drop_worse(found: list[list[Found]], conflicts: list[tuple[int, int]]) -> list[list[Found]]:
+    """Drops the gene of lower score of each pair, beginning with the best gene's rivals."""
+    dropped: tuple[set[int], set[int]] = (set(), set())
 
-    The first and last ``max_overlap_bp`` coding bases of each of them stay free, and so do the strand's own genes.
-    """
-    size = len(odds)
-    taken = np.zeros(size, dtype=bool)
-    for gene in others:
-        bases = np.concatenate([np.arange(size - end, size - begin) for begin, end in gene.segments[::-1]])
-        taken[bases[max_overlap_bp : len(bases) - max_overlap_bp]] = True
-    for gene in own:
-        for begin, end in gene.segments:
-            taken[begin:end] = False
-    changed = odds.copy()
-    changed[taken, :3] = TAKEN_LOG_ODDS
-    return changed
+    def scores(pair: tuple[int, int]) -> tuple[float, float]:
+        return found[0][pair[0]].score, found[1][pair[1]].score
+
+    for pair in sorted(conflicts, key=lambda pair: -max(scores(pair))):
+        if pair[0] not in dropped[0] and pair[1] not in dropped[1]:
+            worse = int(scores(pair)[1] <= scores(pair)[0])
+            dropped[worse].add(pair[worse])
+    return [[gene for index, gene in enumerate(found[row]) if index not in dropped[row]] for row in (0, 1)]
