@@ -11,6 +11,7 @@ from annotate_toy_contig import (
     CODE,
     World,
     expected_in,
+    mirrored_structure,
     mirrored_tiles,
     mirrored_windows,
     perfect,
@@ -78,17 +79,19 @@ def test_introns_across_the_edges_are_joined(intron: tuple[int, int]) -> None:
         assert structures(result.genes) == expected_in(Region("c", 0, 900), world.genes)
 
 
+TWO_TILES = [Tile("c", 0, 400, True, False), Tile("c", 200, 600, False, True)]
+
+
 def two_tiles(
     left: list[ScoredGene], right: list[ScoredGene], bases: str | None = None, **options: int
 ) -> StitchResult:
     """Tiles 0-400 and 200-600 of the long world, genes given in genome coordinates."""
-    tiles = [Tile("c", 0, 400, True, False), Tile("c", 200, 600, False, True)]
     shifted = [
         ScoredGene(replace(gene, cds=tuple(Interval(start - 200, end - 200) for start, end in gene.cds)), score)
         for gene, score in right
     ]
     world = World(bases or long_world().bases[:600], [])
-    return run(world, tiles, [left, shifted], **options)
+    return run(world, TWO_TILES, [left, shifted], **options)
 
 
 def scored(strand: str, *cds: tuple[int, int], score: float = -0.1, **marks: bool | int) -> ScoredGene:
@@ -129,15 +132,107 @@ def test_pieces_in_another_frame_or_on_another_strand_are_not_joined() -> None:
         assert result.counts["pieces_unexplained"] == 2 and result.counts["invalid_joins"] == 0
 
 
+def test_pieces_that_show_only_intron_in_the_overlap_must_go_on_in_frame() -> None:
+    left = scored("+", (100, 199), partial3=True)
+    for right, unexplained in (
+        (scored("+", (420, 490), partial5=True, phase=1), 2),
+        (scored("+", (420, 490), partial5=True, phase=0), 0),  # tried, but the bases are at random
+    ):
+        counts = two_tiles([left], [right]).counts
+        assert (counts["pieces_unexplained"], counts["invalid_joins"]) == (unexplained, unexplained == 0)
+
+
+def test_an_exon_in_the_overlap_that_one_tile_lacks_is_no_agreement() -> None:
+    rng = random.Random(5)
+    bases = rng.choices("ACGT", k=600)
+    plant(bases, planted_gene("+", [(130, 250), (430, 490)]), rng)
+    pieces = [scored("+", (130, 250), partial3=True)], [scored("+", (430, 490), partial5=True)]
+    assert two_tiles(*pieces, "".join(bases)).counts["pieces_unexplained"] == 2
+
+
+def turned(tiles: list[Tile], windows: list[list[ScoredGene]], world: World) -> StitchResult:
+    """The result for the other strand, after checking that it is the mirror image."""
+    result, length = run(world, tiles, windows), len(world.bases)
+    mirrored = run(world.mirrored(), mirrored_tiles(tiles, length), mirrored_windows(tiles, windows))
+    assert [mirrored_structure(gene, length) for gene in mirrored.genes][::-1] == structures(result.genes)
+    return result
+
+
+def spliced_pieces(extra_left: bool, cds: list[tuple[int, int]]) -> StitchResult:
+    """Four exons; one of the two tiles shows one more, 291..300, just before the middle of the overlap."""
+    rng = random.Random(13)
+    bases = rng.choices("ACGT", k=600)
+    gene = planted_gene("+", cds)
+    plant(bases, gene, rng)
+    bases[291:300] = "GCAGCAGCA"
+    windows = perfect(TWO_TILES, [gene])
+    number = 0 if extra_left else 1
+    ((shown, score),) = windows[number]
+    extra = Interval(291 - 200 * number, 300 - 200 * number)
+    windows[number] = [ScoredGene(replace(shown, cds=tuple(sorted((*shown.cds, extra)))), score)]
+    return turned(TWO_TILES, windows, World("".join(bases), [gene]))
+
+
+def test_pieces_are_joined_near_the_middle_of_the_overlap() -> None:
+    """Left of the exon nearest to the middle the left tile is believed, right of it the right tile."""
+    cds = [(130, 181), (210, 240), (320, 350), (430, 490)]
+    for extra_left in (True, False):
+        (gene,) = spliced_pieces(extra_left, cds).genes
+        assert (Interval(291, 300) in gene.canonical.cds) == extra_left
+    # Exons as near on either side: the 5' one, on both strands.
+    cds = [(130, 181), (210, 252), (348, 390), (430, 490)]
+    for extra_left in (True, False):
+        (gene,) = spliced_pieces(extra_left, cds).genes
+        assert (Interval(291, 300) in gene.canonical.cds) != extra_left
+
+
+def test_the_partner_that_agrees_everywhere_is_taken() -> None:
+    right = [
+        scored("+", (200, 490), partial5=True, phase=2, score=-1.0),
+        scored("+", (260, 380), (420, 490), partial5=True, phase=2, score=-0.1),
+    ]
+    result = two_tiles([scored("+", (130, 400), partial3=True)], right, open_frame_world())
+    assert structures(result.genes) == [("+", ((130, 490),), (0,), True, True)]
+
+
+def test_a_gene_joined_near_an_edge_gives_way() -> None:
+    """The tiles agree on no more than 200..212; a whole gene lies 90 bp from the nearest inner edge."""
+    left, right = scored("+", (130, 212), partial3=True), scored("+", (200, 490), partial5=True, phase=2)
+    assert structures(two_tiles([left], [right], open_frame_world()).genes) == [("+", ((130, 490),), (0,), True, True)]
+    result = two_tiles([left, scored("+", (220, 310), score=-4.0)], [right], open_frame_world())
+    assert [gene.start for gene in result.genes] == [220]
+    assert result.counts["joined"] == 1 and result.counts["conflicts"] == 1
+
+
+def test_a_tile_that_missed_the_gene_is_skipped_where_others_overlap() -> None:
+    world = World(open_frame_world(), [planted_gene("+", [(130, 490)])])
+    tiles = tile_region(Region("c", 0, 600), 600, 300, 250)
+    windows = perfect(tiles, world.genes)
+    windows[3] = []
+    assert structures(turned(tiles, windows, world).genes) == expected_in(Region("c", 0, 600), world.genes)
+
+
+def test_links_that_contradict_each_other_make_no_gene() -> None:
+    """The first two tiles agree only right of where the last two do."""
+    tiles = tile_region(Region("c", 0, 600), 600, 400, 300)
+    windows = [
+        [scored("+", (50, 80), (300, 330), partial3=True)],
+        [scored("+", (150, 180), (200, 230), partial5=True, partial3=True)],
+        [scored("+", (50, 80), (320, 350), partial5=True)],
+    ]
+    result = run(World("", []), tiles, windows)
+    assert result.genes == []
+    assert result.counts["invalid_joins"] == 0 and result.counts["pieces_unexplained"] == 3
+
+
 def test_an_intron_made_by_joining_is_not_too_short() -> None:
     rng = random.Random(5)
     bases = rng.choices("ACGT", k=600)
     plant(bases, planted_gene("+", [(100, 199), (401, 500)]), rng)
-    tiles = [Tile("c", 0, 400, True, False), Tile("c", 200, 600, False, True)]
-    windows = perfect(tiles, [planted_gene("+", [(100, 199), (401, 500)])])
+    windows = perfect(TWO_TILES, [planted_gene("+", [(100, 199), (401, 500)])])
     world = World("".join(bases), [])
     for min_intron, found in ((202, 1), (203, 0)):
-        result = stitch(tiles, windows, world.sequence, CODE, max_overlap_bp=0, min_intron_bp=min_intron)
+        result = stitch(TWO_TILES, windows, world.sequence, CODE, max_overlap_bp=0, min_intron_bp=min_intron)
         assert len(result.genes) == found
 
 
@@ -160,22 +255,19 @@ def test_of_copies_the_best_placed_gives_the_score() -> None:
     assert [gene.score for gene in two_tiles([left], [right]).genes] == [round(math.exp(-0.5), 4)]
 
 
-@pytest.mark.parametrize(
-    ("left", "right", "winner"),
-    [
-        # margin: 30 against 50, however sure the network is
-        (scored("+", (250, 370), score=0.0), scored("+", (250, 373), score=-5.0), 373),
-        # beyond half the overlap (100) margin says nothing: the more probable stays
-        (scored("+", (40, 250), score=-1.0), scored("+", (301, 391), score=-2.0), None),
-        (scored("+", (130, 280), score=-1.0), scored("+", (210, 280), score=-0.5), 280),
-    ],
-)
-def test_conflicts(left: ScoredGene, right: ScoredGene, winner: int | None) -> None:
-    result = two_tiles([left], [right])
-    if winner is None:
-        assert len(result.genes) == 2 and result.counts["conflicts"] == 0
-    else:
-        assert [gene.end for gene in result.genes] == [winner] and result.counts["conflicts"] == 1
+def test_the_gene_farther_from_inner_edges_stays() -> None:
+    result = two_tiles([scored("+", (250, 370), score=0.0)], [scored("+", (250, 373), score=-5.0)])  # 30 and 50 bp
+    assert [gene.end for gene in result.genes] == [373] and result.counts["conflicts"] == 1
+
+
+def test_beyond_half_the_overlap_margin_says_nothing() -> None:
+    """Half the overlap is 100 bp. The ends of a region are no inner edges, nor does the next region come into it."""
+    rivals = [scored("+", (40, 250), score=-2.0), scored("+", (50, 260), score=-1.0)]  # 150 and 140 bp
+    assert [gene.end for gene in two_tiles(rivals, []).genes] == [260]
+    rivals = [scored("+", (40, 325), score=-2.0), scored("+", (50, 335), score=-1.0)]  # 75 and 65 bp
+    assert [gene.end for gene in two_tiles(rivals, []).genes] == [325]
+    tiles = [*TWO_TILES, Tile("c", 600, 700, True, True)]
+    assert [gene.end for gene in run(World("", []), tiles, [rivals, [], []]).genes] == [325]
 
 
 def test_conflicts_of_equally_placed_genes() -> None:
