@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
+
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.evaluate.baselines import run_baseline
@@ -19,7 +21,6 @@ from genet5.genome.fasta import Genome, index_genome, write_fasta
 from genet5.genome.genes import Gene, Interval, Transcript, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 from genet5.genome.writing import write_gff3
-from safetensors.numpy import save_file
 
 SPECIES = "T.toy"
 CONTIG = "chr1"

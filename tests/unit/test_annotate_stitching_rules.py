@@ -20,6 +20,7 @@ from annotate_toy_contig import (
     run,
     structures,
 )
+
 from genet5.annotate.stitching import ScoredGene, StitchResult, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.genome.genes import Interval, Region, Transcript

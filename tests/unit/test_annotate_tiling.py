@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.errors import InputError
 from genet5.genome.genes import Region
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_tiles_overlap_and_the_last_is_aligned() -> None:

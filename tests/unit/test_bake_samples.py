@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genet5.bake.samples import (
     Sample,
     SampleGene,
@@ -17,8 +20,6 @@ from genet5.genome.genes import Interval, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.genetic_code import reverse_complement as turn
 from genet5.tokens.codec import WindowGene, gene_order_key, reverse_complement_genes
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SAMPLE_BP = 240
 

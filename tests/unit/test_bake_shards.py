@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import webdataset
+
 from genet5.bake.samples import Sample, SampleGene, Span
 from genet5.bake.shards import ShardReader, ShardSet, write_shards
 from genet5.errors import InputError

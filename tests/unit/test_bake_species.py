@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bake_toy_genome import ToyGenome, write_toy_genome
+
 from genet5.bake.manifest import NAME, read_manifest, shard_paths
 from genet5.bake.samples import GENE_FIELDS, META_FIELDS, Sample, window_genes
 from genet5.bake.shards import ShardReader, ShardSet

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bake_toy_genome import write_toy_genome
+
 from genet5.bake.manifest import NAME
 from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, write_shard

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genet5.bake.samples import SampleGene, gene_key
 from genet5.bake.windows import (
     AnnotationIndex,
@@ -23,8 +26,6 @@ from genet5.bake.windows import (
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SMALL = WindowRules(window_bp=100, stride_bp=50, flank_bp=10)
 NO_N = np.zeros((0, 2), dtype=np.int64)

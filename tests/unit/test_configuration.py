@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 import yaml
 from Bio.Data import CodonTable
+
 from genet5.configuration import (
     annotation_window,
     check_config,
@@ -54,7 +55,10 @@ def test_the_shipped_configurations_are_valid(config, repository):
     ("overlay", "expected"),
     [
         ({"speceis": "all"}, "config key speceis is unknown; did you mean 'species'?"),
-        ({"sft": {"learning_rte": 1}}, "config key sft.learning_rte is unknown; known: betas, compile, early_stopping,"),
+        (
+            {"sft": {"learning_rte": 1}},
+            "config key sft.learning_rte is unknown; known: betas, compile, early_stopping,",
+        ),
         ({"sft": {"lr": "2e-4"}}, "config key sft.lr: '2e-4' is text, expected a number (write 2.0e-4)"),
         ({"sft": {"lr": "2.5e-4"}}, "config key sft.lr: '2.5e-4' is text, expected a number (write 2.5e-4)"),
         ({"sft": {"lr": "fast"}}, "config key sft.lr: 'fast' is text, expected a number"),

@@ -6,6 +6,7 @@ import importlib.resources
 import random
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.evaluate.baselines import ATG, ATG_GTG_TTG, BASELINES, min_orf_bp, orf_scan, prodigal, run_baseline
 from genet5.evaluate.scores import score_annotation

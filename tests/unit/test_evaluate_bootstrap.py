@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from genet5.evaluate.bootstrap import Blocks, f1_intervals
 from genet5.evaluate.features import Axis
 from genet5.evaluate.intervals import union

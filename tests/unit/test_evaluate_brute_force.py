@@ -7,12 +7,13 @@ import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genet5.evaluate import intervals
 from genet5.evaluate.scores import score_annotation
 from genet5.evaluate.window_scores import WindowScores, window_f1
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Transcript, phases_from_lengths
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LENGTHS = {"one": 300, "two": 150}
 spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=8)

@@ -10,6 +10,7 @@ import sys
 import tarfile
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.evaluate.busco import prepare_lineage, prepare_proteins, run_busco
 

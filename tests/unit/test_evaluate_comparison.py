@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.evaluate.predictions import read_predictions
 from genet5.evaluate.scores import score_annotation

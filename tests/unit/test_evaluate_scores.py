@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.evaluate.scores import LEVELS, score_annotation
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript, phases_from_lengths

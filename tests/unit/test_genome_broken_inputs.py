@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from genet5.genome.fasta import index_genome
 
 # Codons that are neither stops nor starts in any table used here, TGA apart, which codes for Trp in table 4.

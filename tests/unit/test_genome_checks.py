@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from genet5.genome.genes import DontCare
 from genome_hand_made import HandMadeGenome, coding_sequence, gff_rows
+
+from genet5.genome.genes import DontCare
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome.download import fetch
 from genet5.genome.transfer import open_part

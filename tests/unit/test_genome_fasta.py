@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome import fasta
 from genet5.genome.fasta import Genome, decompress_genome, index_genome, write_fasta

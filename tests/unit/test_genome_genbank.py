@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from genome_hand_made import HandMadeGenome, coding_sequence
+
 from genet5.errors import InputError
 from genet5.genome.genbank import genbank_sequences
 from genet5.genome.genes import DontCare
-from genome_hand_made import HandMadeGenome, coding_sequence
 
 
 def record(made: HandMadeGenome, features: str, topology: str = "linear", version: str = "chr1.1") -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from Bio.Seq import Seq
-from genet5.errors import InputError
-from genet5.genome.genetic_code import GeneticCode, codon_numbers, reverse_complement
 from hypothesis import given
 from hypothesis import strategies as st
+
+from genet5.errors import InputError
+from genet5.genome.genetic_code import GeneticCode, codon_numbers, reverse_complement
 
 
 def test_standard_code_knows_its_starts_and_stops() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from genome_hand_made import HandMadeGenome, gff_rows
+
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
 from genet5.genome.genes import DontCare
-from genome_hand_made import HandMadeGenome, gff_rows
 
 
 @pytest.fixture

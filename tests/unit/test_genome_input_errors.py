@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from genet5.errors import InputError
 from genome_hand_made import HandMadeGenome, gff_rows
+
+from genet5.errors import InputError
 
 GOOD = gff_rows("g1", [(99, 399)])
 CDS = GOOD.splitlines()[-1]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Gene, Interval, Transcript, phases_from_lengths

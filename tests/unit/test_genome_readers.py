@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from Bio import SeqIO
+
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format, read_annotation
 from genet5.genome.fasta import Genome, decompress_genome

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from genet5.genome.genes import phases_from_lengths
 from genome_hand_made import HandMadeGenome
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from genet5.genome.genes import phases_from_lengths
 
 GENES = st.lists(
     st.tuples(

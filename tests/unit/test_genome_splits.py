@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome.genes import Annotation, Gene, Interval, Region, Transcript
 from genet5.genome.splits import (

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome, decompress_genome

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gffutils
 import pytest
+
 from genet5.errors import InputError
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome, decompress_genome

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from report_files import CONTIG, Page, changed, toy_genes
+
 from genet5.errors import InputError
 from genet5.genome.genes import Gene
 from genet5.genome.writing import write_gff3
 from genet5.report.confidence import confidence_chart, confidence_curve, with_scores
-from report_files import CONTIG, Page, changed, toy_genes
 
 
 def scored(values: list[float | None]) -> list[Gene]:

@@ -6,6 +6,8 @@ import json
 
 import numpy as np
 import pytest
+from report_files import Page
+
 from genet5.report.figures import (
     Mark,
     Part,
@@ -20,7 +22,6 @@ from genet5.report.figures import (
 )
 from genet5.report.markup import coordinate, render, tag
 from genet5.report.numbers import bases, count, percent, seconds, significant, size
-from report_files import Page
 
 
 def elements(svg: str, name: str) -> list[dict[str, str | None]]:

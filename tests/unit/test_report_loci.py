@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_files import CONTIG, Page, changed, toy_genes
+
 from genet5.errors import InputError
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript
 from genet5.report.browser import BINS, LABEL_PX, WIDTH, GeneTrack, bin_means, draw_locus
 from genet5.report.loci import TRACK_NAMES, Locus, choose_loci, overlapping, read_tracks
 from genet5.report.verdicts import CodingBases, judge
-from report_files import CONTIG, Page, changed, toy_genes
 
 
 def gene(

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from report_files import CONTIG, SPECIES, Page, RunFolder, changed, table_cells, toy_run
+
 from genet5.genome.writing import write_gff3
 from genet5.report import page as page_module
-from report_files import CONTIG, SPECIES, Page, RunFolder, changed, table_cells, toy_run
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "report.py"
 EVIL = '<img src=x onerror="alert(1)">&\'"</td></script>'

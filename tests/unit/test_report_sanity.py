@@ -6,10 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from report_files import CONTIG, changed, toy_genes
+
 from genet5.genome.fasta import Genome, index_genome, write_fasta
 from genet5.genome.genes import Region
 from genet5.report.sanity import Check, GeneSetShape, compare, gene_set_shape, inside, scored_bases
-from report_files import CONTIG, changed, toy_genes
 
 NORMAL = GeneSetShape(
     bases=1_000_000,

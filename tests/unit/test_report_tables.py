@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from report_files import Page, table_cells
+
 from genet5.genome.genes import Region
 from genet5.report.curves import evaluation_charts, training_charts, training_summary
 from genet5.report.datacard import DataCard, data_card
@@ -15,7 +17,6 @@ from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
 from genet5.report.tables import detail_table, near_misses, score_table
 from genet5.report.workflow import STAGES, workflow_graph
-from report_files import Page, table_cells
 
 
 def entry(f1: float | None, interval: tuple | None = None, **others: object) -> dict:

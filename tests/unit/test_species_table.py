@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from genet5.errors import InputError
 from genet5.species_table import (
     COLUMNS,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
 from genet5.tokens.codec import (
@@ -16,8 +19,6 @@ from genet5.tokens.codec import (
     transcript_order,
 )
 from genet5.tokens.tokenizer import GeneTokenizer
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 MAX_WINDOW_BP = 1000
 TOKENIZER = GeneTokenizer.build("char", segment_bp=96, max_window_bp=MAX_WINDOW_BP)

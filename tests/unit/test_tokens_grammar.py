@@ -59,7 +59,7 @@ def check_gene(gene: WindowGene, bases: str, rules: GrammarRules) -> None:
         assert codons[0] in rules.starts
     if not gene.partial3:
         assert len(text) % 3 == 0
-        assert codons[-1] in STOPS or gene.partial5 and len(codons) == 1
+        assert codons[-1] in STOPS or (gene.partial5 and len(codons) == 1)
     elif codons:
         assert codons[-1] not in STOPS
     window = bases if gene.strand == "+" else reverse_complement(bases)

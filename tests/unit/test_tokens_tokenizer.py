@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from genet5.errors import InputError
-from genet5.tokens import dna
-from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+
+from genet5.errors import InputError
+from genet5.tokens import dna
+from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
 
 SEGMENT_BP = 24
 MAX_WINDOW_BP = 200  # on purpose no multiple of the segment

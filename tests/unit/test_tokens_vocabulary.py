@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+
 from genet5.errors import InputError
 from genet5.tokens import dna, vocabulary
 from genet5.tokens.tokenizer import GeneTokenizer
-from tokenizers import Tokenizer
 
 STRUCTURE = [
     *("<pad>", "<bos>", "<eos>", "<sep>"),

@@ -7,11 +7,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from toy_training import ToyModel, toy_source
+
 from genet5.errors import InputError
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
 from genet5.training.options import TrainingOptions
-from toy_training import ToyModel, toy_source
 
 
 def trained(steps: int = 2) -> tuple[ToyModel, torch.optim.Optimizer]:

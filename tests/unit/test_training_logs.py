@@ -7,6 +7,7 @@ import time
 
 import pytest
 import torch
+
 from genet5.training.csv_log import CsvLog
 from genet5.training.logs import duration, flops_share, progress_line
 from genet5.training.memory import MemoryWatch, memory_gb

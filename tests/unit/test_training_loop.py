@@ -14,12 +14,13 @@ import pytest
 import safetensors.torch
 import torch
 import toy_training
+from toy_training import OPTIONS, ToyModel, toy_source, train_toy
+
 from genet5.errors import InputError
 from genet5.training.batches import BatchSource, load_batches
 from genet5.training.options import TrainingOptions, read_options
 from genet5.training.runs import finished_run
 from genet5.training.schedule import learning_rate
-from toy_training import OPTIONS, ToyModel, toy_source, train_toy
 
 CLOCK = {"timestamp", "elapsed_s", "tokens_per_s", "eta_s", "eval_s", "ram_used_gb"}
 

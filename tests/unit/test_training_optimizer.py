@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from toy_training import ToyModel
+
 from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
 from genet5.training.options import TrainingOptions
 from genet5.training.schedule import learning_rate
-from torch import nn
-from toy_training import ToyModel
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])

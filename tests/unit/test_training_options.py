@@ -7,6 +7,7 @@ import dataclasses
 
 import pytest
 import yaml
+
 from genet5.errors import InputError
 from genet5.training.options import TrainingOptions, add_option_arguments, options_from_arguments, read_options
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from genet5.errors import InputError
-from genet5.training.sampler import BatchPlan, balanced_repeats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from genet5.errors import InputError
+from genet5.training.sampler import BatchPlan, balanced_repeats
 
 
 @settings(max_examples=150, deadline=None)

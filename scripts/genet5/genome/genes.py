@@ -68,7 +68,7 @@ class Transcript:
 
     @property
     def introns(self) -> tuple[Interval, ...]:
-        return tuple(Interval(left.end, right.start) for left, right in zip(self.cds, self.cds[1:]))
+        return tuple(Interval(left.end, right.start) for left, right in zip(self.cds, self.cds[1:], strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class Gene:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What a reader returns: every coding gene (flagged ones too), in (sequence, start, end, id) order, and don't-care regions.
+    """What a reader returns: every coding gene, flagged or not, in (sequence, start, end, id) order, and don't-care regions.
 
     ``dont_care`` holds the CDS spans of flagged genes, of pseudogenes and of transposon genes.
     ``counts`` holds what the reader met and left out, by reason, for logs and data cards.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genet5.model.decisions import COLUMNS, FORWARD, BOUNDARY_STEPS, LOC_STEPS, next_decision
+from genet5.model.decisions import BOUNDARY_STEPS, COLUMNS, FORWARD, LOC_STEPS, next_decision
 from genet5.model.evidence import NUM_SITES
 from genet5.tokens.codec import WindowGene, encode_genes
 from genet5.tokens.grammar import Grammar
@@ -48,8 +48,8 @@ class Example:
     """A prompt with its genes.
 
     target_ids: int32 [T]. base_labels: int8 [2, W] per-base classes, ``IGNORED`` in don't-care regions.
-    structure: per structure token (step, legal ids, index of the right one). boundary: per boundary token (step, group).
-    table/group: candidates and the group they belong to; structure groups first. num_violations: tokens outside the rules.
+    steps: per target token (step, decision, right choice): the index of the legal id, or the forward position.
+    num_violations: tokens outside the rules.
     """
 
     prompt: Prompt
@@ -84,9 +84,7 @@ def make_prompt(sites: WindowSites, bases: str | bytes, clade: str, tokenizer: G
     )
 
 
-def _label(
-    prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence[tuple[int, int, str]]
-) -> np.ndarray:
+def _label(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence[tuple[int, int, str]]) -> np.ndarray:
     """Per-base classes; marks the true sites in ``prompt.sites`` and all others as false ones, outside don't care."""
     window_bp = prompt.window_bp
     labels = np.full((2, window_bp), NEITHER, dtype=np.int8)

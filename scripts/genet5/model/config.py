@@ -12,7 +12,7 @@ from genet5.errors import InputError
 SIZES: dict[str, dict[str, Any]] = {
     "demo": {
         "hidden_size": 96, "num_layers": 3, "num_heads": 4, "num_kv_heads": 2, "feed_forward_size": 256,
-        "stem_channels": 48, "stem_dilations": (1, 3, 6, 12, 24, 48), "pointer_size": 48,
+        "stem_channels": 64, "stem_dilations": (1, 3, 6, 12, 24), "pointer_size": 48,
     },
     "small": {
         "hidden_size": 256, "num_layers": 6, "num_heads": 8, "num_kv_heads": 2, "feed_forward_size": 768,
@@ -33,11 +33,11 @@ class GeneT5Config(PretrainedConfig):
     """Everything that fixes the network's shape and its losses.
 
     vocab_size: rows of the token embedding. structure_ids: ids the language head may write (mile-posts and offsets are
-    pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means the
-    vocabulary has not been expanded yet. lookahead_bp: coding bases read ahead at a boundary. evidence_scale: sums of
-    per-base log-odds are multiplied by this, since neighbouring bases see nearly the same context.
-    num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own units,
-    relative to the language loss.
+    pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means
+    the vocabulary has not been expanded yet. lookahead_bp: coding bases read ahead at a boundary. evidence_scale:
+    sums of per-base log-odds are multiplied by this, since neighbouring bases see nearly the same context.
+    num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own
+    units, relative to the language loss.
     """
 
     model_type = "genet5"
@@ -54,11 +54,15 @@ class GeneT5Config(PretrainedConfig):
         experts_per_token: int = 2,
         router_loss_weight: float = 0.01,
         dropout: float = 0.0,
-        stem_channels: int = 48,
-        stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24, 48),
+        stem_channels: int = 64,
+        score_channels: int = 16,
+        stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24),
         pointer_size: int = 48,
         lookahead_bp: int = 90,
         evidence_scale: float = 0.03125,
+        evidence_gradient: bool = False,
+        stem_gradient: float = 0.0,
+        stem_lr_scale: float = 6.0,
         base_loss_weight: float = 1.0,
         site_loss_weight: float = 1.0,
         soft_f1_loss_weight: float = 0.2,
@@ -69,6 +73,7 @@ class GeneT5Config(PretrainedConfig):
         num_loc: int = 0,
         off_base: int = 0,
         segment_bp: int = 0,
+        tokenizer_sha256: str = "",
         init_std: float = 0.02,
         **kwargs: Any,
     ) -> None:
@@ -82,10 +87,14 @@ class GeneT5Config(PretrainedConfig):
         self.router_loss_weight = router_loss_weight
         self.dropout = dropout
         self.stem_channels = stem_channels
+        self.score_channels = score_channels
         self.stem_dilations = tuple(stem_dilations)
         self.pointer_size = pointer_size
         self.lookahead_bp = lookahead_bp
         self.evidence_scale = evidence_scale
+        self.evidence_gradient = evidence_gradient
+        self.stem_gradient = stem_gradient
+        self.stem_lr_scale = stem_lr_scale
         self.base_loss_weight = base_loss_weight
         self.site_loss_weight = site_loss_weight
         self.soft_f1_loss_weight = soft_f1_loss_weight
@@ -96,6 +105,7 @@ class GeneT5Config(PretrainedConfig):
         self.num_loc = num_loc
         self.off_base = off_base
         self.segment_bp = segment_bp
+        self.tokenizer_sha256 = tokenizer_sha256
         self.init_std = init_std
         check_attention_window(block_size, window_size)
         super().__init__(**kwargs)

@@ -1,4 +1,4 @@
-"""What the network has to choose between at each structure token: legal ids, and for boundaries the candidate positions.
+"""What the network chooses between at each structure token: legal ids, and for boundaries candidate positions.
 
 A decision is made from the grammar's cursor, the same way in training and in decoding. Candidates carry the places the
 base head's evidence is read at, so that the network only gathers numbers (``evidence.py``).
@@ -62,7 +62,7 @@ def _rows(
     read_from: np.ndarray | None = None,
     previous_key: int = -1,
 ) -> np.ndarray:
-    """Candidate table; ``read_from``: first codon start at or after the position, for candidates that open a segment."""
+    """Candidate table; ``read_from``: first codon start at or after the position, where a candidate opens a segment."""
     table = np.empty((len(positions), COLUMNS), dtype=np.int32)
     window_bp = cursor.window_bp
     table[:, STRAND] = strand == "-"
@@ -155,7 +155,11 @@ def _boundary_table(cursor: Cursor, candidates: Candidates, lookahead_bp: int, e
 
 
 def next_decision(
-    cursor: Cursor, tokens: GeneTokenizer, lookahead_bp: int, target: int | None = None, target_forward: int | None = None
+    cursor: Cursor,
+    tokens: GeneTokenizer,
+    lookahead_bp: int,
+    target: int | None = None,
+    target_forward: int | None = None,
 ) -> Decision:
     """The decision the cursor stands before.
 

@@ -1,8 +1,8 @@
-"""What the base head says about each candidate boundary, as a weighted sum of ten numbers.
+"""What the base head says about each candidate boundary, as a weighted sum of eleven numbers.
 
-The base head gives per base and strand the log-odds of "coding, codon position c" and of "intron" against "neither", and
-per site the log-odds of being a real start, stop, donor or acceptor. Prefix sums make the evidence of any stretch read
-in any frame two look-ups, so that all candidates of all boundaries of a batch are weighed in one gather.
+The base head gives per base and strand the log-odds of "coding, codon position c" and of "intron" against "neither",
+and per site the log-odds of being a real start, stop, donor or acceptor. Prefix sums make the evidence of any stretch
+read in any frame two look-ups, so that all candidates of all boundaries of a batch are weighed in one gather.
 """
 
 from __future__ import annotations
@@ -15,8 +15,23 @@ from torch.nn import functional as F
 
 from genet5.model.decisions import AHEAD, ANCHOR, DIRECT, FORWARD, FRAME, KIND, POSITION, PREVIOUS, STRAND, Kind
 
-NUM_FEATURES = 10
-CODING_SPAN, INTRON_SPAN, SITE, DIRECT_CODING, AHEAD_CODING, AHEAD_INTRON, HAZARD, ONE, LENGTH, LENGTH_SQUARED = range(10)
+NUM_FEATURES = 11
+(
+    CODING_SPAN,
+    INTRON_SPAN,
+    SITE,
+    DIRECT_CODING,
+    AHEAD_CODING,
+    AHEAD_INTRON,
+    HAZARD,
+    ONE,
+    LENGTH,
+    LENGTH_SQUARED,
+    BEHIND_CODING,
+) = range(NUM_FEATURES)
+
+LOOK_BEHIND_BP = 90
+LOOK_INTO_INTRON_BP = 60
 
 START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)
 NUM_SITES = 4
@@ -51,7 +66,9 @@ def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, le
     width = class_logits.shape[2]
     odds = (class_logits[..., 1:] - class_logits[..., :1]).float() * scale  # [B, 2, W, 4]
     position = torch.arange(width, device=odds.device)
-    frames = [odds.gather(-1, ((position - frame) % 3).view(1, 1, -1, 1).expand(*odds.shape[:2], -1, 1)) for frame in range(3)]
+    frames = [
+        odds.gather(-1, ((position - frame) % 3).view(1, 1, -1, 1).expand(*odds.shape[:2], -1, 1)) for frame in range(3)
+    ]
     coding = prefix_sum(torch.cat(frames, dim=-1).transpose(-1, -2))
     intron = prefix_sum(odds[..., 3])
     starting = F.softplus(site_logits[:, :, START_SITE].float()) * start_sites  # -log P(no gene starts here)
@@ -62,7 +79,7 @@ def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, le
 
 
 class Evidence(nn.Module):
-    """Learned weights of the ten numbers, one row per kind of candidate."""
+    """Learned weights of the eleven numbers, one row per kind of candidate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,6 +91,7 @@ class Evidence(nn.Module):
         for kind in (Kind.START, Kind.CUT):
             weights[kind, DIRECT_CODING] = 0.1
             weights[kind, AHEAD_CODING] = 1.0
+        weights[Kind.START, BEHIND_CODING] = -1.0
         weights[Kind.ACCEPTOR, AHEAD_CODING] = 1.0
         weights[Kind.ACCEPTOR, INTRON_SPAN] = 0.3
         weights[Kind.DONOR, AHEAD_INTRON] = 1.0
@@ -82,7 +100,7 @@ class Evidence(nn.Module):
         self.weights = nn.Parameter(weights)
 
     def features(self, bank: Bank, table: Tensor, sample: Tensor) -> Tensor:
-        """table: int [N, 9] candidates, sample: int [N] rows of the batch -> [N, 10]."""
+        """table: int [N, 9] candidates, sample: int [N] rows of the batch -> [N, 11]."""
         table = table.long()
         strand, position, anchor, frame = (table[:, column] for column in (STRAND, POSITION, ANCHOR, FRAME))
         kind = table[:, KIND]
@@ -94,8 +112,9 @@ class Evidence(nn.Module):
         intron_here = bank.intron[sample, strand, position]
         is_acceptor = kind == Kind.ACCEPTOR
         intron_span = (intron_here - bank.intron[sample, strand, anchor]) * is_acceptor
+        behind = coding_here - bank.coding[sample, strand, frame, (position - LOOK_BEHIND_BP).clamp(min=0)]
         width = bank.intron.shape[-1] - 1
-        ahead_intron = bank.intron[sample, strand, (position + 60).clamp(max=width)] - intron_here
+        ahead_intron = bank.intron[sample, strand, (position + LOOK_INTO_INTRON_BP).clamp(max=width)] - intron_here
         site_of_kind = torch.tensor(_SITE_OF_KIND, device=table.device)[kind]
         site = bank.sites[sample, strand, site_of_kind.clamp(min=0), position] * (site_of_kind >= 0)
         opens_gene = (kind == Kind.START) | (kind == Kind.CUT) | (kind == Kind.NONE)
@@ -114,6 +133,7 @@ class Evidence(nn.Module):
                 torch.ones_like(site),
                 length,
                 length.square(),
+                behind * ((kind == Kind.START) | is_acceptor),
             ],
             dim=-1,
         )
@@ -125,7 +145,7 @@ class Evidence(nn.Module):
 
 
 def group_logsumexp(values: Tensor, group: Tensor, num_groups: int) -> Tensor:
-    """Log of summed exponentials of ``values`` [N] per group; -inf for a group without members. Returns [num_groups]."""
+    """Log of summed exponentials of ``values`` [N] per group, [num_groups]; -inf for a group without members."""
     highest = torch.full((num_groups,), -torch.inf, device=values.device, dtype=values.dtype)
     highest = highest.scatter_reduce(0, group, values.detach(), "amax")
     shifted = torch.exp(values - highest[group])

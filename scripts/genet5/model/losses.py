@@ -41,5 +41,9 @@ def base_losses(class_logits: Tensor, site_logits: Tensor, labels: Tensor, sites
     overlap = (coding * wanted).sum()
     soft_f1 = 1 - (2 * overlap + 1) / (coding.sum() + wanted.sum() + 1)
     scored = sites >= 0
-    site = F.binary_cross_entropy_with_logits(site_logits.float()[scored], sites[scored].float()) if scored.any() else base * 0
+    site = (
+        F.binary_cross_entropy_with_logits(site_logits.float()[scored], sites[scored].float())
+        if scored.any()
+        else base * 0
+    )
     return {"base": base, "site": site, "soft_f1": soft_f1}

@@ -30,8 +30,8 @@ NUM_WAVES = 16
 class Reading(NamedTuple):
     """What the network made of the DNA of a batch.
 
-    features: [B, 2, W, C] stem features, strand coordinates. class_logits: [B, 2, W, 5]. site_logits: [B, 2, 4, W + 1].
-    bank: prefix sums of the evidence.
+    features: [B, 2, W, C] stem features for the language part, strand coordinates. class_logits: [B, 2, W, 5].
+    site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
     """
 
     features: Tensor
@@ -84,15 +84,19 @@ class GeneT5Model(PreTrainedModel):
 
     config_class = GeneT5Config
     base_model_prefix = "genet5"
+    #: share of the language loss spread over all legal choices; training sets it, validation sets 0
+    label_smoothing: float = 0.0
     _supports_sdpa = True
     supports_gradient_checkpointing = True
 
     def __init__(self, config: GeneT5Config) -> None:
         super().__init__(config)
         hidden, channels, pointer = config.hidden_size, config.stem_channels, config.pointer_size
-        self.stem = Stem(channels, config.stem_dilations)
+        self.stem = Stem(channels, config.score_channels, config.stem_dilations)
         self.class_head = nn.Linear(channels, NUM_CLASSES)
-        self.site_head = nn.Sequential(nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, NUM_SITE_KINDS))
+        self.site_head = nn.Sequential(
+            nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, NUM_SITE_KINDS)
+        )
         self.evidence = Evidence()
         backbone = backbone_config(config)
         backbone._attn_implementation = "sdpa"
@@ -112,14 +116,19 @@ class GeneT5Model(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, Evidence):
             return
-        if isinstance(module, nn.Linear | nn.Conv1d):
-            std = self.config.init_std if isinstance(module, nn.Linear) else (module.in_channels * 10) ** -0.5
-            nn.init.normal_(module.weight, std=std)
+        if isinstance(module, Stem):
+            module.reset()
+        elif module is self.class_head or module in self.site_head:
+            if isinstance(module, nn.Linear):  # small weights here would leave the stem on a plateau for long
+                module.reset_parameters()
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=self.config.init_std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=self.config.init_std if module is not self.stem.embedding else 0.5)
-        else:
+            if module not in (self.stem.embedding, self.stem.scores):
+                nn.init.normal_(module.weight, std=self.config.init_std)
+        elif not isinstance(module, nn.Conv1d):
             super()._init_weights(module)
 
     def get_input_embeddings(self) -> nn.Embedding:
@@ -127,6 +136,10 @@ class GeneT5Model(PreTrainedModel):
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         self.backbone.embed_tokens = value
+
+    def learning_rate_scales(self) -> dict[str, float]:
+        """Parts that train at a multiple of the learning rate: small tables and filters stand higher rates."""
+        return dict.fromkeys(("stem.", "class_head.", "site_head.", "evidence."), self.config.stem_lr_scale)
 
     # ---------------------------------------------------------------- DNA
 
@@ -137,8 +150,15 @@ class GeneT5Model(PreTrainedModel):
         around = torch.cat([F.pad(features, (0, 0, 1, 0)), F.pad(features, (0, 0, 0, 1))], dim=-1)
         site_logits = self.site_head(around).transpose(-1, -2)  # [B, 2, 4, W + 1]
         is_start = sites[:, :, START_SITE] > -2
-        bank = make_bank(class_logits, site_logits, is_start, lengths, self.config.evidence_scale)
-        return Reading(features, class_logits, site_logits, bank)
+        evidence = (class_logits, site_logits)
+        if not self.config.evidence_gradient:
+            evidence = (class_logits.detach(), site_logits.detach())
+        bank = make_bank(*evidence, is_start, lengths, self.config.evidence_scale)
+        # What the language part makes of the features may shape them only weakly: its gradient is noisy and, under
+        # Adam, would slow the base head's learning tenfold (docs/decisions.md).
+        share = self.config.stem_gradient
+        seen = features.detach() if share == 0 else features * share + features.detach() * (1 - share)
+        return Reading(seen, class_logits, site_logits, bank)
 
     def _at_boundary(self, features: Tensor, lengths: Tensor, sample: Tensor, forward: Tensor) -> Tensor:
         """Features around forward boundaries: base before and after on +, the same two on -; [N, 4C]."""
@@ -154,7 +174,9 @@ class GeneT5Model(PreTrainedModel):
         angle = position.unsqueeze(-1).float() * self.waves
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
-    def embed_prompt(self, batch_codes: Tensor, lengths: Tensor, features: Tensor, ids: Tensor, start: Tensor, end: Tensor) -> Tensor:
+    def embed_prompt(
+        self, batch_codes: Tensor, lengths: Tensor, features: Tensor, ids: Tensor, start: Tensor, end: Tensor
+    ) -> Tensor:
         """Token embeddings plus the mean stem features of each token's bases plus its place; [B, P, H]."""
         sums = F.pad(features.float().cumsum(2), (0, 0, 1, 0))  # [B, 2, W + 1, C]
         # Empty spans (mile-posts, <sep>) look at the base that follows.
@@ -214,11 +236,13 @@ class GeneT5Model(PreTrainedModel):
 
     # ---------------------------------------------------------------- choices
 
-    def structure_logits(self, hidden: Tensor, decision: Tensor, ids: Tensor, bank: Bank, table: Tensor, owner: Tensor, sample: Tensor) -> Tensor:
+    def structure_logits(
+        self, hidden: Tensor, decision: Tensor, ids: Tensor, bank: Bank, table: Tensor, owner: Tensor, sample: Tensor
+    ) -> Tensor:
         """Logits of legal structure tokens.
 
-        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 9] candidates supporting options
-        ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
+        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 9] candidates supporting
+        options ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
         """
         rows = self.get_input_embeddings().weight[ids]
         logits = (hidden[decision] * rows.to(hidden.dtype)).sum(-1).float()
@@ -228,36 +252,37 @@ class GeneT5Model(PreTrainedModel):
             logits = logits + self.option_evidence * torch.where(support.isinf(), 0.0, support)
         return logits
 
-    def place_scores(self, hidden: Tensor, reading: Reading, lengths: Tensor, post_keys: Tensor, places: Places) -> tuple[Tensor, Tensor]:
-        """Scores of the candidates of boundary decisions, and the group each competes in.
+    def candidate_scores(
+        self, hidden: Tensor, reading: Reading, lengths: Tensor, post_keys: Tensor, places: Places
+    ) -> Tensor:
+        """Score of each candidate of boundary decisions, [N].
 
-        hidden: [Q, H]. post_keys: [B, L, D]. Returns (values, index): for mile-post decisions one value per candidate
-        segment, for offset decisions one per candidate; index = [2, M], (decision, segment or forward position).
+        hidden: [Q, H] states before each decision. post_keys: [B, L, D]. While a mile-post is chosen, a candidate's
+        score is its segment's match plus its evidence; while an offset is chosen, its own match plus its evidence.
         """
-        segment_bp = self.config.segment_bp
         forward = places.table[:, FORWARD].long()
-        evidence = self.evidence(reading.bank, places.table, places.sample[places.owner])
+        sample = places.sample[places.owner]
         offset = places.is_offset[places.owner]
-        # Offsets: one logit per candidate.
-        owner = places.owner[offset]
-        keys = self.base_key(
-            self._at_boundary(reading.features, lengths, places.sample[owner], forward[offset])
-        )
-        query = self.base_query(hidden)
-        off_values = (query[owner] * keys).sum(-1).float() / self.config.pointer_size**0.5 + evidence[offset]
-        # Mile-posts: candidates of one segment stand together.
-        segment = forward[~offset] // segment_bp
-        owner_loc = places.owner[~offset]
-        num_posts = post_keys.shape[1]
-        flat = owner_loc * num_posts + segment
-        unique, inverse = torch.unique(flat, return_inverse=True)
-        joint = group_logsumexp(evidence[~offset], inverse, len(unique))
-        decision, post = unique // num_posts, unique % num_posts
-        match = (self.post_query(hidden)[decision] * post_keys[places.sample[decision], post]).sum(-1)
-        loc_values = match.float() / self.config.pointer_size**0.5 + joint
-        values = torch.cat([loc_values, off_values])
-        index = torch.stack([torch.cat([decision, owner]), torch.cat([post, forward[offset]])])
-        return values, index
+        scores = self.evidence(reading.bank, places.table, sample)
+        keys = self.base_key(self._at_boundary(reading.features, lengths, sample[offset], forward[offset]))
+        base_match = (self.base_query(hidden)[places.owner[offset]] * keys).sum(-1)
+        segment = forward[~offset] // self.config.segment_bp
+        post_match = (self.post_query(hidden)[places.owner[~offset]] * post_keys[sample[~offset], segment]).sum(-1)
+        match = torch.empty_like(scores)
+        match[offset] = base_match.float()
+        match[~offset] = post_match.float()
+        return scores + match / self.config.pointer_size**0.5
+
+    def place_units(self, scores: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor]:
+        """What can be chosen: segments while a mile-post is chosen, positions while an offset is.
+
+        Returns logits [M], the decision of each [M], and its segment or forward position [M].
+        """
+        forward = places.table[:, FORWARD].long()
+        unit = torch.where(places.is_offset[places.owner], forward, forward // self.config.segment_bp)
+        span = int(unit.max()) + 1 if len(unit) else 1
+        unique, inverse = torch.unique(places.owner * span + unit, return_inverse=True)
+        return group_logsumexp(scores, inverse, len(unique)), unique // span, unique % span
 
     # ---------------------------------------------------------------- training
 
@@ -273,7 +298,9 @@ class GeneT5Model(PreTrainedModel):
         device = embedded.device
         at = torch.arange(num_prompt + num_target, device=device)
         is_prompt = at < num_prompt
-        real = torch.where(is_prompt, at < batch.prompt_lengths[:, None], at - num_prompt < batch.target_lengths[:, None])
+        real = torch.where(
+            is_prompt, at < batch.prompt_lengths[:, None], at - num_prompt < batch.target_lengths[:, None]
+        )
         causal = (at[None, :] <= at[:, None]) & ~is_prompt[:, None]
         mask = real[:, None, :] & (is_prompt[None, None, :] | causal[None])  # everyone sees the prompt
         mask = mask | torch.eye(len(at), dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
@@ -284,12 +311,13 @@ class GeneT5Model(PreTrainedModel):
         column = torch.where(before < 0, batch.prompt_lengths[:, None] - 1, num_prompt + before)
         return hidden[row, column], self.post_key(hidden[row, batch.posts])
 
-    def training_losses(self, batch: Batch, label_smoothing: float = 0.0) -> dict[str, Tensor]:
+    def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses summed over target tokens.
 
         ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language``, ``base``, ``site`` and
         ``soft_f1`` are its parts, also to be divided by ``weight``.
         """
+        label_smoothing = self.label_smoothing
         reading = self.read(batch.codes, batch.lengths, batch.sites)
         states, post_keys = self.hidden_states(batch, reading)
         language = states.new_zeros((), dtype=torch.float32)
@@ -303,18 +331,25 @@ class GeneT5Model(PreTrainedModel):
                 batch.option_owner,
                 batch.structure_sample,
             )
-            first = torch.searchsorted(batch.option_decision, torch.arange(len(batch.structure_sample), device=logits.device))
+            first = torch.searchsorted(
+                batch.option_decision, torch.arange(len(batch.structure_sample), device=logits.device)
+            )
             language = language + choice_loss(
                 logits, batch.option_decision, first + batch.structure_target, len(first), label_smoothing
             )
         if len(batch.place_sample):
-            places = Places(batch.place_sample, batch.place_is_offset, batch.place_loc, batch.place_table, batch.place_owner)
+            places = Places(
+                batch.place_sample, batch.place_is_offset, batch.place_loc, batch.place_table, batch.place_owner
+            )
             hidden = states[batch.place_sample, batch.place_step]
-            values, index = self.place_scores(hidden, reading, batch.lengths, post_keys, places)
-            wanted = torch.where(batch.place_is_offset, batch.place_target, batch.place_target // self.config.segment_bp)
-            right = torch.nonzero(index[1] == wanted[index[0]]).squeeze(1)
-            order = torch.empty_like(wanted).index_copy_(0, index[0][right], right)
-            language = language + choice_loss(values, index[0], order, len(wanted), label_smoothing)
+            scores = self.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
+            values, decision, unit = self.place_units(scores, places)
+            wanted = torch.where(
+                batch.place_is_offset, batch.place_target, batch.place_target // self.config.segment_bp
+            )
+            right = torch.nonzero(unit == wanted[decision]).squeeze(1)
+            order = torch.empty_like(wanted).index_copy_(0, decision[right], right)
+            language = language + choice_loss(values, decision, order, len(wanted), label_smoothing)
         weight = batch.num_target_tokens
         parts = base_losses(reading.class_logits, reading.site_logits, batch.base_labels, batch.sites)
         config = self.config

@@ -1,12 +1,13 @@
 """The grammar: which token may come next, given the DNA and what has been written so far.
 
-A gene is written in transcript order as ``<+> [<partial5> <phase_p>] (<cds> 5' boundary, 3' boundary)+ [<partial3>] <end>``;
-genes follow each other in the order of their first boundary on the forward strand. The automaton guarantees that a gene
+A gene is written in transcript order as ``<+> [<partial5> <phase_p>] (<cds> 5' boundary, 3' boundary)+ [<partial3>]
+<end>``; genes follow each other in the order of their first boundary on the forward strand. The automaton guarantees
+that a gene
 
-* begins at a start codon, or is marked ``<partial5>`` and begins at the window's edge or at an acceptor whose intron the
-  edge may cut;
-* ends at the first stop codon of its reading frame, codons split by introns included, or is marked ``<partial3>`` at the
-  edge or at a donor whose intron the edge may cut;
+* begins at a start codon, or is marked ``<partial5>`` and begins at the window's edge or at an acceptor whose
+  intron the edge may cut;
+* ends at the first stop codon of its reading frame, codons split by introns included, or is marked ``<partial3>``
+  at the edge or at a donor whose intron the edge may cut;
 * has introns with an allowed pair of ends and an allowed length;
 * shares at most ``max_overlap_bp`` bases of a segment with the genes already written on its strand.
 
@@ -414,6 +415,16 @@ class Cursor:
     @property
     def finished(self) -> bool:
         return self.step is Step.DONE
+
+    @property
+    def previous_key(self) -> int:
+        """Forward coordinate of the last gene's first boundary, -1 before the first gene."""
+        return self._previous_key
+
+    @property
+    def loc(self) -> int:
+        """Segment of the mile-post just written (steps FIVE_OFF and THREE_OFF)."""
+        return self._loc
 
 
 def _letters(codes: np.ndarray) -> str:

@@ -1,7 +1,8 @@
 """What the DNA of a window allows: start codons, in-frame stops, donors and acceptors, on both strands.
 
-Everything here is in *strand coordinates*: position q counts bases from the 5' end of the strand, so that a gene of either
-strand is read left to right. Forward coordinate = q on ``+`` and ``window_bp - q`` on ``-`` (boundaries, not bases).
+Everything here is in *strand coordinates*: position q counts bases from the 5' end of the strand, so that a gene of
+either strand is read left to right. Forward coordinate = q on ``+`` and ``window_bp - q`` on ``-`` (boundaries, not
+bases).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class GrammarRules:
     """What a gene of one clade may look like.
 
     starts: codons a complete gene may begin with. splice_pairs: (donor, acceptor) dinucleotides; none means no introns.
-    min_gene_bp: least length of a gene written in one piece, stop codon included. max_overlap_bp: bases a coding segment
-    may share with genes already written on the same strand.
+    min_gene_bp: least length of a gene written in one piece, stop codon included. max_overlap_bp: bases a coding
+    segment may share with genes already written on the same strand.
     """
 
     starts: tuple[str, ...] = ("ATG",)
@@ -75,7 +76,7 @@ class StrandSites:
         codons = _codon_index(codes)
         self.start = np.zeros(self.window_bp + 1, dtype=bool)
         self.start[: len(codons)] = _codon_table(rules.starts)[codons]
-        #: end of the first stop codon met when reading codons from q on (NO_STOP if none), with three entries of padding
+        #: end of the first stop codon met when reading codons from q on (NO_STOP if none), padded by three entries
         self.stop_end = np.full(self.window_bp + 4, NO_STOP, dtype=np.int64)
         is_stop = self.stops[codons]
         ends = np.where(is_stop, np.arange(len(codons)) + 3, NO_STOP)

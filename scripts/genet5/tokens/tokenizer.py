@@ -149,6 +149,12 @@ class GeneTokenizer:
         self._index_tokens()
         return list(range(first, self.size))
 
+    def dna_only(self) -> GeneTokenizer:
+        """A tokenizer with the DNA vocabulary alone, as it was before ``expand``."""
+        stored = json.loads(self._tokenizer.to_str())
+        stored["added_tokens"] = [token for token in stored["added_tokens"] if token["id"] < self.dna_size]
+        return GeneTokenizer(Tokenizer.from_str(json.dumps(stored)), self.kind, self.k, self.dna_size)
+
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json`` (which tokenizers and transformers can read) and our settings beside it."""
         folder = Path(folder)

@@ -131,7 +131,7 @@ class _Run:
         state, options, device = self.state, self.options, self.fabric.device
         started = time.perf_counter()
         for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(state.step)
+            group["lr"] = self._learning_rate(state.step) * group["lr_scale"]
         sums = 0
         for _ in range(options.grad_accum):
             position, batch = next(stream)

@@ -14,17 +14,26 @@ BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 
 
 def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
-    """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D)."""
+    """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D).
+
+    A model with ``learning_rate_scales() -> {name prefix: factor}`` trains those parameters at ``factor`` times the
+    rate; the factor stands in each group as ``lr_scale``.
+    """
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in parameters if p.ndim >= 2 and id(p) not in embeddings]
-    chosen = {id(p) for p in decayed}
-    groups = [
-        {"params": decayed, "weight_decay": options.weight_decay},
-        {"params": [p for p in parameters if id(p) not in chosen], "weight_decay": 0.0},
-    ]
-    fused = all(p.device.type in ("cuda", "cpu") and p.is_floating_point() for p in parameters)
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=options.lr, betas=options.betas, fused=fused)
+    scales = model.learning_rate_scales() if hasattr(model, "learning_rate_scales") else {}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decays = parameter.ndim >= 2 and id(parameter) not in embeddings
+            scale = next((factor for prefix, factor in scales.items() if name.startswith(prefix)), 1.0)
+            groups.setdefault((options.weight_decay if decays else 0.0, scale), []).append(parameter)
+    fused = all(p.device.type in ("cuda", "cpu") and p.is_floating_point() for g in groups.values() for p in g)
+    return torch.optim.AdamW(
+        [{"params": g, "weight_decay": decay, "lr_scale": scale} for (decay, scale), g in groups.items()],
+        lr=options.lr,
+        betas=options.betas,
+        fused=fused,
+    )
 
 
 def reduce_gradients(parameters: Sequence[nn.Parameter], world_size: int) -> list[Tensor]:

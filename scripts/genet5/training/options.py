@@ -53,6 +53,9 @@ class TrainingOptions:
     token_budget: int = option(16_384, "tokens of a batch, padding included: rows x longest", minimum=1)
     max_batch_size: int = option(32, "samples of a batch at most", minimum=1)
     grad_accum: int = option(1, "batches per process whose gradients make one step", minimum=1)
+    species_balance: float = option(
+        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
+    )
     # --- optimizer and schedule
     optimizer: str = option("adamw", "optimizer", choices=("adamw",))
     lr: float = option(3e-4, "highest learning rate", above=0)
@@ -77,7 +80,9 @@ class TrainingOptions:
         0.0, "seconds between rows of memory_N.csv (0: off)", minimum=0, bare=30.0, affects_result=False
     )
     # --- speed and memory
-    precision: str = option("auto", "auto: bf16 on a GPU that has it, else fp32", choices=("auto", "fp32", "bf16"))
+    precision: str = option(
+        "auto", "auto: bf16 on a device that computes in it, else fp32", choices=("auto", "fp32", "bf16")
+    )
     compile: bool = option(False, "torch.compile the loss (dynamic=None)")
     gradient_checkpointing: bool = option(False, "recompute activations in the backward pass: less memory, slower")
     empty_cache_steps: int = option(0, "steps between returns of cached GPU memory", minimum=0, affects_result=False)

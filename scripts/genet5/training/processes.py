@@ -33,10 +33,12 @@ def start_fabric(options: TrainingOptions) -> Fabric:
 
 
 def _precision(wanted: str) -> str:
-    """``auto`` is bf16 on a GPU that computes in it, else fp32."""
+    """``auto`` is bf16 on a device that computes in it (GPUs since 2020, CPUs with AVX512-BF16 or AMX), else fp32."""
     if wanted != "auto":
         return wanted
-    return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
 def say(fabric: Fabric, text: str) -> None:

@@ -1,0 +1,105 @@
+"""Annotate a genome: write GFF3, proteins, CDS, and a summary with the time taken.
+
+The GFF3 is read back and checked (ids, parents, phases, translations) before it is put in place; a gene that cannot be
+right ends the run with an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from genet5.annotate.genomes import (
+    DECODERS,
+    AnnotationOptions,
+    annotate_regions,
+    evidence_tracks,
+    spread_loci,
+)
+from genet5.atomic import atomic_write
+from genet5.configuration import read_grammar
+from genet5.errors import InputError, run_command
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Region
+from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.splits import parse_regions
+from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
+from genet5.model.building import load_model
+from genet5.training.sft import Grammars
+
+TRACK_BP = 12_000
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="model folder")
+    parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed (with or without .fai)")
+    parser.add_argument("--genetic-code", type=int, required=True, help="NCBI translation table")
+    parser.add_argument("--clade", required=True, help="clade of the organism, as in the grammar table")
+    parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
+    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
+    parser.add_argument(
+        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: base head alone"
+    )
+    parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
+    parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
+    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
+    parser.add_argument("--track-loci", type=int, default=6, help="loci whose base-head tracks are kept (%(default)s)")
+    parser.add_argument(
+        "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size: {arguments.batch_size}, must be at least 1")
+    code = GeneticCode.from_table(arguments.genetic_code)
+    model, tokenizer = load_model(arguments.model)
+    if arguments.window_bp > tokenizer.max_window_bp:
+        raise InputError(f"--window-bp: {arguments.window_bp}, the model reads at most {tokenizer.max_window_bp}")
+    model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    grammar = Grammars(tokenizer, read_grammar(arguments.grammar)).of(arguments.clade, arguments.genetic_code)
+    genome = Genome(arguments.genome)
+    regions = [Region(name, 0, genome.lengths[name]) for name in genome.names if genome.lengths[name]]
+    if arguments.regions:
+        regions = list(parse_regions(arguments.regions, genome.lengths))
+    options = AnnotationOptions(arguments.decoder, arguments.window_bp, arguments.overlap_bp, arguments.batch_size)
+    cpu, wall = time.process_time(), time.perf_counter()
+    result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    prefix = str(arguments.output_prefix)
+    write_checked(prefix, result.genes, genome, code)
+    loci = spread_loci(regions, arguments.track_loci, TRACK_BP)
+    with atomic_write(f"{prefix}.tracks.npz", "wb") as stream:
+        np.savez_compressed(stream, **evidence_tracks(model, grammar, genome, loci))
+    summary = {
+        "bases": result.bases,
+        "counts": result.counts | {"genes": len(result.genes)},
+        "cpu_s": round(cpu, 2),
+        "options": asdict(options) | {"clade": arguments.clade, "genetic_code": arguments.genetic_code},
+        "wall_s": round(wall, 2),
+    }
+    with atomic_write(f"{prefix}.json") as stream:
+        stream.write(json.dumps(summary, sort_keys=True, indent=1) + "\n")
+    print(f"{len(result.genes)} genes in {result.bases / 1e6:.2f} Mb, {wall:.0f} s", flush=True)
+
+
+def write_checked(prefix: str, genes: list, genome: Genome, code: GeneticCode) -> None:
+    """Write GFF3, proteins and CDS; the GFF3 appears under its name only after it was read back and found valid."""
+    unchecked = Path(f"{prefix}.unchecked.gff3")
+    try:
+        write_gff3(unchecked, genes, genome.lengths)
+        validate_gff3(unchecked, genome, code)
+        write_proteins(f"{prefix}.faa", genes, genome, code)
+        write_cds_fasta(f"{prefix}.cds.fna", genes, genome)
+        unchecked.replace(f"{prefix}.gff3")
+    finally:
+        unchecked.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    run_command(main)

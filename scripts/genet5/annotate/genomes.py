@@ -1,0 +1,194 @@
+"""A genome, or regions of it, to genes: tiles, decoding in batches, stitching, and the tracks that the report draws."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from genet5.annotate.decoding import write_genes
+from genet5.annotate.stitching import ScoredGene, number_genes, stitch
+from genet5.annotate.tiling import Tile, tile_region
+from genet5.annotate.viterbi import best_genes
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Gene, Region
+from genet5.genome.genetic_code import GeneticCode
+from genet5.model.batch import PADDING, site_labels
+from genet5.model.network import GeneT5Model, Reading
+from genet5.tokens.grammar import Grammar
+from genet5.tokens.sites import WindowSites
+
+DECODERS = ("lm", "viterbi")
+#: what a gene has to earn beyond its evidence, in nats, when the base head decides alone
+VITERBI_GENE_PENALTY = 3.0
+MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decoded
+
+
+@dataclass(frozen=True)
+class AnnotationOptions:
+    """How a genome is annotated; lengths in bases."""
+
+    decoder: str = "lm"
+    window_bp: int = 10_000
+    overlap_bp: int = 4_000
+    batch_size: int = 8
+
+
+@dataclass
+class GenomeAnnotation:
+    """Genes with ids, in genomic order, and what happened on the way."""
+
+    genes: list[Gene]
+    counts: dict[str, int] = field(default_factory=dict)
+    bases: int = 0
+
+
+def annotate_regions(
+    model: GeneT5Model,
+    grammar: Grammar,
+    genome: Genome,
+    regions: Sequence[Region],
+    clade: str,
+    code: GeneticCode,
+    options: AnnotationOptions,
+) -> GenomeAnnotation:
+    """Genes of ``regions``. The result does not depend on ``batch_size``."""
+    tiles = [
+        tile
+        for region in regions
+        for tile in tile_region(region, genome.lengths[region.seqid], options.window_bp, options.overlap_bp)
+    ]
+    windows: list[list[ScoredGene]] = [[] for _ in tiles]
+    counts = {"tiles": len(tiles), "tiles_unknown": 0, "texts_truncated": 0}
+    started = time.monotonic()
+    for done, numbers, bases in _batches(genome, tiles, options.batch_size, counts):
+        if options.decoder == "viterbi":
+            for number, found in zip(numbers, decode_by_evidence(model, grammar, bases), strict=True):
+                windows[number] = found
+        else:
+            for number, written in zip(numbers, write_genes(model, grammar, bases, clade), strict=True):
+                windows[number] = [
+                    ScoredGene(*pair) for pair in zip(written.genes, written.gene_log_probability, strict=True)
+                ]
+                counts["texts_truncated"] += written.truncated
+        _show_progress(done, len(tiles), options.window_bp - options.overlap_bp, started)
+    result = stitch(
+        tiles,
+        windows,
+        lambda seqid, start, end: genome.sequence(seqid, start, end),
+        code,
+        max_overlap_bp=grammar.rules.max_overlap_bp,
+        min_intron_bp=grammar.rules.min_intron_bp,
+    )
+    bases_read = sum(region.end - region.start for region in regions)
+    return GenomeAnnotation(number_genes(result.genes), counts | result.counts, bases_read)
+
+
+def _batches(
+    genome: Genome, tiles: Sequence[Tile], batch_size: int, counts: dict[str, int]
+) -> Iterator[tuple[int, list[int], list[str]]]:
+    """(tiles done so far, tile numbers, bases) with ``batch_size`` tiles that hold known DNA at a time."""
+    numbers: list[int] = []
+    bases: list[str] = []
+    for number, tile in enumerate(tiles):
+        window = genome.sequence(tile.seqid, tile.start, tile.end).upper()
+        known = sum(window.count(letter) for letter in "ACGT")
+        if known < (1 - MOSTLY_UNKNOWN) * len(window) or known < 3:
+            counts["tiles_unknown"] += 1
+            continue
+        numbers.append(number)
+        bases.append(window)
+        if len(numbers) == batch_size:
+            yield number + 1, numbers, bases
+            numbers, bases = [], []
+    if numbers:
+        yield len(tiles), numbers, bases
+
+
+def _show_progress(done: int, total: int, step_bp: int, started: float) -> None:
+    """A line that overwrites itself on a terminal; in a log one at each tenth."""
+    seconds = time.monotonic() - started
+    rate = done * step_bp / max(seconds, 1e-9) / 1000
+    left = seconds / done * (total - done)
+    line = f"annotated {done}/{total} windows, {rate:.0f} kb/s, {left:.0f} s left"
+    if sys.stderr.isatty():
+        print(f"\r{line} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done == total or done * 10 // total != (done - 1) * 10 // total:
+        print(line, flush=True)
+
+
+# -------------------------------------------------------------------- the base head alone
+
+
+@torch.inference_mode()
+def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
+    """Stem and base head of windows, padded to the longest."""
+    width = max(site.window_bp for site in sites)
+    codes = np.full((len(sites), 2, width), PADDING, dtype=np.uint8)
+    labels = np.full((len(sites), 2, 4, width + 1), -2, dtype=np.int8)
+    for row, site in enumerate(sites):
+        codes[row, :, : site.window_bp] = np.stack([site.plus.codes, site.minus.codes])
+        labels[row, ..., : site.window_bp + 1] = site_labels(site)
+    lengths = torch.tensor([site.window_bp for site in sites])
+    device = model.device
+    return model.read(torch.from_numpy(codes).to(device), lengths.to(device), torch.from_numpy(labels).to(device))
+
+
+def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[str]) -> list[list[ScoredGene]]:
+    """Genes by dynamic programming over the base head, without the language model."""
+    sites = [grammar.sites(window) for window in windows]
+    reading = read_windows(model, sites)
+    odds = (reading.class_logits[..., 1:] - reading.class_logits[..., :1]).float().cpu().numpy()
+    boundaries = reading.site_logits.float().cpu().numpy()
+    found = []
+    for row, site in enumerate(sites):
+        genes = best_genes(
+            odds[row, :, : site.window_bp],
+            boundaries[row, :, :, : site.window_bp + 1],
+            site,
+            coding_scale=model.config.evidence_scale,
+            site_scale=1.0,
+            gene_penalty=VITERBI_GENE_PENALTY,
+        )
+        # A score of odds as a log-probability: what one more gene against none is worth.
+        found.append([ScoredGene(gene, -float(np.logaddexp(0.0, -score))) for gene, score in genes])
+    return found
+
+
+def evidence_tracks(
+    model: GeneT5Model, grammar: Grammar, genome: Genome, loci: Sequence[Region]
+) -> dict[str, np.ndarray]:
+    """Per-base probabilities of coding and intron on either strand at ``loci``, for the report.
+
+    ``names``: ``seqid:start-end`` (0-based half-open); ``locus_{i}_{coding,intron}_{plus,minus}``: float16 [end -
+    start].
+    """
+    tracks: dict[str, np.ndarray] = {"names": np.array([f"{seqid}:{start}-{end}" for seqid, start, end in loci])}
+    for number, (seqid, start, end) in enumerate(loci):
+        site = grammar.sites(genome.sequence(seqid, start, end).upper())
+        probabilities = read_windows(model, [site]).class_logits[0].float().softmax(-1).cpu().numpy()
+        for row, strand in enumerate(("plus", "minus")):
+            values = probabilities[row] if row == 0 else probabilities[row, ::-1]
+            tracks[f"locus_{number}_coding_{strand}"] = values[:, 1:4].sum(-1).astype(np.float16)
+            tracks[f"locus_{number}_intron_{strand}"] = values[:, 4].astype(np.float16)
+    return tracks
+
+
+def spread_loci(regions: Sequence[Region], number: int, length_bp: int) -> list[Region]:
+    """``number`` loci of at most ``length_bp``, evenly spread over the bases of ``regions``."""
+    total = sum(region.end - region.start for region in regions)
+    chosen = []
+    for index in range(number):
+        offset = (2 * index + 1) * total // (2 * number)
+        for region in regions:
+            size = region.end - region.start
+            if offset < size:
+                start = max(region.start, min(region.start + offset - length_bp // 2, region.end - length_bp))
+                chosen.append(Region(region.seqid, start, min(start + length_bp, region.end)))
+                break
+            offset -= size
+    return sorted(set(chosen))

@@ -1,0 +1,35 @@
+#!/usr/bin/env python
+"""Make the first weights of a model: from scratch, from DNABERT-2, or from a GeneT5 model."""
+
+from __future__ import annotations
+
+import argparse
+
+from genet5.errors import run_command
+from genet5.model.building import new_model, save_model
+from genet5.model.config import SIZES
+from genet5.model.overrides import parse_overrides
+from genet5.tokens.tokenizer import GeneTokenizer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", required=True, help=f"named size: {', '.join(SIZES)}")
+    parser.add_argument("--tokenizer", required=True, help="tokenizer folder; the model gets its DNA vocabulary")
+    parser.add_argument("--init-from", default="scratch", help="scratch, a folder or a hub id (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=42, help="draws fresh weights (default: %(default)s)")
+    parser.add_argument(
+        "--override", nargs="*", default=[], metavar="KEY=VALUE", help="fields that differ from the size"
+    )
+    parser.add_argument("--output-dir", required=True, help="model folder to write")
+    arguments = parser.parse_args()
+    tokenizer = GeneTokenizer.load(arguments.tokenizer)
+    overrides = parse_overrides(arguments.override)
+    model = new_model(arguments.size, tokenizer, arguments.seed, overrides)
+    save_model(model, tokenizer.dna_only(), arguments.output_dir)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    print(f"{arguments.output_dir}: {arguments.size}, {parameters / 1e6:.1f} M parameters, fresh weights")
+
+
+if __name__ == "__main__":
+    run_command(main)
