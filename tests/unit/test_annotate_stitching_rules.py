@@ -119,6 +119,9 @@ def test_joined_genes_must_be_sound() -> None:
     for fault in faults.values():
         result = two_tiles(*pieces, fault)
         assert result.genes == [] and result.counts["invalid_joins"] == 1 and result.counts["joined"] == 0
+    # A stop codon beside the frame ends no gene.
+    pieces = pieces[0], [scored("+", (200, 491), partial5=True, phase=2)]
+    assert two_tiles(*pieces, bases[:488] + "TAA" + bases[491:]).genes == []
 
 
 def test_pieces_in_another_frame_or_on_another_strand_are_not_joined() -> None:
