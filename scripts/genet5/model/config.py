@@ -34,8 +34,9 @@ class GeneT5Config(PretrainedConfig):
 
     vocab_size: rows of the token embedding. structure_ids: ids the language head may write (mile-posts and offsets are
     pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means
-    the vocabulary has not been expanded yet. lookahead_bp: coding bases read ahead at a boundary. evidence_scale:
-    sums of per-base log-odds are multiplied by this, since neighbouring bases see nearly the same context.
+    the vocabulary has not been expanded yet. tokenizer_sha256: of the names of all ids.
+    lookahead_bp: coding bases read ahead at a boundary. evidence_scale: sums of per-base log-odds are multiplied by
+    this, since neighbouring bases see nearly the same context.
     num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own
     units, relative to the language loss.
     """

@@ -78,7 +78,7 @@ def check_shape(config: GeneT5Config) -> None:
         raise InputError(f"config key model.stem_dilations: {list(config.stem_dilations)}, each must be at least 1")
     if config.hidden_size % config.num_heads or (config.hidden_size // config.num_heads) % 2:
         raise InputError(
-            f"config key model.hidden_size: {config.hidden_size}, must be an even multiple of num_heads, {config.num_heads}"
+            f"config key model.hidden_size: {config.hidden_size}, must be an even multiple of {config.num_heads} heads"
         )
     if config.num_heads % config.num_kv_heads:
         raise InputError(
