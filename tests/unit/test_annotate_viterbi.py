@@ -350,9 +350,6 @@ def test_no_chain_of_legal_genes_scores_more(rules: GrammarRules, seed: int) -> 
         assert [value for _, value in got] == pytest.approx([score(gene, classes, site_odds, size) for gene, _ in got])
 
 
-# ---------------------------------------------------------------- never outside the grammar
-
-
 @given(
     seed=st.integers(0, 2**32 - 1),
     size=st.integers(0, 700),
