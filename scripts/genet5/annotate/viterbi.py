@@ -86,15 +86,20 @@ def _both_strands(
             return found
         claims = [[_claim(found[1 - row], group[1 - row], size, max_overlap_bp) for group in groups] for row in (0, 1)]
         around = [read(row, np.logical_or.reduce([taken[row], *claims[row]])) for row in (0, 1)]
+        yielding = np.zeros(len(groups), dtype=int)
         for index, group in enumerate(groups):
             spans = [_forward(found[row][gene], row, size) for row in (0, 1) for gene in group[row]]
             low, high = min(span[0][0] for span in spans), max(span[-1][1] for span in spans)
             loss = [
                 _worth(found[row], row, size, low, high) - _worth(around[row], row, size, low, high) for row in (0, 1)
             ]
-            yielding = int(loss[1] < loss[0])
-            taken[yielding] |= claims[yielding][index]
-        found = [read(row, taken[row]) for row in (0, 1)]
+            yielding[index] = loss[1] < loss[0]
+            taken[yielding[index]] |= claims[yielding[index]][index]
+        for row in (0, 1):
+            if (yielding == row).all():
+                found[row] = around[row]
+            elif (yielding == row).any():
+                found[row] = read(row, taken[row])
     return _drop_worse(found, _conflicts(found, size, max_overlap_bp))
 
 
