@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,7 +67,7 @@ def check_gene(gene: WindowGene, bases: str, rules: GrammarRules) -> None:
     window = bases if gene.strand == "+" else reverse_complement(bases)
     size = len(bases)
     cds = gene.cds if gene.strand == "+" else [Interval(size - e, size - s) for s, e in reversed(gene.cds)]
-    for left, right in zip(cds, cds[1:], strict=False):
+    for left, right in pairwise(cds):
         ends = (window[left.end : left.end + 2], window[right.start - 2 : right.start])
         assert ends in rules.splice_pairs
         assert rules.min_intron_bp <= right.start - left.end <= rules.max_intron_bp

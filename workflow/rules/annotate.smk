@@ -1,4 +1,4 @@
-"""Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json} of held-out or new genomes."""
+"""Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
 
 rule annotate_genome:
@@ -14,6 +14,7 @@ rule annotate_genome:
         proteins="data/annotation/{run}/{stage}/{species}.faa",
         cds="data/annotation/{run}/{stage}/{species}.cds.fna",
         summary="data/annotation/{run}/{stage}/{species}.json",
+        tracks="data/annotation/{run}/{stage}/{species}.tracks.npz",
     log:
         "data/logs/annotate_genome/{run}/{stage}/{species}.log",
     conda:
@@ -29,7 +30,7 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         window_bp=lambda wildcards: annotation_window(config, CLADES[wildcards.species]),
-        options={key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size", "beam")},
+        options={key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size")},
         model=subpath(input.weights, parent=True),
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -45,7 +46,6 @@ rule annotate_genome:
             --window-bp {params.window_bp} \
             --overlap-bp {params.options[overlap_bp]} \
             --batch-size {params.options[batch_size]} \
-            --beam {params.options[beam]} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee {log:q}
         """

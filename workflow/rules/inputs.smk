@@ -87,6 +87,11 @@ def annotation_summaries(wildcards):
     return [path.removesuffix(".gff3") + ".json" for path in report_annotations(wildcards)]
 
 
+def annotation_tracks(wildcards):
+    """What the base head sees at a few loci of these annotations."""
+    return [path.removesuffix(".gff3") + ".tracks.npz" for path in report_annotations(wildcards)]
+
+
 def reference_files(wildcards):
     """Published annotations and indexed genomes of all held-out species."""
     return [f"data/raw/{name}/{file}" for name in evaluated_species() for file in ("gff.gz", "fna", "fna.fai")]

@@ -10,6 +10,7 @@ rule report:
         busco=busco_results,
         predictions=report_annotations,
         summaries=annotation_summaries,
+        tracks=annotation_tracks,
         references=reference_files,
         weights=[f"data/model/{RUN}/{stage}/model.safetensors" for stage in STAGES],
     output:
@@ -36,6 +37,7 @@ rule report:
             --scores {input.scores:q} \
             --busco {input.busco:q} \
             --predictions {input.predictions:q} \
+            --tracks {input.tracks:q} \
             --references {params.references:q} \
             --training-log {params.training_logs:q} \
             --eval-log {params.eval_logs:q} \

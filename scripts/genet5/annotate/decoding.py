@@ -198,7 +198,7 @@ def write_genes(model: GeneT5Model, grammar: Grammar, windows: Sequence[str], cl
     device = model.device
     batch = {name: tensor.to(device) for name, tensor in collate_prompts(prompts).items()}
     reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
-    cache = DynamicCache(config=model.backbone.config)
+    cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
     hidden, post_keys, real, position = _read_prompts(model, batch, reading, cache)
     alive = list(range(len(windows)))  # rows of the cache -> windows
     while True:
@@ -247,7 +247,8 @@ def _read_prompts(
     at = torch.arange(embedded.shape[1], device=embedded.device)
     real = at < length[:, None]
     mask = real[:, None, :] | torch.eye(len(at), dtype=torch.bool, device=real.device)
-    states = model.run_backbone(embedded, mask[:, None], at.expand(len(embedded), -1), cache)
+    local = model.is_local(batch["ids"])
+    states = model.run_backbone(embedded, mask[:, None], at.expand(len(embedded), -1), cache, local)
     row = torch.arange(len(states), device=states.device)
     return states[row, length - 1], model.post_key(states[row[:, None], batch["posts"]]), real, length
 

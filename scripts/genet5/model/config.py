@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, Qwen2MoeConfig
 
 from genet5.errors import InputError
 
@@ -132,3 +132,32 @@ def sized_config(size: str, **overrides: Any) -> GeneT5Config:
     if size not in SIZES:
         raise InputError(f"config key model.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
     return GeneT5Config(**{**SIZES[size], **overrides})
+
+
+def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:
+    """The transformers configuration of the backbone: pre-norm, grouped queries, q/k/v biases, gated GELU."""
+    layers = config.num_layers
+    sliding = config.window_size > 0
+    return Qwen2MoeConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        intermediate_size=config.feed_forward_size,
+        moe_intermediate_size=config.feed_forward_size,
+        shared_expert_intermediate_size=0,
+        num_experts=max(config.num_experts, 1),
+        num_experts_per_tok=min(config.experts_per_token, max(config.num_experts, 1)),
+        norm_topk_prob=True,
+        mlp_only_layers=list(range(layers)) if config.num_experts == 0 else [],
+        hidden_act="gelu",
+        attention_dropout=0.0,
+        max_position_embeddings=1 << 17,
+        layer_types=["sliding_attention" if sliding and (i + 1) % 4 else "full_attention" for i in range(layers)],
+        sliding_window=config.window_size or None,
+        use_sliding_window=sliding,
+        initializer_range=config.init_std,
+        pad_token_id=None,
+        tie_word_embeddings=True,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -23,6 +25,20 @@ def choice_loss(logits: Tensor, group: Tensor, target: Tensor, num_groups: int, 
         mean = torch.zeros_like(total).index_add(0, group, logits) / count
         loss = (1 - smoothing) * loss + smoothing * (total - mean)
     return loss.sum()
+
+
+def router_loss(logits: Sequence[Tensor], real: Tensor, experts_per_token: int) -> Tensor:
+    """How unevenly tokens go to experts, mean over layers; 1 if all experts get the same (Switch Transformer, eq. 4).
+
+    logits: [N, experts] of every layer. real: bool [N], tokens that count: padding does not.
+    """
+    layers = []
+    for layer in logits:
+        probability = torch.softmax(layer[real].float(), dim=-1)
+        chosen = probability.topk(experts_per_token, dim=-1).indices
+        share = F.one_hot(chosen, probability.shape[-1]).float().mean(dim=(0, 1))  # of all choices, per expert
+        layers.append(probability.shape[-1] * (share * probability.mean(0)).sum())
+    return torch.stack(layers).mean()
 
 
 def base_losses(class_logits: Tensor, site_logits: Tensor, labels: Tensor, sites: Tensor) -> dict[str, Tensor]:

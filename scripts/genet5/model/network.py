@@ -12,14 +12,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel, Qwen2MoeConfig, Qwen2MoeModel
+from transformers import PreTrainedModel, Qwen2MoeModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from genet5.model.batch import IGNORED, PADDING, Batch
-from genet5.model.config import GeneT5Config
+from genet5.model.config import GeneT5Config, backbone_config
 from genet5.model.decisions import FORWARD
 from genet5.model.evidence import START_SITE, Bank, Evidence, group_logsumexp, make_bank
-from genet5.model.losses import base_losses, choice_loss
+from genet5.model.losses import base_losses, choice_loss, router_loss
 from genet5.model.stem import Stem
 
 NUM_CLASSES = 5
@@ -50,33 +50,20 @@ class Places(NamedTuple):
     owner: Tensor
 
 
-def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:
-    """The transformers configuration of the backbone: pre-norm, grouped queries, q/k/v biases, gated GELU."""
-    layers = config.num_layers
-    sliding = config.window_size > 0
-    return Qwen2MoeConfig(
-        vocab_size=config.vocab_size,
-        hidden_size=config.hidden_size,
-        num_hidden_layers=layers,
-        num_attention_heads=config.num_heads,
-        num_key_value_heads=config.num_kv_heads,
-        intermediate_size=config.feed_forward_size,
-        moe_intermediate_size=config.feed_forward_size,
-        shared_expert_intermediate_size=0,
-        num_experts=max(config.num_experts, 1),
-        num_experts_per_tok=min(config.experts_per_token, max(config.num_experts, 1)),
-        norm_topk_prob=True,
-        mlp_only_layers=list(range(layers)) if config.num_experts == 0 else [],
-        hidden_act="gelu",
-        attention_dropout=0.0,
-        max_position_embeddings=1 << 17,
-        layer_types=["sliding_attention" if sliding and (i + 1) % 4 else "full_attention" for i in range(layers)],
-        sliding_window=config.window_size or None,
-        use_sliding_window=sliding,
-        initializer_range=config.init_std,
-        pad_token_id=None,
-        tie_word_embeddings=True,
-    )
+class Pass(NamedTuple):
+    """What the backbone made of prompts and targets.
+
+    states: [B, T, H] before each target token. post_keys: [B, L, D]. router_loss: a number, None in a dense network.
+    """
+
+    states: Tensor
+    post_keys: Tensor
+    router_loss: Tensor | None
+
+
+def wave_rates() -> Tensor:
+    """Radians per base of the waves that tell a token's place: periods of 10 bp to 100 kbp."""
+    return 2 * torch.pi / torch.logspace(1, 5, NUM_WAVES)
 
 
 class GeneT5Model(PreTrainedModel):
@@ -108,7 +95,7 @@ class GeneT5Model(PreTrainedModel):
         self.base_query = nn.Linear(hidden, pointer)
         self.base_key = nn.Linear(4 * channels, pointer)
         self.option_evidence = nn.Parameter(torch.ones(()))
-        self.register_buffer("waves", 2 * torch.pi / torch.logspace(1, 5, NUM_WAVES), persistent=False)
+        self.register_buffer("waves", wave_rates(), persistent=False)
         self.post_init()
         with torch.no_grad():  # real sites are rare: begin near their share, not at one half
             self.site_head[-1].bias.fill_(-2.0)
@@ -116,8 +103,8 @@ class GeneT5Model(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, Evidence):
             return
-        if isinstance(module, Stem):
-            module.reset()
+        if module is self:  # buffers that are not stored come out of from_pretrained empty
+            self.waves.copy_(wave_rates())
         elif module is self.class_head or module in self.site_head:
             if isinstance(module, nn.Linear):  # small weights here would leave the stem on a plateau for long
                 module.reset_parameters()
@@ -220,19 +207,44 @@ class GeneT5Model(PreTrainedModel):
         is_loc = (ids >= config.loc_base) & (ids < config.loc_base + config.num_loc)
         return torch.where(is_loc, config.loc_base, ids)
 
-    def run_backbone(self, embedded: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None = None) -> Tensor:
-        """[B, N, H] embeddings -> hidden states. mask: bool [B, 1, N, K], True where a token may look."""
+    def is_local(self, prompt_ids: Tensor) -> Tensor:
+        """Which prompt tokens see, and are seen, near by only where a layer has a window: DNA; not mile-posts."""
+        return prompt_ids < self.config.structure_ids[0]
+
+    def run_backbone(
+        self,
+        embedded: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: Cache | None = None,
+        local: Tensor | None = None,
+        router_logits: list[Tensor] | None = None,
+    ) -> Tensor:
+        """[B, N, H] embeddings -> hidden states.
+
+        mask: bool [B, 1, N, K], True where a token may look. local: bool [B, N], tokens bound to the window of layers
+        that have one; none while structure tokens are read. router_logits: gets [B * N, experts] of every layer.
+        """
         output = self.backbone(
             inputs_embeds=embedded,
-            attention_mask=self._layer_masks(mask, positions),
+            attention_mask=self._layer_masks(mask, local),
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
+            output_router_logits=router_logits is not None,
         )
+        if router_logits is not None:
+            router_logits.extend(output.router_logits)
         return output.last_hidden_state
 
-    def _layer_masks(self, mask: Tensor, positions: Tensor) -> Tensor | dict[str, Tensor]:
-        return mask
+    def _layer_masks(self, mask: Tensor, local: Tensor | None) -> dict[str, Tensor]:
+        window = self.config.window_size
+        if not window or local is None:
+            return {"full_attention": mask, "sliding_attention": mask}
+        at = torch.arange(local.shape[1], device=local.device)
+        near = (at[:, None] - at[None, :]).abs() < window
+        everywhere = ~local[:, :, None] | ~local[:, None, :]
+        return {"full_attention": mask, "sliding_attention": mask & (near | everywhere)[:, None]}
 
     # ---------------------------------------------------------------- choices
 
@@ -286,8 +298,8 @@ class GeneT5Model(PreTrainedModel):
 
     # ---------------------------------------------------------------- training
 
-    def hidden_states(self, batch: Batch, reading: Reading) -> tuple[Tensor, Tensor]:
-        """One pass over prompts and targets. Returns states before each target token [B, T, H] and mile-post keys."""
+    def hidden_states(self, batch: Batch, reading: Reading) -> Pass:
+        """One pass over prompts and targets."""
         prompt = self.embed_prompt(
             batch.codes, batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
         )
@@ -305,21 +317,24 @@ class GeneT5Model(PreTrainedModel):
         mask = real[:, None, :] & (is_prompt[None, None, :] | causal[None])  # everyone sees the prompt
         mask = mask | torch.eye(len(at), dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
         positions = torch.where(is_prompt, at[None], at - num_prompt + batch.prompt_lengths[:, None])
-        hidden = self.run_backbone(embedded, mask[:, None], positions)
+        local = F.pad(self.is_local(batch.ids), (0, num_target))
+        router_logits: list[Tensor] | None = [] if self.config.num_experts else None
+        hidden = self.run_backbone(embedded, mask[:, None], positions, local=local, router_logits=router_logits)
+        router = router_loss(router_logits, real.flatten(), self.config.experts_per_token) if router_logits else None
         row = torch.arange(len(hidden), device=device)[:, None]
         before = torch.arange(-1, num_target - 1, device=device)[None]
         column = torch.where(before < 0, batch.prompt_lengths[:, None] - 1, num_prompt + before)
-        return hidden[row, column], self.post_key(hidden[row, batch.posts])
+        return Pass(hidden[row, column], self.post_key(hidden[row, batch.posts]), router)
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses summed over target tokens.
 
         ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language``, ``base``, ``site`` and
-        ``soft_f1`` are its parts, also to be divided by ``weight``.
+        ``soft_f1`` are its parts, also to be divided by ``weight``, and ``router`` where there are experts.
         """
         label_smoothing = self.label_smoothing
         reading = self.read(batch.codes, batch.lengths, batch.sites)
-        states, post_keys = self.hidden_states(batch, reading)
+        states, post_keys, router = self.hidden_states(batch, reading)
         language = states.new_zeros((), dtype=torch.float32)
         if len(batch.structure_sample):
             logits = self.structure_logits(
@@ -356,14 +371,10 @@ class GeneT5Model(PreTrainedModel):
         base = parts["base"] * weight * config.base_loss_weight
         site = parts["site"] * weight * config.site_loss_weight
         soft_f1 = parts["soft_f1"] * weight * config.soft_f1_loss_weight
-        return {
-            "sum": language + base + site + soft_f1,
-            "weight": weight,
-            "language": language,
-            "base": base,
-            "site": site,
-            "soft_f1": soft_f1,
-        }
+        losses = {"language": language, "base": base, "site": site, "soft_f1": soft_f1}
+        if router is not None:
+            losses["router"] = router * weight * config.router_loss_weight
+        return {"sum": sum(losses.values()), "weight": weight, **losses}
 
 
 __all__ = ["IGNORED", "PADDING", "DynamicCache", "GeneT5Model", "Places", "Reading"]

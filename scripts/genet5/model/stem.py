@@ -56,7 +56,7 @@ def frame_means(scores: Tensor) -> Tensor:
 
 
 class Stem(nn.Module):
-    """Bases to features, one strand at a time."""
+    """Bases to features, one strand at a time. Initial weights are PyTorch's: hexamer tables of unit scale."""
 
     def __init__(self, channels: int, score_channels: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
@@ -85,10 +85,3 @@ class Stem(nn.Module):
         for convolution in self.convolutions:
             values = (values + F.silu(convolution(values))) * real
         return self.norm(values.transpose(1, 2)).view(batch, strands, width, -1)
-
-    def reset(self) -> None:
-        """Initial weights: unit-scale hexamer tables and PyTorch's defaults elsewhere."""
-        nn.init.normal_(self.embedding.weight, std=0.5)
-        nn.init.normal_(self.scores.weight, std=0.5)
-        for module in (self.join, *self.convolutions):
-            module.reset_parameters()
