@@ -66,6 +66,7 @@ def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, le
     width = class_logits.shape[2]
     odds = (class_logits[..., 1:] - class_logits[..., :1]).float() * scale  # [B, 2, W, 4]
     position = torch.arange(width, device=odds.device)
+    odds = odds * (position < lengths[:, None])[:, None, :, None]  # what lies beyond the window says nothing
     frames = [
         odds.gather(-1, ((position - frame) % 3).view(1, 1, -1, 1).expand(*odds.shape[:2], -1, 1)) for frame in range(3)
     ]
