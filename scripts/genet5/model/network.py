@@ -166,9 +166,8 @@ class GeneT5Model(PreTrainedModel):
     ) -> Tensor:
         """Token embeddings plus the mean stem features of each token's bases plus its place; [B, P, H]."""
         sums = F.pad(features.float().cumsum(2), (0, 0, 1, 0))  # [B, 2, W + 1, C]
-        # Empty spans (mile-posts, <sep>) look at the base that follows.
-        width = features.shape[2]
-        stop = torch.maximum(end, (start + 1).clamp(max=width))
+        # Empty spans (mile-posts, <sep>) look at the base that follows, at the window's end at its last one.
+        stop = torch.maximum(end, torch.minimum(start + 1, lengths[:, None]))
         begin = torch.minimum(start, stop - 1)
         row = torch.arange(len(ids), device=ids.device)[:, None]
         bases = (stop - begin).unsqueeze(-1)
