@@ -1,0 +1,84 @@
+"""Small networks, windows of random DNA, and genes on them that the grammar allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from genet5.model.batch import Batch, Example, collate, make_example
+from genet5.model.building import new_model, resize_model
+from genet5.model.network import GeneT5Model
+from genet5.tokens.codec import WindowGene, decode_genes
+from genet5.tokens.grammar import Grammar, Step
+from genet5.tokens.sites import GrammarRules
+from genet5.tokens.tokenizer import GeneTokenizer
+
+STOPS = frozenset({"TAA", "TAG", "TGA"})
+SPLICED = GrammarRules(
+    starts=("ATG",),
+    splice_pairs=(("GT", "AG"), ("GC", "AG")),
+    min_intron_bp=10,
+    max_intron_bp=80,
+    min_exon_bp=3,
+    min_gene_bp=24,
+    max_overlap_bp=10,
+)
+BACTERIA = GrammarRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
+TOKENIZER = GeneTokenizer.build("kmer", k=3, segment_bp=12, max_window_bp=1200)
+GRAMMAR = Grammar(TOKENIZER, SPLICED, STOPS)
+PLAIN_GRAMMAR = Grammar(TOKENIZER, BACTERIA, STOPS)
+CLADE = "fungi"
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_layers": 2,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "feed_forward_size": 48,
+    "stem_channels": 16,
+    "score_channels": 4,
+    "stem_dilations": (1, 3, 6),
+    "pointer_size": 16,
+}
+
+
+def toy_model(seed: int = 0, tokenizer: GeneTokenizer = TOKENIZER, **overrides: Any) -> GeneT5Model:
+    """A small network with weights large enough that its choices differ, in evaluation mode."""
+    model = new_model("demo", tokenizer, seed, {**SHAPE, "init_std": 0.2, **overrides})
+    return resize_model(model, tokenizer, seed).eval()
+
+
+def random_bases(rng: np.random.Generator, size: int, unknown: float = 0.0) -> str:
+    letters = rng.choice(list("ACGT"), size=size)
+    letters[rng.random(size) < unknown] = "N"
+    return "".join(letters)
+
+
+def random_genes(grammar: Grammar, bases: str, rng: np.random.Generator) -> list[WindowGene]:
+    """Genes from a random walk through the grammar: any structure it can write, on either strand."""
+    cursor, ids = grammar.begin(grammar.sites(bases)), []
+    while not cursor.finished:
+        legal = cursor.legal_ids()
+        if cursor.step is Step.GENE and rng.random() < 0.8 and len(legal) > 1:
+            legal = legal[legal != grammar.tokenizer.eos]
+        token = int(rng.choice(legal))
+        cursor.advance(token)
+        ids.append(token)
+    return decode_genes(ids, len(bases), grammar.tokenizer)
+
+
+def toy_example(
+    size: int,
+    seed: int,
+    *,
+    grammar: Grammar = GRAMMAR,
+    unknown: float = 0.0,
+    dont_care: tuple[tuple[int, int, str], ...] = (),
+) -> Example:
+    rng = np.random.default_rng(seed)
+    bases = random_bases(rng, size, unknown)
+    return make_example(bases, CLADE, random_genes(grammar, bases, rng), dont_care, grammar, 90)
+
+
+def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:
+    return collate([toy_example(size, seed + number, **options) for number, size in enumerate(sizes)])
