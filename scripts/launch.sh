@@ -35,5 +35,5 @@ export OMP_NUM_THREADS=$cpus_per_task
 # shellcheck disable=SC2016
 exec srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --cpus-per-task="$cpus_per_task" --kill-on-bad-exit=1 \
 	bash -c 'exec "$0" --nnodes="$SLURM_NNODES" --nproc-per-node=1 --node-rank="$SLURM_NODEID" \
-		--master-addr="${1:-$SLURM_LAUNCH_NODE_IPADDR}" --master-port="$2" "${@:3}"' \
+		--master-addr="${1:-$SLURM_LAUNCH_NODE_IPADDR}" --master-port="$2" -- "${@:3}"' \
 	"$(command -v torchrun)" "${address-}" "$port" "$@"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from genet5.configuration import (
     read_grammar,
 )
 from genet5.errors import InputError
+from genet5.model.overrides import overridable_fields
 from genet5.tokens.sites import GrammarRules
 from genet5.training.options import TrainingOptions
 
@@ -212,3 +214,22 @@ def test_the_schema_refuses_unknown_keys_in_every_section():
         for section in sections(load_schema(name)):
             assert section["additionalProperties"] is False
             assert name == "species" or set(section["required"]) == set(section["properties"])
+
+
+def test_every_field_of_the_model_can_be_overridden(repository):
+    schema = load_schema("config")["properties"]["model"]["properties"]["overrides"]["properties"]
+    fields = overridable_fields()
+    assert schema.keys() == fields.keys()
+    types = {bool: "boolean", int: "integer", float: "number", tuple: "array"}
+    assert {name: rule["type"] for name, rule in schema.items()} == {
+        name: types[type(default)] for name, default in fields.items()
+    }
+    explained = set(re.findall(r"`(\w+)`", (repository / "config" / "README.md").read_text()))
+    assert fields.keys() <= explained
+
+
+def test_a_wrong_override_names_the_field(config):
+    found = message(config, model={"overrides": {"hiden_size": 8}})
+    assert found == "config key model.overrides.hiden_size is unknown; did you mean 'hidden_size'?"
+    found = message(config, model={"overrides": {"stem_dilations": [1, 0]}})
+    assert found == "config key model.overrides.stem_dilations[1]: 0 is out of range, expected at least 1"

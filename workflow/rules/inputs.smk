@@ -56,6 +56,12 @@ def flags(section):
     return words
 
 
+def assignments(section):
+    """A section of the configuration as ``key=value`` words, in the order of the keys; lists with commas."""
+    lists = {key: value if isinstance(value, list) else [value] for key, value in section.items()}
+    return [f"{key}={','.join(map(str, lists[key])).lower()}" for key in sorted(lists)]
+
+
 def test_regions(wildcards):
     """The flag for the held-out regions of a species; none for a whole genome."""
     return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []

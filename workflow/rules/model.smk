@@ -53,6 +53,7 @@ rule init_model:
         runtime=60,
     params:
         model=config["model"],
+        overrides=optional("--override", *assignments(config["model"]["overrides"])),
         tokenizer=subpath(input.tokenizer, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
@@ -62,6 +63,7 @@ rule init_model:
             --tokenizer {params.tokenizer:q} \
             --init-from {params.model[init_from]:q} \
             --seed {params.model[seed]} \
+            {params.overrides:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """

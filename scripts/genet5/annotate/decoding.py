@@ -236,7 +236,6 @@ def _read_prompts(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Hidden state after <sep> [B, H], mile-post keys [B, L, D], real cache slots [B, P], next positions [B]."""
     embedded = model.embed_prompt(
-        batch["codes"],
         batch["lengths"],
         reading.features,
         model._shared_prompt_ids(batch["ids"]),

@@ -54,7 +54,6 @@ class GeneT5Config(PretrainedConfig):
         num_experts: int = 0,
         experts_per_token: int = 2,
         router_loss_weight: float = 0.01,
-        dropout: float = 0.0,
         stem_channels: int = 64,
         score_channels: int = 16,
         stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24),
@@ -86,7 +85,6 @@ class GeneT5Config(PretrainedConfig):
         self.num_experts = num_experts
         self.experts_per_token = experts_per_token
         self.router_loss_weight = router_loss_weight
-        self.dropout = dropout
         self.stem_channels = stem_channels
         self.score_channels = score_channels
         self.stem_dilations = tuple(stem_dilations)

@@ -30,7 +30,7 @@ NUM_WAVES = 16
 class Reading(NamedTuple):
     """What the network made of the DNA of a batch.
 
-    features: [B, 2, W, C] stem features for the language part, strand coordinates. class_logits: [B, 2, W, 5].
+    features: [B, 2, W + 2, C] stem features for the language part, strand coordinates, a zero base at either end. class_logits: [B, 2, W, 5].
     site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
     """
 
@@ -145,15 +145,14 @@ class GeneT5Model(PreTrainedModel):
         # Adam, would slow the base head's learning tenfold (docs/decisions.md).
         share = self.config.stem_gradient
         seen = features.detach() if share == 0 else features * share + features.detach() * (1 - share)
-        return Reading(seen, class_logits, site_logits, bank)
+        return Reading(F.pad(seen, (0, 0, 1, 1)), class_logits, site_logits, bank)
 
     def _at_boundary(self, features: Tensor, lengths: Tensor, sample: Tensor, forward: Tensor) -> Tensor:
         """Features around forward boundaries: base before and after on +, the same two on -; [N, 4C]."""
-        padded = F.pad(features, (0, 0, 1, 1))  # entry i + 1 is base i
         last = lengths[sample]
         mirrored = (last - forward).clamp(min=0)
-        plus = (padded[sample, 0, forward], padded[sample, 0, forward + 1])
-        minus = (padded[sample, 1, mirrored], padded[sample, 1, mirrored + 1])
+        plus = (features[sample, 0, forward], features[sample, 0, forward + 1])  # entry i + 1 is base i
+        minus = (features[sample, 1, mirrored], features[sample, 1, mirrored + 1])
         return torch.cat([*plus, *minus], dim=-1)
 
     def _waves_at(self, position: Tensor) -> Tensor:
@@ -161,11 +160,9 @@ class GeneT5Model(PreTrainedModel):
         angle = position.unsqueeze(-1).float() * self.waves
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
-    def embed_prompt(
-        self, batch_codes: Tensor, lengths: Tensor, features: Tensor, ids: Tensor, start: Tensor, end: Tensor
-    ) -> Tensor:
+    def embed_prompt(self, lengths: Tensor, features: Tensor, ids: Tensor, start: Tensor, end: Tensor) -> Tensor:
         """Token embeddings plus the mean stem features of each token's bases plus its place; [B, P, H]."""
-        sums = F.pad(features.float().cumsum(2), (0, 0, 1, 0))  # [B, 2, W + 1, C]
+        sums = features.float().cumsum(2)  # entry p: sum of the first p bases
         # Empty spans (mile-posts, <sep>) look at the base that follows, at the window's end at its last one.
         stop = torch.maximum(end, torch.minimum(start + 1, lengths[:, None]))
         begin = torch.minimum(start, stop - 1)
@@ -300,7 +297,7 @@ class GeneT5Model(PreTrainedModel):
     def hidden_states(self, batch: Batch, reading: Reading) -> Pass:
         """One pass over prompts and targets."""
         prompt = self.embed_prompt(
-            batch.codes, batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
+            batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
         )
         num_prompt, num_target = batch.ids.shape[1], batch.target_ids.shape[1]
         # The last target token is only ever predicted, but one column more keeps the arithmetic plain.
