@@ -55,7 +55,9 @@ def test_training_reads_no_test_species(demo_run):
 
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
     assert not [line for line in commands(demo_run) if "--override" in line]
-    overlay = workspace.overlay("model: {overrides: {window_size: 64, evidence_gradient: true, stem_dilations: [1, 3]}}")
+    overlay = workspace.overlay(
+        "model: {overrides: {window_size: 64, evidence_gradient: true, stem_dilations: [1, 3]}}"
+    )
     result = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "init_model.py" in line]
     assert "--override evidence_gradient=true stem_dilations=1,3 window_size=64 --output-dir" in line
