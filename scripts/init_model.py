@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from genet5.atomic import atomic_write
 from genet5.errors import run_command
-from genet5.model.building import new_model, save_model
+from genet5.model.building import save_model
 from genet5.model.config import SIZES
+from genet5.model.first_weights import SCRATCH, first_weights
+from genet5.model.init_report import report_summary, report_table, report_tsv
 from genet5.model.overrides import parse_overrides
 from genet5.tokens.tokenizer import GeneTokenizer
 
@@ -25,10 +29,15 @@ def main() -> None:
     arguments = parser.parse_args()
     tokenizer = GeneTokenizer.load(arguments.tokenizer)
     overrides = parse_overrides(arguments.override)
-    model = new_model(arguments.size, tokenizer, arguments.seed, overrides)
-    save_model(model, tokenizer.dna_only(), arguments.output_dir)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    print(f"{arguments.output_dir}: {arguments.size}, {parameters / 1e6:.1f} M parameters, fresh weights")
+    first = first_weights(arguments.size, tokenizer, arguments.init_from, arguments.seed, overrides)
+    with atomic_write(Path(arguments.output_dir) / "init_report.tsv") as stream:
+        stream.write(report_tsv(first.report))
+    save_model(first.model, first.tokenizer, arguments.output_dir)
+    if arguments.init_from != SCRATCH:
+        print(report_table(first.report))
+    parameters = sum(parameter.numel() for parameter in first.model.parameters())
+    summary = report_summary(first.report)
+    print(f"{arguments.output_dir}: {arguments.size}, {parameters / 1e6:.1f} M parameters; tensors: {summary}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from genet5.errors import InputError
 from genet5.model.config import GeneT5Config
 
 #: what the tokenizer decides
-_OF_THE_TOKENIZER = {
+FIELDS_OF_THE_TOKENIZER = {
     "vocab_size", "structure_ids", "loc_base", "num_loc", "off_base", "segment_bp", "tokenizer_sha256"
 }  # fmt: skip
 _POSITIVE = (
@@ -26,7 +26,7 @@ def overridable_fields() -> dict[str, Any]:
     """Fields of ``GeneT5Config`` that a user may set -> their defaults."""
     parameters = inspect.signature(GeneT5Config.__init__).parameters.values()
     named = {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
-    return {name: default for name, default in named.items() if name not in _OF_THE_TOKENIZER}
+    return {name: default for name, default in named.items() if name not in FIELDS_OF_THE_TOKENIZER}
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
