@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 
 from genet5.model.batch import Batch, Example, collate, make_example
 from genet5.model.building import new_model, resize_model
@@ -13,6 +14,8 @@ from genet5.tokens.codec import WindowGene, decode_genes
 from genet5.tokens.grammar import Grammar, Step
 from genet5.tokens.sites import GrammarRules
 from genet5.tokens.tokenizer import GeneTokenizer
+
+torch.set_num_threads(1)  # these networks are too small for more
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
 SPLICED = GrammarRules(

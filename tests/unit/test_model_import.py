@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 
 import huggingface_hub
@@ -252,19 +251,20 @@ def test_a_genet5_model_is_copied(tmp_path):
         first_weights("demo", other, str(tmp_path / "m"), 1, SHAPE)
 
 
-def test_the_command_reports_and_saves(tmp_path, tensors, bpe, repository):
+def test_the_command_reports_and_saves(tmp_path, tensors, bpe, repository, monkeypatch, capsys):
     folder = write(tmp_path / "c", tensors, bpe)
     bpe.save(tmp_path / "tokenizer")
-    command = [sys.executable, repository / "scripts" / "init_model.py", "--size", "demo", "--override"]
-    command += [
-        f"{key}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for key, value in SIZES.items()
-    ]
-    command += ["--tokenizer", tmp_path / "tokenizer", "--init-from", folder, "--output-dir", tmp_path / "init"]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0 and result.stderr == "", result.stderr
+    lists = {key: value if isinstance(value, tuple) else (value,) for key, value in SIZES.items()}
+    overrides = [f"{key}={','.join(map(str, value))}" for key, value in lists.items()]
+    words = ["init_model.py", "--size", "demo", "--override", *overrides, "--tokenizer", tmp_path / "tokenizer"]
+    words += ["--init-from", folder, "--output-dir", tmp_path / "init"]
+    monkeypatch.setattr("sys.argv", [str(word) for word in words])
+    runpy.run_path(str(repository / "scripts" / "init_model.py"), run_name="__main__")
+    printed = capsys.readouterr()
+    assert printed.err == ""
     with open(tmp_path / "init" / "init_report.tsv") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    assert len(result.stdout.splitlines()) == len(rows) + 2  # a header before them, a summary after them
+    assert len(printed.out.splitlines()) == len(rows) + 2  # a header before them, a summary after them
     model, tokenizer = load_model(tmp_path / "init")
     assert tokenizer.size == bpe.dna_size == model.config.vocab_size
     wanted = tensors["bert.encoder.layer.0.mlp.wo.weight"]
