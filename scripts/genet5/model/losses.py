@@ -50,8 +50,10 @@ def base_losses(class_logits: Tensor, site_logits: Tensor, labels: Tensor, sites
     """
     labels = labels.long()
     log_probability = F.log_softmax(class_logits.float(), dim=-1)
-    base = F.nll_loss(log_probability.flatten(0, 2), labels.flatten(), ignore_index=IGNORED)
     known = (labels != IGNORED).unsqueeze(-1)
+    # Not nll_loss's own mean, which is not a number where every base is ignored.
+    base = F.nll_loss(log_probability.flatten(0, 2), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    base = base / known.sum().clamp(min=1)
     coding = log_probability[..., 1:4].exp() * known
     wanted = F.one_hot(labels.clamp(min=0), class_logits.shape[-1])[..., 1:4] * known
     overlap = (coding * wanted).sum()
