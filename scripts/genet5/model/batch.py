@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,46 +85,53 @@ def make_prompt(sites: WindowSites, bases: str | bytes, clade: str, tokenizer: G
     )
 
 
+def _strand_segments(gene: WindowGene, window_bp: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """CDS segments and introns 5' to 3' in strand coordinates; an intron the window cuts reaches its edge."""
+    segments = [(start, end) for start, end in gene.cds]
+    if gene.strand == "-":
+        segments = [(window_bp - end, window_bp - start) for start, end in reversed(gene.cds)]
+    introns = [(left[1], right[0]) for left, right in pairwise(segments)]
+    if gene.partial5 and segments[0][0] > 0:
+        introns.insert(0, (0, segments[0][0]))
+    if gene.partial3 and segments[-1][1] < window_bp:
+        introns.append((segments[-1][1], window_bp))
+    return segments, introns
+
+
 def _label(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence[tuple[int, int, str]]) -> np.ndarray:
     """Per-base classes; marks the true sites in ``prompt.sites`` and all others as false ones, outside don't care."""
     window_bp = prompt.window_bp
     labels = np.full((2, window_bp), NEITHER, dtype=np.int8)
     sites = prompt.sites
     sites[sites == UNSCORED_SITE] = 0
-    ignored = np.zeros((2, window_bp + 1), dtype=bool)
+    unscored = np.zeros((2, window_bp + 1), dtype=bool)
     for start, end, strand in dont_care:
         if strand in "+.":
-            ignored[0, start : end + 1] = True
+            labels[0, start:end] = IGNORED
+            unscored[0, start : end + 1] = True
         if strand in "-.":
-            ignored[1, window_bp - end : window_bp - start + 1] = True
-    labels[ignored[:, :-1]] = IGNORED
-    sites[(sites == 0) & ignored[:, None, :]] = UNSCORED_SITE
-    for gene in genes:
-        row = int(gene.strand == "-")
-        segments = list(gene.cds)
-        if row:
-            segments = [(window_bp - end, window_bp - start) for start, end in reversed(gene.cds)]
+            labels[1, window_bp - end : window_bp - start] = IGNORED
+            unscored[1, window_bp - end : window_bp - start + 1] = True
+    sites[(sites == 0) & unscored[:, None, :]] = UNSCORED_SITE
+    shown = [(int(gene.strand == "-"), *_strand_segments(gene, window_bp), gene) for gene in genes]
+    # Introns first: a gene within another one's intron keeps its label. Then 5' to 3', so that bases which two genes of
+    # a strand share get the same label whichever strand of the window is shown.
+    for row, segments, introns, gene in shown:
+        for start, end in introns:
+            labels[row, start:end] = INTRON
+            if start > 0:
+                sites[row, 2, start] = 1
+            if end < window_bp:
+                sites[row, 3, end] = 1
+        if not gene.partial5:
+            sites[row, 0, segments[0][0]] = 1
+        if not gene.partial3:
+            sites[row, 1, segments[-1][1]] = 1
+    for row, segments, _, gene in sorted(shown, key=lambda entry: entry[1]):
         codon_position = (3 - gene.phase) % 3
-        for index, (start, end) in enumerate(segments):
+        for start, end in segments:
             labels[row, start:end] = CODING + (codon_position + np.arange(end - start)) % 3
             codon_position = (codon_position + end - start) % 3
-            if index:
-                labels[row, segments[index - 1][1] : start] = INTRON
-                sites[row, 3, start] = 1
-                sites[row, 2, segments[index - 1][1]] = 1
-        first, last = segments[0][0], segments[-1][1]
-        if gene.partial5:
-            if first > 0:
-                labels[row, :first] = INTRON
-                sites[row, 3, first] = 1
-        else:
-            sites[row, 0, first] = 1
-        if gene.partial3:
-            if last < window_bp:
-                labels[row, last:] = INTRON
-                sites[row, 2, last] = 1
-        else:
-            sites[row, 1, last] = 1
     return labels
 
 
