@@ -1,0 +1,174 @@
+"""A power cut during sft: the same command again gives the same losses and the same weights."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import toy_bacterium
+import yaml
+from toy_bacterium import ToyRun, write_run
+
+TIMES = {
+    "timestamp",
+    "elapsed_s",
+    "tokens_per_s",
+    "eta_s",
+    "eval_s",
+    "mfu",
+    "gpu_alloc_gb",
+    "gpu_max_gb",
+    "ram_used_gb",
+}
+OPTIONS = {
+    "epochs": 4,
+    "lr": 3.0e-3,
+    "token_budget": 4000,
+    "max_batch_size": 4,
+    "label_smoothing": 0.1,
+    "grad_accum": 1,
+    "early_stopping": 0,
+    "precision": "fp32",
+    "log_every": 1,
+    "save_steps": 3,
+}
+STEPS = 28  # 27 windows, 4 to a batch: 7 steps an epoch
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # the sums of one thread and of two differ in the last digits
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> ToyRun:
+    return write_run(tmp_path_factory.mktemp("toy") / "run")
+
+
+def command(run: ToyRun, output: Path, repository: Path, **changed) -> list[str]:
+    flags = [f"--{key.replace('_', '-')}={value}" for key, value in (OPTIONS | changed).items()]
+    return [
+        *(sys.executable, repository / "scripts/sft.py"),
+        *("--model", run.model),
+        *("--manifests", run.manifest),
+        *("--validation", run.baked / "validation.tar"),
+        *("--eval-samples", run.baked / "eval.json"),
+        *("--grammar", repository / "resources/grammar.yaml"),
+        *("--output-dir", output),
+        *flags,
+    ]
+
+
+def start(arguments: list, folder: Path | None = None, environment: dict | None = None) -> subprocess.Popen[str]:
+    """Start a command as the leader of a process group of its own."""
+    return subprocess.Popen(
+        arguments,
+        cwd=folder,
+        env=ENVIRONMENT | (environment or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def kill_midway(process: subprocess.Popen[str], output: Path) -> None:
+    """SIGKILL to the whole group once a checkpoint of the second epoch is there."""
+    deadline = time.monotonic() + 120
+    while not (output / "checkpoint_step_9").is_dir() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGKILL)
+    text, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL, text
+    assert list(output.glob("checkpoint_step_*")) and not (output / "finished.json").exists(), "killed too late"
+    assert not (output / "model.safetensors").exists()
+
+
+def losses(folder: Path) -> dict[str, list[dict[str, str]]]:
+    """The rows of both logs without what the clock says."""
+    logs = {}
+    for name in ("training_log.csv", "eval_log.csv"):
+        with (folder / name).open(newline="") as stream:
+            rows = [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(stream)]
+        logs[name] = rows
+    return logs
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run: ToyRun, repository: Path, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("whole") / "sft"
+    process = start(command(run, output, repository))
+    text, _ = process.communicate()
+    assert process.returncode == 0, text
+    return output
+
+
+def check_equal(folder: Path, whole: Path) -> None:
+    logs = losses(whole)
+    assert losses(folder) == logs
+    assert [int(row["step"]) for row in logs["training_log.csv"]] == list(range(1, STEPS + 1))
+    assert "train_loss" in logs["training_log.csv"][0] and len(logs["eval_log.csv"]) == OPTIONS["epochs"]
+    for name in ("model.safetensors", "final/model.safetensors", "best/model.safetensors", "config.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_killed_training_ends_with_the_losses_and_weights_of_an_uninterrupted_one(
+    run: ToyRun, uninterrupted: Path, repository: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "sft"
+    kill_midway(start(command(run, output, repository)), output)
+    logged = len(losses(output)["training_log.csv"])
+    assert 9 <= logged < STEPS
+
+    resumed = start(command(run, output, repository))
+    text, _ = resumed.communicate()
+    assert resumed.returncode == 0, text
+    assert f"of {STEPS} steps" in text and "resumed at step" in text
+    check_equal(output, uninterrupted)
+
+
+def test_a_finished_training_ends_at_once_and_another_one_is_refused(
+    run: ToyRun, uninterrupted: Path, repository: Path
+) -> None:
+    before = {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()}
+    began = time.monotonic()
+    again = start(command(run, uninterrupted, repository, log_every=5))  # log_every does not change the result
+    other = start(command(run, uninterrupted, repository, lr=2.0e-3))
+    text, _ = again.communicate()
+    assert again.returncode == 0
+    assert text.splitlines()[-1] == f"{uninterrupted}: already finished after {STEPS} steps"
+    text, _ = other.communicate()
+    assert other.returncode == 1 and "Traceback" not in text
+    assert text.splitlines()[-1] == (
+        f"error: {uninterrupted} belongs to a run with other settings (options.lr is 0.003 there, 0.002 here): choose "
+        "another run name, delete that folder, or pass --restart"
+    )
+    assert time.monotonic() - began < 60
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_workflow_killed_during_sft_goes_on_after_unlock(run: ToyRun, uninterrupted: Path, make_workspace) -> None:
+    workspace = make_workspace()
+    shutil.copytree(run.folder / "data", workspace.folder / "data")
+    sheet = workspace.sheet(
+        f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
+    )
+    overlay = workspace.overlay(yaml.safe_dump({"run": "toy", "species_sheet": sheet, "sft": OPTIONS}))
+    target = "data/model/toy/sft/model.safetensors"
+    arguments = [target, "--configfile", overlay, "--cores", "1"]  # a rule's threads become OMP_NUM_THREADS
+    output = workspace.folder / "data/model/toy/sft"
+    process = start(workspace.command(*arguments), workspace.folder)
+    kill_midway(process, output)
+
+    assert "LockException" in workspace.run(*arguments).stdout
+    assert workspace.run("--unlock", "--configfile", overlay).returncode == 0
+    resumed = start(workspace.command(*arguments), workspace.folder)
+    text, _ = resumed.communicate()
+    assert resumed.returncode == 0, text
+    assert "resumed at step" in text
+    check_equal(output, uninterrupted)
+    again = workspace.run(*arguments)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
