@@ -15,17 +15,16 @@ from genet5.model.config import GeneT5Config, sized_config
 from genet5.model.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
 from genet5.model.init_report import COPIED, NEW, ReportRow, shape_text
 from genet5.model.network import GeneT5Model
-from genet5.model.overrides import FIELDS_OF_THE_TOKENIZER, overridable_fields
+from genet5.model.overrides import FIELDS_OF_THE_TOKENIZER
 from genet5.tokens.tokenizer import GeneTokenizer
 
 SCRATCH = "scratch"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-#: fields that change what is computed or learnt, but no tensor's shape
-_FREE = {
-    "router_loss_weight", "lookahead_bp", "evidence_scale", "evidence_gradient", "stem_gradient", "stem_lr_scale",
-    "base_loss_weight", "site_loss_weight", "soft_f1_loss_weight", "block_size", "window_size", "init_std",
-    "experts_per_token",
-}  # fmt: skip
+#: fields that weights were made for; others say how they are trained and read
+_OF_THE_WEIGHTS = (
+    "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "stem_channels",
+    "score_channels", "stem_dilations", "pointer_size",
+)  # fmt: skip
 
 
 @dataclass
@@ -83,7 +82,7 @@ def _from_genet5(
     check_same_ids(source.config, tokenizer)
     of_tokenizer = {name: getattr(source.config, name) for name in FIELDS_OF_THE_TOKENIZER}
     config = sized_config(size, **overrides, **of_tokenizer)
-    for name in overridable_fields().keys() - _FREE:
+    for name in _OF_THE_WEIGHTS:
         if getattr(config, name) != getattr(source.config, name):
             raise InputError(
                 f"config key model.{name}: {getattr(config, name)}, the weights in {folder} have "
