@@ -37,7 +37,7 @@ rule expand_tokenizer:
 
 
 rule init_model:
-    """Make the first weights: from scratch, from DNABERT-2 or from a dna_llm checkpoint."""
+    """Make the first weights: from scratch, from DNABERT-2 or from a GeneT5 model."""
     input:
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
         settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
