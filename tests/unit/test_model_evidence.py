@@ -45,7 +45,7 @@ def case() -> dict:
 
 
 def slow_features(case: dict, row: list[int], sample: int) -> list[float]:
-    strand, kind, frame, position, anchor, direct, ahead, previous, forward = row
+    strand, kind, frame, position, anchor, direct, ahead, previous, forward, rank, first_codon = row
     classes, sites = case["classes"][sample].double(), case["sites"][sample].double()
     length = int(case["batch"].lengths[sample])
 
@@ -65,7 +65,9 @@ def slow_features(case: dict, row: list[int], sample: int) -> list[float]:
             key = place if row_strand == 0 else length - place
             if int(case["batch"].sites[sample, row_strand, 0, place]) > -2 and previous < key < forward:
                 skipped += math.log1p(math.exp(float(sites[row_strand, 0, place])))
+    is_start = kind == Kind.START
     span = math.log1p(max(position - anchor, 0)) / 4 if is_end or is_acceptor else 0.0
+    span = math.log1p(direct - position) / 4 if is_start else span
     return [
         coding(anchor, position) if is_end else 0.0,
         intron(anchor, position) if is_acceptor else 0.0,
@@ -77,11 +79,13 @@ def slow_features(case: dict, row: list[int], sample: int) -> list[float]:
         1.0,
         span,
         span**2,
-        coding(max(position - 90, 0), position) if kind == Kind.START or is_acceptor else 0.0,
+        coding(max(position - 90, 0), position) if is_start or is_acceptor else 0.0,
+        math.log1p(rank) if is_start else 0.0,
+        float(first_codon and is_start),
     ]
 
 
-def test_the_eleven_numbers_of_every_kind_of_candidate(case):
+def test_the_thirteen_numbers_of_every_kind_of_candidate(case):
     found = Evidence().features(case["bank"], case["table"], case["sample"])
     assert found.shape == (len(case["table"]), NUM_FEATURES)
     rng = np.random.default_rng(1)

@@ -184,3 +184,15 @@ def test_sites_read_both_strands() -> None:
     assert np.flatnonzero(sites.minus.start).tolist() == [
         i for i in range(14) if reverse_complement(bases)[i : i + 3] == "ATG"
     ]
+
+
+def test_starts_are_ranked_within_their_reading_frame() -> None:
+    """Three starts before one stop, one start in another frame; ATG is told from the other starts."""
+    bases = "ATGCCCGTGAATGTTGTAACC"  # ATG CCC GTG AAT GTT GTA ACC; frame 0 has no stop
+    plus = WindowSites(bases, BACTERIA, STOPS).plus
+    starts = np.flatnonzero(plus.start).tolist()
+    assert starts == [0, 6, 10, 13]
+    assert plus.start_rank[[0, 6]].tolist() == [0, 1]  # frame 0, cut by the window
+    assert plus.stop_end[[10, 13]].tolist() == [19, 19]  # ATG TTG TAA
+    assert plus.start_rank[[10, 13]].tolist() == [0, 1]
+    assert plus.first_start[[0, 6, 10, 13]].tolist() == [True, False, True, False]

@@ -197,14 +197,14 @@ class Batch:
     structure_target: Tensor  # int64 [S], index of the right option
     option_decision: Tensor  # int64 [O], the structure decision an option belongs to
     option_id: Tensor  # int64 [O]
-    option_table: Tensor  # int32 [N1, 9]
+    option_table: Tensor  # int32 [N1, 11]
     option_owner: Tensor  # int64 [N1], the option a candidate supports
     place_sample: Tensor  # int64 [Q], rows of boundary decisions
     place_step: Tensor  # int64 [Q]
     place_is_offset: Tensor  # bool [Q]
     place_loc: Tensor  # int64 [Q], segment of an offset decision
     place_target: Tensor  # int64 [Q], forward position
-    place_table: Tensor  # int32 [N2, 9]
+    place_table: Tensor  # int32 [N2, 11]
     place_owner: Tensor  # int64 [N2], the boundary decision
 
     @property

@@ -31,15 +31,15 @@ class Kind(IntEnum):
 
 
 #: columns of a candidate table, all in strand coordinates but PREVIOUS and FORWARD
-STRAND, KIND, FRAME, POSITION, ANCHOR, DIRECT, AHEAD, PREVIOUS, FORWARD = range(9)
-COLUMNS = 9
+STRAND, KIND, FRAME, POSITION, ANCHOR, DIRECT, AHEAD, PREVIOUS, FORWARD, RANK, FIRST_CODON = range(11)
+COLUMNS = 11
 
 
 @dataclass
 class Decision:
     """One structure token.
 
-    structure: legal ids, or None where a boundary is written. table: int32 [n, 9], the candidates (columns above).
+    structure: legal ids, or None where a boundary is written. table: int32 [n, 11], the candidates (columns above).
     groups: int32 [n]; for a boundary all 0; for a structure token the index into ``structure`` whose evidence the
     candidate belongs to. is_offset: True for the second token of a boundary, which lies in segment ``loc``.
     """
@@ -78,6 +78,9 @@ def _rows(
         stop = np.maximum(stop, positions)
         table[:, DIRECT] = stop
         table[:, AHEAD] = np.minimum(stop, positions + lookahead_bp)
+    strand_sites = cursor.sites.strand(strand)
+    table[:, RANK] = strand_sites.start_rank[positions]
+    table[:, FIRST_CODON] = strand_sites.first_start[positions]
     table[:, PREVIOUS] = previous_key
     table[:, FORWARD] = positions if strand == "+" else window_bp - positions
     return table

@@ -1,4 +1,4 @@
-"""What the base head says about each candidate boundary, as a weighted sum of eleven numbers.
+"""What the base head says about each candidate boundary, as a weighted sum of thirteen numbers.
 
 The base head gives per base and strand the log-odds of "coding, codon position c" and of "intron" against "neither",
 and per site the log-odds of being a real start, stop, donor or acceptor. Prefix sums make the evidence of any stretch
@@ -13,9 +13,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genet5.model.decisions import AHEAD, ANCHOR, DIRECT, FORWARD, FRAME, KIND, POSITION, PREVIOUS, STRAND, Kind
+from genet5.model.decisions import (
+    AHEAD,
+    ANCHOR,
+    DIRECT,
+    FIRST_CODON,
+    FORWARD,
+    FRAME,
+    KIND,
+    POSITION,
+    PREVIOUS,
+    RANK,
+    STRAND,
+    Kind,
+)
 
-NUM_FEATURES = 11
+NUM_FEATURES = 13
 (
     CODING_SPAN,
     INTRON_SPAN,
@@ -28,6 +41,8 @@ NUM_FEATURES = 11
     LENGTH,
     LENGTH_SQUARED,
     BEHIND_CODING,
+    STARTS_BEFORE,
+    COMMON_START,
 ) = range(NUM_FEATURES)
 
 LOOK_BEHIND_BP = 90
@@ -80,7 +95,7 @@ def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, le
 
 
 class Evidence(nn.Module):
-    """Learned weights of the eleven numbers, one row per kind of candidate."""
+    """Learned weights of the thirteen numbers, one row per kind of candidate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +108,8 @@ class Evidence(nn.Module):
             weights[kind, DIRECT_CODING] = 0.1
             weights[kind, AHEAD_CODING] = 1.0
         weights[Kind.START, BEHIND_CODING] = -1.0
+        weights[Kind.START, STARTS_BEFORE] = -1.0
+        weights[Kind.START, COMMON_START] = 1.0
         weights[Kind.ACCEPTOR, AHEAD_CODING] = 1.0
         weights[Kind.ACCEPTOR, INTRON_SPAN] = 0.3
         weights[Kind.DONOR, AHEAD_INTRON] = 1.0
@@ -101,7 +118,7 @@ class Evidence(nn.Module):
         self.weights = nn.Parameter(weights)
 
     def features(self, bank: Bank, table: Tensor, sample: Tensor) -> Tensor:
-        """table: int [N, 9] candidates, sample: int [N] rows of the batch -> [N, 11]."""
+        """table: int [N, 11] candidates, sample: int [N] rows of the batch -> [N, 13]."""
         table = table.long()
         strand, position, anchor, frame = (table[:, column] for column in (STRAND, POSITION, ANCHOR, FRAME))
         kind = table[:, KIND]
@@ -121,7 +138,10 @@ class Evidence(nn.Module):
         opens_gene = (kind == Kind.START) | (kind == Kind.CUT) | (kind == Kind.NONE)
         skipped = bank.hazard[sample, table[:, FORWARD]] - bank.hazard[sample, table[:, PREVIOUS] + 1]
         hazard = -skipped.clamp(min=0) * opens_gene
-        length = torch.log1p((position - anchor).clamp(min=0).float()) * (is_end | is_acceptor) / 4
+        is_start = kind == Kind.START
+        # Of a segment or intron: its length so far. Of a start: what its frame would make without introns.
+        span = torch.where(is_start, table[:, DIRECT] - position, (position - anchor) * (is_end | is_acceptor))
+        length = torch.log1p(span.clamp(min=0).float()) / 4
         return torch.stack(
             [
                 coding_span,
@@ -134,7 +154,9 @@ class Evidence(nn.Module):
                 torch.ones_like(site),
                 length,
                 length.square(),
-                behind * ((kind == Kind.START) | is_acceptor),
+                behind * (is_start | is_acceptor),
+                torch.log1p(table[:, RANK].float()) * is_start,
+                (table[:, FIRST_CODON] * is_start).float(),
             ],
             dim=-1,
         )

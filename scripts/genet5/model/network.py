@@ -249,7 +249,7 @@ class GeneT5Model(PreTrainedModel):
     ) -> Tensor:
         """Logits of legal structure tokens.
 
-        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 9] candidates supporting
+        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 11] candidates supporting
         options ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
         """
         rows = self.get_input_embeddings().weight[ids]

@@ -115,6 +115,28 @@ class StrandSites:
     def any_acceptor(self) -> np.ndarray:
         return np.logical_or.reduce(self.acceptors) if self.acceptors else np.zeros(self.window_bp + 1, dtype=bool)
 
+    @cached_property
+    def start_rank(self) -> np.ndarray:
+        """At each start codon, how many start codons of the same open reading frame lie before it; int32 [W + 1]."""
+        rank = np.zeros(self.window_bp + 1, dtype=np.int32)
+        positions = np.flatnonzero(self.start)
+        # Starts of one open reading frame share its stop, or, where the window cuts it, their frame.
+        stop = self.stop_end[positions]
+        frame = np.where(stop == NO_STOP, NO_STOP + positions % 3, stop)
+        order = np.lexsort((positions, frame))
+        first = np.concatenate([[True], np.diff(frame[order]) != 0]) if len(order) else np.zeros(0, dtype=bool)
+        index = np.arange(len(order))
+        rank[positions[order]] = index - np.maximum.accumulate(np.where(first, index, 0))
+        return rank
+
+    @cached_property
+    def first_start(self) -> np.ndarray:
+        """True where the first start codon of the rules (ATG, usually) stands; bool [W + 1]."""
+        found = np.zeros(self.window_bp + 1, dtype=bool)
+        codons = _codon_index(self.codes)
+        found[: len(codons)] = _codon_table(self.rules.starts[:1])[codons]
+        return found
+
     def reading_end(self, start: int, carry: str | None, missing: int) -> int:
         """End of the first in-frame stop codon of a segment that begins at ``start``.
 

@@ -1,0 +1,153 @@
+"""The whole workflow on pieces of a bacterial genome: every stage runs, and what it leaves is valid and complete."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from toy_bacterium import CODE, TEST, VALIDATION, write_genome
+
+from genet5.genome.fasta import Genome
+from genet5.genome.teacher import label_genome
+from genet5.genome.writing import write_gff3
+
+TOY = {
+    "run": "toy",
+    "species_sheet": "species.tsv",
+    "bake": {
+        "windows": {"bacteria": {"window_bp": 3000, "stride_bp": 1500}},
+        "flank_bp": 300,
+        "samples_per_shard": 10,
+        "eval_samples": 2,
+    },
+    "tokenizer": {"segment_bp": 60, "max_window_bp": 3000},
+    "model": {
+        "size": "demo",
+        "overrides": {
+            "hidden_size": 32,
+            "num_layers": 1,
+            "num_heads": 2,
+            "num_kv_heads": 1,
+            "feed_forward_size": 32,
+            "stem_channels": 16,
+            "stem_dilations": [1, 3],
+            "pointer_size": 16,
+        },
+    },
+    "sft": {"epochs": 3, "lr": 3.0e-3, "token_budget": 4000, "max_batch_size": 4, "grad_accum": 1, "log_every": 2},
+    "annotate": {"overlap_bp": 1000},
+    "score": {"bootstrap": 20},
+}
+SPECIES = {"T.oyus": 12_000, "T.estus": 25_000}  # annotated bases: a test region, a whole genome
+# One thread for such a small network: two wait for each other most of the time, and long on a busy machine.
+OPTIONS = ("--configfile", "overlay.yaml", "--cores", "2", "--set-threads", "sft=1", "annotate_genome=1")
+FILES = {
+    "annotation/toy/sft/{}": ("gff3", "faa", "cds.fna", "json", "tracks.npz"),
+    "score/toy/sft/{}": ("json", "tsv"),
+    "raw/{}/": ("fna", "fna.fai", "gff.gz"),
+}
+
+
+@pytest.fixture(scope="module")
+def workspace(make_workspace):
+    """Two species from files: one labelled by Prodigal in the run, one with a GFF3 of its own; and the finished run."""
+    made = make_workspace()
+    write_genome(made.folder / "train.fa")
+    own = write_genome(made.folder / "test.fa", start=1_500_000, length_bp=SPECIES["T.estus"], name="scaffold_1")
+    with Genome(own) as genome:
+        write_gff3(made.folder / "test.gff3", label_genome(genome, CODE), genome.lengths)
+    made.sheet(
+        f"T.oyus bacteria 11 train {VALIDATION} {TEST} train.fa prodigal",
+        f"T.estus bacteria 11 test - - file://{own} test.gff3",
+    )
+    made.overlay(yaml.safe_dump(TOY))
+    result = made.run("all", *OPTIONS)
+    assert result.returncode == 0, result.stdout
+    return made
+
+
+def check_gff3(path: Path) -> int:
+    """Valid for GenomeTools; returns the number of genes."""
+    program = shutil.which("gt")
+    assert program, "needs GenomeTools: apt-get install genometools"
+    result = subprocess.run([program, "gff3validator", path], capture_output=True, text=True)
+    assert result.returncode == 0 and "input is valid GFF3" in result.stdout, result.stdout + result.stderr
+    return sum(line.split("\t")[2:3] == ["gene"] for line in path.read_text().splitlines())
+
+
+def count_records(path: Path) -> int:
+    return path.read_text().count(">")
+
+
+def test_every_stage_leaves_its_files(workspace):
+    data = workspace.folder / "data"
+    for name in SPECIES:
+        for prefix, endings in FILES.items():
+            place = prefix.format(name)
+            for ending in endings:
+                assert (data / (place + ending if place.endswith("/") else f"{place}.{ending}")).is_file()
+    assert {path.name for path in (data / "baked/toy/T.oyus").iterdir()} >= {
+        "manifest.json",
+        "stats.json",
+        "gene_index.json",
+        "train_000.tar",
+        "validation_000.tar",
+    }
+    assert {path.name for path in (data / "baked/toy").iterdir()} >= {"validation.tar", "eval.json", "bake_config.json"}
+    for stage in ("init", "resized", "sft"):
+        assert (data / "model/toy" / stage / "model.safetensors").is_file()
+    assert (data / "model/toy/sft/training_log.csv").read_text().count("\n") > 3
+    assert not [path for path in data.rglob("*.tmp") if "logs" not in path.parts]
+
+
+def test_annotations_are_valid_and_agree_with_their_summaries(workspace):
+    folder = workspace.folder / "data/annotation/toy/sft"
+    for name, bases in SPECIES.items():
+        genes = check_gff3(folder / f"{name}.gff3")
+        summary = json.loads((folder / f"{name}.json").read_text())
+        assert summary["bases"] == bases and summary["counts"]["genes"] == genes
+        assert summary["options"]["window_bp"] == 3000 and summary["cpu_s"] > 0
+        assert count_records(folder / f"{name}.cds.fna") == genes
+        assert count_records(folder / f"{name}.faa") <= genes
+
+
+def test_scores_have_every_system_and_level(workspace):
+    for name in SPECIES:
+        path = workspace.folder / f"data/score/toy/sft/{name}.json"
+        document = json.loads(path.read_text())
+        assert document["species"] == name and document["reference"]["genes"] > 5
+        systems = document["systems"]
+        assert set(systems) == {"genet5/sft", "orf_atg", "orf_all", "prodigal"}
+        for scores in systems.values():
+            assert {"nucleotide", "exon", "end3", "gene"} <= set(scores) and scores["kb_per_cpu_s"] > 0
+        # The reference is Prodigal's own opinion (of the whole genome): it finds nearly all of it again.
+        assert systems["prodigal"]["gene"]["f1"] > 0.8 > systems["genet5/sft"]["gene"]["f1"]
+        assert path.with_suffix(".tsv").read_text().count("\n") > 4
+
+
+def test_the_report_is_one_offline_page_that_names_what_was_done(workspace):
+    page = (workspace.folder / "data/report/toy/index.html").read_text()
+    for word in (*SPECIES, "Prodigal", "validation"):
+        assert word in page
+    assert "<script src" not in page and 'href="http' not in page and 'src="http' not in page
+
+
+def test_a_second_run_does_nothing(workspace):
+    again = workspace.run("all", *OPTIONS)
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
+
+
+def test_a_new_genome_is_annotated(workspace):
+    write_genome(workspace.folder / "my.new.fa", start=2_000_000, length_bp=9_000, name="new_1")
+    result = workspace.run("annotate", *OPTIONS, "--config", "genome=my.new.fa")
+    assert result.returncode == 0, result.stdout
+    folder = workspace.folder / "data/annotation/toy/sft"
+    genes = check_gff3(folder / "my.new.gff3")
+    summary = json.loads((folder / "my.new.json").read_text())
+    assert summary["bases"] == 9_000 and summary["counts"]["genes"] == genes
+    assert "##sequence-region new_1 1 9000" in (folder / "my.new.gff3").read_text()
+    assert (folder / "my.new.faa").is_file() and (folder / "my.new.cds.fna").is_file()
