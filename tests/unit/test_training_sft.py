@@ -126,7 +126,7 @@ def test_random_crops_are_as_long_as_the_core_and_reach_every_place_and_strand(s
 def test_planned_lengths_are_close_to_what_a_window_takes(
     kind: str, source: str, shards: ShardSet, spliced_shards: ShardSet, table: dict
 ) -> None:
-    """Room enough even for a crop that shows more genes than the core, and not much more: that would waste the budget."""
+    """Room enough even for a crop that shows more genes than the core, and not so much that budget is wasted."""
     tokenizer = GeneTokenizer.build(kind, segment_bp=60, max_window_bp=WINDOW_BP)
     data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, table), LOOKAHEAD_BP)
     rng = np.random.default_rng(1)
