@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
     parser.add_argument(
-        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: base head alone"
+        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: base head; joint: both"
     )
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")

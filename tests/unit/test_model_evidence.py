@@ -82,10 +82,11 @@ def slow_features(case: dict, row: list[int], sample: int) -> list[float]:
         coding(max(position - 90, 0), position) if is_start or is_acceptor else 0.0,
         math.log1p(rank) if is_start else 0.0,
         float(first_codon and is_start),
+        32 * coding(position, direct) / (direct - position + 1) if is_start else 0.0,
     ]
 
 
-def test_the_thirteen_numbers_of_every_kind_of_candidate(case):
+def test_the_fourteen_numbers_of_every_kind_of_candidate(case):
     found = Evidence().features(case["bank"], case["table"], case["sample"])
     assert found.shape == (len(case["table"]), NUM_FEATURES)
     rng = np.random.default_rng(1)

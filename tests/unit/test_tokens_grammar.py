@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genet5.annotate.reading_frames import keep_frames
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
 from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
@@ -196,3 +197,23 @@ def test_starts_are_ranked_within_their_reading_frame() -> None:
     assert plus.stop_end[[10, 13]].tolist() == [19, 19]  # ATG TTG TAA
     assert plus.start_rank[[10, 13]].tolist() == [0, 1]
     assert plus.first_start[[0, 6, 10, 13]].tolist() == [True, False, True, False]
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_only_the_reading_frames_of_given_genes_keep_their_starts(strand: str) -> None:
+    """Two reading frames; one is kept, with all its starts, the other loses its own."""
+    rng = np.random.default_rng(11)
+    kept, other = "ATG" + exon(rng, 6) + "ATG" + exon(rng, 8) + "TAA", "ATG" + exon(rng, 12) + "TGA"
+    bases = "CC" + kept + "CCCC" + other + "CC"
+    size = len(bases)
+    gene = WindowGene("+", (Interval(2, 2 + len(kept)),))
+    if strand == "-":
+        bases, gene = reverse_complement(bases), WindowGene("-", (Interval(size - 2 - len(kept), size - 2),))
+    sites = WindowSites(bases, BACTERIA, STOPS)
+    before = np.flatnonzero(sites.strand(strand).start)
+    keep_frames(sites, [gene])
+    left = np.flatnonzero(sites.strand(strand).start)
+    stop = 2 + len(kept)
+    assert left.tolist() == [p for p in before.tolist() if p < stop and (stop - p) % 3 == 0]
+    assert {2, 2 + 21} <= set(left.tolist())
+    assert not sites.strand("-" if strand == "+" else "+").start.any()

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genet5.annotate.reading_frames import keep_frames
 from genet5.model.batch import Prompt, collate_decisions, collate_prompts, make_prompt
 from genet5.model.config import GeneT5Config
 from genet5.model.decisions import BOUNDARY_STEPS, DIRECT, FORWARD, KIND, LOC_STEPS, Decision, Kind, next_decision
@@ -187,10 +188,21 @@ def _choose_place(decision: Decision, scores: np.ndarray, config: GeneT5Config, 
 
 
 @torch.inference_mode()
-def write_genes(model: GeneT5Model, grammar: Grammar, windows: Sequence[str], clade: str) -> list[WrittenWindow]:
-    """Decode a batch of windows (upper-case bases). The model's weights decide the device."""
+def write_genes(
+    model: GeneT5Model,
+    grammar: Grammar,
+    windows: Sequence[str],
+    clade: str,
+    frames: Sequence[Sequence[WindowGene]] | None = None,
+) -> list[WrittenWindow]:
+    """Decode a batch of windows (upper-case bases). The model's weights decide the device.
+
+    frames: of each window, genes whose reading frames alone may be used (``reading_frames.py``); None allows all.
+    """
     tokenizer = grammar.tokenizer
     sites = [grammar.sites(window) for window in windows]
+    for site, genes in zip(sites, frames or (), strict=False):
+        keep_frames(site, genes)
     prompts: list[Prompt] = [
         make_prompt(site, window, clade, tokenizer) for site, window in zip(sites, windows, strict=True)
     ]

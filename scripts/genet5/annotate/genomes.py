@@ -22,7 +22,7 @@ from genet5.model.network import GeneT5Model, Reading
 from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 
-DECODERS = ("lm", "viterbi")
+DECODERS = ("lm", "viterbi", "joint")
 #: what a gene has to earn beyond its evidence, in nats, when the base head decides alone
 VITERBI_GENE_PENALTY = 3.0
 MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decoded
@@ -66,11 +66,15 @@ def annotate_regions(
     counts = {"tiles": len(tiles), "tiles_unknown": 0, "texts_truncated": 0}
     started = time.monotonic()
     for done, numbers, bases in _batches(genome, tiles, options.batch_size, counts):
+        by_evidence = []
+        if options.decoder == "viterbi" or (options.decoder == "joint" and not grammar.rules.splice_pairs):
+            by_evidence = decode_by_evidence(model, grammar, bases)
         if options.decoder == "viterbi":
-            for number, found in zip(numbers, decode_by_evidence(model, grammar, bases), strict=True):
+            for number, found in zip(numbers, by_evidence, strict=True):
                 windows[number] = found
         else:
-            for number, written in zip(numbers, write_genes(model, grammar, bases, clade), strict=True):
+            frames = [[scored.gene for scored in found] for found in by_evidence] or None
+            for number, written in zip(numbers, write_genes(model, grammar, bases, clade, frames), strict=True):
                 windows[number] = [
                     ScoredGene(*pair) for pair in zip(written.genes, written.gene_log_probability, strict=True)
                 ]

@@ -56,6 +56,7 @@ class GeneT5Config(PretrainedConfig):
         router_loss_weight: float = 0.01,
         stem_channels: int = 64,
         score_channels: int = 16,
+        stem_dropout: float = 0.2,
         stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24),
         pointer_size: int = 48,
         lookahead_bp: int = 90,
@@ -87,6 +88,7 @@ class GeneT5Config(PretrainedConfig):
         self.router_loss_weight = router_loss_weight
         self.stem_channels = stem_channels
         self.score_channels = score_channels
+        self.stem_dropout = stem_dropout
         self.stem_dilations = tuple(stem_dilations)
         self.pointer_size = pointer_size
         self.lookahead_bp = lookahead_bp

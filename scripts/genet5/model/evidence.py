@@ -1,4 +1,4 @@
-"""What the base head says about each candidate boundary, as a weighted sum of thirteen numbers.
+"""What the base head says about each candidate boundary, as a weighted sum of fourteen numbers.
 
 The base head gives per base and strand the log-odds of "coding, codon position c" and of "intron" against "neither",
 and per site the log-odds of being a real start, stop, donor or acceptor. Prefix sums make the evidence of any stretch
@@ -28,7 +28,7 @@ from genet5.model.decisions import (
     Kind,
 )
 
-NUM_FEATURES = 13
+NUM_FEATURES = 14
 (
     CODING_SPAN,
     INTRON_SPAN,
@@ -43,9 +43,11 @@ NUM_FEATURES = 13
     BEHIND_CODING,
     STARTS_BEFORE,
     COMMON_START,
+    DIRECT_MEAN,
 ) = range(NUM_FEATURES)
 
 LOOK_BEHIND_BP = 90
+MEAN_SCALE = 32.0  # about the inverse of evidence_scale
 LOOK_INTO_INTRON_BP = 60
 
 START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)
@@ -95,7 +97,7 @@ def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, le
 
 
 class Evidence(nn.Module):
-    """Learned weights of the thirteen numbers, one row per kind of candidate."""
+    """Learned weights of the fourteen numbers, one row per kind of candidate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,11 +107,12 @@ class Evidence(nn.Module):
         for kind in (Kind.START, Kind.DONOR, Kind.STOP, Kind.ACCEPTOR):
             weights[kind, SITE] = 1.0
         for kind in (Kind.START, Kind.CUT):
-            weights[kind, DIRECT_CODING] = 0.1
+            weights[kind, DIRECT_CODING] = 0.01
             weights[kind, AHEAD_CODING] = 1.0
         weights[Kind.START, BEHIND_CODING] = -1.0
         weights[Kind.START, STARTS_BEFORE] = -1.0
         weights[Kind.START, COMMON_START] = 1.0
+        weights[Kind.START, DIRECT_MEAN] = 0.5
         weights[Kind.ACCEPTOR, AHEAD_CODING] = 1.0
         weights[Kind.ACCEPTOR, INTRON_SPAN] = 0.3
         weights[Kind.DONOR, AHEAD_INTRON] = 1.0
@@ -118,7 +121,7 @@ class Evidence(nn.Module):
         self.weights = nn.Parameter(weights)
 
     def features(self, bank: Bank, table: Tensor, sample: Tensor) -> Tensor:
-        """table: int [N, 11] candidates, sample: int [N] rows of the batch -> [N, 13]."""
+        """table: int [N, 11] candidates, sample: int [N] rows of the batch -> [N, 14]."""
         table = table.long()
         strand, position, anchor, frame = (table[:, column] for column in (STRAND, POSITION, ANCHOR, FRAME))
         kind = table[:, KIND]
@@ -157,6 +160,8 @@ class Evidence(nn.Module):
                 behind * (is_start | is_acceptor),
                 torch.log1p(table[:, RANK].float()) * is_start,
                 (table[:, FIRST_CODON] * is_start).float(),
+                # Mean over the reading frame instead of its sum: says the same of a short gene as of a long one.
+                direct / (table[:, DIRECT] - position + 1) * (MEAN_SCALE * is_start),
             ],
             dim=-1,
         )

@@ -30,8 +30,8 @@ NUM_WAVES = 16
 class Reading(NamedTuple):
     """What the network made of the DNA of a batch.
 
-    features: [B, 2, W + 2, C] stem features for the language part, strand coordinates, a zero base at either end. class_logits: [B, 2, W, 5].
-    site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
+    features: [B, 2, W + 2, C] stem features for the language part, strand coordinates, a zero base at either end.
+    class_logits: [B, 2, W, 5]. site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
     """
 
     features: Tensor
@@ -79,7 +79,7 @@ class GeneT5Model(PreTrainedModel):
     def __init__(self, config: GeneT5Config) -> None:
         super().__init__(config)
         hidden, channels, pointer = config.hidden_size, config.stem_channels, config.pointer_size
-        self.stem = Stem(channels, config.score_channels, config.stem_dilations)
+        self.stem = Stem(channels, config.score_channels, config.stem_dilations, config.stem_dropout)
         self.class_head = nn.Linear(channels, NUM_CLASSES)
         self.site_head = nn.Sequential(
             nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, NUM_SITE_KINDS)

@@ -58,7 +58,7 @@ def frame_means(scores: Tensor) -> Tensor:
 class Stem(nn.Module):
     """Bases to features, one strand at a time. Initial weights are PyTorch's: hexamer tables of unit scale."""
 
-    def __init__(self, channels: int, score_channels: int, dilations: tuple[int, ...]) -> None:
+    def __init__(self, channels: int, score_channels: int, dilations: tuple[int, ...], dropout: float = 0.0) -> None:
         super().__init__()
         self.embedding = nn.Embedding(HEXAMERS, channels)
         self.scores = nn.Embedding(HEXAMERS, score_channels)
@@ -68,6 +68,7 @@ class Stem(nn.Module):
             for dilation in dilations
         )
         self.norm = nn.RMSNorm(channels)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, codes: Tensor) -> Tensor:
         """codes [B, 2, W] in strand coordinates (4 unknown, more padding) -> features [B, 2, W, C].
@@ -81,7 +82,8 @@ class Stem(nn.Module):
         real = (codes <= 4).unsqueeze(1)
         means = frame_means(self.scores(ids).transpose(1, 2).float() * real)
         embedded = self.embedding(ids).transpose(1, 2)
-        values = self.join(torch.cat([embedded, means.to(embedded.dtype)], dim=1)) * real  # [2B, C, W]
+        joined = self.dropout(torch.cat([embedded, means.to(embedded.dtype)], dim=1))
+        values = self.join(joined) * real  # [2B, C, W]
         for convolution in self.convolutions:
-            values = (values + F.silu(convolution(values))) * real
+            values = (values + self.dropout(F.silu(convolution(values)))) * real
         return self.norm(values.transpose(1, 2)).view(batch, strands, width, -1)

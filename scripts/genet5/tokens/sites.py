@@ -129,6 +129,11 @@ class StrandSites:
         rank[positions[order]] = index - np.maximum.accumulate(np.where(first, index, 0))
         return rank
 
+    def restrict_starts(self, allowed: np.ndarray) -> None:
+        """Keep only the start codons where ``allowed``, bool [W + 1], is True; ranks still count all of them."""
+        _ = self.start_rank
+        self.start = self.start & allowed
+
     @cached_property
     def first_start(self) -> np.ndarray:
         """True where the first start codon of the rules (ATG, usually) stands; bool [W + 1]."""

@@ -1,0 +1,326 @@
+"""Annotating a genome: one result for every batch size, unknown DNA skipped, tracks, and files that are checked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toy_bacterium import CLADE, CODE, WINDOW_BP, chromosome, write_genome, write_run
+
+import annotate_genome
+from genet5.annotate import genomes
+from genet5.annotate.genomes import AnnotationOptions, annotate_regions, evidence_tracks, spread_loci
+from genet5.configuration import read_grammar
+from genet5.errors import InputError
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Gene, Interval, Region, Transcript
+from genet5.genome.genetic_code import reverse_complement
+from genet5.model.building import load_model
+from genet5.tokens.grammar import Grammar
+from genet5.training.options import TrainingOptions
+from genet5.training.sft import Grammars, run_sft
+
+OVERLAP_BP = 1000
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """A tiny network trained for seconds: it writes genes, though few right ones."""
+    run = write_run(tmp_path_factory.mktemp("toy") / "run")
+    output = run.folder / "data/model/toy/sft"
+    options = TrainingOptions(
+        epochs=4, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=3e-3, precision="fp32", seed=1
+    )
+    table = read_grammar(repository / "resources/grammar.yaml")
+    run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def model(model_folder: Path):
+    return load_model(model_folder)[0]
+
+
+@pytest.fixture(scope="module")
+def grammar(model_folder: Path, repository: Path) -> Grammar:
+    table = read_grammar(repository / "resources/grammar.yaml")
+    return Grammars(load_model(model_folder)[1], table).of(CLADE, CODE.table)
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    """40 kb of real DNA in two contigs, one shorter than a window, and 7.2 kb of which most is unknown."""
+    path = write_genome(tmp_path_factory.mktemp("genome") / "fna", length_bp=38_500, name="long")
+    short, tail = chromosome()[200_000:201_500], chromosome()[300_000:300_600]
+    path.write_text(f"{path.read_text()}>short\n{short}\n>unknown\n{'N' * 6_600}{tail}\n")
+    return Genome(path)
+
+
+def whole(genome: Genome) -> list[Region]:
+    return [Region(name, 0, length) for name, length in genome.lengths.items()]
+
+
+@pytest.fixture(scope="module")
+def annotated(model, grammar: Grammar, genome: Genome):
+    """The annotation of the whole genome with a decoder and a batch size; made once."""
+    done: dict[tuple[str, int], genomes.GenomeAnnotation] = {}
+
+    def annotate(decoder: str, batch_size: int) -> genomes.GenomeAnnotation:
+        if (decoder, batch_size) not in done:
+            options = AnnotationOptions(decoder, WINDOW_BP, OVERLAP_BP, batch_size)
+            done[decoder, batch_size] = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+        return done[decoder, batch_size]
+
+    return annotate
+
+
+# ---------------------------------------------------------------- the result
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) -> None:
+    one = annotated(decoder, 1)
+    assert len({(gene.strand, gene.seqid) for gene in one.genes}) > 2 and len(one.genes) > 5
+    for batch_size in (3, 8):
+        other = annotated(decoder, batch_size)
+        assert other.genes == one.genes  # scores included
+        assert (other.counts, other.bases) == (one.counts, one.bases)
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_genes_have_ids_in_genomic_order_and_scores_that_are_probabilities(decoder: str, annotated) -> None:
+    genes = annotated(decoder, 3).genes
+    for seqid in ("long", "short"):
+        members = [gene for gene in genes if gene.seqid == seqid]
+        assert [gene.id for gene in members] == [f"{seqid}.g{number:05d}" for number in range(1, len(members) + 1)]
+        assert [gene.start for gene in members] == sorted(gene.start for gene in members)
+    assert all(0.0 <= gene.score <= 1.0 for gene in genes)
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated) -> None:
+    """38,500 bp: 19 tiles 2,000 bp apart; 1,500: 1; 7,200: 0-3000 and 2000-5000 unknown, 4000-7000 and 4200-7200 too
+    but for 400 and 600 bases (13 and 20 %, a tenth is enough)."""
+    found = annotated(decoder, 3)
+    assert (found.counts["tiles"], found.counts["tiles_unknown"]) == (24, 2)
+    assert found.bases == 38_500 + 1_500 + 7_200
+    assert all(gene.start >= 6_590 for gene in found.genes if gene.seqid == "unknown")
+
+
+def test_a_genome_of_unknown_bases_has_no_genes(model, grammar: Grammar, tmp_path: Path) -> None:
+    (tmp_path / "n.fna").write_text(">n\n" + "N" * 7000 + "\n")
+    genome = Genome(tmp_path / "n.fna")
+    options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, 4)
+    result = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+    assert result.genes == [] and result.counts["tiles"] == result.counts["tiles_unknown"] == 3
+
+
+def test_only_the_regions_asked_for_are_annotated(model, grammar: Grammar, genome: Genome) -> None:
+    regions = [Region("long", 5_000, 9_000), Region("long", 20_000, 22_000)]
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
+    result = annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    assert result.bases == 6_000 and result.counts["tiles"] == 3 and result.genes
+    assert all(any(start <= gene.start and gene.end <= end for _, start, end in regions) for gene in result.genes)
+
+
+def test_progress_is_a_line_at_each_tenth_in_a_log(model, grammar: Grammar, genome: Genome, capsys) -> None:
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 1)
+    annotate_regions(model, grammar, genome, [Region("long", 0, 38_500)], CLADE, CODE, options)
+    lines = capsys.readouterr().out.splitlines()
+    done = [int(line.split("/19 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
+    assert done == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
+    assert all(" kb/s, " in line and line.endswith(" s left") for line in lines) and lines[-1].endswith(" 0 s left")
+
+
+# ---------------------------------------------------------------- tracks
+
+
+def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(model, grammar: Grammar, genome: Genome) -> None:
+    """On the reverse complement of a locus the strands change places and run backwards."""
+    loci = [Region("long", 3_000, 5_500), Region("short", 0, 1_500)]
+    tracks = evidence_tracks(model, grammar, genome, loci)
+    assert tracks["names"].tolist() == ["long:3000-5500", "short:0-1500"]
+    assert len(tracks) == 1 + 2 * 4
+    turned = StubGenome({name: reverse_complement(genome.sequence(name)) for name in genome.names})
+    length = genome.lengths["long"]
+    mirrored = evidence_tracks(
+        model, grammar, turned, [Region("long", length - 5_500, length - 3_000), Region("short", 0, 1_500)]
+    )
+    for number, size in enumerate((2_500, 1_500)):
+        for kind in ("coding", "intron"):
+            plus, minus = (tracks[f"locus_{number}_{kind}_{strand}"] for strand in ("plus", "minus"))
+            assert plus.shape == minus.shape == (size,) and plus.dtype == np.float16
+            assert plus.min() >= 0 and plus.max() <= 1 and not np.array_equal(plus, minus)
+            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_plus"], minus[::-1], atol=2e-3)
+            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_minus"], plus[::-1], atol=2e-3)
+
+
+class StubGenome:
+    """Sequences in memory."""
+
+    def __init__(self, sequences: dict[str, str]) -> None:
+        self.sequences = sequences
+
+    def sequence(self, seqid: str, start: int, end: int) -> str:
+        return self.sequences[seqid][start:end]
+
+
+def test_tracks_show_coding_where_the_base_head_says_so(grammar: Grammar, genome: Genome, model, monkeypatch) -> None:
+    """A head that marks the first 30 bases of either strand: plus shows them on the left, minus on the right."""
+
+    def read(_model, sites):
+        logits = torch.full((1, 2, sites[0].window_bp, 5), -20.0)
+        logits[..., 0] = 20.0
+        logits[0, :, :30, :] = torch.tensor([-20.0, 20.0, -20.0, -20.0, -20.0])
+        return type("Reading", (), {"class_logits": logits})
+
+    monkeypatch.setattr(genomes, "read_windows", read)
+    tracks = evidence_tracks(model, grammar, genome, [Region("short", 100, 300)])
+    assert np.flatnonzero(tracks["locus_0_coding_plus"] > 0.5).tolist() == list(range(30))
+    assert np.flatnonzero(tracks["locus_0_coding_minus"] > 0.5).tolist() == list(range(170, 200))
+
+
+def test_loci_are_spread_over_the_regions() -> None:
+    regions = [Region("a", 1_000, 101_000), Region("b", 0, 100_000)]
+    loci = spread_loci(regions, 4, 10_000)
+    assert loci == [
+        Region("a", 21_000, 31_000),
+        Region("a", 71_000, 81_000),
+        Region("b", 20_000, 30_000),
+        Region("b", 70_000, 80_000),
+    ]
+
+
+@pytest.mark.parametrize(("number", "length_bp"), [(1, 500), (3, 5_000), (6, 12_000), (40, 300)])
+def test_loci_stay_inside_their_regions_and_none_stands_twice(number: int, length_bp: int) -> None:
+    regions = [Region("a", 50, 450), Region("b", 1_000, 30_000), Region("c", 0, 3)]
+    loci = spread_loci(regions, number, length_bp)
+    assert 1 <= len(loci) <= number and len(set(loci)) == len(loci) and loci == sorted(loci)
+    bounds = {region.seqid: region for region in regions}
+    for seqid, start, end in loci:
+        region = bounds[seqid]
+        assert region.start <= start < end <= region.end
+        assert end - start == min(length_bp, region.end - region.start)
+    assert spread_loci(regions, 0, 100) == []
+
+
+# ---------------------------------------------------------------- files
+
+
+def arguments(folder: Path, opened: Genome, repository: Path, prefix: Path, **changed: object) -> list[str]:
+    flags = {
+        "model": folder,
+        "genome": opened.path,
+        "genetic-code": 11,
+        "clade": CLADE,
+        "grammar": repository / "resources/grammar.yaml",
+        "regions": "long:1-9000,short",
+        "window-bp": WINDOW_BP,
+        "overlap-bp": OVERLAP_BP,
+        "track-loci": 8,
+        "output-prefix": prefix,
+    }
+    flags |= {name.replace("_", "-"): value for name, value in changed.items()}
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def test_the_script_writes_the_same_bytes_for_every_batch_size(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path, capsys
+) -> None:
+    for size in (1, 8):
+        (tmp_path / f"{size}").mkdir()
+        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / f"{size}/my", batch_size=size))
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["my.cds.fna", "my.faa", "my.gff3", "my.json", "my.tracks.npz"]
+    for name in ("my.cds.fna", "my.faa", "my.gff3"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "8" / name).read_bytes() != b""
+    summary = json.loads((tmp_path / "1/my.json").read_text())
+    genes = (tmp_path / "1/my.gff3").read_text().count("\tgene\t")
+    assert summary["bases"] == 10_500 and summary["counts"]["genes"] == genes > 0
+    assert summary["options"]["clade"] == CLADE and summary["options"]["batch_size"] == 1
+    assert f"{genes} genes in 0.01 Mb" in capsys.readouterr().out
+    with np.load(tmp_path / "1/my.tracks.npz") as tracks:
+        assert len(tracks["names"]) == 2 and len(tracks["locus_1_coding_minus"]) > 0
+
+
+def wrong_gene(genome: Genome) -> Gene:
+    """A gene that cannot be: it neither starts nor ends as one, and is cut nowhere."""
+    bases = genome.sequence("long", 0, 30_000)
+    start = next(at for at in range(30_000) if bases[at : at + 3] == "AAA" and bases[at + 27 : at + 30] == "AAA")
+    return Gene("bad", "long", "+", (Transcript("bad.t1", (Interval(start, start + 30),), (0,)),), score=0.5)
+
+
+def test_nothing_is_left_when_the_written_genes_cannot_be_right(genome: Genome, annotated, tmp_path: Path) -> None:
+    genes = annotated("viterbi", 3).genes
+    bad = wrong_gene(genome)
+    with pytest.raises(InputError, match="bad") as error:
+        annotate_genome.write_checked(str(tmp_path / "my"), [*genes, bad], genome, CODE)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+    annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.cds.fna", "my.faa", "my.gff3"]
+
+
+def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, tmp_path: Path) -> None:
+    """The last codon dropped: no stop is left."""
+    genes = list(annotated("viterbi", 3).genes)
+    number, gene = next(
+        (n, g) for n, g in enumerate(genes) if g.strand == "+" and g.canonical.complete3 and g.canonical.length > 60
+    )
+    (segment,) = gene.canonical.cds
+    shorter = replace(gene.canonical, cds=(Interval(segment.start, segment.end - 3),))
+    genes[number] = replace(gene, transcripts=(shorter,))
+    with pytest.raises(InputError, match=gene.id):
+        annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"window_bp": 3001}, "--window-bp: 3001, the model reads at most 3000"),
+        (
+            {"overlap_bp": 3000},
+            "overlap_bp 3000 with window_bp 3000: the overlap of windows must be 0 or more and short",
+        ),
+        ({"batch_size": 0}, "--batch-size: 0, must be at least 1"),
+        ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
+        ({"genetic_code": 99}, "99"),
+        ({"regions": "long:1-90000"}, "regions"),
+        ({"regions": "chrX"}, "chrX"),
+        ({"model": "absent"}, "absent/config.json: no such file, a model folder has config.json, "),
+        ({"genome": "absent.fna"}, "absent.fna"),
+        ({"grammar": "absent.yaml"}, "absent.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    changed: dict, message: str, model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / "my", **changed))
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_script_ends_with_status_1_and_the_line(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    result = subprocess.run(
+        [
+            sys.executable,
+            repository / "scripts/annotate_genome.py",
+            *arguments(model_folder, genome, repository, tmp_path / "my", window_bp=5_000),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: --window-bp: 5000, the model reads at most 3000"
+    assert "Traceback" not in result.stderr and list(tmp_path.iterdir()) == []
