@@ -51,7 +51,7 @@ def test_a_gene_longer_than_the_window_is_joined_over_several_tiles(strand: str)
     assert result.counts["joined"] == 1
     # 0-400, 200-600 and 400-800 make the gene, 500-900 adds nothing. They show 270 + 400 + 330 of its 600 bp.
     chain = [window[0].log_probability for tile, window in sorted(zip(tiles, windows, strict=True))]
-    assert result.genes[0].score == round(math.exp(0.6 * sum(chain[:3] if strand == "+" else chain[1:])), 4)
+    assert result.genes[0].score == round(math.exp(0.6 * sum(chain[:3] if strand == "+" else chain[1:])), 3)
     assert result.counts["pieces_explained"] == 1
 
 
@@ -253,10 +253,10 @@ def test_a_piece_that_a_whole_gene_explains_is_dropped() -> None:
 def test_of_copies_the_best_placed_gives_the_score() -> None:
     left, right = scored("-", (220, 340), score=-2.0), scored("-", (220, 340), score=-0.5)
     result = two_tiles([left], [right])
-    assert [gene.score for gene in result.genes] == [round(math.exp(-2.0), 4)]  # 60 bp from an edge, against 20
+    assert [gene.score for gene in result.genes] == [round(math.exp(-2.0), 3)]  # 60 bp from an edge, against 20
     assert result.counts["duplicates"] == 1
     left, right = scored("-", (260, 340), score=-2.0), scored("-", (260, 340), score=-0.5)
-    assert [gene.score for gene in two_tiles([left], [right]).genes] == [round(math.exp(-0.5), 4)]
+    assert [gene.score for gene in two_tiles([left], [right]).genes] == [round(math.exp(-0.5), 3)]
 
 
 def test_the_gene_farther_from_inner_edges_stays() -> None:

@@ -18,6 +18,7 @@ from genet5.annotate.reading_frames import keep_frames
 from genet5.model.batch import Prompt, collate_decisions, collate_prompts, make_prompt
 from genet5.model.config import GeneT5Config
 from genet5.model.decisions import BOUNDARY_STEPS, DIRECT, FORWARD, KIND, LOC_STEPS, Decision, Kind, next_decision
+from genet5.model.evidence import Bank
 from genet5.model.network import DynamicCache, GeneT5Model, Places, Reading
 from genet5.tokens.codec import WindowGene, decode_genes
 from genet5.tokens.grammar import Cursor, Grammar
@@ -187,6 +188,20 @@ def _choose_place(decision: Decision, scores: np.ndarray, config: GeneT5Config, 
     return Choice(int(base + units[best]), log_probability, reading_stop)
 
 
+def read_windows_apart(model: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
+    """Stem and base head of a batch, on a CPU window by window.
+
+    Convolutions of a batch are as fast there as one by one, but round otherwise in batches of other sizes; sums over
+    thousands of bases make that visible in scores, and an annotation shall not depend on the batch size.
+    """
+    if model.device.type != "cpu":
+        return model.read(codes, lengths, sites)
+    parts = [model.read(*(tensor[row : row + 1] for tensor in (codes, lengths, sites))) for row in range(len(codes))]
+    features, class_logits, site_logits = (torch.cat([part[field] for part in parts]) for field in range(3))
+    bank = Bank(*(torch.cat(sums) for sums in zip(*(part.bank for part in parts), strict=True)))
+    return Reading(features, class_logits, site_logits, bank)
+
+
 @torch.inference_mode()
 def write_genes(
     model: GeneT5Model,
@@ -209,7 +224,7 @@ def write_genes(
     writers = [_Writer(grammar, site, model.config.lookahead_bp) for site in sites]
     device = model.device
     batch = {name: tensor.to(device) for name, tensor in collate_prompts(prompts).items()}
-    reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
+    reading = read_windows_apart(model, batch["codes"], batch["lengths"], batch["sites"])
     cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
     hidden, post_keys, real, position = _read_prompts(model, batch, reading, cache)
     alive = list(range(len(windows)))  # rows of the cache -> windows

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from genet5.annotate.decoding import write_genes
+from genet5.annotate.decoding import read_windows_apart, write_genes
 from genet5.annotate.stitching import ScoredGene, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.annotate.viterbi import best_genes
@@ -139,7 +139,9 @@ def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
         labels[row, ..., : site.window_bp + 1] = site_labels(site)
     lengths = torch.tensor([site.window_bp for site in sites])
     device = model.device
-    return model.read(torch.from_numpy(codes).to(device), lengths.to(device), torch.from_numpy(labels).to(device))
+    return read_windows_apart(
+        model, torch.from_numpy(codes).to(device), lengths.to(device), torch.from_numpy(labels).to(device)
+    )
 
 
 def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[str]) -> list[list[ScoredGene]]:

@@ -40,7 +40,7 @@ COUNTS = {
 }
 """What ``StitchResult.counts`` counts. complete + partial_at_ends + joined - conflicts = genes returned."""
 
-_SCORE_DECIMALS = 4
+_SCORE_DECIMALS = 3  # what rounding in batches of another size changes shall not be seen
 
 
 class ScoredGene(NamedTuple):
