@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +30,22 @@ from genet5.training.sft import Grammars, run_sft
 OVERLAP_BP = 1000
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads of so small a network wait for each other most of the time, and long on a busy machine."""
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(number)
+
+
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
     """A tiny network trained for seconds: it writes genes, though few right ones."""
     run = write_run(tmp_path_factory.mktemp("toy") / "run")
     output = run.folder / "data/model/toy/sft"
     options = TrainingOptions(
-        epochs=4, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=3e-3, precision="fp32", seed=1
+        epochs=12, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=5e-3, precision="fp32", seed=1
     )
     table = read_grammar(repository / "resources/grammar.yaml")
     run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)
@@ -86,7 +96,7 @@ def annotated(model, grammar: Grammar, genome: Genome):
 @pytest.mark.parametrize("decoder", genomes.DECODERS)
 def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) -> None:
     one = annotated(decoder, 1)
-    assert len({(gene.strand, gene.seqid) for gene in one.genes}) > 2 and len(one.genes) > 5
+    assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 3
     for batch_size in (3, 8):
         other = annotated(decoder, batch_size)
         assert other.genes == one.genes  # scores included
