@@ -45,7 +45,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> 
     run = write_run(tmp_path_factory.mktemp("toy") / "run")
     output = run.folder / "data/model/toy/sft"
     options = TrainingOptions(
-        epochs=12, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=5e-3, precision="fp32", seed=1
+        epochs=8, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=5e-3, precision="fp32", seed=1
     )
     table = read_grammar(repository / "resources/grammar.yaml")
     run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)
@@ -96,7 +96,7 @@ def annotated(model, grammar: Grammar, genome: Genome):
 @pytest.mark.parametrize("decoder", genomes.DECODERS)
 def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) -> None:
     one = annotated(decoder, 1)
-    assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 3
+    assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 10
     for batch_size in (3, 8):
         other = annotated(decoder, batch_size)
         assert other.genes == one.genes  # scores included
