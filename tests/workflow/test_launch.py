@@ -61,7 +61,7 @@ def test_two_nodes_start_one_process_each_with_a_common_meeting_point(launch, tm
         assert flag in srun
     assert torchrun == (
         "torchrun --nnodes=2 --nproc-per-node=1 --node-rank=1 --master-addr=10.0.0.1 --master-port=20007 "
-        "scripts/sft.py --a two words"
+        "-- scripts/sft.py --a two words"
     )
     assert (tmp_path / "threads").read_text() == "18\n"
 
