@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -28,6 +29,7 @@ SPLICED = GrammarRules(
     min_gene_bp=30,
     max_overlap_bp=0,
 )
+TINY_EXONS = replace(SPLICED, min_exon_bp=1)
 TOKENIZER = GeneTokenizer.build("kmer", segment_bp=12, max_window_bp=1200)
 
 
@@ -79,7 +81,7 @@ def check_gene(gene: WindowGene, bases: str, rules: GrammarRules) -> None:
         assert cds[0].start <= rules.max_intron_bp
 
 
-@pytest.mark.parametrize("rules", [BACTERIA, SPLICED], ids=["bacteria", "spliced"])
+@pytest.mark.parametrize("rules", [BACTERIA, SPLICED, TINY_EXONS], ids=["bacteria", "spliced", "tiny exons"])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_random_walks_end_and_write_valid_genes_only(rules: GrammarRules, seed: int) -> None:

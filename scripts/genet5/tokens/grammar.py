@@ -26,6 +26,8 @@ import numpy as np
 from genet5.tokens.sites import NO_STOP, GrammarRules, StrandSites, WindowSites
 from genet5.tokens.tokenizer import GeneTokenizer
 
+CODON_BP = 3  # a first exon holds its start codon whole
+
 
 class Step(Enum):
     """What the next token decides."""
@@ -207,7 +209,7 @@ class Cursor:
             usable = np.zeros(self.window_bp + 2, dtype=np.int64)
             usable[1 + self._usable_donors(strand, 0, self.window_bp, frame)] = 1
             reach = np.cumsum(usable)  # reach[i]: usable donors before i
-            low = np.minimum(positions[rows] + self.rules.min_exon_bp, self.window_bp)
+            low = np.minimum(positions[rows] + max(self.rules.min_exon_bp, CODON_BP), self.window_bp)
             high = np.maximum(np.minimum(ends[rows], self.window_bp), low)
             follows[rows] = reach[high] > reach[low]
         return follows
@@ -256,7 +258,9 @@ class Cursor:
         terminal = min(stop, self.window_bp)
         frame = (begin + self._missing) % 3
         mask = np.zeros(self.window_bp + 1, dtype=bool)
-        low = min(begin + self.rules.min_exon_bp, self.window_bp)
+        opens_gene = not self._segments and not self._partial5
+        least = max(self.rules.min_exon_bp, CODON_BP) if opens_gene else self.rules.min_exon_bp
+        low = min(begin + least, self.window_bp)
         if strand_sites.donors and low < terminal:
             mask[self._usable_donors(self.strand, low, terminal, frame)] = True
         too_short = (
