@@ -12,8 +12,8 @@ fi
 nodes=$1
 shift
 
-# Threads that wait sleep instead of spinning, and freed memory is kept: on two CPU cores a training step takes .8 s
-# instead of 1.1 s alone, and 1 s instead of 7 s beside another program (docs/decisions.md).
+# Threads that wait sleep instead of spinning, and freed memory is kept: beside another program on two CPU cores a training
+# step took .75 s instead of 7 s (docs/decisions.md).
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY-PASSIVE}
 export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_-4294967296} MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_-8589934592}
 

@@ -141,8 +141,7 @@ class GeneT5Model(PreTrainedModel):
         if not self.config.evidence_gradient:
             evidence = (class_logits.detach(), site_logits.detach())
         bank = make_bank(*evidence, is_start, lengths, self.config.evidence_scale)
-        # What the language part makes of the features may shape them only weakly: its gradient is noisy and, under
-        # Adam, would slow the base head's learning tenfold (docs/decisions.md).
+        # By default the stem learns from the base and site losses alone (docs/decisions.md).
         share = self.config.stem_gradient
         seen = features.detach() if share == 0 else features * share + features.detach() * (1 - share)
         return Reading(F.pad(seen, (0, 0, 1, 1)), class_logits, site_logits, bank)
