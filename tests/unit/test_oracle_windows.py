@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[int, dict[str, int]]] = {
     "Y.pestis/gbk.gz": (10, {}),
     "S.pombe/gff.gz": (49, {}),
     "P.falciparum.chr3-12/gff.gz": (55, {"overlap": 1}),
-    "P.yoelii/gff.gz": (69, {"splice sites": 1}),
+    "P.yoelii/gff.gz": (69, {"splice sites": 1, "split start codon": 1}),
     "P.knowlesi/gff.gz": (54, {}),
     "P.vivax/gff.gz": (55, {}),
     "H.sapiens.clones/gff.gz": (65, {"splice sites": 2}),
@@ -164,8 +164,10 @@ def reason(gene: WindowGene, bases: str, grammar, written: list[WindowGene]) -> 
     sites = grammar.sites(bases).strand(gene.strand)
     size = len(bases)
     cds = gene.cds if gene.strand == "+" else [Interval(size - e, size - s) for s, e in reversed(gene.cds)]
+    if cds[0].length < 3:
+        return "split start codon"
     if not sites.start[cds[0].start]:
-        return "split start codon" if cds[0].length < 3 else "start codon"
+        return "start codon"
     for left, right in pairwise(cds):
         if not rules.min_intron_bp <= right.start - left.end <= rules.max_intron_bp:
             return "intron length"
