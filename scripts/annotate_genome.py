@@ -31,7 +31,7 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
 from genet5.model.building import load_model
-from genet5.training.sft import Grammars
+from genet5.tokens.clades import Grammars
 
 TRACK_BP = 12_000
 

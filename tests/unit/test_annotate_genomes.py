@@ -23,9 +23,10 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript
 from genet5.genome.genetic_code import reverse_complement
 from genet5.model.building import load_model
+from genet5.tokens.clades import Grammars
 from genet5.tokens.grammar import Grammar
 from genet5.training.options import TrainingOptions
-from genet5.training.sft import Grammars, run_sft
+from genet5.training.sft import run_sft
 
 OVERLAP_BP = 1000
 

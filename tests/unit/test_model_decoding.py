@@ -18,7 +18,8 @@ from model_toy import (
 )
 from torch import Tensor
 
-from genet5.annotate.decoding import WrittenWindow, write_genes
+from genet5.annotate.decoding import write_genes
+from genet5.annotate.texts import WrittenWindow
 from genet5.genome.genes import Interval
 from genet5.model.batch import collate, collate_decisions, make_example
 from genet5.model.decisions import Kind

@@ -22,9 +22,9 @@ from genet5.bake.species import SpeciesSource, bake_species, plan_split, split_s
 from genet5.bake.windows import AnnotationIndex, SpanIndex, WindowRules
 from genet5.configuration import read_grammar
 from genet5.genome.genes import Interval, Region
+from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, encode_genes, gene_order_key
 from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.training.sft import Grammars
 
 TOKENIZER = GeneTokenizer.build("kmer", segment_bp=96, max_window_bp=45_000)
 CLADES = {

@@ -22,11 +22,15 @@ from genet5.bake.windows import WindowRules
 from genet5.configuration import read_grammar
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
+from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.training import sft
+from genet5.training import runs
+from genet5.training import windows as training_windows
 from genet5.training.options import TrainingOptions
-from genet5.training.sft import Grammars, Window, WindowData, WindowScorer, crop, export, random_crop, read_eval_windows
+from genet5.training.runs import export
+from genet5.training.sft import run_sft
+from genet5.training.windows import Window, WindowData, WindowScorer, crop, random_crop, read_eval_windows
 
 LOOKAHEAD_BP = 90
 
@@ -190,7 +194,7 @@ def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, table: 
         return [SimpleNamespace(genes=list(truth[text].genes)) for text in bases]
 
     scorer = WindowScorer(windows, Grammars(make_tokenizer(), table), batch_size=2)
-    monkeypatch.setattr(sft, "write_genes", perfect)
+    monkeypatch.setattr(training_windows, "write_genes", perfect)
     assert scorer(None) == {"exon_f1": 1.0, "gene_f1": 1.0, "nucleotide_f1": 1.0}
     assert sorted((clade, size) for clade, _, size in calls) == [("bacteria", 1), ("bacteria", 2), ("fungi", 1)]
 
@@ -202,11 +206,13 @@ def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, table: 
                 result.genes = [shifted(gene, 3) for gene in result.genes]
         return found
 
-    monkeypatch.setattr(sft, "write_genes", moved_once)
+    monkeypatch.setattr(training_windows, "write_genes", moved_once)
     scores = scorer(None)
     assert scores["exon_f1"] == scores["gene_f1"] == 0.75 < scores["nucleotide_f1"] < 1.0
 
-    monkeypatch.setattr(sft, "write_genes", lambda _m, _g, bases, _c: [SimpleNamespace(genes=[]) for _ in bases])
+    monkeypatch.setattr(
+        training_windows, "write_genes", lambda _m, _g, bases, _c: [SimpleNamespace(genes=[]) for _ in bases]
+    )
     assert scorer(None) == {"exon_f1": 0.0, "gene_f1": 0.0, "nucleotide_f1": 0.0}
 
 
@@ -231,7 +237,7 @@ def test_an_exported_model_appears_with_its_weights_last(tmp_path: Path, monkeyp
         seen.append(sorted(path.name for path in output.iterdir() if not path.name.startswith(".")))
         real(source, target)
 
-    monkeypatch.setattr(sft.shutil, "copyfile", copy)
+    monkeypatch.setattr(runs.shutil, "copyfile", copy)
     export(best, output)
     assert len(seen) == 4 and seen[-1] == [name for name in names if name != "model.safetensors"]
     assert {path.name: path.read_text() for path in output.iterdir()} == {name: f"new {name}" for name in names}
@@ -248,7 +254,7 @@ def test_a_copy_that_fails_leaves_no_half_weights(tmp_path: Path, monkeypatch) -
         target.write_text("new we")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(sft.shutil, "copyfile", fail)
+    monkeypatch.setattr(runs.shutil, "copyfile", fail)
     with pytest.raises(OSError, match="No space left"):
         export(best, output)
     assert (output / "model.safetensors").read_text() == "old weights"
@@ -285,7 +291,7 @@ def test_missing_input_is_one_line_and_nothing_is_written(
     absent = tmp_path / "absent"
     arguments[argument] = [absent] if argument == "manifests" else absent
     with pytest.raises(InputError, match=message) as error:
-        sft.run_sft(**arguments)
+        run_sft(**arguments)
     assert "\n" not in str(error.value)
     assert not arguments["output_dir"].exists()
 
@@ -297,10 +303,10 @@ def test_a_missing_shard_and_an_empty_training_set_are_one_line(arguments: dict,
     with pytest.raises(
         InputError, match=r"train_001.tar: is missing, .*manifest.json says \d+ bytes; bake the species"
     ):
-        sft.run_sft(**arguments)
+        run_sft(**arguments)
     manifest = json.loads((copied / "manifest.json").read_text())
     manifest["shards"] = [shard for shard in manifest["shards"] if shard["split"] != "train"]
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=r"^no training windows in .*manifest.json: bake a train species$"):
-        sft.run_sft(**arguments)
+        run_sft(**arguments)
     assert CODE.table == 11 and not arguments["output_dir"].exists()

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from genet5.annotate.decoding import read_windows_apart, write_genes
+from genet5.annotate.decoding import write_genes
+from genet5.annotate.prompt_cache import read_windows_apart
 from genet5.annotate.stitching import ScoredGene, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.annotate.viterbi import best_genes

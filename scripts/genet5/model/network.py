@@ -50,6 +50,36 @@ class Places(NamedTuple):
     owner: Tensor
 
 
+class Branches(NamedTuple):
+    """Texts that continue one prompt, side by side in a row; each sees the prompt and itself.
+
+    text: [B, T], which of the row's texts a target token belongs to, -1 for padding. place: [B, T], its place in it.
+    """
+
+    text: Tensor
+    place: Tensor
+
+    @classmethod
+    def single(cls, lengths: Tensor, width: int) -> Branches:
+        """One text a row, of ``lengths`` [B] tokens."""
+        place = torch.arange(width, device=lengths.device).expand(len(lengths), -1)
+        return cls(torch.where(place < lengths[:, None], 0, -1), place)
+
+
+class Choices(NamedTuple):
+    """Real choices of one kind in a batch.
+
+    logits: [M], of everything that could be chosen. decision: [M], the choice each belongs to. chosen: [Q], where in
+    ``logits`` the taken one stands. sample, step: [Q], row and target token of each choice.
+    """
+
+    logits: Tensor
+    decision: Tensor
+    chosen: Tensor
+    sample: Tensor
+    step: Tensor
+
+
 class Pass(NamedTuple):
     """What the backbone made of prompts and targets.
 
@@ -293,33 +323,65 @@ class GeneT5Model(PreTrainedModel):
 
     # ---------------------------------------------------------------- training
 
-    def hidden_states(self, batch: Batch, reading: Reading) -> Pass:
-        """One pass over prompts and targets."""
+    def hidden_states(self, batch: Batch, reading: Reading, branches: Branches | None = None) -> Pass:
+        """One pass over prompts and targets; ``branches`` where a row holds several texts, else one a row."""
         prompt = self.embed_prompt(
             batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
         )
         num_prompt, num_target = batch.ids.shape[1], batch.target_ids.shape[1]
-        # The last target token is only ever predicted, but one column more keeps the arithmetic plain.
+        text, place = branches or Branches.single(batch.target_lengths, num_target)
+        # The last token of a text is only ever predicted, but one column more keeps the arithmetic plain.
         target = self.embed_structure(reading.features, batch.lengths, batch.target_ids, batch.target_forward)
         embedded = torch.cat([prompt, target.to(prompt.dtype)], dim=1)
         device = embedded.device
-        at = torch.arange(num_prompt + num_target, device=device)
-        is_prompt = at < num_prompt
-        real = torch.where(
-            is_prompt, at < batch.prompt_lengths[:, None], at - num_prompt < batch.target_lengths[:, None]
+        at = torch.arange(num_prompt, device=device)
+        in_prompt, in_text = at < batch.prompt_lengths[:, None], text >= 0
+        num_tokens = num_prompt + num_target
+        mask = torch.zeros(len(text), num_tokens, num_tokens, dtype=torch.bool, device=device)
+        mask[:, :, :num_prompt] = in_prompt[:, None]  # everyone sees the prompt
+        mask[:, num_prompt:, num_prompt:] = (
+            (text[:, :, None] == text[:, None, :]) & (place[:, None, :] <= place[:, :, None]) & in_text[:, None]
         )
-        causal = (at[None, :] <= at[:, None]) & ~is_prompt[:, None]
-        mask = real[:, None, :] & (is_prompt[None, None, :] | causal[None])  # everyone sees the prompt
-        mask = mask | torch.eye(len(at), dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
-        positions = torch.where(is_prompt, at[None], at - num_prompt + batch.prompt_lengths[:, None])
+        mask |= torch.eye(num_tokens, dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
+        positions = torch.cat([at.expand(len(text), -1), batch.prompt_lengths[:, None] + place], dim=1)
         local = F.pad(self.is_local(batch.ids), (0, num_target))
         router_logits: list[Tensor] | None = [] if self.config.num_experts else None
         hidden = self.run_backbone(embedded, mask[:, None], positions, local=local, router_logits=router_logits)
-        router = router_loss(router_logits, real.flatten(), self.config.experts_per_token) if router_logits else None
+        real = torch.cat([in_prompt, in_text], dim=1).flatten()
+        router = router_loss(router_logits, real, self.config.experts_per_token) if router_logits else None
         row = torch.arange(len(hidden), device=device)[:, None]
-        before = torch.arange(-1, num_target - 1, device=device)[None]
-        column = torch.where(before < 0, batch.prompt_lengths[:, None] - 1, num_prompt + before)
+        before = torch.arange(num_prompt - 1, num_tokens - 1, device=device)
+        column = torch.where(place == 0, batch.prompt_lengths[:, None] - 1, before)
         return Pass(hidden[row, column], self.post_key(hidden[row, batch.posts]), router)
+
+    def choices(self, batch: Batch, reading: Reading, states: Tensor, post_keys: Tensor) -> list[Choices]:
+        """The batch's choices among structure tokens and among places, as the network weighs them."""
+        found = []
+        if len(batch.structure_sample):
+            sample, step = batch.structure_sample, batch.structure_step
+            logits = self.structure_logits(
+                states[sample, step],
+                batch.option_decision,
+                batch.option_id,
+                reading.bank,
+                batch.option_table,
+                batch.option_owner,
+                sample,
+            )
+            first = torch.searchsorted(batch.option_decision, torch.arange(len(sample), device=logits.device))
+            found.append(Choices(logits, batch.option_decision, first + batch.structure_target, sample, step))
+        if len(batch.place_sample):
+            sample, step = batch.place_sample, batch.place_step
+            places = Places(sample, batch.place_is_offset, batch.place_loc, batch.place_table, batch.place_owner)
+            scores = self.candidate_scores(states[sample, step], reading, batch.lengths, post_keys, places)
+            logits, decision, unit = self.place_units(scores, places)
+            wanted = torch.where(
+                batch.place_is_offset, batch.place_target, batch.place_target // self.config.segment_bp
+            )
+            right = torch.nonzero(unit == wanted[decision]).squeeze(1)
+            chosen = torch.empty_like(wanted).index_copy_(0, decision[right], right)
+            found.append(Choices(logits, decision, chosen, sample, step))
+        return found
 
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses summed over target tokens.
@@ -327,39 +389,13 @@ class GeneT5Model(PreTrainedModel):
         ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language``, ``base``, ``site`` and
         ``soft_f1`` are its parts, also to be divided by ``weight``, and ``router`` where there are experts.
         """
-        label_smoothing = self.label_smoothing
         reading = self.read(batch.codes, batch.lengths, batch.sites)
         states, post_keys, router = self.hidden_states(batch, reading)
         language = states.new_zeros((), dtype=torch.float32)
-        if len(batch.structure_sample):
-            logits = self.structure_logits(
-                states[batch.structure_sample, batch.structure_step],
-                batch.option_decision,
-                batch.option_id,
-                reading.bank,
-                batch.option_table,
-                batch.option_owner,
-                batch.structure_sample,
-            )
-            first = torch.searchsorted(
-                batch.option_decision, torch.arange(len(batch.structure_sample), device=logits.device)
-            )
+        for choices in self.choices(batch, reading, states, post_keys):
             language = language + choice_loss(
-                logits, batch.option_decision, first + batch.structure_target, len(first), label_smoothing
+                choices.logits, choices.decision, choices.chosen, len(choices.chosen), self.label_smoothing
             )
-        if len(batch.place_sample):
-            places = Places(
-                batch.place_sample, batch.place_is_offset, batch.place_loc, batch.place_table, batch.place_owner
-            )
-            hidden = states[batch.place_sample, batch.place_step]
-            scores = self.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
-            values, decision, unit = self.place_units(scores, places)
-            wanted = torch.where(
-                batch.place_is_offset, batch.place_target, batch.place_target // self.config.segment_bp
-            )
-            right = torch.nonzero(unit == wanted[decision]).squeeze(1)
-            order = torch.empty_like(wanted).index_copy_(0, decision[right], right)
-            language = language + choice_loss(values, decision, order, len(wanted), label_smoothing)
         weight = batch.num_target_tokens
         parts = base_losses(reading.class_logits, reading.site_logits, batch.base_labels, batch.sites)
         config = self.config
@@ -372,4 +408,4 @@ class GeneT5Model(PreTrainedModel):
         return {"sum": sum(losses.values()), "weight": weight, **losses}
 
 
-__all__ = ["IGNORED", "PADDING", "DynamicCache", "GeneT5Model", "Places", "Reading"]
+__all__ = ["IGNORED", "PADDING", "Branches", "Choices", "DynamicCache", "GeneT5Model", "Places", "Reading"]

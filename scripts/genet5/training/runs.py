@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,12 @@ def _identity(options: TrainingOptions, fingerprint: Mapping[str, Any]) -> dict[
 def _result(folder: RunFolder) -> FitResult | None:
     facts = folder.finished()
     return FitResult(**facts, best=folder.path / "best", final=folder.path / "final") if facts else None
+
+
+def export(best: Path, output_dir: Path) -> None:
+    """Copy the best model into ``output_dir`` itself; the weights appear last and whole."""
+    names = sorted(path.name for path in best.iterdir() if path.is_file())
+    for name in sorted(names, key=lambda name: name == "model.safetensors"):
+        partial = output_dir / f".{name}.tmp"
+        shutil.copyfile(best / name, partial)
+        partial.replace(output_dir / name)
