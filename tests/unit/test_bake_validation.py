@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from bake_toy_genome import write_toy_genome
 
+from genet5.bake.choosing import choose_samples
 from genet5.bake.manifest import NAME
 from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, write_shard
 from genet5.bake.species import SpeciesSource, bake_species
-from genet5.bake.validation import BAKE_CONFIG_FIELDS, EVAL_FIELDS, choose_eval_samples, merge_validation
+from genet5.bake.validation import BAKE_CONFIG_FIELDS, EVAL_FIELDS, merge_validation
 from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
 
@@ -71,7 +72,14 @@ def write_tar(path: Path, windows: list[tuple[str, int, int]]) -> Path:
             b"ACGT",
             (),
             (),
-            {"species": species, "seqid": "c", "start": start, "end": start + 100, "num_genes": genes},
+            {
+                "species": species,
+                "seqid": "c",
+                "start": start,
+                "end": start + 100,
+                "num_genes": genes,
+                "num_introns": 2 * genes,
+            },
         ).to_members()
         for number, (species, start, genes) in enumerate(windows)
     ]
@@ -82,7 +90,7 @@ def write_tar(path: Path, windows: list[tuple[str, int, int]]) -> Path:
 def test_scored_samples_are_balanced_and_a_tenth_is_empty(tmp_path: Path) -> None:
     windows = [("big", 100 * i, int(i % 4 > 0)) for i in range(200)] + [("small", 100 * i, 1) for i in range(3)]
     tar = write_tar(tmp_path / "v.tar", windows)
-    content = choose_eval_samples(tar, 20, 42)
+    content = choose_samples(ShardReader(tar), 20, 42, "eval")
     chosen = content["samples"]
     assert len(chosen) == len({entry["index"] for entry in chosen}) == 20
     assert content["counts"] == {"big": 17, "small": 3}
@@ -92,22 +100,22 @@ def test_scored_samples_are_balanced_and_a_tenth_is_empty(tmp_path: Path) -> Non
         species, start, genes = windows[entry["index"]]
         assert (entry["species"], entry["start"], entry["num_genes"]) == (species, start, genes)
         assert entry["key"] == f"{species}-{entry['index']:03d}"
-    assert choose_eval_samples(tar, 20, 42) == content
-    assert choose_eval_samples(tar, 20, 43) != content
+    assert choose_samples(ShardReader(tar), 20, 42, "eval") == content
+    assert choose_samples(ShardReader(tar), 20, 43, "eval") != content
 
 
 def test_overlapping_windows_are_scored_only_when_needed(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "v.tar", [("a", 50 * i, 1) for i in range(40)])
-    starts = sorted(entry["start"] for entry in choose_eval_samples(tar, 10, 1)["samples"])
+    starts = sorted(entry["start"] for entry in choose_samples(ShardReader(tar), 10, 1, "eval")["samples"])
     assert all(right - left >= 100 for left, right in pairwise(starts))
-    assert len(choose_eval_samples(tar, 100, 1)["samples"]) == 40
+    assert len(choose_samples(ShardReader(tar), 100, 1, "eval")["samples"]) == 40
 
 
 def test_what_is_missing_of_one_kind_the_other_gives(tmp_path: Path) -> None:
     tar = write_tar(tmp_path / "v.tar", [("a", 100 * i, int(i < 4)) for i in range(30)])
-    counts = [entry["num_genes"] for entry in choose_eval_samples(tar, 20, 1)["samples"]]
+    counts = [entry["num_genes"] for entry in choose_samples(ShardReader(tar), 20, 1, "eval")["samples"]]
     assert (sum(counts), len(counts)) == (4, 20)
-    assert choose_eval_samples(tar, 0, 1)["samples"] == []
+    assert choose_samples(ShardReader(tar), 0, 1, "eval")["samples"] == []
 
 
 def test_without_validation_windows_it_says_what_gives_some(manifests: dict[str, Path], tmp_path: Path) -> None:
@@ -133,3 +141,9 @@ def test_a_changed_shard_is_refused_and_nothing_is_left(manifests: dict[str, Pat
     with pytest.raises(InputError, match=r"validation_000\.tar: its sha256 is not that of"):
         merge_validation([folder / NAME], 10, 42, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_windows_can_be_asked_to_show_introns(tmp_path: Path) -> None:
+    tar = write_tar(tmp_path / "v.tar", [("a", 100 * i, i % 3) for i in range(30)])
+    chosen = choose_samples(ShardReader(tar), 10, 1, "prompts", min_introns=4)["samples"]
+    assert sorted({entry["num_genes"] for entry in chosen}) == [0, 2], "two introns a gene; empty ones stay"

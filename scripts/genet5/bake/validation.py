@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from genet5.bake.choosing import choose_samples
 from genet5.bake.manifest import file_sha256, read_manifest, shard_paths, write_json
 from genet5.bake.samples import key_text
 from genet5.bake.shards import ShardReader, write_shard
-from genet5.bake.windows import draw
 from genet5.errors import InputError
-
-EMPTY_EVAL_SHARE = 0.1
-"""Share of the scored samples that have no gene: a model that writes genes everywhere must not look good."""
 
 EVAL_FIELDS = {
     "samples": "the samples to score, species in turn; those without a gene come last. Of each: `index` in "
@@ -60,7 +56,8 @@ def merge_validation(manifests: Sequence[Path], eval_samples: int, seed: int, fo
         if _OWN_FILES.fullmatch(path.name):
             path.unlink()
     shard = write_shard(folder / "validation.tar", _records(by_species, contents), "validation")
-    write_json(folder / "eval.json", choose_eval_samples(folder / shard.name, eval_samples, seed))
+    with ShardReader(folder / shard.name) as reader:
+        write_json(folder / "eval.json", choose_samples(reader, eval_samples, seed, "eval"))
     totals = {
         split: {
             name: sum(content["counts"][split][name] for content in contents.values())
@@ -85,35 +82,6 @@ def merge_validation(manifests: Sequence[Path], eval_samples: int, seed: int, fo
     )
 
 
-def choose_eval_samples(tar: Path, count: int, seed: int) -> dict[str, Any]:
-    """The content of ``eval.json``: ``count`` samples of ``tar``, balanced over species, a tenth without a gene.
-
-    Windows that overlap one already chosen come only when nothing else is left. What one species cannot give, others
-    do.
-    """
-    with_genes: dict[str, list[dict[str, Any]]] = {}
-    empty: dict[str, list[dict[str, Any]]] = {}
-    with ShardReader(tar) as reader:
-        for index in range(len(reader)):
-            meta = reader.meta(index)
-            kind = with_genes if meta["num_genes"] else empty
-            kept = {name: meta[name] for name in ("species", "seqid", "start", "end", "num_genes")}
-            kind.setdefault(meta["species"], []).append({"index": index, "key": reader.key(index), **kept})
-    queues = [
-        {species: _drawn_order(entries, seed) for species, entries in sorted(kind.items())}
-        for kind in (with_genes, empty)
-    ]
-    available = [sum(map(len, kind.values())) for kind in queues]
-    num_empty = min(int(count * EMPTY_EVAL_SHARE + 0.5), available[1])
-    num_with_genes = min(count - num_empty, available[0])
-    num_empty = min(count - num_with_genes, available[1])
-    chosen = _in_turn(queues[0], num_with_genes) + _in_turn(queues[1], num_empty)
-    counts: dict[str, int] = {}
-    for entry in chosen:
-        counts[entry["species"]] = counts.get(entry["species"], 0) + 1
-    return {"samples": chosen, "counts": counts, "seed": seed}
-
-
 def _records(
     by_species: Mapping[str, Path], contents: Mapping[str, dict[str, Any]]
 ) -> Iterator[dict[str, str | bytes]]:
@@ -136,28 +104,3 @@ def _check_keys(species: Mapping[str, Any]) -> None:
         other = prefixes.setdefault(key_text(name), name)
         if other != name:
             raise InputError(f"species {other} and {name}: their samples would share keys; rename one of them")
-
-
-def _drawn_order(entries: list[dict[str, Any]], seed: int) -> list[dict[str, Any]]:
-    """Entries of one species in the order of their draw, those that overlap an earlier one moved to the end."""
-    entries = sorted(entries, key=lambda entry: (draw(seed, "eval", entry["key"]), entry["key"]))
-    taken: dict[str, list[tuple[int, int]]] = {}
-    apart, overlapping = [], []
-    for entry in entries:
-        spans = taken.setdefault(entry["seqid"], [])
-        # The spans taken do not overlap, so only the neighbours on either side of this one can.
-        place = bisect_left(spans, (entry["start"], entry["end"]))
-        neighbours = spans[max(place - 1, 0) : place + 1]
-        if any(start < entry["end"] and end > entry["start"] for start, end in neighbours):
-            overlapping.append(entry)
-        else:
-            insort(spans, (entry["start"], entry["end"]))
-            apart.append(entry)
-    return apart + overlapping
-
-
-def _in_turn(queues: Mapping[str, list[dict[str, Any]]], count: int) -> list[dict[str, Any]]:
-    """``count`` entries, one of each queue in turn while it lasts."""
-    longest = max(map(len, queues.values()), default=0)
-    turns = (queue[turn] for turn in range(longest) for queue in queues.values() if turn < len(queue))
-    return [entry for entry, _ in zip(turns, range(count), strict=False)]

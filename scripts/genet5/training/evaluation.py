@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .batches import BatchSource, load_batches
 from .losses import mean_losses, stack_losses
-from .options import TrainingOptions
+from .options import RunOptions
 from .processes import any_process
 from .signals import StopRequest
 
 
 @contextmanager
-def evaluation_mode(model: nn.Module, fabric: Fabric, label_smoothing: float) -> Iterator[None]:
-    """Eval mode, no gradients, no label smoothing; afterwards training mode with ``label_smoothing`` again."""
+def evaluation_mode(model: nn.Module, fabric: Fabric) -> Iterator[None]:
+    """Eval mode, no gradients, no label smoothing; afterwards training mode with the label smoothing of before."""
+    label_smoothing = model.label_smoothing
     model.eval()
     model.label_smoothing = 0.0
     try:
@@ -31,7 +32,7 @@ def evaluation_mode(model: nn.Module, fabric: Fabric, label_smoothing: float) ->
 
 
 def validation_losses(
-    fabric: Fabric, losses: Callable[[object], dict[str, Tensor]], source: BatchSource, options: TrainingOptions
+    fabric: Fabric, losses: Callable[[object], dict[str, Tensor]], source: BatchSource, options: RunOptions
 ) -> tuple[list[str], Tensor]:
     """Names and summed losses over this process's share of the validation batches."""
     batches = source.plan.batches(0, fabric.world_size, repeat=False)
@@ -50,7 +51,7 @@ class Evaluation:
         self,
         fabric: Fabric,
         stop: StopRequest,
-        options: TrainingOptions,
+        options: RunOptions,
         validation: BatchSource | None,
         metrics: Callable[[nn.Module], dict[str, float]] | None,
     ):
@@ -70,7 +71,7 @@ class Evaluation:
         """``val_loss``, ``val_<part>`` and the metrics, the same on every process; None when interrupted."""
         found: dict[str, float] = {}
         options = self.options
-        with evaluation_mode(model, self.fabric, options.label_smoothing):
+        with evaluation_mode(model, self.fabric):
             if self.validation is not None:
                 work = self.stop.droppable(lambda: validation_losses(self.fabric, losses, self.validation, options))
                 if any_process(self.fabric, work is None):

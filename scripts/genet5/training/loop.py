@@ -14,9 +14,6 @@ while training, 0 otherwise, so that validation is the training loss without smo
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,28 +21,24 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
-from ..errors import InputError
-from .batches import BatchSource, batch_seed, load_batches, seed_everything
-from .checkpoints import RunFolder, load_checkpoint
+from .batches import BatchSource
+from .checkpoints import RunFolder
 from .evaluation import Evaluation
-from .logs import TrainingLog
-from .losses import stack_losses
 from .memory import MemoryWatch
-from .optimizer import build_optimizer, normalise_and_clip, reduce_gradients
-from .options import TrainingOptions
-from .processes import any_process, say, share_tensors, start_fabric
+from .options import RunOptions
+from .processes import say, start_fabric
+from .run import Run
 from .runs import claim_run
-from .schedule import learning_rate
 from .signals import StopRequest
-from .state import FitResult, TrainingState
+from .state import FitResult
 
 
 def fit(
     model: nn.Module,
     train: BatchSource,
-    options: TrainingOptions,
+    options: RunOptions,
     output_dir: str | Path,
     *,
     fingerprint: Mapping[str, Any],
@@ -55,6 +48,7 @@ def fit(
     flops_per_token: float | None = None,
     restart: bool = False,
     fabric: Fabric | None = None,
+    make_run: Callable[..., Run] | None = None,
 ) -> FitResult:
     """Train ``model``, or go on where a stopped run in ``output_dir`` was; the model holds the last weights afterwards.
 
@@ -66,6 +60,7 @@ def fit(
         flops_per_token: forward and backward, for the column ``mfu``.
         restart: forget the run that is in ``output_dir``.
         fabric: from `start_fabric`, if the caller needs device or rank before.
+        make_run: the kind of run, `SupervisedRun` by default.
 
     Raises:
         InputError: the folder is locked or belongs to another run, the loss is not finite, a batch cannot be made.
@@ -80,209 +75,31 @@ def fit(
         label = f"_rank{fabric.global_rank}" if fabric.global_rank else ""
         with StopRequest() as stop, MemoryWatch(folder.path, options.memwatch, fabric.device, label):
             evaluation = Evaluation(fabric, stop, options, validation, evaluate)
-            log = TrainingLog(folder.path, fabric, flops_per_token, options.log_memory)
-            run = _Run(fabric, folder, model, train, options, evaluation, log, stop, save_model)
+            make = make_run or SupervisedRun
+            run = make(fabric, folder, model, train, options, evaluation, stop, save_model, flops_per_token)
             return run.until_end()
     finally:
         folder.release()
 
 
-class _Run:
-    """The state of one call of `fit`."""
+class SupervisedRun(Run):
+    """A step is forward and backward over ``grad_accum`` batches."""
 
-    def __init__(self, fabric, folder, model, train, options, evaluation, log, stop, save_model):
-        self.fabric, self.folder, self.train, self.options = fabric, folder, train, options
-        self.evaluation, self.log, self.stop, self.save_model = evaluation, log, stop, save_model
-        self.model = fabric.to_device(model)
-        if options.gradient_checkpointing:
-            if not hasattr(model, "gradient_checkpointing_enable"):
-                raise InputError(f"gradient_checkpointing: found true, but {type(model).__name__} does not offer it")
-            model.gradient_checkpointing_enable()
-        self.losses = torch.compile(model.training_losses, dynamic=None) if options.compile else model.training_losses
-        self.optimizer = build_optimizer(model, options)
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.state = TrainingState(group=fabric.world_size * options.grad_accum)
-        steps = sum(len(train.plan.batches(e, self.state.group)) for e in range(options.epochs)) // self.state.group
-        self.total_steps = min(steps, options.max_steps or steps)
-        self._resume()
-        self.saved_step = self.state.step
-        self.started = time.monotonic() - self.state.elapsed_s
-
-    def until_end(self) -> FitResult:
-        """Report, save, step, until the end; a signal is heeded after each step and inside evaluations."""
-        state, stream = self.state, self._stream()
-        self.model.train()
+    def _compiled_losses(self) -> Callable[[Any], dict[str, Tensor]]:
         self.model.label_smoothing = self.options.label_smoothing
-        while True:
-            stopping = any_process(self.fabric, bool(self.stop.signal))
-            if stopping or not self._report():
-                self._leave()
-            ended = self._ended()
-            if state.step > self.saved_step and (ended or self._due(self.options.save_steps)):
-                self._save()
-            if ended:
-                return self._finish(ended)
-            self._step(stream)
-
-    # --- one step
+        losses = self.model.training_losses
+        return torch.compile(losses, dynamic=None) if self.options.compile else losses
 
     def _step(self, stream: Iterator[tuple[int, Any]]) -> None:
-        """Forward and backward over a group of batches, one update; waits for the device once."""
-        state, options, device = self.state, self.options, self.fabric.device
         started = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate(state.step) * group["lr_scale"]
-        sums = 0
-        for _ in range(options.grad_accum):
-            position, batch = next(stream)
-            seed_everything(batch_seed(options.seed, state.epoch, position), device)
-            with self.fabric.autocast():
-                losses = self.losses(self.fabric.to_device(batch))
-            self.fabric.backward(losses["sum"])
-            names, stacked = stack_losses(losses, device)
-            sums = stacked + sums
-        sums = self.fabric.all_reduce(sums, reduce_op="sum")
-        gradients = reduce_gradients(self.parameters, self.fabric.world_size)
-        norm = normalise_and_clip(gradients, sums[1], options.max_grad_norm)
-        *values, norm = torch.cat([sums, norm.reshape(1).to(sums)]).tolist()
-        if math.isfinite(values[0]) and math.isfinite(norm):
-            self.optimizer.step()
-            state.count_losses(names, values, norm)
-        else:
-            self._skip(values[0] / max(values[1], 1.0), norm)
-        self.optimizer.zero_grad()
-        if options.empty_cache_steps and (state.step + 1) % options.empty_cache_steps == 0:
-            torch.cuda.empty_cache()
+        self._set_learning_rate()
+        self._update(self._group_losses(stream))
         self._advance(time.perf_counter() - started)
 
-    def _advance(self, seconds: float) -> None:
-        """Move the position on by one group of batches."""
-        state = self.state
-        done = self.batches[state.batch : state.batch + state.group]
-        state.tokens += sum(map(self.train.plan.tokens, done))
-        state.training_s += seconds
-        state.step += 1
-        state.batch += state.group
-        if state.batch == len(self.batches):
-            state.epoch, state.batch = state.epoch + 1, 0
-
-    def _skip(self, loss: float, norm: float) -> None:
-        """A step that is not finite ends the run unless `max_skipped_steps` allows it."""
-        state, options = self.state, self.options
-        state.skipped += 1
-        found = f"step {state.step + 1}: loss {loss:.4g}, gradient norm {norm:.4g}: not finite"
-        if state.skipped > options.max_skipped_steps:
-            raise InputError(f"{found}; lower lr ({options.lr:g}) or max_grad_norm, or allow max_skipped_steps")
-        say(self.fabric, f"{found}; left out ({state.skipped} of {options.max_skipped_steps})")
-
-    def _stream(self) -> Iterator[tuple[int, Any]]:
-        """This process's batches from the current position on, epoch after epoch: each world_size-th of a group."""
-        while True:
-            self._plan_epoch()
-            mine = range(self.state.batch + self.fabric.global_rank, len(self.batches), self.fabric.world_size)
-            options = self.options
-            yield from load_batches(self.train, self.batches, mine, self.state.epoch, options.seed, options.num_workers)
-
-    def _plan_epoch(self) -> None:
-        self.batches = self.train.plan.batches(self.state.epoch, self.state.group)
-        self.state.num_batches = len(self.batches)
-
-    def _learning_rate(self, step: int) -> float:
-        return learning_rate(step, self.total_steps, self.options)
-
-    # --- evaluation and logs
-
-    def _report(self) -> bool:
-        """Evaluate and log what is due after a step. False: a signal came, and the resumed run has to do it."""
-        state, options, metrics = self.state, self.options, {}
-        if state.reported == state.step:
-            return True
-        if self.evaluation and self._due(options.eval_steps):
-            started = time.monotonic()
-            metrics = self.evaluation.run(self.model, self.losses)
-            if metrics is None:
-                return False
-            if options.monitor not in metrics:
-                raise InputError(f"monitor: found {options.monitor!r}, allowed: {', '.join(metrics)}")
-            if state.judge(options.monitor, metrics):
-                self._write_model("best")
-            self.log.add_evaluation(state, metrics, time.monotonic() - started)
-        state.reported = state.step
-        if metrics or state.step % options.log_every == 0 or state.step == self.total_steps:
-            rate, elapsed_s = self._learning_rate(state.step - 1), time.monotonic() - self.started
-            self.log.add_training(state, self.total_steps, rate, metrics.get("val_loss"), elapsed_s)
-        return True
-
-    def _due(self, every: int) -> bool:
-        """Whether something done every so many steps (0: each epoch) is due now; at the last step it always is."""
-        regular = self.state.step % every == 0 if every else self.state.batch == 0
-        return regular or self.state.step == self.total_steps
-
-    def _ended(self) -> str:
-        """Why the run ends here, or ''."""
-        patience = self.options.early_stopping
-        if patience and self.state.evaluations_since_best >= patience:
-            return "early stopping"
-        return "all steps" if self.state.step >= self.total_steps else ""
-
-    # --- disk
-
-    def _resume(self) -> None:
-        """Go to the newest checkpoint; rows that were logged after it are dropped."""
-        name = self.fabric.broadcast(path.name if (path := self.folder.newest_checkpoint()) else None)
-        if name:
-            group = self.state.group
-            self.state = TrainingState(**load_checkpoint(self.folder.path / name, self.model, self.optimizer))
-            if self.state.group != group:
-                raise InputError(
-                    f"{self.folder.path / name}: written with processes x grad_accum = {self.state.group}, now {group}"
-                )
-        share_tensors(self.fabric, self.model)
-        self.log.resume(self.state.step)
-        origin = f"resumed at step {self.state.step} of" if name else "training for"
-        say(
-            self.fabric,
-            f"{origin} {self.total_steps} steps of {self.state.group} batches: {len(self.train.plan.lengths)} samples, "
-            f"{sum(p.numel() for p in self.parameters):,} parameters, {self.fabric.device}, "
-            f"{self.fabric.world_size} processes",
-        )
-
-    def _save(self) -> None:
-        self.state.elapsed_s = time.monotonic() - self.started
-        if self.fabric.is_global_zero:
-            self.log.sync()
-            state, keep = dataclasses.asdict(self.state), self.options.keep_checkpoints
-            self.folder.save_checkpoint(self.state.step, self.model, self.optimizer, state, keep)
-        self.saved_step = self.state.step
-        self.fabric.barrier()
-
-    def _write_model(self, name: str) -> None:
-        if self.fabric.is_global_zero:
-            self.folder.save_folder(name, self.save_model)
-        self.fabric.barrier()
-
-    def _finish(self, stopped: str) -> FitResult:
-        """Write final/ (and best/, if nothing was ever evaluated), then the result."""
-        state, path = self.state, self.folder.path
-        self._write_model("final")
-        if state.best_value is None:
-            self._write_model("best")
-        facts = {
-            "steps": state.step,
-            "stopped": stopped,
-            "best_step": state.best_step if state.best_value is not None else state.step,
-            "best_value": state.best_value,
-            "metrics": state.metrics,
-            "elapsed_s": round(time.monotonic() - self.started, 2),
-        }
-        if self.fabric.is_global_zero:
-            self.folder.finish(facts)
-        self.fabric.barrier()
-        return FitResult(**facts, best=path / "best", final=path / "final")
-
-    def _leave(self) -> None:
-        """Save and exit with the status of the signal: 128 + its number."""
-        if self.state.step > self.saved_step:
-            self._save()
-        say(self.fabric, f"stopped by a signal after step {self.state.step}; the same command goes on")
-        raise SystemExit(128 + (self.stop.signal or signal.SIGTERM))
+    def _group_losses(self, stream: Iterator[tuple[int, Any]]) -> Iterator[dict[str, Tensor]]:
+        for _ in range(self.options.grad_accum):
+            position, batch = next(stream)
+            self._seed(position)
+            with self.fabric.autocast():
+                losses = self.losses(self.fabric.to_device(batch))
+            yield losses

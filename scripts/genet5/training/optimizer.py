@@ -8,12 +8,12 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from .options import TrainingOptions
+from .options import RunOptions
 
 BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 
 
-def build_optimizer(model: nn.Module, options: TrainingOptions) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
     """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D).
 
     A model with ``learning_rate_scales() -> {name prefix: factor}`` trains those parameters at ``factor`` times the

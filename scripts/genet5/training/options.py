@@ -39,8 +39,8 @@ def option(
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """Supervised training. A step is an optimizer step; a count of 0 switches something off, or as its help says."""
+class RunOptions:
+    """What every training run has. A step is an optimizer step; a count of 0 switches off, or as its help says."""
 
     # --- length of the run
     epochs: int = option(1, "passes over the training samples", minimum=1)
@@ -49,14 +49,8 @@ class TrainingOptions:
     monitor: str = option(
         "val_loss", "value that picks best/ and stops early; smaller is better if it ends with 'loss'"
     )
-    # --- batches
-    token_budget: int = option(16_384, "tokens of a batch, padding included: rows x longest", minimum=1)
-    max_batch_size: int = option(32, "samples of a batch at most", minimum=1)
-    grad_accum: int = option(1, "batches per process whose gradients make one step", minimum=1)
-    species_balance: float = option(
-        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
-    )
     # --- optimizer and schedule
+    grad_accum: int = option(1, "batches per process whose gradients make one step", minimum=1)
     optimizer: str = option("adamw", "optimizer", choices=("adamw",))
     lr: float = option(3e-4, "highest learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.95), "decay of AdamW's two moments", minimum=0, below=1)
@@ -67,15 +61,14 @@ class TrainingOptions:
     warmup_ratio: float = option(0.03, "share of the steps in which the rate rises to lr", minimum=0, maximum=1)
     min_lr_ratio: float = option(0.1, "last learning rate as a share of lr", minimum=0, maximum=1)
     max_grad_norm: float = option(1.0, "clip gradients to this norm (0: no clipping)", minimum=0)
-    label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
     max_skipped_steps: int = option(0, "steps that may be left out because loss or gradient are not finite", minimum=0)
     # --- evaluation, checkpoints
     eval_steps: int = option(0, "steps between evaluations (0: at the end of each epoch)", minimum=0)
     save_steps: int = option(0, "steps between checkpoints (0: end of each epoch)", minimum=0, affects_result=False)
     keep_checkpoints: int = option(2, "newest checkpoints kept", minimum=1, affects_result=False)
     # --- logs
-    log_every: int = option(10, "steps between rows of training_log.csv", minimum=1, affects_result=False)
-    log_memory: bool = option(False, "memory columns in training_log.csv", affects_result=False)
+    log_every: int = option(10, "steps between rows of the training log", minimum=1, affects_result=False)
+    log_memory: bool = option(False, "memory columns in the training log", affects_result=False)
     memwatch: float = option(
         0.0, "seconds between rows of memory_N.csv (0: off)", minimum=0, bare=30.0, affects_result=False
     )
@@ -87,12 +80,24 @@ class TrainingOptions:
     gradient_checkpointing: bool = option(False, "recompute activations in the backward pass: less memory, slower")
     empty_cache_steps: int = option(0, "steps between returns of cached GPU memory", minimum=0, affects_result=False)
     num_workers: int = option(0, "processes that prepare batches (0: this one)", minimum=0, affects_result=False)
-    seed: int = option(42, "seed of order, crops, dropout", minimum=0)
+    seed: int = option(42, "seed of order, crops, dropout, sampling", minimum=0)
 
     def fingerprint(self) -> dict[str, Any]:
         """The options that a resumed run must share with the run it continues."""
         fields = [f for f in dataclasses.fields(self) if f.metadata["affects_result"]]
         return {f.name: list(v) if isinstance(v := getattr(self, f.name), tuple) else v for f in fields}
+
+
+@dataclass(frozen=True)
+class TrainingOptions(RunOptions):
+    """Supervised training."""
+
+    token_budget: int = option(16_384, "tokens of a batch, padding included: rows x longest", minimum=1)
+    max_batch_size: int = option(32, "samples of a batch at most", minimum=1)
+    species_balance: float = option(
+        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
+    )
+    label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
 
 
 def read_options(cls: type[Options], values: Mapping[str, Any], where: str) -> Options:

@@ -10,10 +10,10 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
-from .options import TrainingOptions
+from .options import RunOptions
 
 
-def start_fabric(options: TrainingOptions) -> Fabric:
+def start_fabric(options: RunOptions) -> Fabric:
     """Fabric for this process: its GPU if there is one, torchrun's processes, the precision of the options.
 
     Only torchrun's variables count; those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.

@@ -11,11 +11,11 @@ from lightning.fabric import Fabric
 
 from ..errors import InputError
 from .checkpoints import RunFolder
-from .options import TrainingOptions
+from .options import RunOptions
 from .state import FitResult
 
 
-def finished_run(output_dir: str | Path, options: TrainingOptions, fingerprint: Mapping[str, Any]) -> FitResult | None:
+def finished_run(output_dir: str | Path, options: RunOptions, fingerprint: Mapping[str, Any]) -> FitResult | None:
     """The result of a finished run with these settings, without a lock: to end before data and model are loaded."""
     folder = RunFolder(output_dir)
     same = not folder.differences(_identity(options, fingerprint))
@@ -23,7 +23,7 @@ def finished_run(output_dir: str | Path, options: TrainingOptions, fingerprint: 
 
 
 def claim_run(
-    fabric: Fabric, folder: RunFolder, options: TrainingOptions, fingerprint: Mapping[str, Any], restart: bool
+    fabric: Fabric, folder: RunFolder, options: RunOptions, fingerprint: Mapping[str, Any], restart: bool
 ) -> FitResult | None:
     """Claim the folder in the first process for all of them; the result if the run is finished already.
 
@@ -41,7 +41,7 @@ def claim_run(
     return fabric.broadcast(_result(folder))
 
 
-def _identity(options: TrainingOptions, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(options: RunOptions, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     return {"options": options.fingerprint(), **fingerprint}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from .options import TrainingOptions
+from .options import RunOptions
 
 
-def learning_rate(step: int, total_steps: int, options: TrainingOptions) -> float:
+def learning_rate(step: int, total_steps: int, options: RunOptions) -> float:
     """Rate of optimizer step ``step`` (0 to ``total_steps`` - 1).
 
     It rises in a line to ``options.lr`` over the first ``warmup_ratio`` of the steps, then falls as

@@ -40,6 +40,7 @@ class TrainingState:
     best_step: int = 0
     evaluations_since_best: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
+    idle_steps: int = 0  # steps in a row that could teach nothing (reinforcement learning)
     # Since the last row of training_log.csv: summed losses, gradient norms, steps, tokens and seconds of training.
     names: list[str] = field(default_factory=list)
     sums: list[float] = field(default_factory=list)

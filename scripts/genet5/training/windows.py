@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,7 +75,9 @@ class WindowData:
             )
         genes = np.array([meta["num_genes"] + meta["num_introns"] for meta in metas], dtype=np.int64)
         per_base = 1 / (tokenizer.k or 1) + 1 / tokenizer.segment_bp
-        self.lengths = np.ceil(core_bp * per_base).astype(np.int64) + 8 + TOKENS_PER_GENE * genes
+        self.prompt_tokens = np.ceil(core_bp * per_base).astype(np.int64) + 8
+        self.text_tokens = TOKENS_PER_GENE * genes
+        self.lengths = self.prompt_tokens + self.text_tokens
 
     def example(self, window: Window) -> Example:
         grammar = self.grammars.of(window.clade, window.genetic_code)
@@ -89,12 +92,22 @@ class WindowData:
 
 
 class WindowScorer:
-    """F1 of greedy constrained decoding on fixed windows."""
+    """Mean scores of greedy constrained decoding on fixed windows.
 
-    def __init__(self, windows: Sequence[Window], grammars: Grammars, batch_size: int = 8) -> None:
+    score(reference genes, written genes, don't-care spans) -> named tuple of numbers, by default three kinds of F1.
+    """
+
+    def __init__(
+        self,
+        windows: Sequence[Window],
+        grammars: Grammars,
+        batch_size: int = 8,
+        score: Callable[..., NamedTuple] | None = None,
+    ) -> None:
         self.windows = windows
         self.grammars = grammars
         self.batch_size = batch_size
+        self.score = score or window_f1
 
     def __call__(self, model: GeneT5Model) -> dict[str, float]:
         groups: dict[tuple[str, int], list[Window]] = {}
@@ -107,11 +120,11 @@ class WindowScorer:
                 part = windows[first : first + self.batch_size]
                 written = write_genes(model, grammar, [window.bases for window in part], clade)
                 scores += [
-                    window_f1(window.genes, result.genes, window.dont_care)
+                    self.score(window.genes, result.genes, window.dont_care)
                     for window, result in zip(part, written, strict=True)
                 ]
         means = np.mean(np.array(scores, dtype=np.float64), axis=0)
-        return {"exon_f1": float(means[0]), "gene_f1": float(means[1]), "nucleotide_f1": float(means[2])}
+        return dict(zip(scores[0]._fields, means.tolist(), strict=True))
 
 
 def read_eval_windows(path: Path, shards: ShardReader) -> list[Window]:

@@ -1,0 +1,1 @@
+"""Reinforcement learning on exon and gene F1: prompts, rollouts, rewards, the objective."""

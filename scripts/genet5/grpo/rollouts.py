@@ -1,0 +1,103 @@
+"""Sampling a group of texts for each prompt, with the network reading the prompt once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genet5.annotate.decoding import write_texts
+from genet5.annotate.prompt_cache import PromptCache, read_windows_apart
+from genet5.annotate.texts import TextWriter, candidate_units, choosable
+from genet5.grpo.sampling import Sampling
+from genet5.model.batch import Prompt, collate_prompts, make_prompt
+from genet5.model.decisions import Decision
+from genet5.model.network import GeneT5Model, Reading
+from genet5.tokens.clades import Grammars
+from genet5.tokens.codec import WindowGene
+from genet5.training.windows import Window
+
+
+@dataclass
+class Text:
+    """A sampled text. choices: (token, decision, what was taken) of the real ones, for ``collate_decisions``."""
+
+    ids: list[int]
+    places: list[int]
+    genes: list[WindowGene]
+    truncated: bool
+    choices: list[tuple[int, Decision, int]] = field(default_factory=list)
+
+
+@dataclass
+class Rollout:
+    """Texts of a batch of windows, [windows][G], with what the network made of their DNA."""
+
+    windows: list[Window]
+    prompts: list[Prompt]
+    texts: list[list[Text]]
+    fields: dict[str, Tensor]
+    reading: Reading
+
+
+@torch.no_grad()
+def roll_out(
+    model: GeneT5Model,
+    grammars: Grammars,
+    windows: Sequence[Window],
+    group_size: int,
+    sampling: Sampling,
+    max_tokens: int,
+    seed: Sequence[int],
+) -> Rollout:
+    """Sample ``group_size`` texts for each window.
+
+    Every text has random numbers of its own (from ``seed``, its window's place and its own), so that it does not depend
+    on what else is in the batch.
+    """
+    tokenizer = grammars.tokenizer
+    prompts: list[Prompt] = []
+    writers: list[TextWriter] = []
+    for window in windows:
+        grammar = grammars.of(window.clade, window.genetic_code)
+        sites = grammar.sites(window.bases)
+        prompts.append(make_prompt(sites, window.bases, window.clade, tokenizer))
+        writers += [TextWriter(grammar, sites, model.config.lookahead_bp, max_tokens) for _ in range(group_size)]
+    numbers = [
+        np.random.default_rng([*seed, number, text]) for number in range(len(windows)) for text in range(group_size)
+    ]
+    choices: list[list[tuple[int, Decision, int]]] = [[] for _ in writers]
+
+    def choose(texts: list[int], decisions: list[Decision], scores: list[np.ndarray]) -> None:
+        for text, decision, values in zip(texts, decisions, scores, strict=True):
+            writer = writers[text]
+            options = choosable(decision, tokenizer.segment_bp)
+            if decision.structure is None:
+                values = _unit_logits(decision, values, tokenizer.segment_bp)
+            number = sampling.pick(values, numbers[text].random())
+            token = writer.token_of(decision, int(options[number]))
+            index = len(writer.ids)
+            writer.take(token, 0.0)
+            target = number if decision.structure is not None else writer.places[-1]
+            choices[text].append((index, decision, target))
+
+    fields = {name: tensor.to(model.device) for name, tensor in collate_prompts(prompts).items()}
+    reading = read_windows_apart(model, fields["codes"], fields["lengths"], fields["sites"])
+    write_texts(PromptCache(model, fields, reading, group_size), writers, choose)
+    texts = [
+        Text(writer.ids, writer.places, writer.result().genes, writer.truncated, taken)
+        for writer, taken in zip(writers, choices, strict=True)
+    ]
+    grouped = [texts[first : first + group_size] for first in range(0, len(texts), group_size)]
+    return Rollout(list(windows), prompts, grouped, fields, reading)
+
+
+def _unit_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np.ndarray:
+    """Logits of the choosable units of a boundary, from the scores of its candidates."""
+    units = candidate_units(decision, segment_bp)
+    order = np.argsort(units, kind="stable")
+    first = np.concatenate([[0], np.flatnonzero(np.diff(units[order])) + 1])
+    return np.logaddexp.reduceat(scores[order], first)

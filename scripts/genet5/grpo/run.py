@@ -1,0 +1,257 @@
+"""One run of reinforcement learning: sample texts, score them, learn from them."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from genet5.errors import InputError
+from genet5.grpo.objective import group_advantages, token_losses
+from genet5.grpo.options import GrpoOptions
+from genet5.grpo.policy import Packed, Scored, pack, score_choices
+from genet5.grpo.rewards import Reward, RewardWeights
+from genet5.grpo.rollouts import Rollout, roll_out
+from genet5.grpo.sampling import Sampling
+from genet5.model.network import GeneT5Model
+from genet5.tokens.clades import Grammars
+from genet5.training.csv_log import CsvLog, now
+from genet5.training.logs import TrainingLog, duration
+from genet5.training.memory import memory_gb
+from genet5.training.processes import say
+from genet5.training.run import Run
+from genet5.training.state import TrainingState
+from genet5.training.windows import Window
+
+AUDIT = ("zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts", "text_tokens")
+
+
+def reward_weights(options: GrpoOptions) -> RewardWeights:
+    return RewardWeights(
+        options.exon_weight,
+        options.gene_weight,
+        options.nucleotide_weight,
+        options.boundary_weight,
+        options.boundary_bp,
+    )
+
+
+@dataclass
+class Piece:
+    """A batch of prompts with its texts, ready to learn from.
+
+    advantages: [B, G]. reference: [Q], log-probabilities under the frozen weights, None without KL. old: [Q], under the
+    weights that sampled, known after the first update. sums: what the log wants, with weights as in ``mean_losses``.
+    """
+
+    packed: Packed
+    advantages: Tensor
+    reference: Tensor | None
+    sums: dict[str, float]
+    old: Tensor | None = None
+
+
+def audit(rollout: Rollout, rewards: list[list[Reward]]) -> dict[str, float]:
+    """Sums over the texts (or groups) of a rollout, each with its weight, in the order of the log's columns."""
+    totals = np.array([[reward.reward for reward in group] for group in rewards])
+    terms = np.array([reward for group in rewards for reward in group], dtype=np.float64).sum(axis=0)
+    texts = [text for group in rollout.texts for text in group]
+    repeated = sum(len(group) - len({tuple(text.ids) for text in group}) for group in rollout.texts)
+    per_group = {
+        "reward_std": totals.std(axis=1, ddof=1).sum(),
+        "zero_variance_groups": int((np.ptp(totals, axis=1) == 0).sum()),
+    }
+    per_text = dict(zip(Reward._fields, terms, strict=True)) | {
+        "empty_texts": sum(not text.genes for text in texts),
+        "repeated_texts": repeated,
+        "truncated_texts": sum(text.truncated for text in texts),
+        "text_tokens": sum(len(text.ids) for text in texts),
+    }
+    sums: dict[str, float] = {}
+    for values, weight in ((per_text, len(texts)), (per_group, len(rewards))):
+        for name, value in values.items():
+            sums |= {name: float(value), f"{name}_weight": float(weight)}
+    return sums
+
+
+class GrpoLog(TrainingLog):
+    """grpo_log.csv in place of training_log.csv."""
+
+    updates_per_step = 1
+
+    def __init__(self, folder: Path, fabric: Fabric, flops_per_token: float | None, with_memory: bool):
+        super().__init__(folder, fabric, flops_per_token, with_memory)
+        self.training = CsvLog(folder / "grpo_log.csv")
+
+    def add_training(
+        self, state: TrainingState, total_steps: int, lr: float, val_loss: float | None, elapsed_s: float
+    ) -> None:
+        if state.step == 0:
+            return
+        seconds, updates = state.training_s, state.counted
+        means = state.close_row()
+        rollout_s, tokens = means["rollout_s"], means["tokens"]
+        step_s = seconds * self.updates_per_step / max(updates, 1)
+        memory = memory_gb(self.fabric.device) if self.with_memory else {}
+        row = {
+            "timestamp": now(),
+            "elapsed_s": round(elapsed_s, 2),
+            "step": state.step,
+            "total_steps": total_steps,
+            "epoch": state.place()["epoch"],
+            "reward_mean": means["reward"],
+            "reward_std": means["reward_std"],
+            **{name: means[name] for name in Reward._fields if name != "reward"},
+            **{name: means[name] for name in AUDIT},
+            "policy_loss": means["policy"],
+            "kl": means["kl"],
+            "clip_share": means["clipped"],
+            "entropy": means["entropy"],
+            "router_loss": means.get("router"),
+            "total_loss": means["train_loss"],
+            "lr": lr,
+            "grad_norm": means["grad_norm"],
+            "rollout_s": round(rollout_s, 3),
+            "update_s": round(step_s - rollout_s, 3),
+            "tokens_per_s": round(tokens / step_s, 1),
+            "eta_s": round(elapsed_s / state.step * (total_steps - state.step), 1),
+            **{column: memory.get(column) for column in ("gpu_alloc_gb", "gpu_max_gb", "ram_used_gb")},
+        }
+        if self.fabric.is_global_zero:
+            self.training.append(row)
+        say(self.fabric, progress_line(row))
+
+
+def progress_line(row: Mapping[str, Any]) -> str:
+    """One line of the console from a row of grpo_log.csv."""
+    parts = [
+        f"step {row['step']:>{len(str(row['total_steps']))}}/{row['total_steps']}",
+        f"reward {row['reward_mean']:.3f}",
+        f"exon {row['exon_f1']:.3f}",
+        f"gene {row['gene_f1']:.3f}",
+        f"equal groups {row['zero_variance_groups']:.0%}",
+        f"kl {row['kl']:.4f}",
+        f"entropy {row['entropy']:.3f}",
+        f"lr {row['lr']:.2e}",
+        f"grad {row['grad_norm']:.3f}",
+        f"{row['rollout_s']:.1f} + {row['update_s']:.1f} s",
+        f"eta {duration(row['eta_s'])}",
+    ]
+    return " | ".join(parts)
+
+
+class GrpoRun(Run):
+    """A step samples ``grad_accum`` batches of prompts and updates the weights ``updates_per_rollout`` times."""
+
+    log_class = GrpoLog
+    evaluates_first = True
+    options: GrpoOptions
+    model: GeneT5Model
+
+    def __init__(self, grammars: Grammars, fabric: Fabric, folder: Any, model: GeneT5Model, *arguments: Any) -> None:
+        self.grammars = grammars
+        # What is read of the DNA stays as supervised training left it; what is written of it is learned here.
+        for part in (model.stem, model.class_head, model.site_head):
+            part.requires_grad_(False)
+        options: GrpoOptions = arguments[1]
+        self.reference: GeneT5Model | None = None
+        if options.beta > 0:
+            self.reference = fabric.to_device(copy.deepcopy(model).requires_grad_(False).eval())
+        self.sampling = Sampling(options.temperature, options.top_k, options.top_p)
+        self.weights = reward_weights(options)
+        super().__init__(fabric, folder, model, *arguments)
+        self.log.updates_per_step = options.updates_per_rollout
+
+    def _compiled_losses(self) -> Callable[[Any], Scored]:
+        def score(packed: Packed) -> Scored:
+            return score_choices(self.model, packed, self.options.temperature)
+
+        return torch.compile(score, dynamic=None) if self.options.compile else score
+
+    def _step(self, stream: Iterator[tuple[int, list[Window]]]) -> None:
+        started = time.perf_counter()
+        self._set_learning_rate()
+        self.model.stem.eval()  # no dropout: ratios compare the same network
+        pieces = [self._sample(position, windows) for position, windows in islice(stream, self.options.grad_accum)]
+        for _ in range(self.options.updates_per_rollout):
+            sums = self._update(self._piece_losses(pieces))
+        self._watch_variance(sums)
+        self._advance(time.perf_counter() - started)
+
+    def _sample(self, position: int, windows: list[Window]) -> Piece:
+        """Roll out, score, and pack one batch of windows."""
+        started = time.perf_counter()
+        options, state = self.options, self.state
+        with self.fabric.autocast(), torch.no_grad():
+            rollout = roll_out(
+                self.model,
+                self.grammars,
+                windows,
+                options.group_size,
+                self.sampling,
+                options.max_gen_length,
+                (options.seed, state.epoch, position),
+            )
+            packed = pack(rollout)
+            reference = None
+            if self.reference is not None:
+                reference = score_choices(self.reference, packed, options.temperature).log_probability
+        rewards = [
+            [self.weights.of(window.genes, text.genes, window.dont_care) for text in texts]
+            for window, texts in zip(rollout.windows, rollout.texts, strict=True)
+        ]
+        totals = np.array([[reward.reward for reward in group] for group in rewards])
+        advantages = torch.from_numpy(group_advantages(totals, options.scale_rewards)).float()
+        sums = audit(rollout, rewards)
+        # Weights that make means per step: tokens of all processes, seconds of one.
+        share = 1 / options.grad_accum
+        tokens = float(packed.batch.prompt_lengths.sum()) + sums["text_tokens"]
+        sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
+        sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
+        return Piece(packed, advantages.to(self.fabric.device), reference, sums)
+
+    def _piece_losses(self, pieces: list[Piece]) -> Iterator[dict[str, Any]]:
+        options = self.options
+        for piece in pieces:
+            with self.fabric.autocast():
+                scored = self.losses(piece.packed)
+            if piece.old is None:
+                piece.old = scored.log_probability.detach()
+            advantage = piece.advantages[scored.row, scored.text]
+            losses = token_losses(
+                scored.log_probability, piece.old, piece.reference, advantage, options.clip_low, options.clip_high
+            )
+            policy, kl = losses.policy.sum(), losses.kl.sum()
+            weight = len(scored.log_probability)
+            found = {"sum": policy + options.beta * kl, "weight": weight, "policy": policy, "kl": kl}
+            if scored.router_loss is not None:
+                found["router"] = scored.router_loss * weight
+                found["sum"] = found["sum"] + found["router"] * self.model.config.router_loss_weight
+            yield found | {"entropy": scored.entropy.sum(), "clipped": losses.clipped.sum()} | piece.sums
+
+    def _watch_variance(self, sums: Mapping[str, float]) -> None:
+        """End a run that cannot learn."""
+        allowed = self.options.max_steps_without_variance
+        equal = sums["zero_variance_groups"] == sums["zero_variance_groups_weight"]
+        self.state.idle_steps = self.state.idle_steps + 1 if equal else 0
+        if allowed and self.state.idle_steps >= allowed:
+            mean = sums["reward"] / sums["reward_weight"]
+            advice = (
+                "the model already writes these windows perfectly"
+                if mean > 0.999 * sum((self.weights.exon, self.weights.gene, self.weights.nucleotide))
+                else "raise temperature, top_p or group_size, give a dense term (nucleotide_weight) some weight, or "
+                "train longer in the supervised stage"
+            )
+            raise InputError(
+                f"step {self.state.step + 1}: all texts of every group earned the same for {allowed} steps "
+                f"(mean reward {mean:.3f}), so there is nothing to learn from: {advice}"
+            )

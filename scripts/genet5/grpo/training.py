@@ -1,0 +1,101 @@
+"""Reinforcement learning of GeneT5 after supervised training: which windows, what is measured, what is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genet5.bake.manifest import file_sha256, write_json
+from genet5.bake.shards import ShardReader
+from genet5.errors import InputError
+from genet5.grpo.options import GrpoOptions
+from genet5.grpo.run import GrpoRun, reward_weights
+from genet5.model.building import load_model, save_model
+from genet5.tokens.clades import Grammars
+from genet5.training.batches import BatchSource
+from genet5.training.loop import fit
+from genet5.training.processes import say, start_fabric
+from genet5.training.runs import export, finished_run
+from genet5.training.sampler import BatchPlan
+from genet5.training.windows import Window, WindowData, WindowScorer, crop, read_eval_windows
+
+
+class PromptData(WindowData):
+    """Whole windows as prompts, on a random strand."""
+
+    def prompts(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> list[Window]:
+        samples = [self.shards.read(int(index)) for index in indices]
+        return [crop(sample, *sample.core, reverse=bool(rng.integers(2))) for sample in samples]
+
+    def group_tokens(self, group_size: int, max_gen_length: int) -> np.ndarray:
+        """Tokens of each prompt with its group of texts, about."""
+        return self.prompt_tokens + group_size * np.minimum(self.text_tokens, max_gen_length)
+
+
+def run_grpo(
+    model_dir: Path,
+    prompts: Path,
+    validation: Path,
+    eval_samples: Path,
+    grammar_table: Mapping[str, Mapping[str, Any]],
+    options: GrpoOptions,
+    output_dir: Path,
+    restart: bool = False,
+) -> None:
+    """Train on the windows of the tar ``prompts``, and export the best weights as ``output_dir``'s own model.
+
+    The weights it starts from are scored first, so that the best ones are never worse than them on the validation
+    windows. A finished run is only exported again.
+
+    Raises:
+        InputError: missing or damaged input, another run's folder, no reward that varies; see ``training.loop.fit``.
+    """
+    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_samples, "merge_validation")):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; run {rule} first")
+    weights = model_dir / "model.safetensors"
+    fingerprint = {
+        "prompts": file_sha256(prompts),
+        "validation": file_sha256(validation),
+        "eval_samples": file_sha256(eval_samples),
+        "model": file_sha256(weights) if weights.is_file() else "",
+        "grammar": json.loads(json.dumps(grammar_table)),
+    }
+    if result := finished_run(output_dir, options, fingerprint):
+        print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
+        export(result.best, output_dir)
+        return
+    torch.manual_seed(options.seed)
+    model, tokenizer = load_model(model_dir)
+    grammars = Grammars(tokenizer, grammar_table)
+    data = PromptData(ShardReader(prompts), grammars, model.config.lookahead_bp)
+    windows = read_eval_windows(eval_samples, ShardReader(validation))[: options.eval_samples or None]
+    fabric = start_fabric(options)
+    say(fabric, f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} texts a prompt")
+    lengths = data.group_tokens(options.group_size, options.max_gen_length)
+    plan = BatchPlan(lengths, options.token_budget, options.batch_size, options.seed, long_alone=True)
+    result = fit(
+        model,
+        BatchSource(plan, data.prompts),
+        options,
+        output_dir,
+        fingerprint=fingerprint,
+        save_model=lambda folder: save_model(model, tokenizer, folder),
+        evaluate=WindowScorer(windows, grammars, score=reward_weights(options).of) if windows else None,
+        restart=restart,
+        fabric=fabric,
+        make_run=functools.partial(GrpoRun, grammars),
+    )
+    if fabric.is_global_zero:
+        inputs = {"model": str(model_dir), "prompts": str(prompts), "validation": str(validation)}
+        config = {"options": dataclasses.asdict(options), "inputs": inputs, "sha256": fingerprint}
+        write_json(output_dir / "grpo_config.json", config)
+        export(result.best, output_dir)
+    fabric.barrier()

@@ -1,0 +1,43 @@
+#!/usr/bin/env python
+"""Reinforcement learning on exon and gene F1: from a fine-tuned model and prompts to sharper weights.
+
+The same command continues a run that was stopped, exactly. Options that decide the result must not change in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genet5.configuration import read_grammar
+from genet5.errors import run_command
+from genet5.grpo.options import GrpoOptions
+from genet5.grpo.training import run_grpo
+from genet5.training.options import add_option_arguments, options_from_arguments
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="folder of the fine-tuned model")
+    parser.add_argument("--prompts", type=Path, required=True, help="grpo_prompts.tar")
+    parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
+    parser.add_argument("--eval-data", type=Path, required=True, help="eval.json: windows of it decoded and scored")
+    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
+    parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
+    add_option_arguments(parser, GrpoOptions, "reinforcement learning")
+    arguments = parser.parse_args(argv)
+    run_grpo(
+        arguments.model,
+        arguments.prompts,
+        arguments.validation,
+        arguments.eval_data,
+        read_grammar(arguments.grammar),
+        options_from_arguments(GrpoOptions, arguments),
+        arguments.output_dir,
+        arguments.restart,
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
