@@ -2,7 +2,7 @@
 """Write the report of a run: one HTML page of scores, sanity checks, loci, training curves, data cards and provenance.
 
 Everything but --run and --output may be left out; the page then says what is missing. Species and stages are read from
-the paths: .../{stage}/{species}.gff3, .../{stage}/{species}.tracks.npz, .../{stage}/training_log.csv.
+the paths: .../{stage}/{species}.gff3, .../{stage}/{species}.tracks.npz, .../sft/training_log.csv, grpo/grpo_log.csv.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def main() -> None:
     parser.add_argument("--scores", nargs="*", default=[], help="score files (JSON) of score.py")
     parser.add_argument("--busco", nargs="*", default=[], help="BUSCO results (JSON) of busco.py")
     parser.add_argument(
-        "--training-log", nargs="*", default=[], help="training_log.csv of every stage; absent ones are noted"
+        "--training-log",
+        nargs="*",
+        default=[],
+        help="training_log.csv or grpo_log.csv of every stage; absent ones are noted",
     )
     parser.add_argument("--eval-log", nargs="*", default=[], help="eval_log.csv of every stage; absent ones are noted")
     parser.add_argument("--predictions", nargs="*", default=[], help="predicted genes: {stage}/{species}.gff3")

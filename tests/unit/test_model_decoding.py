@@ -24,7 +24,8 @@ from genet5.genome.genes import Interval
 from genet5.model.batch import collate, collate_decisions, make_example
 from genet5.model.decisions import Kind
 from genet5.model.evidence import AHEAD_CODING, HAZARD, LENGTH, SITE, START_SITE, make_bank
-from genet5.model.network import GeneT5Model, Places, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Places, Reading
 from genet5.tokens.codec import WindowGene
 from genet5.tokens.grammar import Grammar
 

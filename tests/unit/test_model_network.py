@@ -373,3 +373,17 @@ def test_a_window_as_wide_as_the_text_changes_nothing():
     assert float(losses(wide, batch)["sum"]) == pytest.approx(float(losses(full, batch)["sum"]), rel=1e-6)
     narrow = toy_model(**SLIDING)
     assert float(losses(narrow, batch)["language"]) != pytest.approx(float(losses(full, batch)["language"]), rel=1e-6)
+
+
+# ---------------------------------------------------------------- precision
+
+
+def test_pointers_keep_their_precision_under_bf16():
+    """A shift of all keys adds the same to every match of a query: what is chosen must not change, in bf16 neither."""
+    model, batch = toy_model(), toy_batch((240, 300), seed=4)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        before = model.training_losses(batch)["language"]
+        for key in (model.post_key, model.base_key):
+            key.bias += 100.0
+        after = model.training_losses(batch)["language"]
+    assert float(after) == pytest.approx(float(before), rel=1e-3)

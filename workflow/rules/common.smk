@@ -38,7 +38,8 @@ or_exit(check_config, config)
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
-STAGES = ["sft"]
+STAGES = config["stages"]
+BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
@@ -61,5 +62,5 @@ for clade in sorted(set(CLADES.values())):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="|".join(STAGES),
+    stage="sft|grpo",
     kind="fna|gff",

@@ -41,7 +41,7 @@ def evaluated_species():
 
 def annotations(names, stage=None):
     """GFF3 files that the stage's model writes for these genomes."""
-    return [f"data/annotation/{RUN}/{stage or config['annotate']['stage']}/{name}.gff3" for name in names]
+    return [f"data/annotation/{RUN}/{stage or BEST_STAGE}/{name}.gff3" for name in names]
 
 
 def flags(section):

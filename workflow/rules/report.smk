@@ -1,5 +1,7 @@
 """The report: data/report/{run}/index.html, one page that needs no network."""
 
+TRAINING_LOGS = {"sft": "training_log.csv", "grpo": "grpo_log.csv"}
+
 
 rule report:
     """Write the page: data, training curves, scores beside the baselines, checks, and drawn loci."""
@@ -26,7 +28,7 @@ rule report:
         # The page shows the whole configuration, so a change of any key writes it again.
         config=json.dumps(config, sort_keys=True),
         references=references,
-        training_logs=[f"data/model/{RUN}/{stage}/training_log.csv" for stage in STAGES],
+        training_logs=[f"data/model/{RUN}/{stage}/{TRAINING_LOGS[stage]}" for stage in STAGES],
         eval_logs=[f"data/model/{RUN}/{stage}/eval_log.csv" for stage in STAGES],
     shell:
         """

@@ -19,7 +19,8 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.model.batch import PADDING, site_labels
-from genet5.model.network import GeneT5Model, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Reading
 from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache
 
 from genet5.annotate.texts import TextWriter
 from genet5.model.evidence import Bank
-from genet5.model.network import DynamicCache, GeneT5Model, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Reading
 
 PROMPT, NOBODY = -1, -2  # owners of cache entries that are no text's
 
@@ -62,7 +64,7 @@ class PromptCache:
         local = model.is_local(batch["ids"])
         states = model.run_backbone(embedded, mask[:, None], at.expand(len(embedded), -1), self._cache, local)
         row = torch.arange(len(states), device=states.device)
-        self.post_keys = model.post_key(states[row[:, None], batch["posts"]])
+        self.post_keys = model.post_keys(states[row[:, None], batch["posts"]])
         self.hidden = states[row, length - 1].repeat_interleave(texts_per_prompt, dim=0)
         self._owner = torch.where(real, PROMPT, NOBODY)
         self._prompt_lengths = length.tolist()

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genet5.model.batch import collate_decisions
 from genet5.model.decisions import BOUNDARY_STEPS, FORWARD, LOC_STEPS, Decision, next_decision
-from genet5.model.network import GeneT5Model, Places, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Places, Reading
 from genet5.tokens.codec import WindowGene, decode_genes
 from genet5.tokens.grammar import Cursor, Grammar
 from genet5.tokens.sites import WindowSites

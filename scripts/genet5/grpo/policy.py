@@ -11,7 +11,8 @@ from torch import Tensor
 from genet5.grpo.rollouts import Rollout
 from genet5.model.batch import Batch, collate_decisions
 from genet5.model.evidence import group_logsumexp
-from genet5.model.network import Branches, GeneT5Model, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Branches, Reading
 
 
 class Packed(NamedTuple):

@@ -38,7 +38,7 @@ class RewardWeights:
     ) -> Reward:
         """Reward of the genes written for a window; terms as in ``window_f1`` and ``boundary_f1``."""
         scores = window_f1(reference, written, dont_care)
-        boundary = boundary_f1(reference, written, self.boundary_bp) if self.boundary else 0.0
+        boundary = boundary_f1(reference, written, self.boundary_bp)
         total = (
             self.exon * scores.exon_f1
             + self.gene * scores.gene_f1

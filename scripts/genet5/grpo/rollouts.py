@@ -15,7 +15,8 @@ from genet5.annotate.texts import TextWriter, candidate_units, choosable
 from genet5.grpo.sampling import Sampling
 from genet5.model.batch import Prompt, collate_prompts, make_prompt
 from genet5.model.decisions import Decision
-from genet5.model.network import GeneT5Model, Reading
+from genet5.model.network import GeneT5Model
+from genet5.model.passes import Reading
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene
 from genet5.training.windows import Window

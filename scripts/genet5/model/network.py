@@ -7,19 +7,20 @@ then at a base of its segment. Evidence of the base head is added to the logits 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel, Qwen2MoeModel
-from transformers.cache_utils import Cache, DynamicCache
+from transformers.cache_utils import Cache
 
-from genet5.model.batch import IGNORED, PADDING, Batch
+from genet5.model.batch import Batch
 from genet5.model.config import GeneT5Config, backbone_config
 from genet5.model.decisions import FORWARD
 from genet5.model.evidence import START_SITE, Bank, Evidence, group_logsumexp, make_bank
 from genet5.model.losses import base_losses, choice_loss, router_loss
+from genet5.model.passes import Branches, Choices, Pass, Places, Reading
 from genet5.model.stem import Stem
 
 NUM_CLASSES = 5
@@ -27,68 +28,9 @@ NUM_SITE_KINDS = 4
 NUM_WAVES = 16
 
 
-class Reading(NamedTuple):
-    """What the network made of the DNA of a batch.
-
-    features: [B, 2, W + 2, C] stem features for the language part, strand coordinates, a zero base at either end.
-    class_logits: [B, 2, W, 5]. site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
-    """
-
-    features: Tensor
-    class_logits: Tensor
-    site_logits: Tensor
-    bank: Bank
-
-
-class Places(NamedTuple):
-    """Boundary decisions of a batch, as in ``Batch``."""
-
-    sample: Tensor
-    is_offset: Tensor
-    loc: Tensor
-    table: Tensor
-    owner: Tensor
-
-
-class Branches(NamedTuple):
-    """Texts that continue one prompt, side by side in a row; each sees the prompt and itself.
-
-    text: [B, T], which of the row's texts a target token belongs to, -1 for padding. place: [B, T], its place in it.
-    """
-
-    text: Tensor
-    place: Tensor
-
-    @classmethod
-    def single(cls, lengths: Tensor, width: int) -> Branches:
-        """One text a row, of ``lengths`` [B] tokens."""
-        place = torch.arange(width, device=lengths.device).expand(len(lengths), -1)
-        return cls(torch.where(place < lengths[:, None], 0, -1), place)
-
-
-class Choices(NamedTuple):
-    """Real choices of one kind in a batch.
-
-    logits: [M], of everything that could be chosen. decision: [M], the choice each belongs to. chosen: [Q], where in
-    ``logits`` the taken one stands. sample, step: [Q], row and target token of each choice.
-    """
-
-    logits: Tensor
-    decision: Tensor
-    chosen: Tensor
-    sample: Tensor
-    step: Tensor
-
-
-class Pass(NamedTuple):
-    """What the backbone made of prompts and targets.
-
-    states: [B, T, H] before each target token. post_keys: [B, L, D]. router_loss: a number, None in a dense network.
-    """
-
-    states: Tensor
-    post_keys: Tensor
-    router_loss: Tensor | None
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """No autocast: matches are small differences of large sums, which bf16 rounds away (docs/decisions.md)."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def wave_rates() -> Tensor:
@@ -281,8 +223,7 @@ class GeneT5Model(PreTrainedModel):
         hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 11] candidates supporting
         options ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
         """
-        rows = self.get_input_embeddings().weight[ids]
-        logits = (hidden[decision] * rows.to(hidden.dtype)).sum(-1).float()
+        logits = (hidden[decision].float() * self.get_input_embeddings().weight[ids].float()).sum(-1)
         if len(table):
             weighed = self.evidence(bank, table, sample[decision[owner]])
             support = group_logsumexp(weighed, owner, len(ids))
@@ -301,13 +242,14 @@ class GeneT5Model(PreTrainedModel):
         sample = places.sample[places.owner]
         offset = places.is_offset[places.owner]
         scores = self.evidence(reading.bank, places.table, sample)
-        keys = self.base_key(self._at_boundary(reading.features, lengths, sample[offset], forward[offset]))
-        base_match = (self.base_query(hidden)[places.owner[offset]] * keys).sum(-1)
         segment = forward[~offset] // self.config.segment_bp
-        post_match = (self.post_query(hidden)[places.owner[~offset]] * post_keys[sample[~offset], segment]).sum(-1)
         match = torch.empty_like(scores)
-        match[offset] = base_match.float()
-        match[~offset] = post_match.float()
+        with full_precision(hidden.device):
+            hidden = hidden.float()
+            near = self._at_boundary(reading.features, lengths, sample[offset], forward[offset]).float()
+            match[offset] = (self.base_query(hidden)[places.owner[offset]] * self.base_key(near)).sum(-1)
+            keys = post_keys[sample[~offset], segment]
+            match[~offset] = (self.post_query(hidden)[places.owner[~offset]] * keys).sum(-1)
         return scores + match / self.config.pointer_size**0.5
 
     def place_units(self, scores: Tensor, places: Places) -> tuple[Tensor, Tensor, Tensor]:
@@ -352,7 +294,12 @@ class GeneT5Model(PreTrainedModel):
         row = torch.arange(len(hidden), device=device)[:, None]
         before = torch.arange(num_prompt - 1, num_tokens - 1, device=device)
         column = torch.where(place == 0, batch.prompt_lengths[:, None] - 1, before)
-        return Pass(hidden[row, column], self.post_key(hidden[row, batch.posts]), router)
+        return Pass(hidden[row, column], self.post_keys(hidden[row, batch.posts]), router)
+
+    def post_keys(self, states: Tensor) -> Tensor:
+        """What queries are matched with, of the states at mile-posts; float32 [..., D]."""
+        with full_precision(states.device):
+            return self.post_key(states.float())
 
     def choices(self, batch: Batch, reading: Reading, states: Tensor, post_keys: Tensor) -> list[Choices]:
         """The batch's choices among structure tokens and among places, as the network weighs them."""
@@ -406,6 +353,3 @@ class GeneT5Model(PreTrainedModel):
         if router is not None:
             losses["router"] = router * weight * config.router_loss_weight
         return {"sum": sum(losses.values()), "weight": weight, **losses}
-
-
-__all__ = ["IGNORED", "PADDING", "Branches", "Choices", "DynamicCache", "GeneT5Model", "Places", "Reading"]

@@ -14,11 +14,32 @@ from genet5.report.results import Log
 STYLES = ("s1", "s2", "s3", "s4", "s5", "s6")
 SMOOTH_FROM_POINTS = 60
 # Columns that count or clock and say nothing as a curve.
-NOT_CURVES = frozenset({"step", "epoch", "batch", "sample", "samples", "tokens", "elapsed_s", "eta_s", "eval_s"})
-MAIN_TITLES = {"lr": "Learning rate", "tokens_per_s": "Tokens per second"}
+NOT_CURVES = frozenset(
+    {"step", "epoch", "batch", "sample", "samples", "tokens", "total_steps", "elapsed_s", "eta_s", "eval_s"}
+)
+MAIN_TITLES = {
+    "lr": "Learning rate",
+    "tokens_per_s": "Tokens per second",
+    "reward_mean": "Reward of sampled texts",
+    "kl": "KL divergence from the fine-tuned model (nats a choice)",
+    "entropy": "Entropy of a choice (nats)",
+}
 FROM_ZERO = frozenset({"tokens_per_s", "mfu", "gpu_alloc_gb", "gpu_max_gb", "ram_used_gb"})
 MORE_TITLES = {
     "grad_norm": "Gradient norm",
+    "reward_std": "Standard deviation of rewards in a group",
+    "exon_f1": "Exon F1 of sampled texts",
+    "gene_f1": "Gene F1 of sampled texts",
+    "nucleotide_f1": "Nucleotide F1 of sampled texts",
+    "boundary_f1": "Boundary F1 of sampled texts",
+    "zero_variance_groups": "Share of groups whose rewards are all equal",
+    "empty_texts": "Share of texts without a gene",
+    "repeated_texts": "Share of texts that another one of the group equals",
+    "truncated_texts": "Share of texts cut for their length",
+    "text_tokens": "Tokens of a text",
+    "clip_share": "Share of choices whose ratio was clipped",
+    "rollout_s": "Seconds of sampling a step",
+    "update_s": "Seconds of learning a step",
     "mfu": "Share of the device's peak arithmetic",
     "gpu_alloc_gb": "GPU memory in use (GB)",
     "gpu_max_gb": "GPU memory, highest (GB)",

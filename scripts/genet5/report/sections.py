@@ -225,7 +225,7 @@ def _done(results: Results) -> frozenset[str]:
     if results.training or results.parameters is not None:
         done |= {"expand_tokenizer", "init_model", "resize_model", "merge_validation", "sft"}
     if "grpo" in stages or any(prediction.stage == "grpo" for prediction in results.predictions):
-        done.add("grpo")
+        done |= {"grpo_prompts", "grpo"}
     if results.predictions or results.boards:
         done.add("annotate")
     if results.boards:

@@ -1,0 +1,415 @@
+#!/usr/bin/env python
+"""A step of our reinforcement learning against a step of TRL's GRPOTrainer: steps per second in one run, and the ratio.
+
+One step of either: one prompt, G texts of 64 tokens sampled at temperature 1, rewards, one forward and backward pass,
+one update of AdamW. The backbone is the same class with the same sizes (transformers' Qwen2Moe, dense), weights are
+fresh, threads are the same, neither uses vLLM or recomputes activations. Steps of the two alternate; medians are shown,
+a first step of each is left out.
+
+What differs. TRL's model is a plain language model: causal, with a language head over 256 words (ours has thousands,
+so the difference favours TRL); its prompts are random words and its reward is a share of one word. Ours is the whole
+step of a run: DNA with genes planted on both strands, stem and base head, a prompt that attends in both directions,
+the grammar, pointers, F1 as reward. Ours takes the tokens that the grammar forces without asking the network, and
+learns from the chosen ones alone: "reads" is how often the network was asked for a group of texts, "choices" how many
+tokens were chosen by it. Texts are cut at 64 tokens; "tokens" is their real mean length. "roll-out" holds rewards and,
+with --beta, the reference's log-probabilities; "update" is the rest of the step. "peak" is the highest memory of the
+whole process (on a GPU: of torch) in a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import math
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+warnings.filterwarnings("ignore")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+import yaml  # noqa: E402
+from datasets import Dataset, disable_progress_bars  # noqa: E402
+from lightning.fabric import Fabric  # noqa: E402
+from lightning.fabric.plugins.environments import LightningEnvironment  # noqa: E402
+from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
+from torch import nn  # noqa: E402
+from transformers import PreTrainedTokenizerFast, PrinterCallback, Qwen2MoeForCausalLM, TrainerCallback  # noqa: E402
+from transformers.utils import logging as transformers_logging  # noqa: E402
+from trl import GRPOConfig, GRPOTrainer  # noqa: E402
+
+from genet5.errors import run_command  # noqa: E402
+from genet5.genome.genes import Interval  # noqa: E402
+from genet5.genome.genetic_code import reverse_complement  # noqa: E402
+from genet5.grpo.options import GrpoOptions  # noqa: E402
+from genet5.grpo.run import GrpoRun, Piece  # noqa: E402
+from genet5.model.building import new_model, resize_model  # noqa: E402
+from genet5.model.config import backbone_config, sized_config  # noqa: E402
+from genet5.tokens.clades import Grammars  # noqa: E402
+from genet5.tokens.codec import WindowGene  # noqa: E402
+from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
+from genet5.training.batches import BatchSource  # noqa: E402
+from genet5.training.checkpoints import RunFolder  # noqa: E402
+from genet5.training.evaluation import Evaluation  # noqa: E402
+from genet5.training.sampler import BatchPlan  # noqa: E402
+from genet5.training.signals import StopRequest  # noqa: E402
+from genet5.training.windows import Window  # noqa: E402
+
+TARGET_RATIO = 8.0
+"""Our steps per second over TRL's at 4096 prompt tokens and 16 texts."""
+TARGET_CASE = (4096, 16)
+TEXT_TOKENS = 64
+LR = 1e-6
+TRL_WORDS = 256
+KMER, SEGMENT_BP = 6, 60  # as in config/demo.yaml
+GENETIC_CODE = {"bacteria": 11}  # others: 1
+STOPS = ("TAA", "TAG", "TGA")
+GENE_CODONS, GAP_BP = (60, 300), (40, 200)
+
+
+@dataclass
+class Steps:
+    """What was measured of one side, one entry a step."""
+
+    step_s: list[float] = field(default_factory=list)
+    rollout_s: list[float] = field(default_factory=list)
+    peak_gb: list[float] = field(default_factory=list)
+    reads: list[int] = field(default_factory=list)
+    tokens: list[float] = field(default_factory=list)
+    choices: list[float] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        """Medians without the first step."""
+        return {
+            "step_s": statistics.median(self.step_s[1:]),
+            "rollout_s": statistics.median(self.rollout_s[1:]),
+            "update_s": statistics.median(a - b for a, b in zip(self.step_s[1:], self.rollout_s[1:], strict=True)),
+            "peak_gb": max(self.peak_gb[1:]),
+            "reads": statistics.mean(self.reads[1:]),
+            "tokens": statistics.mean(self.tokens[1:]),
+            "choices": statistics.mean(self.choices[1:]),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompt-tokens", type=int, nargs="+", default=[512, 2048, 4096], help="(default: %(default)s)")
+    parser.add_argument("--group-sizes", type=int, nargs="+", default=[8, 16], help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3, help="measured steps of each side (default: %(default)s)")
+    parser.add_argument("--size", choices=("demo", "small"), default="demo", help="(default: %(default)s)")
+    parser.add_argument("--clade", default="bacteria", help="rules of our texts (default: %(default)s)")
+    parser.add_argument("--beta", type=float, default=0.0, help="weight of the KL divergence (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="of torch (default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="(default: %(default)s)")
+    parser.add_argument("--csv", type=Path, help="also write the table here")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    transformers_logging.set_verbosity_error()
+    disable_progress_bars()
+    rows = []
+    print(
+        f"size {arguments.size}, {arguments.clade}, beta {arguments.beta:g}, {arguments.precision}, {arguments.device}, "
+        f"{arguments.threads} threads, torch {torch.__version__}; seconds are medians of {arguments.steps} steps",
+        flush=True,
+    )
+    for prompt_tokens in arguments.prompt_tokens:
+        for group_size in arguments.group_sizes:
+            rows += measure(prompt_tokens, group_size, arguments)
+            if len(rows) == 2:
+                print("  ".join(f"{name:>{_width(name)}}" for name in rows[0]))
+            for row in rows[-2:]:
+                print("  ".join(f"{_shown(value):>{_width(name)}}" for name, value in row.items()), flush=True)
+    if arguments.csv:
+        with arguments.csv.open("w", newline="") as stream:
+            writer = csv.DictWriter(stream, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    reached = [row["ratio"] for row in rows if (row["prompt"], row["G"]) == TARGET_CASE and row["side"] == "ours"]
+    for ratio in reached:
+        print(f"bar: grpo_steps_vs_trl {ratio:.2f} target {TARGET_RATIO} ({TARGET_CASE[0]} tokens, G {TARGET_CASE[1]})")
+    sys.exit(0 if all(ratio >= TARGET_RATIO for ratio in reached) else 1)
+
+
+def measure(prompt_tokens: int, group_size: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of the table, TRL's first."""
+    theirs, ours = Steps(), Steps()
+    with tempfile.TemporaryDirectory() as folder:
+        window_tokens, step = our_step(prompt_tokens, group_size, arguments, Path(folder) / "ours", ours)
+        trainer = make_trainer(prompt_tokens, group_size, arguments, Path(folder) / "trl", theirs)
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Alternation(theirs, step, arguments.device))
+        trainer.train()
+    rows = []
+    slow, fast = theirs.summary(), ours.summary()
+    for side, tokens, found in (("TRL", prompt_tokens, slow), ("ours", window_tokens, fast)):
+        rows.append(
+            {
+                "prompt": prompt_tokens,
+                "G": group_size,
+                "side": side,
+                "read": tokens,
+                "steps_per_s": 1 / found["step_s"],
+                "ratio": slow["step_s"] / found["step_s"],
+                **found,
+            }
+        )
+    return rows
+
+
+def _width(name: str) -> int:
+    return max(len(name), 6)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}" if value >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+# ---------------------------------------------------------------- both
+
+
+def timed(call: Callable[..., Any], seconds: list[float], device: str) -> Callable[..., Any]:
+    """``call``, whose seconds are noted."""
+
+    @functools.wraps(call)
+    def timing(*positional: Any, **named: Any) -> Any:
+        started = now_s(device)
+        result = call(*positional, **named)
+        seconds.append(now_s(device) - started)
+        return result
+
+    return timing
+
+
+def now_s(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def forget_peak(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        pass  # the peak is that of the whole run then
+
+
+def peak_gb(device: str) -> float:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 1e9
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return math.nan
+    return next(int(line.split()[1]) * 1024 / 1e9 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def count_reads(backbone: nn.Module) -> Callable[[], int]:
+    """How often the network read something without gradients, prompts left out, since the last call."""
+    reads = [0]
+
+    def count(_module: nn.Module, _positional: Any, named: dict[str, Any]) -> None:
+        cache = named.get("past_key_values")
+        if not torch.is_grad_enabled() and cache is not None and cache.get_seq_length() > 0:
+            reads[0] += 1
+
+    backbone.register_forward_pre_hook(count, with_kwargs=True)
+
+    def taken() -> int:
+        found, reads[0] = reads[0], 0
+        return found
+
+    return taken
+
+
+# ---------------------------------------------------------------- ours
+
+
+def our_step(
+    prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
+) -> tuple[int, Callable[[], None]]:
+    """Tokens of our prompts, and a function that takes and measures one step."""
+    window_bp = round((prompt_tokens - 4) / (1 / KMER + 1 / SEGMENT_BP) / SEGMENT_BP) * SEGMENT_BP
+    tokenizer = GeneTokenizer.build("kmer", KMER, segment_bp=SEGMENT_BP, max_window_bp=window_bp)
+    model = resize_model(new_model(arguments.size, tokenizer.dna_only(), 0), tokenizer)
+    windows = [planted_window(window_bp, arguments.clade, seed) for seed in range(arguments.steps + 1)]
+    options = GrpoOptions(
+        epochs=1,
+        batch_size=1,
+        grad_accum=1,
+        token_budget=1,
+        group_size=group_size,
+        max_gen_length=TEXT_TOKENS,
+        temperature=1.0,
+        top_k=0,
+        top_p=1.0,
+        beta=arguments.beta,
+        lr=LR,
+        scheduler="constant",
+        warmup_ratio=0.0,
+        nucleotide_weight=1.0,  # a fresh model hits no exon, and rewards shall vary
+        max_steps_without_variance=0,
+    )
+    fabric = Fabric(
+        accelerator=arguments.device,
+        devices=1,
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[arguments.precision],
+        plugins=[LightningEnvironment()],
+    )
+    grammars = Grammars(tokenizer, yaml.safe_load((REPOSITORY / "resources/grammar.yaml").read_text()))
+    plan = BatchPlan(np.full(len(windows), prompt_tokens), options.token_budget, 1, long_alone=True)
+    source = BatchSource(plan, lambda indices, _epoch, _rng: [windows[index] for index in indices])
+    stop = StopRequest()
+    evaluation = Evaluation(fabric, stop, options, None, None)
+    folder.mkdir()
+    with _silent():
+        run = GrpoRun(grammars, fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None, None)
+    run.model.train()
+    stream = run._stream()
+    reads = count_reads(run.model.backbone)
+    sample = timed(run._sample, steps.rollout_s, arguments.device)
+
+    def sample_and_count(position: int, drawn: list[Window]) -> Piece:
+        piece = sample(position, drawn)
+        batch = piece.packed.batch
+        steps.reads.append(reads())
+        steps.tokens.append(piece.sums["text_tokens"] / group_size)
+        steps.choices.append((len(batch.structure_sample) + len(batch.place_sample)) / group_size)
+        return piece
+
+    run._sample = sample_and_count
+    one = timed(lambda: run._step(stream), steps.step_s, arguments.device)
+
+    def step() -> None:
+        forget_peak(arguments.device)
+        one()
+        steps.peak_gb.append(peak_gb(arguments.device))
+
+    return len(tokenizer.prompt_ids(windows[0].bases, arguments.clade).ids), step
+
+
+def planted_window(window_bp: int, clade: str, seed: int) -> Window:
+    """Random DNA with open reading frames on both strands."""
+    rng = random.Random(seed)
+    codons = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT" if a + b + c not in STOPS]
+    bases, genes, at = [], [], 0
+    while at < window_bp:
+        bases.append("".join(rng.choices("ACGT", k=rng.randint(*GAP_BP))))
+        at += len(bases[-1])
+        gene = "ATG" + "".join(rng.choices(codons, k=rng.randint(*GENE_CODONS))) + rng.choice(STOPS)
+        if at + len(gene) <= window_bp:
+            strand = rng.choice("+-")
+            genes.append(WindowGene(strand, (Interval(at, at + len(gene)),), False, False))
+            bases.append(gene if strand == "+" else reverse_complement(gene))
+            at += len(gene)
+    return Window("".join(bases)[:window_bp], genes, [], clade, GENETIC_CODE.get(clade, 1))
+
+
+class _silent:
+    """Nothing on the console."""
+
+    def __enter__(self) -> None:
+        self.stream, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.close()
+        sys.stdout = self.stream
+
+
+# ---------------------------------------------------------------- TRL
+
+
+class Alternation(TrainerCallback):
+    """Measures TRL's steps and takes one of ours after each."""
+
+    def __init__(self, steps: Steps, other: Callable[[], None], device: str) -> None:
+        self.steps, self.other, self.device = steps, other, device
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        forget_peak(self.device)
+        self.started = now_s(self.device)
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.steps.step_s.append(now_s(self.device) - self.started)
+        self.steps.peak_gb.append(peak_gb(self.device))
+        self.other()
+
+
+def make_trainer(
+    prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
+) -> GRPOTrainer:
+    config = backbone_config(sized_config(arguments.size, vocab_size=TRL_WORDS))
+    config.eos_token_id, config.pad_token_id, config.bos_token_id = 0, 1, None
+    torch.manual_seed(0)
+    model = Qwen2MoeForCausalLM(config)
+    words = {"<eos>": 0, "<pad>": 1} | {f"w{number}": number for number in range(2, TRL_WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    processing = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", padding_side="left"
+    )
+    rng = random.Random(0)
+    prompts = [
+        " ".join(f"w{rng.randrange(2, TRL_WORDS)}" for _ in range(prompt_tokens)) for _ in range(arguments.steps + 1)
+    ]
+    reads = count_reads(model.model)
+
+    def reward(completion_ids: Sequence[Sequence[int]], **_: Any) -> list[float]:
+        steps.reads.append(reads())
+        steps.tokens.append(statistics.mean(map(len, completion_ids)))
+        steps.choices.append(steps.tokens[-1])
+        return [sum(token % 2 for token in ids) / len(ids) for ids in completion_ids]
+
+    options = GRPOConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=group_size,
+        num_generations=group_size,
+        gradient_accumulation_steps=1,
+        num_iterations=1,
+        max_completion_length=TEXT_TOKENS,
+        generation_kwargs={"min_new_tokens": TEXT_TOKENS},
+        temperature=1.0,
+        beta=arguments.beta,
+        router_aux_loss_coef=0.0,  # the network is dense
+        learning_rate=LR,
+        lr_scheduler_type="constant",
+        max_steps=arguments.steps + 1,
+        use_cpu=arguments.device == "cpu",
+        bf16=arguments.precision == "bf16",
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        report_to="none",
+        logging_strategy="no",
+        save_strategy="no",
+        disable_tqdm=True,
+    )
+    trainer = GRPOTrainer(
+        model, reward, options, Dataset.from_dict({"prompt": prompts}), processing_class=processing
+    )
+    trainer._generate_and_score_completions = timed(
+        trainer._generate_and_score_completions, steps.rollout_s, arguments.device
+    )
+    return trainer
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,71 @@
+"""Reinforcement learning: data/baked/{run}/grpo_prompts.{tar,json} and data/model/{run}/grpo.
+
+As in train.smk only the final weights are outputs of the training; a killed run continues from its checkpoints.
+"""
+
+
+rule grpo_prompts:
+    """Choose the training windows that genes are sampled for, balanced over species."""
+    input:
+        training_manifests,
+    output:
+        prompts="data/baked/{run}/grpo_prompts.tar",
+        description="data/baked/{run}/grpo_prompts.json",
+    log:
+        "data/logs/grpo_prompts/{run}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        options=flags(config["grpo_prompts"]),
+        directory=subpath(output.prompts, parent=True),
+    shell:
+        """
+        python scripts/grpo_prompts.py \
+            --manifests {input:q} \
+            {params.options:q} \
+            --output-dir {params.directory:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule grpo:
+    """Sharpen the fine-tuned model on exon and gene F1; the same command continues an interrupted run exactly."""
+    input:
+        weights="data/model/{run}/sft/model.safetensors",
+        config="data/model/{run}/sft/config.json",
+        prompts="data/baked/{run}/grpo_prompts.tar",
+        validation="data/baked/{run}/validation.tar",
+        eval_data="data/baked/{run}/eval.json",
+        grammar=config["grammar"],
+    output:
+        weights="data/model/{run}/grpo/model.safetensors",
+        config="data/model/{run}/grpo/config.json",
+    log:
+        "data/logs/grpo/{run}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 16
+    resources:
+        gpu=1,
+        nodes=1,
+        mem_mb=64000,
+        runtime=2880,
+    params:
+        options=flags(config["grpo"]),
+        model=subpath(input.weights, parent=True),
+        directory=subpath(output.weights, parent=True),
+    shell:
+        """
+        bash scripts/launch.sh {resources.nodes} scripts/grpo.py \
+            --model {params.model:q} \
+            --prompts {input.prompts:q} \
+            --validation {input.validation:q} \
+            --eval-data {input.eval_data:q} \
+            --grammar {input.grammar:q} \
+            {params.options:q} \
+            --output-dir {params.directory:q} \
+            2>&1 | tee {log:q}
+        """
