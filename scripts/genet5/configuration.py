@@ -131,7 +131,8 @@ def check_config(config: Mapping) -> None:
     if tokenizer["kind"] != "bpe" and tokenizer["base"]:
         raise InputError(f"config key tokenizer.base: only kind bpe has a base, but kind is {tokenizer['kind']}")
     if annotate["stage"] and annotate["stage"] not in config["stages"]:
-        raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages {config['stages']}")
+        trained = ", ".join(config["stages"])
+        raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages ({trained})")
     window_bp = annotate["window_bp"]
     if window_bp is not None and window_bp > longest:
         raise InputError(

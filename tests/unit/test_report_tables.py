@@ -139,7 +139,13 @@ def test_every_column_of_a_log_is_drawn_once() -> None:
     names = ("train_loss", "val_loss", "base_loss", "lr", "grad_norm", "reward_mean")
     text = training_charts(Log("grpo", {"step": steps, "epoch": steps} | dict.fromkeys(names, steps / 7), {}))
     titles = [data.strip() for parent, data in Page(text).texts if parent == "figcaption"]
-    assert titles == ["Loss per target token", "Parts of the loss", "Learning rate", "Gradient norm", "reward_mean"]
+    assert titles == [
+        "Loss per target token",
+        "Parts of the loss",
+        "Learning rate",
+        "Reward of sampled texts",
+        "Gradient norm",
+    ]
 
 
 def test_f1_is_drawn_per_species_on_a_fixed_scale() -> None:

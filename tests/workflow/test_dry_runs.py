@@ -41,16 +41,39 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "init_model": 1,
         "resize_model": 1,
         "sft": 1,
-        "annotate_genome": 2,
-        "score": 2,
+        "grpo_prompts": 1,
+        "grpo": 1,
+        "annotate_genome": 4,
+        "score": 4,
         "report": 1,
         "all": 1,
     }
 
 
 def test_training_reads_no_test_species(demo_run):
-    (sft,) = [line for line in commands(demo_run) if "scripts/sft.py" in line]
-    assert "data/baked/demo/C.diphtheriae/manifest.json" in sft and "E.coli" not in sft
+    for script in ("scripts/sft.py", "scripts/grpo_prompts.py"):
+        (line,) = [line for line in commands(demo_run) if script in line]
+        assert "data/baked/demo/C.diphtheriae/manifest.json" in line and "E.coli" not in line
+
+
+def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left_out(workspace, demo_run):
+    (line,) = [line for line in commands(demo_run) if "scripts/grpo.py" in line]
+    for words in (
+        "--model data/model/demo/sft ",
+        "--prompts data/baked/demo/grpo_prompts.tar ",
+        "--output-dir data/model/demo/grpo ",
+    ):
+        assert words in line
+    overlay = workspace.overlay("stages: [sft]")
+    alone = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
+    assert not [line for line in commands(alone.stdout) if "scripts/grpo" in line]
+    assert jobs(alone.stdout)["annotate_genome"] == 2
+    overlay = workspace.overlay("stages: [sft]\nannotate: {stage: grpo}")
+    wrong = workspace.run("-n", "--configfile", overlay, "--", "all")
+    assert (wrong.returncode, wrong.stdout.splitlines()[-1]) == (
+        1,
+        "error: config key annotate.stage: grpo is not in stages (sft)",
+    )
 
 
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
@@ -65,9 +88,11 @@ def test_fields_of_the_model_reach_its_command(workspace, demo_run):
 
 def test_only_held_out_regions_are_annotated_and_scored(demo_run):
     for script in ("annotate_genome.py", "score.py"):
-        train, test = sorted(line for line in commands(demo_run) if script in line)
-        assert "--regions NZ_LN831026.1:1900001-2463666" in train
-        assert "--regions" not in test
+        lines = [line for line in commands(demo_run) if script in line]
+        assert len(lines) == 4
+        for line in lines:
+            assert ("--regions NZ_LN831026.1:1900001-2463666" in line) == ("data/raw/C.diphtheriae" in line)
+            assert "--regions" not in line or "C.diphtheriae" in line
 
 
 def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
@@ -75,7 +100,7 @@ def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
     for line in commands(demo_run):
         script = re.search(r"scripts/\w+\.py", line)[0]
         used.setdefault(script, set()).update(re.findall(r" (--[a-z0-9-]+)", line))
-    assert len(used) == 12
+    assert len(used) == 14
     for script, flags in used.items():
         help_text = subprocess.run(
             [sys.executable, repository / script, "--help"], capture_output=True, text=True, check=True
@@ -158,7 +183,7 @@ def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
     assert jobs(result.stdout)["annotate_genome"] == 1 and "score" not in jobs(result.stdout)
     (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
     assert "--genetic-code 11 --clade bacteria " in command and "--regions" not in command
-    assert "--genome data/raw/my/fna " in command and "--output-prefix data/annotation/demo/sft/my " in command
+    assert "--genome data/raw/my/fna " in command and "--output-prefix data/annotation/demo/grpo/my " in command
     assert "index_genome.py --archive my.fa --output data/raw/my/fna" in "\n".join(commands(result.stdout))
 
 

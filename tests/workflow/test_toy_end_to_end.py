@@ -39,15 +39,17 @@ TOY = {
         },
     },
     "sft": {"epochs": 3, "lr": 3.0e-3, "token_budget": 4000, "max_batch_size": 4, "grad_accum": 1, "log_every": 2},
+    "grpo_prompts": {"num_prompts": 12},
+    "grpo": {"max_steps": 2, "batch_size": 3, "grad_accum": 2, "group_size": 4, "eval_samples": 2, "eval_steps": 1},
     "annotate": {"overlap_bp": 1000},
     "score": {"bootstrap": 20},
 }
 SPECIES = {"T.oyus": 12_000, "T.estus": 25_000}  # annotated bases: a test region, a whole genome
 # One thread for such a small network: two wait for each other most of the time, and long on a busy machine.
-OPTIONS = ("--configfile", "overlay.yaml", "--cores", "2", "--set-threads", "sft=1", "annotate_genome=1")
+OPTIONS = ("--configfile", "overlay.yaml", "--cores", "2", "--set-threads", "sft=1", "grpo=1", "annotate_genome=1")
 FILES = {
-    "annotation/toy/sft/{}": ("gff3", "faa", "cds.fna", "json", "tracks.npz"),
-    "score/toy/sft/{}": ("json", "tsv"),
+    **{f"annotation/toy/{stage}/{{}}": ("gff3", "faa", "cds.fna", "json", "tracks.npz") for stage in ("sft", "grpo")},
+    **{f"score/toy/{stage}/{{}}": ("json", "tsv") for stage in ("sft", "grpo")},
     "raw/{}/": ("fna", "fna.fai", "gff.gz"),
 }
 
@@ -98,15 +100,16 @@ def test_every_stage_leaves_its_files(workspace):
         "validation_000.tar",
     }
     assert {path.name for path in (data / "baked/toy").iterdir()} >= {"validation.tar", "eval.json", "bake_config.json"}
-    for stage in ("init", "resized", "sft"):
+    for stage in ("init", "resized", "sft", "grpo"):
         assert (data / "model/toy" / stage / "model.safetensors").is_file()
     assert (data / "model/toy/sft/training_log.csv").read_text().count("\n") > 3
+    assert (data / "model/toy/grpo/grpo_log.csv").read_text().count("\n") == 3
     assert not [path for path in data.rglob("*.tmp") if "logs" not in path.parts]
 
 
 def test_annotations_are_valid_and_agree_with_their_summaries(workspace):
-    folder = workspace.folder / "data/annotation/toy/sft"
     for name, bases in SPECIES.items():
+        folder = workspace.folder / "data/annotation/toy/grpo"
         genes = check_gff3(folder / f"{name}.gff3")
         summary = json.loads((folder / f"{name}.json").read_text())
         assert summary["bases"] == bases and summary["counts"]["genes"] == genes
@@ -115,23 +118,24 @@ def test_annotations_are_valid_and_agree_with_their_summaries(workspace):
         assert count_records(folder / f"{name}.faa") <= genes
 
 
-def test_scores_have_every_system_and_level(workspace):
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_scores_have_every_system_and_level(workspace, stage):
     for name in SPECIES:
-        path = workspace.folder / f"data/score/toy/sft/{name}.json"
+        path = workspace.folder / f"data/score/toy/{stage}/{name}.json"
         document = json.loads(path.read_text())
         assert document["species"] == name and document["reference"]["genes"] > 5
         systems = document["systems"]
-        assert set(systems) == {"genet5/sft", "orf_atg", "orf_all", "prodigal"}
+        assert set(systems) == {f"genet5/{stage}", "orf_atg", "orf_all", "prodigal"}
         for scores in systems.values():
             assert {"nucleotide", "exon", "end3", "gene"} <= set(scores) and scores["kb_per_cpu_s"] > 0
         # The reference is Prodigal's own opinion (of the whole genome): it finds nearly all of it again.
-        assert systems["prodigal"]["gene"]["f1"] > 0.8 > systems["genet5/sft"]["gene"]["f1"]
+        assert systems["prodigal"]["gene"]["f1"] > 0.8 > systems[f"genet5/{stage}"]["gene"]["f1"]
         assert path.with_suffix(".tsv").read_text().count("\n") > 4
 
 
 def test_the_report_is_one_offline_page_that_names_what_was_done(workspace):
     page = (workspace.folder / "data/report/toy/index.html").read_text()
-    for word in (*SPECIES, "Prodigal", "validation"):
+    for word in (*SPECIES, "Prodigal", "validation", "GeneT5 grpo", "GeneT5 sft"):
         assert word in page
     assert "<script src" not in page and 'href="http' not in page and 'src="http' not in page
 
@@ -145,7 +149,7 @@ def test_a_new_genome_is_annotated(workspace):
     write_genome(workspace.folder / "my.new.fa", start=2_000_000, length_bp=9_000, name="new_1")
     result = workspace.run("annotate", *OPTIONS, "--config", "genome=my.new.fa")
     assert result.returncode == 0, result.stdout
-    folder = workspace.folder / "data/annotation/toy/sft"
+    folder = workspace.folder / "data/annotation/toy/grpo"
     genes = check_gff3(folder / "my.new.gff3")
     summary = json.loads((folder / "my.new.json").read_text())
     assert summary["bases"] == 9_000 and summary["counts"]["genes"] == genes
