@@ -12,6 +12,7 @@ from pathlib import Path
 
 from genet5.atomic import atomic_write
 from genet5.bake import manifest, samples, stats, validation
+from genet5.grpo.prompts import PROMPT_FIELDS
 
 
 def formats_page() -> str:
@@ -43,6 +44,9 @@ def formats_page() -> str:
         _table(validation.EVAL_FIELDS),
         "`bake_config.json` has:\n",
         _table(validation.BAKE_CONFIG_FIELDS),
+        "## grpo_prompts.tar, grpo_prompts.json\n",
+        _PROMPTS,
+        _table(PROMPT_FIELDS),
     ]
     return "\n".join(parts)
 
@@ -119,6 +123,10 @@ What later rules depend on. Keys are sorted, there is no date and no path, and i
 _VALIDATION = """\
 `validation.tar` holds the validation samples of every species, in the order of their names; keys have the species'
 name before them. Scored samples are drawn by a seed, species in turn, at first only windows that do not overlap.
+"""
+_PROMPTS = """\
+The training windows that reinforcement learning samples genes for, chosen as the scored ones are; keys have the species'
+name before them. `grpo_prompts.json` has:
 """
 
 
