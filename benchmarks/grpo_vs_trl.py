@@ -6,21 +6,26 @@ one update of AdamW. The backbone is the same class with the same sizes (transfo
 fresh, threads are the same, neither uses vLLM or recomputes activations. Steps of the two alternate; medians are shown,
 a first step of each is left out.
 
-What differs. TRL's model is a plain language model: causal, with a language head over 256 words (ours has thousands,
-so the difference favours TRL); its prompts are random words and its reward is a share of one word. Ours is the whole
-step of a run: DNA with genes planted on both strands, stem and base head, a prompt that attends in both directions,
-the grammar, pointers, F1 as reward. Ours takes the tokens that the grammar forces without asking the network, and
-learns from the chosen ones alone: "reads" is how often the network was asked for a group of texts, "choices" how many
-tokens were chosen by it. Texts are cut at 64 tokens; "tokens" is their real mean length. "roll-out" holds rewards and,
-with --beta, the reference's log-probabilities; "update" is the rest of the step. "peak" is the highest memory of the
-whole process (on a GPU: of torch) in a step.
+What differs. TRL's model is a plain language model: causal, with a language head over 256 words (a tokenizer like ours
+has thousands, and without a GPU TRL runs the head over the prompt too, so the small head favours TRL); its prompts are
+random words and its reward counts odd ones. Ours is the whole step of a run: DNA with genes planted on both strands,
+stem and base head, a prompt that attends in both directions, the grammar, pointers, F1 as reward. Ours takes the tokens
+that the grammar forces without asking the network, and learns from the chosen ones alone: "reads" is how often the
+network was asked for a group of texts, "choices" how many tokens of a text it chose. Texts are cut at 64 tokens;
+"tokens" is their real mean length.
+
+Columns: "read" is the real length of the prompt. "rollout_s" holds sampling, rewards and, with --beta, the reference's
+log-probabilities; "update_s" the rest of the step; "cpu_s" processor seconds of a step, which other jobs on the machine
+disturb less. "peak_gb" is the most memory of the process (on a GPU: of torch) in a step; both models are in it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import functools
+import io
 import math
 import os
 import random
@@ -86,6 +91,7 @@ class Steps:
     """What was measured of one side, one entry a step."""
 
     step_s: list[float] = field(default_factory=list)
+    cpu_s: list[float] = field(default_factory=list)
     rollout_s: list[float] = field(default_factory=list)
     peak_gb: list[float] = field(default_factory=list)
     reads: list[int] = field(default_factory=list)
@@ -96,6 +102,7 @@ class Steps:
         """Medians without the first step."""
         return {
             "step_s": statistics.median(self.step_s[1:]),
+            "cpu_s": statistics.median(self.cpu_s[1:]),
             "rollout_s": statistics.median(self.rollout_s[1:]),
             "update_s": statistics.median(a - b for a, b in zip(self.step_s[1:], self.rollout_s[1:], strict=True)),
             "peak_gb": max(self.peak_gb[1:]),
@@ -107,7 +114,9 @@ class Steps:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompt-tokens", type=int, nargs="+", default=[512, 2048, 4096], help="(default: %(default)s)")
+    parser.add_argument(
+        "--prompt-tokens", type=int, nargs="+", default=[512, 2048, 4096], help="(default: %(default)s)"
+    )
     parser.add_argument("--group-sizes", type=int, nargs="+", default=[8, 16], help="(default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="measured steps of each side (default: %(default)s)")
     parser.add_argument("--size", choices=("demo", "small"), default="demo", help="(default: %(default)s)")
@@ -120,11 +129,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     disable_progress_bars()
     rows = []
     print(
-        f"size {arguments.size}, {arguments.clade}, beta {arguments.beta:g}, {arguments.precision}, {arguments.device}, "
-        f"{arguments.threads} threads, torch {torch.__version__}; seconds are medians of {arguments.steps} steps",
+        f"{arguments.size}, {arguments.clade}, beta {arguments.beta:g}, {arguments.precision}, {arguments.device}, "
+        f"{arguments.threads} thread(s), torch {torch.__version__}; medians of {arguments.steps} steps",
         flush=True,
     )
     for prompt_tokens in arguments.prompt_tokens:
@@ -165,6 +175,7 @@ def measure(prompt_tokens: int, group_size: int, arguments: argparse.Namespace) 
                 "read": tokens,
                 "steps_per_s": 1 / found["step_s"],
                 "ratio": slow["step_s"] / found["step_s"],
+                "cpu_ratio": slow["cpu_s"] / found["cpu_s"],
                 **found,
             }
         )
@@ -281,8 +292,10 @@ def our_step(
     stop = StopRequest()
     evaluation = Evaluation(fabric, stop, options, None, None)
     folder.mkdir()
-    with _silent():
-        run = GrpoRun(grammars, fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None, None)
+    with contextlib.redirect_stdout(io.StringIO()):
+        run = GrpoRun(
+            grammars, fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None, None
+        )
     run.model.train()
     stream = run._stream()
     reads = count_reads(run.model.backbone)
@@ -301,7 +314,9 @@ def our_step(
 
     def step() -> None:
         forget_peak(arguments.device)
+        before = time.process_time()
         one()
+        steps.cpu_s.append(time.process_time() - before)
         steps.peak_gb.append(peak_gb(arguments.device))
 
     return len(tokenizer.prompt_ids(windows[0].bases, arguments.clade).ids), step
@@ -324,17 +339,6 @@ def planted_window(window_bp: int, clade: str, seed: int) -> Window:
     return Window("".join(bases)[:window_bp], genes, [], clade, GENETIC_CODE.get(clade, 1))
 
 
-class _silent:
-    """Nothing on the console."""
-
-    def __enter__(self) -> None:
-        self.stream, sys.stdout = sys.stdout, open(os.devnull, "w")  # noqa: SIM115
-
-    def __exit__(self, *_: object) -> None:
-        sys.stdout.close()
-        sys.stdout = self.stream
-
-
 # ---------------------------------------------------------------- TRL
 
 
@@ -346,10 +350,11 @@ class Alternation(TrainerCallback):
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         forget_peak(self.device)
-        self.started = now_s(self.device)
+        self.started, self.cpu_before = now_s(self.device), time.process_time()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         self.steps.step_s.append(now_s(self.device) - self.started)
+        self.steps.cpu_s.append(time.process_time() - self.cpu_before)
         self.steps.peak_gb.append(peak_gb(self.device))
         self.other()
 
@@ -361,6 +366,9 @@ def make_trainer(
     config.eos_token_id, config.pad_token_id, config.bos_token_id = 0, 1, None
     torch.manual_seed(0)
     model = Qwen2MoeForCausalLM(config)
+    if arguments.beta > 0:  # TRL reads its reference from a folder
+        model.save_pretrained(folder / "start")
+        model.config._name_or_path = str(folder / "start")
     words = {"<eos>": 0, "<pad>": 1} | {f"w{number}": number for number in range(2, TRL_WORDS)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -402,9 +410,7 @@ def make_trainer(
         save_strategy="no",
         disable_tqdm=True,
     )
-    trainer = GRPOTrainer(
-        model, reward, options, Dataset.from_dict({"prompt": prompts}), processing_class=processing
-    )
+    trainer = GRPOTrainer(model, reward, options, Dataset.from_dict({"prompt": prompts}), processing_class=processing)
     trainer._generate_and_score_completions = timed(
         trainer._generate_and_score_completions, steps.rollout_s, arguments.device
     )

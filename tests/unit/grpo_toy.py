@@ -12,7 +12,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from model_toy import STOPS, TOKENIZER, random_bases, random_genes, toy_model
+from model_toy import TOKENIZER, random_bases, random_genes, toy_model
 
 from genet5.bake.samples import Sample, SampleGene
 from genet5.bake.shards import write_shard
@@ -155,16 +155,17 @@ def sample_of(window: Window, key: str, split: str, seqid: str = "c") -> Sample:
 
 
 def planted_windows(count: int, seed: int) -> list[Window]:
-    """Short windows with whole genes, of two clades; one in four has none."""
+    """Short windows of two clades with whole genes; each fourth has none."""
     found: list[Window] = []
-    for number in range(10_000):
-        (window,) = toy_windows([int(90 + number % 7 * 10)], seed + number, [("fungi", "bacteria")[len(found) % 2]])
-        whole = not any(gene.partial5 or gene.partial3 for gene in window.genes)
-        if whole and bool(window.genes) == (len(found) % 4 != 3):
-            found.append(window)
-        if len(found) == count:
-            return found
-    raise AssertionError("no such windows in random DNA")
+    while len(found) < count:
+        seed += 1
+        clade = ("fungi", "bacteria")[len(found) % 2]
+        (window,) = toy_windows([90 + seed % 7 * 10], seed, [clade])
+        genes = [gene for gene in window.genes if not gene.partial5 and not gene.partial3]
+        empty = len(found) % 4 == 3
+        if genes or empty:
+            found.append(replace(window, genes=[] if empty else genes))
+    return found
 
 
 def write_inputs(folder: Path, num_prompts: int = 8, num_validation: int = 3, **shape: Any) -> ToyInputs:

@@ -1,4 +1,4 @@
-"""The objective: by hand on small numbers, against TRL's own code, and what a group of equal rewards does to weights."""
+"""The objective: by hand on small numbers, against TRL's own code, and what groups of equal rewards do to weights."""
 
 from __future__ import annotations
 

@@ -113,5 +113,6 @@ def write_genes(
             writer.reading_stop = choice.reading_stop
             writer.take(writer.token_of(decision, choice.option), choice.log_probability)
 
-    write_texts(PromptCache(model, batch, reading), writers, choose)
+    prompts = model.read_prompts(batch, reading)
+    write_texts(PromptCache(model, batch, reading, prompts), writers, choose)
     return [writer.result() for writer in writers]

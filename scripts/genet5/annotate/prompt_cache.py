@@ -12,12 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache
 
 from genet5.annotate.texts import TextWriter
 from genet5.model.evidence import Bank
 from genet5.model.network import GeneT5Model
-from genet5.model.passes import Reading
+from genet5.model.passes import PromptPass, Reading
 
 PROMPT, NOBODY = -1, -2  # owners of cache entries that are no text's
 
@@ -37,35 +36,30 @@ def read_windows_apart(model: GeneT5Model, codes: Tensor, lengths: Tensor, sites
 
 
 class PromptCache:
-    """Reads prompts, then texts token by token; text ``t`` belongs to prompt ``t // texts_per_prompt``.
+    """Reads texts token by token; text ``t`` belongs to prompt ``t // texts_per_prompt``.
 
     post_keys: [B, L, D] of the mile-posts. ``hidden`` [texts, H] is the state after the last token read of each text,
     at first that of its prompt.
     """
 
     def __init__(
-        self, model: GeneT5Model, batch: dict[str, Tensor], reading: Reading, texts_per_prompt: int = 1
+        self,
+        model: GeneT5Model,
+        batch: dict[str, Tensor],
+        reading: Reading,
+        prompts: PromptPass,
+        texts_per_prompt: int = 1,
     ) -> None:
+        """``prompts``: what ``read_prompts`` made of the batch; it is used up."""
         self.model, self.batch, self.reading = model, batch, reading
         self.texts_per_prompt = texts_per_prompt
         self.prompts = list(range(len(batch["ids"])))  # rows of the cache
-        self._cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
-        embedded = model.embed_prompt(
-            batch["lengths"],
-            reading.features,
-            model._shared_prompt_ids(batch["ids"]),
-            batch["start"],
-            batch["end"],
-        )
+        self._cache = prompts.cache
         length = batch["prompt_lengths"]
-        at = torch.arange(embedded.shape[1], device=embedded.device)
-        real = at < length[:, None]
-        mask = real[:, None, :] | torch.eye(len(at), dtype=torch.bool, device=real.device)
-        local = model.is_local(batch["ids"])
-        states = model.run_backbone(embedded, mask[:, None], at.expand(len(embedded), -1), self._cache, local)
-        row = torch.arange(len(states), device=states.device)
-        self.post_keys = model.post_keys(states[row[:, None], batch["posts"]])
-        self.hidden = states[row, length - 1].repeat_interleave(texts_per_prompt, dim=0)
+        row = torch.arange(len(length), device=length.device)
+        self.post_keys = model.post_keys(prompts.states[row[:, None], batch["posts"]])
+        self.hidden = prompts.states[row, length - 1].repeat_interleave(texts_per_prompt, dim=0)
+        real = torch.arange(batch["ids"].shape[1], device=length.device) < length[:, None]
         self._owner = torch.where(real, PROMPT, NOBODY)
         self._prompt_lengths = length.tolist()
 

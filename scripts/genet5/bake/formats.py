@@ -125,8 +125,8 @@ _VALIDATION = """\
 name before them. Scored samples are drawn by a seed, species in turn, at first only windows that do not overlap.
 """
 _PROMPTS = """\
-The training windows that reinforcement learning samples genes for, chosen as the scored ones are; keys have the species'
-name before them. `grpo_prompts.json` has:
+The training windows that reinforcement learning samples genes for, chosen as the scored ones are; keys have the
+species' name before them. `grpo_prompts.json` has:
 """
 
 

@@ -12,7 +12,7 @@ from genet5.grpo.rollouts import Rollout
 from genet5.model.batch import Batch, collate_decisions
 from genet5.model.evidence import group_logsumexp
 from genet5.model.network import GeneT5Model
-from genet5.model.passes import Branches, Reading
+from genet5.model.passes import Branches, PromptPass, Reading
 
 
 class Packed(NamedTuple):
@@ -60,10 +60,13 @@ def pack(rollout: Rollout) -> Packed:
     return Packed(batch, branches, rollout.reading)
 
 
-def score_choices(model: GeneT5Model, packed: Packed, temperature: float) -> Scored:
-    """Log-probabilities of the choices taken, among all legal ones (nothing is cut off by top-k or top-p)."""
+def score_choices(model: GeneT5Model, packed: Packed, temperature: float, read: PromptPass | None = None) -> Scored:
+    """Log-probabilities of the choices taken, among all legal ones (nothing is cut off by top-k or top-p).
+
+    read: the pass over the prompts under the same weights, if it is known; it is used up.
+    """
     batch, branches, reading = packed
-    states, post_keys, router_loss = model.hidden_states(batch, reading, branches)
+    states, post_keys, router_loss = model.hidden_states(batch, reading, branches, read)
     parts = []
     for choices in model.choices(batch, reading, states, post_keys):
         logits, size = choices.logits / temperature, len(choices.chosen)
@@ -73,6 +76,6 @@ def score_choices(model: GeneT5Model, packed: Packed, temperature: float) -> Sco
         text = branches.text[choices.sample, choices.step]
         parts.append((log_all[choices.chosen], spread, choices.sample, text))
     if not parts:
-        nothing = torch.zeros(0, device=states.device)
+        nothing = states.flatten()[:0].float()  # part of the graph: a step may go backward through it
         return Scored(nothing, nothing, nothing.long(), nothing.long(), router_loss)
     return Scored(*(torch.cat(column) for column in zip(*parts, strict=True)), router_loss)

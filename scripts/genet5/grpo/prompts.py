@@ -32,8 +32,14 @@ def write_prompts(manifests: Sequence[Path], count: int, min_introns: int, seed:
     """
     if count < 1 or min_introns < 0:
         raise InputError(f"prompts: {count} windows with {min_introns} introns asked for, at least 1 and 0 are allowed")
+    by_species: dict[str, Path] = {}
+    for manifest in manifests:
+        species = read_manifest(manifest)["parameters"]["species"]
+        if species in by_species:
+            raise InputError(f"{manifest}: species {species} again, {by_species[species]} is of it too; give each once")
+        by_species[species] = manifest
     paths = []
-    for manifest in sorted(manifests, key=lambda path: read_manifest(path)["parameters"]["species"]):
+    for _, manifest in sorted(by_species.items()):
         digests = {shard["name"]: shard["sha256"] for shard in read_manifest(manifest)["shards"]}
         for path in shard_paths(manifest, "train"):
             if file_sha256(path) != digests[path.name]:

@@ -16,7 +16,7 @@ from genet5.grpo.sampling import Sampling
 from genet5.model.batch import Prompt, collate_prompts, make_prompt
 from genet5.model.decisions import Decision
 from genet5.model.network import GeneT5Model
-from genet5.model.passes import Reading
+from genet5.model.passes import PromptPass, Reading
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene
 from genet5.training.windows import Window
@@ -35,13 +35,17 @@ class Text:
 
 @dataclass
 class Rollout:
-    """Texts of a batch of windows, [windows][G], with what the network made of their DNA."""
+    """Texts of a batch of windows, [windows][G], with what the network made of their DNA.
+
+    read: the pass over the prompts, with its graph if that was asked for, for the first use under the same weights.
+    """
 
     windows: list[Window]
     prompts: list[Prompt]
     texts: list[list[Text]]
     fields: dict[str, Tensor]
     reading: Reading
+    read: PromptPass | None = None
 
 
 @torch.no_grad()
@@ -53,8 +57,9 @@ def roll_out(
     sampling: Sampling,
     max_tokens: int,
     seed: Sequence[int],
+    keep_graph: bool = False,
 ) -> Rollout:
-    """Sample ``group_size`` texts for each window.
+    """Sample ``group_size`` texts for each window. ``keep_graph``: the pass over the prompts can be learnt through.
 
     Every text has random numbers of its own (from ``seed``, its window's place and its own), so that it does not depend
     on what else is in the batch.
@@ -87,13 +92,15 @@ def roll_out(
 
     fields = {name: tensor.to(model.device) for name, tensor in collate_prompts(prompts).items()}
     reading = read_windows_apart(model, fields["codes"], fields["lengths"], fields["sites"])
-    write_texts(PromptCache(model, fields, reading, group_size), writers, choose)
+    with torch.set_grad_enabled(keep_graph):
+        read = model.read_prompts(fields, reading)
+    write_texts(PromptCache(model, fields, reading, read.branch(detached=True), group_size), writers, choose)
     texts = [
         Text(writer.ids, writer.places, writer.result().genes, writer.truncated, taken)
         for writer, taken in zip(writers, choices, strict=True)
     ]
     grouped = [texts[first : first + group_size] for first in range(0, len(texts), group_size)]
-    return Rollout(list(windows), prompts, grouped, fields, reading)
+    return Rollout(list(windows), prompts, grouped, fields, reading, read if keep_graph else None)
 
 
 def _unit_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np.ndarray:

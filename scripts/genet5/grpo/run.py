@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +25,7 @@ from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.grpo.rollouts import Rollout, roll_out
 from genet5.grpo.sampling import Sampling
 from genet5.model.network import GeneT5Model
+from genet5.model.passes import PromptPass
 from genet5.tokens.clades import Grammars
 from genet5.training.csv_log import CsvLog, now
 from genet5.training.logs import TrainingLog, duration
@@ -51,6 +54,7 @@ class Piece:
 
     advantages: [B, G]. reference: [Q], log-probabilities under the frozen weights, None without KL. old: [Q], under the
     weights that sampled, known after the first update. sums: what the log wants, with weights as in ``mean_losses``.
+    read: the pass over the prompts with its graph, until the first update has used it.
     """
 
     packed: Packed
@@ -58,6 +62,7 @@ class Piece:
     reference: Tensor | None
     sums: dict[str, float]
     old: Tensor | None = None
+    read: PromptPass | None = None
 
 
 def audit(rollout: Rollout, rewards: list[list[Reward]]) -> dict[str, float]:
@@ -98,7 +103,7 @@ class GrpoLog(TrainingLog):
         if state.step == 0:
             return
         seconds, updates = state.training_s, state.counted
-        means = state.close_row()
+        means = defaultdict(lambda: math.nan, state.close_row())  # if all steps were left out there is nothing to say
         rollout_s, tokens = means["rollout_s"], means["tokens"]
         step_s = seconds * self.updates_per_step / max(updates, 1)
         memory = memory_gb(self.fabric.device) if self.with_memory else {}
@@ -172,20 +177,29 @@ class GrpoRun(Run):
         self.log.updates_per_step = options.updates_per_rollout
 
     def _compiled_losses(self) -> Callable[[Any], Scored]:
-        def score(packed: Packed) -> Scored:
-            return score_choices(self.model, packed, self.options.temperature)
+        def score(packed: Packed, read: PromptPass | None) -> Scored:
+            return score_choices(self.model, packed, self.options.temperature, read)
 
         return torch.compile(score, dynamic=None) if self.options.compile else score
 
     def _step(self, stream: Iterator[tuple[int, list[Window]]]) -> None:
         started = time.perf_counter()
         self._set_learning_rate()
-        self.model.stem.eval()  # no dropout: ratios compare the same network
-        pieces = [self._sample(position, windows) for position, windows in islice(stream, self.options.grad_accum)]
-        for _ in range(self.options.updates_per_rollout):
-            sums = self._update(self._piece_losses(pieces))
+        pieces: list[Piece] = []
+        sums = self._update(map(self._piece_losses, self._sampled(stream, pieces)))
+        for _ in range(1, self.options.updates_per_rollout):
+            sums = self._update(map(self._piece_losses, pieces))
         self._watch_variance(sums)
         self._advance(time.perf_counter() - started)
+
+    def _sampled(self, stream: Iterator[tuple[int, list[Window]]], pieces: list[Piece]) -> Iterator[Piece]:
+        """A step's batches, each sampled when the update comes to it; they also go into ``pieces``."""
+        for position, windows in islice(stream, self.options.grad_accum):
+            self.model.eval()  # no dropout, no checkpointing: that would take the cache away
+            pieces.append(self._sample(position, windows))
+            self.model.train()
+            self.model.stem.eval()  # ratios compare the same network
+            yield pieces[-1]
 
     def _sample(self, position: int, windows: list[Window]) -> Piece:
         """Roll out, score, and pack one batch of windows."""
@@ -200,6 +214,7 @@ class GrpoRun(Run):
                 self.sampling,
                 options.max_gen_length,
                 (options.seed, state.epoch, position),
+                not options.gradient_checkpointing,
             )
             packed = pack(rollout)
             reference = None
@@ -217,26 +232,26 @@ class GrpoRun(Run):
         tokens = float(packed.batch.prompt_lengths.sum()) + sums["text_tokens"]
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
         sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
-        return Piece(packed, advantages.to(self.fabric.device), reference, sums)
+        return Piece(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)
 
-    def _piece_losses(self, pieces: list[Piece]) -> Iterator[dict[str, Any]]:
+    def _piece_losses(self, piece: Piece) -> dict[str, Any]:
         options = self.options
-        for piece in pieces:
-            with self.fabric.autocast():
-                scored = self.losses(piece.packed)
-            if piece.old is None:
-                piece.old = scored.log_probability.detach()
-            advantage = piece.advantages[scored.row, scored.text]
-            losses = token_losses(
-                scored.log_probability, piece.old, piece.reference, advantage, options.clip_low, options.clip_high
-            )
-            policy, kl = losses.policy.sum(), losses.kl.sum()
-            weight = len(scored.log_probability)
-            found = {"sum": policy + options.beta * kl, "weight": weight, "policy": policy, "kl": kl}
-            if scored.router_loss is not None:
-                found["router"] = scored.router_loss * weight
-                found["sum"] = found["sum"] + found["router"] * self.model.config.router_loss_weight
-            yield found | {"entropy": scored.entropy.sum(), "clipped": losses.clipped.sum()} | piece.sums
+        read, piece.read = piece.read, None
+        with self.fabric.autocast():
+            scored = self.losses(piece.packed, read)
+        if piece.old is None:
+            piece.old = scored.log_probability.detach()
+        advantage = piece.advantages[scored.row, scored.text]
+        losses = token_losses(
+            scored.log_probability, piece.old, piece.reference, advantage, options.clip_low, options.clip_high
+        )
+        policy, kl = losses.policy.sum(), losses.kl.sum()
+        weight = len(scored.log_probability)
+        found = {"sum": policy + options.beta * kl, "weight": weight, "policy": policy, "kl": kl}
+        if scored.router_loss is not None:
+            found["router"] = scored.router_loss * weight
+            found["sum"] = found["sum"] + found["router"] * self.model.config.router_loss_weight
+        return found | {"entropy": scored.entropy.sum(), "clipped": losses.clipped.sum()} | piece.sums
 
     def _watch_variance(self, sums: Mapping[str, float]) -> None:
         """End a run that cannot learn."""
@@ -244,10 +259,10 @@ class GrpoRun(Run):
         equal = sums["zero_variance_groups"] == sums["zero_variance_groups_weight"]
         self.state.idle_steps = self.state.idle_steps + 1 if equal else 0
         if allowed and self.state.idle_steps >= allowed:
-            mean = sums["reward"] / sums["reward_weight"]
+            mean, weights = sums["reward"] / sums["reward_weight"], self.weights
             advice = (
                 "the model already writes these windows perfectly"
-                if mean > 0.999 * sum((self.weights.exon, self.weights.gene, self.weights.nucleotide))
+                if mean > 0.999 * sum((weights.exon, weights.gene, weights.nucleotide, weights.boundary))
                 else "raise temperature, top_p or group_size, give a dense term (nucleotide_weight) some weight, or "
                 "train longer in the supervised stage"
             )

@@ -7,20 +7,21 @@ then at a base of its segment. Evidence of the base head is added to the logits 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel, Qwen2MoeModel
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicCache
 
 from genet5.model.batch import Batch
 from genet5.model.config import GeneT5Config, backbone_config
 from genet5.model.decisions import FORWARD
 from genet5.model.evidence import START_SITE, Bank, Evidence, group_logsumexp, make_bank
 from genet5.model.losses import base_losses, choice_loss, router_loss
-from genet5.model.passes import Branches, Choices, Pass, Places, Reading
+from genet5.model.passes import Branches, Choices, Pass, Places, PromptPass, Reading
 from genet5.model.stem import Stem
 
 NUM_CLASSES = 5
@@ -181,7 +182,7 @@ class GeneT5Model(PreTrainedModel):
     def run_backbone(
         self,
         embedded: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         positions: Tensor,
         cache: Cache | None = None,
         local: Tensor | None = None,
@@ -189,8 +190,9 @@ class GeneT5Model(PreTrainedModel):
     ) -> Tensor:
         """[B, N, H] embeddings -> hidden states.
 
-        mask: bool [B, 1, N, K], True where a token may look. local: bool [B, N], tokens bound to the window of layers
-        that have one; none while structure tokens are read. router_logits: gets [B * N, experts] of every layer.
+        mask: bool [B, 1, N, K], True where a token may look, None for everywhere. local: bool [B, N], tokens bound to
+        the window of layers that have one; none while structure tokens are read. router_logits: gets [B * N, experts]
+        of every layer, if there are experts.
         """
         output = self.backbone(
             inputs_embeds=embedded,
@@ -198,20 +200,21 @@ class GeneT5Model(PreTrainedModel):
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
-            output_router_logits=router_logits is not None,
+            output_router_logits=router_logits is not None and self.config.num_experts > 0,
+            is_causal=False,
         )
-        if router_logits is not None:
+        if router_logits is not None and self.config.num_experts:
             router_logits.extend(output.router_logits)
         return output.last_hidden_state
 
-    def _layer_masks(self, mask: Tensor, local: Tensor | None) -> dict[str, Tensor]:
+    def _layer_masks(self, mask: Tensor | None, local: Tensor | None) -> dict[str, Tensor | None]:
         window = self.config.window_size
         if not window or local is None:
             return {"full_attention": mask, "sliding_attention": mask}
         at = torch.arange(local.shape[1], device=local.device)
         near = (at[:, None] - at[None, :]).abs() < window
-        everywhere = ~local[:, :, None] | ~local[:, None, :]
-        return {"full_attention": mask, "sliding_attention": mask & (near | everywhere)[:, None]}
+        near = (near | ~local[:, :, None] | ~local[:, None, :])[:, None]
+        return {"full_attention": mask, "sliding_attention": near if mask is None else mask & near}
 
     # ---------------------------------------------------------------- choices
 
@@ -265,36 +268,74 @@ class GeneT5Model(PreTrainedModel):
 
     # ---------------------------------------------------------------- training
 
-    def hidden_states(self, batch: Batch, reading: Reading, branches: Branches | None = None) -> Pass:
-        """One pass over prompts and targets; ``branches`` where a row holds several texts, else one a row."""
-        prompt = self.embed_prompt(
-            batch.lengths, reading.features, self._shared_prompt_ids(batch.ids), batch.start, batch.end
-        )
+    def hidden_states(
+        self, batch: Batch, reading: Reading, branches: Branches | None = None, prompts: PromptPass | None = None
+    ) -> Pass:
+        """The prompts, then what continues them.
+
+        branches: where a row holds several texts, else one a row. prompts: what ``read_prompts`` made of these prompts
+        under the same weights, if that is known; it is used up.
+        """
         num_prompt, num_target = batch.ids.shape[1], batch.target_ids.shape[1]
         text, place = branches or Branches.single(batch.target_lengths, num_target)
+        device = batch.ids.device
+        in_prompt, in_text = torch.arange(num_prompt, device=device) < batch.prompt_lengths[:, None], text >= 0
         # The last token of a text is only ever predicted, but one column more keeps the arithmetic plain.
         target = self.embed_structure(reading.features, batch.lengths, batch.target_ids, batch.target_forward)
-        embedded = torch.cat([prompt, target.to(prompt.dtype)], dim=1)
-        device = embedded.device
-        at = torch.arange(num_prompt, device=device)
-        in_prompt, in_text = at < batch.prompt_lengths[:, None], text >= 0
-        num_tokens = num_prompt + num_target
-        mask = torch.zeros(len(text), num_tokens, num_tokens, dtype=torch.bool, device=device)
-        mask[:, :, :num_prompt] = in_prompt[:, None]  # everyone sees the prompt
-        mask[:, num_prompt:, num_prompt:] = (
-            (text[:, :, None] == text[:, None, :]) & (place[:, None, :] <= place[:, :, None]) & in_text[:, None]
-        )
-        mask |= torch.eye(num_tokens, dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
-        positions = torch.cat([at.expand(len(text), -1), batch.prompt_lengths[:, None] + place], dim=1)
-        local = F.pad(self.is_local(batch.ids), (0, num_target))
-        router_logits: list[Tensor] | None = [] if self.config.num_experts else None
-        hidden = self.run_backbone(embedded, mask[:, None], positions, local=local, router_logits=router_logits)
+        mine = (text[:, :, None] == text[:, None, :]) & (place[:, None, :] <= place[:, :, None]) & in_text[:, None]
+        mine |= torch.eye(num_target, dtype=torch.bool, device=device)  # padding sees itself: no empty softmax
+        mask = torch.cat([in_prompt[:, None].expand(-1, num_target, -1), mine], dim=2)[:, None]
+        position = batch.prompt_lengths[:, None] + place
+        if prompts is None and self.training and self.backbone.layers[0].gradient_checkpointing:
+            hidden, router_logits = self._one_pass(batch, reading, target, mask, position)
+        else:
+            prompts = prompts or self.read_prompts(vars(batch), reading)
+            more: list[Tensor] = []
+            states = self.run_backbone(target.to(prompts.states.dtype), mask, position, prompts.cache, None, more)
+            hidden = torch.cat([prompts.states, states], dim=1)
+            router_logits = [
+                torch.cat([one.view(len(text), num_prompt, -1), two.view(len(text), num_target, -1)], dim=1)
+                for one, two in zip(prompts.router_logits, more, strict=True)
+            ]
         real = torch.cat([in_prompt, in_text], dim=1).flatten()
-        router = router_loss(router_logits, real, self.config.experts_per_token) if router_logits else None
+        experts = [logits.flatten(0, -2) for logits in router_logits]
+        router = router_loss(experts, real, self.config.experts_per_token) if experts else None
         row = torch.arange(len(hidden), device=device)[:, None]
-        before = torch.arange(num_prompt - 1, num_tokens - 1, device=device)
+        before = torch.arange(num_prompt - 1, num_prompt + num_target - 1, device=device)
         column = torch.where(place == 0, batch.prompt_lengths[:, None] - 1, before)
         return Pass(hidden[row, column], self.post_keys(hidden[row, batch.posts]), router)
+
+    def read_prompts(self, batch: Mapping[str, Tensor], reading: Reading) -> PromptPass:
+        """One pass over the prompts of a batch (fields of ``Batch`` by name), which see themselves and nothing else."""
+        ids, lengths = batch["ids"], batch["prompt_lengths"]
+        prompt = self._embed_batch(batch, reading)
+        at = torch.arange(ids.shape[1], device=ids.device)
+        real = at < lengths[:, None]
+        mask = None if bool(real.all()) else real[:, None, None]  # without a mask attention is several times faster
+        cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
+        router_logits: list[Tensor] = []
+        states = self.run_backbone(prompt, mask, at.expand(len(ids), -1), cache, self.is_local(ids), router_logits)
+        return PromptPass(states, cache, router_logits)
+
+    def _embed_batch(self, batch: Mapping[str, Tensor], reading: Reading) -> Tensor:
+        ids = self._shared_prompt_ids(batch["ids"])
+        return self.embed_prompt(batch["lengths"], reading.features, ids, batch["start"], batch["end"])
+
+    def _one_pass(
+        self, batch: Batch, reading: Reading, target: Tensor, mask: Tensor, position: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Hidden states and router logits of prompts and targets together: checkpointed layers cannot use a cache."""
+        prompt = self._embed_batch(vars(batch), reading)
+        num_prompt, num_target = prompt.shape[1], target.shape[1]
+        at = torch.arange(num_prompt, device=prompt.device)
+        in_prompt = (at < batch.prompt_lengths[:, None])[:, None, None].expand(-1, -1, num_prompt, -1)
+        whole = torch.cat([F.pad(in_prompt, (0, num_target)), mask], dim=2)
+        whole = whole | torch.eye(whole.shape[-1], dtype=torch.bool, device=whole.device)
+        positions = torch.cat([at.expand(len(prompt), -1), position], dim=1)
+        local = F.pad(self.is_local(batch.ids), (0, num_target))
+        embedded = torch.cat([prompt, target.to(prompt.dtype)], dim=1)
+        router_logits: list[Tensor] = []
+        return self.run_backbone(embedded, whole, positions, None, local, router_logits), router_logits
 
     def post_keys(self, states: Tensor) -> Tensor:
         """What queries are matched with, of the states at mile-posts; float32 [..., D]."""

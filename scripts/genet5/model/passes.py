@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from transformers.cache_utils import DynamicCache
 
 from genet5.model.evidence import Bank
 
@@ -61,6 +62,26 @@ class Choices(NamedTuple):
     chosen: Tensor
     sample: Tensor
     step: Tensor
+
+
+class PromptPass(NamedTuple):
+    """What the backbone made of prompts.
+
+    states: [B, P, H]. cache: their keys and values. router_logits: [B * P, experts] of every layer, none in a dense
+    network.
+    """
+
+    states: Tensor
+    cache: DynamicCache
+    router_logits: list[Tensor]
+
+    def branch(self, detached: bool = False) -> PromptPass:
+        """The same with a cache of its own, for texts that go on from it; ``detached``: no gradient flows back."""
+        cache = DynamicCache()
+        for number, layer in enumerate(self.cache.layers):
+            keys, values = (part.detach() if detached else part for part in (layer.keys, layer.values))
+            cache.update(keys, values, number)
+        return PromptPass(self.states.detach() if detached else self.states, cache, self.router_logits)
 
 
 class Pass(NamedTuple):
