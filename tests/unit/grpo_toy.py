@@ -77,8 +77,9 @@ def toy_windows(sizes: Sequence[int], seed: int, clades: Sequence[str] = ("fungi
 def toy_rollout(
     model: GeneT5Model, windows: Sequence[Window], group_size: int = 4, max_tokens: int = 60, **settings: Any
 ) -> Rollout:
-    sampling, seed = settings.get("sampling", SAMPLING), settings.get("seed", (5, 0, 1))
-    return roll_out(model, GRAMMARS, windows, group_size, sampling, max_tokens, seed)
+    """``roll_out`` with ``sampling``, ``seed`` and what else it takes in ``settings``."""
+    settings = {"sampling": SAMPLING, "seed": (5, 0, 1)} | settings
+    return roll_out(model, GRAMMARS, windows, group_size, max_tokens=max_tokens, **settings)
 
 
 def text_parts(text: Text) -> tuple[list[int], list[int]]:

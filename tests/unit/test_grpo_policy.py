@@ -161,6 +161,32 @@ def test_gradients_of_packed_texts_are_those_of_supervised_training(sampled: tup
     assert_same_gradients(packed, supervised)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=["dense", "experts", "sliding"])
+def test_the_pass_over_the_prompts_can_be_used_again(shape: dict[str, Any]):
+    """What sampling read of the prompts, with its graph, gives the values and gradients of a pass of its own."""
+    model = toy_model(seed=6, **shape)
+    rollout = toy_rollout(model, toy_windows(SIZES, 11), 5, MAX_TOKENS, keep_graph=True)
+    plain = toy_rollout(model, toy_windows(SIZES, 11), 5, MAX_TOKENS)
+    assert plain.read is None
+    assert [[t.ids for t in group] for group in plain.texts] == [[t.ids for t in group] for group in rollout.texts]
+    scores, grads = [], []
+    weight = torch.from_numpy(
+        np.random.default_rng(0).normal(0, 1, sum(len(t.choices) for g in plain.texts for t in g))
+    )
+    for read in (rollout.read, None):
+        model.zero_grad()
+        scored = score_choices(model, pack(rollout), 0.7, read)
+        (scored.log_probability * weight.float()).sum().backward()
+        scores.append(scored)
+        grads.append({name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(scores[0].log_probability, scores[1].log_probability, rtol=0, atol=1e-4)
+    torch.testing.assert_close(scores[0].entropy, scores[1].entropy, rtol=0, atol=1e-4)
+    assert (scores[0].router_loss is None) == ("num_experts" not in shape)
+    if scores[0].router_loss is not None:
+        torch.testing.assert_close(scores[0].router_loss, scores[1].router_loss, rtol=0, atol=1e-5)
+    assert_same_gradients(*grads)
+
+
 def test_one_row_of_all_texts_is_seen_by_no_other_row(sampled: tuple[GeneT5Model, Rollout]):
     """Another text in a group, or another window in the batch, changes no log-probability of the rest."""
     model, rollout = sampled

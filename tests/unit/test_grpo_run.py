@@ -127,7 +127,9 @@ def test_numbers_of_the_log_are_possible_ones(whole: Path):
 def test_the_first_row_is_what_the_first_rollout_gives(inputs: ToyInputs, whole: Path, monkeypatch):
     """Rewards, their spread and the audit, computed here from the texts of the first step."""
     kept: list[Rollout] = []
-    monkeypatch.setattr(grpo_run, "roll_out", lambda *arguments: kept.append(ROLL_OUT(*arguments)) or kept[-1])
+    monkeypatch.setattr(
+        grpo_run, "roll_out", lambda *words, **named: kept.append(ROLL_OUT(*words, **named)) or kept[-1]
+    )
     run_toy(inputs, inputs.folder.parent / "spied", {"max_steps": 1, "eval_steps": 9})
     (rollout,) = kept
     totals = np.array(
@@ -254,9 +256,9 @@ def test_prompts_are_whole_windows_on_either_strand(inputs: ToyInputs):
 def test_a_batch_may_mix_clades(inputs: ToyInputs, tmp_path: Path, monkeypatch):
     seen: list[list[Window]] = []
 
-    def spy(model, grammars, windows, *arguments):
+    def spy(model, grammars, windows, *arguments, **keywords):
         seen.append(list(windows))
-        return ROLL_OUT(model, grammars, windows, *arguments)
+        return ROLL_OUT(model, grammars, windows, *arguments, **keywords)
 
     monkeypatch.setattr(grpo_run, "roll_out", spy)
     run_toy(inputs, tmp_path, {"batch_size": 8, "max_steps": 1, "eval_steps": 9})
@@ -341,11 +343,11 @@ def test_a_run_that_broke_off_goes_on_from_its_last_checkpoint(
     def broken(calls: int) -> Callable[..., Rollout]:
         count = [0]
 
-        def call(*arguments: Any) -> Rollout:
+        def call(*arguments: Any, **keywords: Any) -> Rollout:
             count[0] += 1
             if count[0] == calls:
                 raise MemoryError("as if killed")
-            return ROLL_OUT(*arguments)
+            return ROLL_OUT(*arguments, **keywords)
 
         return call
 
@@ -462,8 +464,8 @@ def test_a_run_that_cannot_learn_says_so_and_ends(inputs: ToyInputs, tmp_path: P
 def test_a_run_that_has_learned_everything_says_that(off: int, inputs: ToyInputs, tmp_path: Path, monkeypatch):
     """All texts as the window's genes are, or all of them a base off, which a dense term still rewards well."""
 
-    def taught(*arguments: Any) -> Rollout:
-        rollout = ROLL_OUT(*arguments)
+    def taught(*arguments: Any, **keywords: Any) -> Rollout:
+        rollout = ROLL_OUT(*arguments, **keywords)
         for window, texts in zip(rollout.windows, rollout.texts, strict=True):
             genes = [
                 dataclasses.replace(gene, cds=tuple(Interval(start + off, end + off) for start, end in gene.cds))
@@ -486,8 +488,8 @@ def test_one_step_with_variance_is_enough_to_go_on(inputs: ToyInputs, tmp_path: 
     """Steps without variance in a row are counted, not all of them."""
     calls = [0]
 
-    def sometimes(*arguments: Any) -> Rollout:
-        rollout = ROLL_OUT(*arguments)
+    def sometimes(*arguments: Any, **keywords: Any) -> Rollout:
+        rollout = ROLL_OUT(*arguments, **keywords)
         calls[0] += 1
         if calls[0] % 2:  # steps 1, 3 and 5
             rollout.texts = [[texts[0]] * len(texts) for texts in rollout.texts]
