@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Does reinforcement learning help? One fine-tuned model, several seeds, windows that neither training nor choosing saw.
+"""Does reinforcement learning help? One fine-tuned model, several seeds, windows that no choice was made on.
 
 Needs a finished fine-tuning run (``snakemake data/model/loci/sft/model.safetensors data/baked/loci/grpo_prompts.tar
 --configfile config/loci.yaml``). For each seed the options of the configuration's section ``grpo`` are trained (a run
@@ -30,7 +30,6 @@ from genet5.annotate.decoding import write_genes  # noqa: E402
 from genet5.bake.shards import ShardReader  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
-from genet5.evaluate.window_scores import window_f1  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import reward_weights  # noqa: E402
 from genet5.grpo.training import run_grpo  # noqa: E402
@@ -62,11 +61,11 @@ def unseen_windows(validation: Path, eval_data: Path) -> list[tuple[str, Window]
 
 
 def measure(model_dir: Path, windows: Sequence[Window], grammar: Path, options: GrpoOptions) -> np.ndarray:
-    """[windows, 5]: reward, exons in common, in the reference, written, and nucleotide F1, of greedy decoding."""
+    """[windows, 6]: reward; exons in common, in the reference, written; exon and nucleotide F1, of greedy decoding."""
     model, tokenizer = load_model(model_dir)
     model.eval()
     grammars = Grammars(tokenizer, read_grammar(grammar))
-    rows = np.zeros((len(windows), 5))
+    rows = np.zeros((len(windows), 6))
     kinds: dict[tuple[str, int], list[int]] = {}
     for number, window in enumerate(windows):
         kinds.setdefault((window.clade, window.genetic_code), []).append(number)
@@ -81,27 +80,27 @@ def measure(model_dir: Path, windows: Sequence[Window], grammar: Path, options: 
                     {(gene.strand, *segment) for gene in genes for segment in gene.cds}
                     for genes in (window.genes, result.genes)
                 ]
-                nucleotide = window_f1(window.genes, result.genes, window.dont_care).nucleotide_f1
-                rows[number] = (reward.reward, len(sides[0] & sides[1]), len(sides[0]), len(sides[1]), nucleotide)
+                counts = (len(sides[0] & sides[1]), len(sides[0]), len(sides[1]))
+                rows[number] = (reward.reward, *counts, reward.exon_f1, reward.nucleotide_f1)
     return rows
 
 
 def summary(rows: np.ndarray) -> np.ndarray:
-    """[..., windows, 5] -> [..., 3]: mean reward, F1 of all exons together, mean nucleotide F1."""
+    """[..., windows, 6] -> [..., 4]: mean reward, mean exon F1, F1 of all exons together, mean nucleotide F1."""
     exons = 2 * rows[..., 1].sum(-1) / np.maximum(rows[..., 2].sum(-1) + rows[..., 3].sum(-1), 1)
-    return np.stack([rows[..., 0].mean(-1), exons, rows[..., 4].mean(-1)], axis=-1)
+    return np.stack([rows[..., 0].mean(-1), rows[..., 4].mean(-1), exons, rows[..., 5].mean(-1)], axis=-1)
 
 
 def compare(before: np.ndarray, after: np.ndarray) -> str:
-    """The three summaries before, after, and the interval of their difference."""
+    """Summaries of rows [windows, 6] before and [seeds, windows, 6] after (mean of seeds), and the interval of the gain."""
     draws = np.random.default_rng(0).integers(0, len(before), (RESAMPLES, len(before)))
-    gain = summary(after[draws]) - summary(before[draws])
+    gain = summary(after[:, draws]).mean(axis=0) - summary(before[draws])
     low, high = np.percentile(gain, [2.5, 97.5], axis=0)
     cells = [
         f"{one:.3f} -> {two:.3f} [{a:+.3f}, {b:+.3f}]"
-        for one, two, a, b in zip(summary(before), summary(after), low, high, strict=True)
+        for one, two, a, b in zip(summary(before), summary(after).mean(axis=0), low, high, strict=True)
     ]
-    return "  ".join(f"{cell:<36}" for cell in cells)
+    return "".join(f" | {cell}" for cell in cells)
 
 
 def read_section(config: Path) -> dict[str, Any]:
@@ -145,13 +144,16 @@ def main() -> None:
     unseen = unseen_windows(baked / "validation.tar", baked / "eval.json")
     species = np.array([name for name, _ in unseen])
     windows = [window for _, window in unseen]
-    print(f"{len(windows)} unseen windows: reward, exon F1, nucleotide F1 before -> after [95 % interval of the gain]")
+    print(
+        f"{len(windows)} unseen windows, before -> after [95 % interval of the gain]: "
+        "reward | exon F1, mean of windows | exon F1, all exons | nucleotide F1, mean of windows"
+    )
     before = measure(models / "sft", windows, grammar, options)
-    for seed, output in outputs.items():
-        after = measure(output, windows, grammar, options)
+    after = {f"seed {seed}": measure(output, windows, grammar, options)[None] for seed, output in outputs.items()}
+    for label, rows in (after | {"all seeds": np.concatenate(list(after.values()))}).items():
         for name in ("all", *sorted(set(species))):
             chosen = (species == name) | (name == "all")
-            print(f"seed {seed} {name:<20} n={chosen.sum():<4} {compare(before[chosen], after[chosen])}")
+            print(f"{label} {name} ({chosen.sum()}){compare(before[chosen], rows[:, chosen])}")
 
 
 if __name__ == "__main__":
