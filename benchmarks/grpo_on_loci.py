@@ -92,7 +92,7 @@ def summary(rows: np.ndarray) -> np.ndarray:
 
 
 def compare(before: np.ndarray, after: np.ndarray) -> str:
-    """Summaries of rows [windows, 6] before and [seeds, windows, 6] after (mean of seeds), and the interval of the gain."""
+    """Summaries of rows [windows, 6] before and [seeds, windows, 6] after (mean of seeds), interval of the gain."""
     draws = np.random.default_rng(0).integers(0, len(before), (RESAMPLES, len(before)))
     gain = summary(after[:, draws]).mean(axis=0) - summary(before[draws])
     low, high = np.percentile(gain, [2.5, 97.5], axis=0)
