@@ -86,4 +86,6 @@ class Stem(nn.Module):
         values = self.join(joined) * real  # [2B, C, W]
         for convolution in self.convolutions:
             values = (values + self.dropout(F.silu(convolution(values)))) * real
-        return self.norm(values.transpose(1, 2)).view(batch, strands, width, -1)
+        weight = self.norm.weight.to(values.dtype)  # one type, also under autocast: the fused kernel asks for it
+        normed = F.rms_norm(values.transpose(1, 2), weight.shape, weight, self.norm.eps)
+        return normed.view(batch, strands, width, -1)
