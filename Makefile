@@ -16,7 +16,7 @@ export PATH := $(BIN):$(PATH)
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/demo all
-	@$(BIN)/python scripts/score_table.py --scores data/score/demo/sft/*.json
+	@$(BIN)/python scripts/score_table.py --scores data/score/demo/sft/*.json data/score/demo/grpo/*.json
 	@echo "report: data/report/demo/index.html"
 
 test: $(INSTALLED) tools

@@ -95,6 +95,22 @@ def test_score_script_writes_document_table_and_text(repository, files):
     assert "orf_atg: 1 genes ignored, gene F1 without don't-care" in done.stdout
 
 
+def test_score_table_puts_stages_beside_each_other_and_baselines_once(repository, files):
+    paths = []
+    for stage in ("sft", "grpo"):
+        assert score(repository, files, "--prediction-name", stage, "--baselines", "orf_atg,orf_all").returncode == 0
+        paths.append((files / "out/s.json").rename(files / f"{stage}.json"))
+    command = [sys.executable, repository / "scripts/score_table.py", "--scores", *paths]
+    printed = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    rows = [line.split()[0] for line in printed.splitlines()[2:6]]
+    assert rows == ["sft", "grpo", "orf_all", "orf_atg"]
+    assert printed.count(" region(s)") + printed.count("whole genome") == 1
+    document = json.loads(paths[1].read_text())
+    paths[1].write_text(json.dumps(document | {"species": "other"}))
+    printed = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
+    assert printed.count("whole genome") == 2  # of another species: a table of its own
+
+
 def test_regions_and_default_names(repository, files):
     done = score(repository, files, "--regions", "c:1-1400,d", "--baselines", "orf_atg")
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
 from genet5.evaluate.scores import CLASS_LEVELS, LEVELS
 
@@ -37,6 +38,24 @@ def score_tsv(document: Mapping) -> str:
             row["f1_without_dont_care"] = report["without_dont_care"][level]["f1"]
             lines.append("\t".join("" if row.get(name) is None else str(row[name]) for name in _COLUMNS))
     return "\n".join(lines) + "\n"
+
+
+def beside_each_other(documents: Iterable[Mapping]) -> list[dict]:
+    """Documents that score the same DNA against the same reference as one, such as those of several training stages.
+
+    Systems that all of them hold, the baselines, come last and once.
+    """
+    groups: dict[str, list[Mapping]] = {}
+    for document in documents:
+        same = [document[key] for key in ("species", "regions", "reference", "genetic_code", "isoforms")]
+        groups.setdefault(json.dumps(same, sort_keys=True), []).append(document)
+    joined = []
+    for group in groups.values():
+        common = set.intersection(*(set(document["systems"]) for document in group))
+        own = {name: report for doc in group for name, report in doc["systems"].items() if name not in common}
+        shared = {name: report for name, report in group[0]["systems"].items() if name in common}
+        joined.append({**group[0], "systems": own | shared})
+    return joined
 
 
 def score_text(document: Mapping) -> str:
