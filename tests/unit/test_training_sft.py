@@ -22,6 +22,8 @@ from genet5.bake.windows import WindowRules
 from genet5.configuration import read_grammar
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
+from genet5.model.building import load_model
+from genet5.model.hexamer_counts import HexamerCounts
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.tokenizer import GeneTokenizer
@@ -294,6 +296,30 @@ def test_missing_input_is_one_line_and_nothing_is_written(
         run_sft(**arguments)
     assert "\n" not in str(error.value)
     assert not arguments["output_dir"].exists()
+
+
+def test_only_a_fresh_stem_begins_with_counts(arguments: dict, tmp_path: Path, monkeypatch) -> None:
+    counted = []
+    count = WindowData.count_hexamers
+
+    def watched(self: WindowData, number: int, seed: int) -> HexamerCounts:
+        counted.append(number)
+        return count(self, number, seed)
+
+    monkeypatch.setattr(WindowData, "count_hexamers", watched)
+    options = TrainingOptions(max_steps=1, max_batch_size=2, hexamer_windows=4, lr=1e-9)
+    run_sft(**{**arguments, "options": options})
+    assert counted == [4]
+    before, after = (load_model(folder)[0] for folder in (arguments["model_dir"], arguments["output_dir"]))
+    assert (before.config.stem_trained, after.config.stem_trained) == (False, True)
+    moved = (after.stem.scores.weight - before.stem.scores.weight).abs().amax(dim=0)
+    assert (moved[:3] > 0.1).all()  # the three codon positions
+    assert (moved[4:] < 1e-3).all()
+    further = {**arguments, "model_dir": arguments["output_dir"], "output_dir": tmp_path / "further"}
+    run_sft(**{**further, "options": options})
+    assert counted == [4]
+    run_sft(**{**arguments, "output_dir": tmp_path / "random", "options": replace(options, hexamer_windows=0)})
+    assert counted == [4]
 
 
 def test_a_missing_shard_and_an_empty_training_set_are_one_line(arguments: dict, run: ToyRun, tmp_path: Path) -> None:

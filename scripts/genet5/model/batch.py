@@ -98,7 +98,7 @@ def _strand_segments(gene: WindowGene, window_bp: int) -> tuple[list[tuple[int, 
     return segments, introns
 
 
-def _label(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence[tuple[int, int, str]]) -> np.ndarray:
+def label_bases(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence[tuple[int, int, str]]) -> np.ndarray:
     """Per-base classes; marks the true sites in ``prompt.sites`` and all others as false ones, outside don't care."""
     window_bp = prompt.window_bp
     labels = np.full((2, window_bp), NEITHER, dtype=np.int8)
@@ -151,7 +151,7 @@ def make_example(
     tokenizer = grammar.tokenizer
     sites = grammar.sites(bases)
     prompt = make_prompt(sites, bases, clade, tokenizer)
-    labels = _label(prompt, genes, dont_care)
+    labels = label_bases(prompt, genes, dont_care)
     target_ids = encode_genes(genes, sites.window_bp, tokenizer)
     cursor = grammar.begin(sites)
     steps = []

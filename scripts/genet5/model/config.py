@@ -35,6 +35,7 @@ class GeneT5Config(PretrainedConfig):
     vocab_size: rows of the token embedding. structure_ids: ids the language head may write (mile-posts and offsets are
     pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means
     the vocabulary has not been expanded yet. tokenizer_sha256: of the names of all ids.
+    stem_trained: false while the stem has first weights, which supervised training may then count instead.
     lookahead_bp: coding bases read ahead at a boundary. evidence_scale: sums of per-base log-odds are multiplied by
     this, since neighbouring bases see nearly the same context.
     num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own
@@ -75,6 +76,7 @@ class GeneT5Config(PretrainedConfig):
         off_base: int = 0,
         segment_bp: int = 0,
         tokenizer_sha256: str = "",
+        stem_trained: bool = False,
         init_std: float = 0.02,
         **kwargs: Any,
     ) -> None:
@@ -107,6 +109,7 @@ class GeneT5Config(PretrainedConfig):
         self.off_base = off_base
         self.segment_bp = segment_bp
         self.tokenizer_sha256 = tokenizer_sha256
+        self.stem_trained = stem_trained
         self.init_std = init_std
         check_attention_window(block_size, window_size)
         super().__init__(**kwargs)

@@ -15,7 +15,7 @@ from genet5.model.config import GeneT5Config, sized_config
 from genet5.model.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
 from genet5.model.init_report import COPIED, NEW, ReportRow, shape_text
 from genet5.model.network import GeneT5Model
-from genet5.model.overrides import FIELDS_OF_THE_TOKENIZER
+from genet5.model.overrides import FIELDS_NOT_SET_BY_HAND
 from genet5.tokens.tokenizer import GeneTokenizer
 
 SCRATCH = "scratch"
@@ -80,7 +80,7 @@ def _from_genet5(
 ) -> FirstWeights:
     source, known = load_model(folder)
     check_same_ids(source.config, tokenizer)
-    of_tokenizer = {name: getattr(source.config, name) for name in FIELDS_OF_THE_TOKENIZER}
+    of_tokenizer = {name: getattr(source.config, name) for name in FIELDS_NOT_SET_BY_HAND}
     config = sized_config(size, **overrides, **of_tokenizer)
     for name in _OF_THE_WEIGHTS:
         if getattr(config, name) != getattr(source.config, name):

@@ -11,9 +11,10 @@ from typing import Any
 from genet5.errors import InputError
 from genet5.model.config import GeneT5Config
 
-#: what the tokenizer decides
-FIELDS_OF_THE_TOKENIZER = {
-    "vocab_size", "structure_ids", "loc_base", "num_loc", "off_base", "segment_bp", "tokenizer_sha256"
+#: what the tokenizer and training decide
+FIELDS_NOT_SET_BY_HAND = {
+    "vocab_size", "structure_ids", "loc_base", "num_loc", "off_base", "segment_bp", "tokenizer_sha256",
+    "stem_trained",
 }  # fmt: skip
 _POSITIVE = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "experts_per_token", "stem_channels",
@@ -26,7 +27,7 @@ def overridable_fields() -> dict[str, Any]:
     """Fields of ``GeneT5Config`` that a user may set -> their defaults."""
     parameters = inspect.signature(GeneT5Config.__init__).parameters.values()
     named = {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
-    return {name: default for name, default in named.items() if name not in FIELDS_OF_THE_TOKENIZER}
+    return {name: default for name, default in named.items() if name not in FIELDS_NOT_SET_BY_HAND}
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:

@@ -97,6 +97,9 @@ class TrainingOptions(RunOptions):
     species_balance: float = option(
         1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
     )
+    hexamer_windows: int = option(
+        300, "training windows whose hexamers are counted for the first weights of a fresh stem (0: random)", minimum=0
+    )
     label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
 
 

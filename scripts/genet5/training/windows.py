@@ -16,8 +16,9 @@ from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.evaluate.window_scores import window_f1
 from genet5.genome.genetic_code import reverse_complement
-from genet5.model.batch import Batch, Example, collate, make_example
-from genet5.model.network import GeneT5Model
+from genet5.model.batch import Batch, Example, collate, label_bases, make_example, make_prompt
+from genet5.model.hexamer_counts import HexamerCounts
+from genet5.model.network import NUM_CLASSES, GeneT5Model
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 
@@ -85,6 +86,18 @@ class WindowData:
 
     def training_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> Batch:
         return collate([self.example(random_crop(self.shards.read(int(index)), rng)) for index in indices])
+
+    def count_hexamers(self, number: int, seed: int) -> HexamerCounts:
+        """Counts over ``number`` windows drawn at random, or all if there are fewer."""
+        counts = HexamerCounts(NUM_CLASSES)
+        order = np.random.default_rng([seed, 0xC0DE]).permutation(len(self.shards))[:number]
+        for index in sorted(order.tolist()):
+            sample = self.shards.read(index)
+            window = crop(sample, *sample.core)
+            grammar = self.grammars.of(window.clade, window.genetic_code)
+            prompt = make_prompt(grammar.sites(window.bases), window.bases, window.clade, grammar.tokenizer)
+            counts.add(prompt.codes, label_bases(prompt, window.genes, window.dont_care))
+        return counts
 
     def validation_batch(self, indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> Batch:
         samples = [self.shards.read(int(index)) for index in indices]
