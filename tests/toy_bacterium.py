@@ -32,8 +32,13 @@ SHAPE: dict[str, Any] = {
     "num_kv_heads": 1,
     "feed_forward_size": 32,
     "stem_channels": 16,
+    "codon_channels": 16,
+    "stretch_channels": 16,
     "score_channels": 4,
-    "stem_dilations": (1, 3),
+    "site_channels": 8,
+    "stem_dilations": (1,),
+    "codon_dilations": (1, 2),
+    "stretch_dilations": (1, 2),
     "pointer_size": 16,
 }
 

@@ -39,8 +39,13 @@ SHAPE: dict[str, Any] = {
     "num_kv_heads": 2,
     "feed_forward_size": 48,
     "stem_channels": 16,
+    "codon_channels": 16,
+    "stretch_channels": 16,
     "score_channels": 4,
-    "stem_dilations": (1, 3, 6),
+    "site_channels": 8,
+    "stem_dilations": (1,),
+    "codon_dilations": (1, 2),
+    "stretch_dilations": (1, 2),
     "pointer_size": 16,
 }
 
@@ -48,6 +53,8 @@ SHAPE: dict[str, Any] = {
 def toy_model(seed: int = 0, tokenizer: GeneTokenizer = TOKENIZER, **overrides: Any) -> GeneT5Model:
     """A small network with weights large enough that its choices differ, in evaluation mode."""
     model = new_model("demo", tokenizer, seed, {**SHAPE, "init_std": 0.2, **overrides})
+    model.reader.gene_penalty.data.fill_(-3.0)  # or an untrained reader would see no genes
+    model.config.reader_trained = True
     return resize_model(model, tokenizer, seed).eval()
 
 
@@ -80,7 +87,7 @@ def toy_example(
 ) -> Example:
     rng = np.random.default_rng(seed)
     bases = random_bases(rng, size, unknown)
-    return make_example(bases, CLADE, random_genes(grammar, bases, rng), dont_care, grammar, 90)
+    return make_example(bases, CLADE, random_genes(grammar, bases, rng), dont_care, grammar)
 
 
 def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:

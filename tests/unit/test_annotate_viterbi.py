@@ -33,7 +33,7 @@ SPLICED = GrammarRules(
 )
 TINY = replace(SPLICED, min_intron_bp=5, max_intron_bp=14, min_gene_bp=12)
 TOKENIZER = GeneTokenizer.build("kmer", segment_bp=12, max_window_bp=3000)
-SCALES = {"coding_scale": 1.0, "site_scale": 1.0, "gene_penalty": 4.0, "intron_scale": 0.5}
+GENE_PENALTY = 4.0
 CODONS = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT" if a + b + c not in STOPS]
 
 
@@ -82,7 +82,7 @@ def score(gene: WindowGene, classes: np.ndarray, sites: np.ndarray, size: int) -
     classes, sites = classes.astype(np.float64), sites.astype(np.float64)
     row = int(gene.strand == "-")
     segments = strand_segments(gene, size)
-    total, position = -SCALES["gene_penalty"], -gene.phase
+    total, position = -GENE_PENALTY, -gene.phase
     for begin, end in segments:
         for base in range(begin, end):
             total += classes[row, base, position % 3]
@@ -90,15 +90,15 @@ def score(gene: WindowGene, classes: np.ndarray, sites: np.ndarray, size: int) -
     first, last = segments[0][0], segments[-1][1]
     for left, right in pairwise(segments):
         total += sites[row, 2, left[1]] + sites[row, 3, right[0]]
-        total += SCALES["intron_scale"] * classes[row, left[1] : right[0], 3].sum()
+        total += classes[row, left[1] : right[0], 3].sum()
     if not gene.partial5:
         total += sites[row, 0, first]
     elif first:
-        total += sites[row, 3, first] + SCALES["intron_scale"] * classes[row, :first, 3].sum()
+        total += sites[row, 3, first] + classes[row, :first, 3].sum()
     if not gene.partial3:
         total += sites[row, 1, last]
     elif last < size:
-        total += sites[row, 2, last] + SCALES["intron_scale"] * classes[row, last:, 3].sum()
+        total += sites[row, 2, last] + classes[row, last:, 3].sum()
     return float(total)
 
 
@@ -170,7 +170,7 @@ def test_clear_evidence_gives_exactly_the_planted_genes(counts: tuple[int, ...],
     size = len(bases)
     rules = SPLICED if max(counts) > 1 else BACTERIA
     classes, sites = clear_evidence(genes, size)
-    found = best_genes(classes, sites, WindowSites(bases, rules, STOPS), **SCALES)
+    found = best_genes(classes, sites, WindowSites(bases, rules, STOPS), GENE_PENALTY)
     assert [gene for gene, _ in found] == sorted(genes, key=gene_order_key)
     for gene, value in found:
         assert value == pytest.approx(score(gene, classes, sites, size))
@@ -193,7 +193,7 @@ def test_genes_cut_by_the_window_are_found_as_partial(seed: int) -> None:
         except GrammarViolation:  # the window shows one or two bases of an exon, or half a splice site
             continue
         assert all(gene.partial5 or gene.partial3 for gene in shown)
-        found = best_genes(*clear_evidence(shown, end - start), sites, **SCALES)
+        found = best_genes(*clear_evidence(shown, end - start), sites, GENE_PENALTY)
         assert [gene for gene, _ in found] == shown
         tried += 1
 
@@ -206,9 +206,9 @@ def test_both_strands_read_alike(rules: GrammarRules) -> None:
         rng = np.random.default_rng(seed)
         bases = junk(rng, 900)
         classes, odds = noisy_evidence(len(bases), rng)
-        forward = best_genes(classes, odds, WindowSites(bases, rules, STOPS), **SCALES)
+        forward = best_genes(classes, odds, WindowSites(bases, rules, STOPS), GENE_PENALTY)
         turned = WindowSites(reverse_complement(bases), rules, STOPS)
-        backward = best_genes(classes[::-1], odds[::-1], turned, **SCALES)
+        backward = best_genes(classes[::-1], odds[::-1], turned, GENE_PENALTY)
         assert reverse_complement_genes([gene for gene, _ in forward], len(bases)) == [gene for gene, _ in backward]
         strands.update(gene.strand for gene, _ in forward)
     assert strands == {"+", "-"}
@@ -231,7 +231,7 @@ def test_overlapping_genes_of_an_operon_are_both_found(codons: int, strand: str)
         bases, genes = reverse_complement(bases), reverse_complement_genes(genes, size)
     sites = WindowSites(bases, BACTERIA, STOPS)
     spell(sites, genes)
-    found = best_genes(*clear_evidence(genes, size), sites, **SCALES)
+    found = best_genes(*clear_evidence(genes, size), sites, GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
 
 
@@ -245,7 +245,7 @@ def test_a_gene_within_an_intron_of_the_other_strand_is_found() -> None:
         WindowGene("+", (Interval(0, begin), Interval(end, len(bases)))),
         WindowGene("-", (Interval(begin + 32, begin + 32 + len(inner)),)),
     ]
-    found = best_genes(*clear_evidence(genes, len(bases)), WindowSites(bases, SPLICED, STOPS), **SCALES)
+    found = best_genes(*clear_evidence(genes, len(bases)), WindowSites(bases, SPLICED, STOPS), GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
 
 
@@ -263,8 +263,8 @@ def test_the_strand_that_loses_less_yields() -> None:
     classes[0, position, (position - 12) % 3] = 1
     site_odds[0, 0, 12] = 5
     sites = WindowSites(bases, BACTERIA, STOPS)
-    assert [gene for gene, _ in best_genes(classes, site_odds, sites, **SCALES)] == genes
-    apart = best_genes(classes, site_odds, sites, max_opposite_overlap_bp=len(bases), **SCALES)
+    assert [gene for gene, _ in best_genes(classes, site_odds, sites, GENE_PENALTY)] == genes
+    apart = best_genes(classes, site_odds, sites, GENE_PENALTY, max_opposite_overlap_bp=len(bases))
     assert WindowGene("+", (Interval(12, plus + len(body)),)) in [gene for gene, _ in apart]
 
 
@@ -339,7 +339,7 @@ def test_no_chain_of_legal_genes_scores_more(rules: GrammarRules, seed: int) -> 
     bases = "".join(rng.choice(pieces if rules.splice_pairs else [*"ACGT", "ATG", "CAT"], size=size))[:size]
     sites = WindowSites(bases, rules, STOPS)
     classes, site_odds = noisy_evidence(size, rng)
-    found = best_genes(classes, site_odds, sites, max_opposite_overlap_bp=size, **SCALES)
+    found = best_genes(classes, site_odds, sites, GENE_PENALTY, max_opposite_overlap_bp=size)
     legal = legal_genes(sites)
     for strand in "+-":
         mine = [gene for gene in legal if gene.strand == strand]
@@ -368,7 +368,7 @@ def test_every_gene_is_legal_and_none_overlaps_too_much(
     bases = "".join(rng.choice(list("ACGT" * 10 + "N"), size=size))
     sites = WindowSites(bases, rules, stops)
     classes, odds = noisy_evidence(size, rng)
-    found = best_genes(classes, odds, sites, max_opposite_overlap_bp=opposite, **SCALES)
+    found = best_genes(classes, odds, sites, GENE_PENALTY, max_opposite_overlap_bp=opposite)
     genes = [gene for gene, _ in found]
     assert genes == sorted(genes, key=gene_order_key)
     assert all(value > 0 for _, value in found)
@@ -390,9 +390,9 @@ def test_every_gene_is_legal_and_none_overlaps_too_much(
 def test_evidence_of_the_wrong_shape_or_not_finite_is_refused() -> None:
     sites = WindowSites("ACGT" * 10, BACTERIA, STOPS)
     classes, odds = clear_evidence([], 40)
-    assert best_genes(classes, odds, sites, **SCALES) == []
-    with pytest.raises(ValueError, match=r"class_log_odds has shape \(2, 39, 4\)"):
-        best_genes(classes[:, 1:], odds, sites, **SCALES)
+    assert best_genes(classes, odds, sites, GENE_PENALTY) == []
+    with pytest.raises(ValueError, match=r"potentials has shape \(2, 39, 4\)"):
+        best_genes(classes[:, 1:], odds, sites, GENE_PENALTY)
     odds[0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="site_log_odds holds values that are not finite"):
-        best_genes(classes, odds, sites, **SCALES)
+    with pytest.raises(ValueError, match="site_potentials holds values that are not finite"):
+        best_genes(classes, odds, sites, GENE_PENALTY)

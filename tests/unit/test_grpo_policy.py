@@ -101,7 +101,7 @@ def test_packed_texts_say_what_supervised_training_says(sampled: tuple[GeneT5Mod
         for number, text in enumerate(texts):
             if text.truncated:
                 continue
-            example = make_example(window.bases, window.clade, text.genes, (), grammar, model.config.lookahead_bp)
+            example = make_example(window.bases, window.clade, text.genes, (), grammar)
             assert example.target_ids.tolist() == text.ids and example.num_violations == 0
             with torch.no_grad():
                 language = float(model.training_losses(collate([example]))["language"])
@@ -150,11 +150,10 @@ def test_gradients_of_packed_texts_are_those_of_supervised_training(sampled: tup
     finished = Rollout(windows, prompts, texts, fields, reading)
     assert len({len(group) for group in texts}) > 1, "groups of different size in one batch"
     examples = [
-        make_example(window.bases, window.clade, text.genes, (), GRAMMARS.of(window.clade, window.genetic_code), 90)
+        make_example(window.bases, window.clade, text.genes, (), GRAMMARS.of(window.clade, window.genetic_code))
         for window, group in zip(windows, texts, strict=True)
         for text in group
     ]
-    assert model.config.lookahead_bp == 90
     packed = gradients(model, lambda m: -score_choices(m, pack(finished), 1.0).log_probability.sum())
     supervised = gradients(model, lambda m: m.training_losses(collate(examples))["language"])
     supervised = {name: gradient for name, gradient in supervised.items() if name in packed or gradient.any()}

@@ -19,7 +19,7 @@ from genet5.annotate.texts import TextWriter
 from genet5.grpo.rollouts import Text
 from genet5.grpo.sampling import Sampling
 from genet5.model.batch import Batch, collate_decisions, collate_prompts, make_prompt
-from genet5.model.decisions import next_decision
+from genet5.model.decisions import FORWARD, next_decision
 from genet5.model.network import GeneT5Model
 from genet5.tokens.codec import decode_genes, encode_genes
 from genet5.training.windows import Window
@@ -115,8 +115,8 @@ def written_without_a_cache(
     with torch.no_grad():
         reading = model.read(fields["codes"], fields["lengths"], fields["sites"])
         while not cursor.finished and len(ids) < max_tokens:
-            decision = next_decision(cursor, TOKENIZER, model.config.lookahead_bp)
-            units = np.unique(decision.table[:, 8])  # forward positions
+            decision = next_decision(cursor, TOKENIZER)
+            units = np.unique(decision.table[:, FORWARD])  # forward positions
             if decision.structure is not None:
                 tokens = decision.structure
             elif decision.is_offset:
@@ -249,7 +249,7 @@ def test_no_text_is_longer_than_the_limit(limit: int):
         assert all(index < limit for index, _, _ in other.choices)
         lengths.add(len(other.ids))
     assert max(lengths) == limit
-    writer = TextWriter(GRAMMARS.of("fungi", 1), GRAMMARS.of("fungi", 1).sites("ACGT" * 30), 90)
+    writer = TextWriter(GRAMMARS.of("fungi", 1), GRAMMARS.of("fungi", 1).sites("ACGT" * 30))
     assert writer.limit == 64 + 120 // 5, "no limit asked for: by the window's length"
 
 

@@ -233,7 +233,7 @@ def test_reward_rises_on_windows_seen_again_and_again(tmp_path: Path):
 
 def test_prompts_are_whole_windows_on_either_strand(inputs: ToyInputs):
     shards = ShardReader(inputs.arguments["prompts"])
-    data = PromptData(shards, GRAMMARS, 90)
+    data = PromptData(shards, GRAMMARS)
     indices = np.array([4, 0, 2, 1])
     turned = set()
     for seed in range(6):

@@ -76,18 +76,18 @@ def slow_sites(genes: list[WindowGene], size: int) -> set[tuple[int, int, int]]:
 @pytest.mark.parametrize("seed", range(6))
 def test_labels_and_sites_say_what_the_genes_say(grammar, seed):
     bases, genes = drawn(grammar, seed)
-    example = make_example(bases, CLADE, genes, (), grammar, 90)
+    example = make_example(bases, CLADE, genes, (), grammar)
     assert np.array_equal(example.base_labels, slow_labels(genes, len(bases)))
     true = {tuple(map(int, where)) for where in np.argwhere(example.prompt.sites == 1)}
     assert true == slow_sites(genes, len(bases))
-    possible = make_example(bases, CLADE, [], (), grammar, 90).prompt.sites
+    possible = make_example(bases, CLADE, [], (), grammar).prompt.sites
     assert ((example.prompt.sites >= 0) == (possible >= 0)).all()  # every site is either true or false
 
 
 def test_nothing_is_labelled_where_nobody_cares():
     bases, _ = drawn(GRAMMAR, 3)
-    plain = make_example(bases, CLADE, [], (), GRAMMAR, 90)
-    example = make_example(bases, CLADE, [], DONT_CARE, GRAMMAR, 90)
+    plain = make_example(bases, CLADE, [], (), GRAMMAR)
+    example = make_example(bases, CLADE, [], DONT_CARE, GRAMMAR)
     size = len(bases)
     ignored = np.zeros((2, size), dtype=bool)
     unscored = np.zeros((2, size + 1), dtype=bool)
@@ -107,10 +107,10 @@ def test_nothing_is_labelled_where_nobody_cares():
 @pytest.mark.parametrize("seed", range(4))
 def test_the_other_strand_is_the_same_example_turned(seed):
     bases, genes = drawn(GRAMMAR, seed)
-    here = make_example(bases, CLADE, genes, DONT_CARE, GRAMMAR, 90)
+    here = make_example(bases, CLADE, genes, DONT_CARE, GRAMMAR)
     spans = [(240 - end, 240 - start, {"+": "-", "-": "+"}.get(strand, strand)) for start, end, strand in DONT_CARE]
     genes = reverse_complement_genes(genes, 240)
-    there = make_example(reverse_complement(bases), CLADE, genes, spans, GRAMMAR, 90)
+    there = make_example(reverse_complement(bases), CLADE, genes, spans, GRAMMAR)
     assert np.array_equal(here.base_labels, there.base_labels[::-1])
     assert np.array_equal(here.prompt.sites, there.prompt.sites[::-1])
     assert np.array_equal(here.prompt.codes, there.prompt.codes[::-1])
@@ -124,7 +124,7 @@ def right_answers(example: Example) -> None:
         if decision.structure is None:
             unit = ids[step] - (TOKENIZER.off_base if decision.is_offset else TOKENIZER.loc_base)
             assert unit == (target % TOKENIZER.segment_bp if decision.is_offset else target // TOKENIZER.segment_bp)
-            assert (decision.table[:, 8] == target).sum() == 1
+            assert (decision.table[:, 7] == target).sum() == 1
         else:
             assert decision.structure[target] == ids[step]
             assert len(set(decision.structure.tolist())) == len(decision.structure)
@@ -133,7 +133,7 @@ def right_answers(example: Example) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_every_decision_offers_the_right_answer(seed):
     bases, genes = drawn(GRAMMAR, seed)
-    example = make_example(bases, CLADE, genes, (), GRAMMAR, 90)
+    example = make_example(bases, CLADE, genes, (), GRAMMAR)
     assert example.num_violations == 0
     assert np.array_equal(example.target_ids, encode_genes(genes, len(bases), TOKENIZER))
     right_answers(example)
@@ -146,7 +146,7 @@ def test_genes_outside_the_rules_can_be_learnt_and_are_counted():
         WindowGene("-", (Interval(90, 121),)),
         WindowGene("+", (Interval(150, 171),), partial5=True, partial3=True, phase=2),
     ]
-    example = make_example(bases, CLADE, odd, (), GRAMMAR, 90)
+    example = make_example(bases, CLADE, odd, (), GRAMMAR)
     assert example.num_violations > 4
     right_answers(example)
     model = toy_model()

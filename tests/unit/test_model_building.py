@@ -174,8 +174,8 @@ def test_broken_model_folders_are_one_clear_line(folder, tmp_path):
 
     assert "no tensor option_evidence (1 missing, 0 unknown)" in broken(lambda: with_weights(option_evidence=None))
     assert "unknown tensor extra (0 missing, 1 unknown)" in broken(lambda: with_weights(extra=torch.zeros(2)))
-    shape = broken(lambda: with_weights(**{"class_head.bias": torch.zeros(4)}))
-    assert "class_head.bias has shape (4,), config.json asks for (5,)" in shape
+    shape = broken(lambda: with_weights(**{"reader.class_head.bias": torch.zeros(4)}))
+    assert "reader.class_head.bias has shape (4,), config.json asks for (5,)" in shape
     with_weights()
     assert "model_type 'bert', must be 'genet5'" in broken(lambda: with_config(model_type="bert"))
     assert "must be an even multiple of 5 heads" in broken(lambda: with_config(num_heads=5))
@@ -227,9 +227,9 @@ def test_a_save_that_dies_leaves_no_model_that_looks_complete(folder, monkeypatc
 
 
 def test_overrides_have_the_types_of_their_fields():
-    words = ["hidden_size=64", "stem_dilations=1,3,6", "evidence_gradient=True", "init_std=1e-2"]
+    words = ["hidden_size=64", "stem_dilations=1,3,6", "init_std=1e-2"]
     assert parse_overrides(words) == {
-        "hidden_size": 64, "stem_dilations": (1, 3, 6), "evidence_gradient": True, "init_std": 0.01
+        "hidden_size": 64, "stem_dilations": (1, 3, 6), "init_std": 0.01
     }  # fmt: skip
     for word, expected in (
         ("hidden_size", "expected KEY=VALUE"),
@@ -237,7 +237,6 @@ def test_overrides_have_the_types_of_their_fields():
         ("vocab_size=3", "no field 'vocab_size' that can be set"),
         ("hidden_size=3.5", "'3.5', expected a whole number"),
         ("stem_dilations=1,x", "expected whole numbers like 1,3,6"),
-        ("evidence_gradient=yes", "expected true or false"),
         ("init_std=nan", "expected a finite number"),
     ):
         assert expected in one_line(parse_overrides, [word])

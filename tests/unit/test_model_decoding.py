@@ -10,7 +10,6 @@ from model_toy import (
     CLADE,
     GRAMMAR,
     PLAIN_GRAMMAR,
-    SPLICED,
     STOPS,
     TOKENIZER,
     random_bases,
@@ -22,8 +21,7 @@ from genet5.annotate.decoding import write_genes
 from genet5.annotate.texts import WrittenWindow
 from genet5.genome.genes import Interval
 from genet5.model.batch import collate, collate_decisions, make_example
-from genet5.model.decisions import Kind
-from genet5.model.evidence import AHEAD_CODING, HAZARD, LENGTH, SITE, START_SITE, make_bank
+from genet5.model.evidence import make_bank
 from genet5.model.network import GeneT5Model
 from genet5.model.passes import Places, Reading
 from genet5.tokens.codec import WindowGene
@@ -39,7 +37,7 @@ def windows(seed: int, count: int, grammar: Grammar = GRAMMAR) -> list[str]:
 
 def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]) -> list[float]:
     """Log-probability of each token of the text of ``genes``, by the training path: one pass, no cache."""
-    example = make_example(bases, CLADE, genes, (), grammar, model.config.lookahead_bp)
+    example = make_example(bases, CLADE, genes, (), grammar)
     batch = collate([example])
     found = [0.0] * len(example.target_ids)
     with torch.no_grad():
@@ -74,7 +72,7 @@ def test_cached_decoding_scores_texts_as_training_does(shape, grammar):
         assert not result.truncated
         forced = forced_log_probabilities(model, grammar, window, result.genes)
         assert result.log_probabilities == pytest.approx(forced, abs=1e-3)
-        batch = collate([make_example(window, CLADE, result.genes, (), grammar, model.config.lookahead_bp)])
+        batch = collate([make_example(window, CLADE, result.genes, (), grammar)])
         assert batch.target_ids[0].tolist() == result.ids
         with torch.no_grad():
             loss = float(model.training_losses(batch)["language"])
@@ -88,7 +86,7 @@ def test_each_greedy_choice_is_the_best_without_a_cache():
     checked = 0
     for window in windows(5, 3):
         (result,) = write_genes(model, GRAMMAR, [window], CLADE)
-        example = make_example(window, CLADE, result.genes, (), GRAMMAR, model.config.lookahead_bp)
+        example = make_example(window, CLADE, result.genes, (), GRAMMAR)
         batch = collate([example])
         with torch.no_grad():
             reading = model.read(batch.codes, batch.lengths, batch.sites)
@@ -139,7 +137,7 @@ def test_windows_with_nothing_in_them():
     assert all(gene.partial5 or gene.partial3 for gene in result.genes)
 
 
-# ---------------------------------------------------------------- a base head without fault
+# ---------------------------------------------------------------- a reader without fault
 
 
 def planted_exon(rng: np.random.Generator, codons: int) -> str:
@@ -179,7 +177,7 @@ def planted(rng: np.random.Generator, spliced: bool) -> tuple[str, list[WindowGe
 
 
 def without_fault(genes_of: dict[str, list[WindowGene]], monkeypatch) -> None:
-    """Replace the base head's logits by +-20 as the genes have it; the language part stays untrained.
+    """Replace the reader's potentials by +-20 as the genes have it; the language part stays untrained.
 
     genes_of: the genes of each window, by its bases.
     """
@@ -188,45 +186,36 @@ def without_fault(genes_of: dict[str, list[WindowGene]], monkeypatch) -> None:
 
     def perfect(self: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
         reading = read(self, codes, lengths, sites)
-        classes = torch.full_like(reading.class_logits, -20.0)
-        classes[..., 0] = 20.0
-        scores = torch.full_like(reading.site_logits, -20.0)
+        potentials = torch.full_like(reading.potentials, -20.0)
+        scores = torch.full_like(reading.site_potentials, -20.0)
         for row, length in enumerate(lengths.tolist()):
             bases = letters[codes[row, 0, :length].numpy()].tobytes().decode()
-            example = make_example(bases, CLADE, genes_of[bases], (), GRAMMAR, 90)
+            example = make_example(bases, CLADE, genes_of[bases], (), GRAMMAR)
             labels = torch.from_numpy(example.base_labels.astype(np.int64))
-            one_hot = torch.nn.functional.one_hot(labels, 5).float() * 40 - 20
-            classes[row, :, :length] = one_hot
+            potentials[row, :, :length] = torch.nn.functional.one_hot(labels, 5)[..., 1:].float() * 40 - 20
             true = torch.from_numpy(example.prompt.sites) == 1
             scores[row, :, :, : length + 1] = torch.where(true, 20.0, -20.0)
-        bank = make_bank(classes, scores, sites[:, :, START_SITE] > -2, lengths, self.config.evidence_scale)
-        return reading._replace(class_logits=classes, site_logits=scores, bank=bank)
+        bank = make_bank(potentials, scores, self.reader.gene_penalty, sites, lengths)
+        return reading._replace(potentials=potentials, site_potentials=scores, bank=bank)
 
     monkeypatch.setattr(GeneT5Model, "read", perfect)
 
 
 def can_be_written(bases: str, genes: list[WindowGene], grammar: Grammar) -> bool:
     """The grammar refuses an exon whose frame, read past its donor, meets a gene written before."""
-    return len(bases) <= 1200 and make_example(bases, CLADE, genes, (), grammar, 90).num_violations == 0
+    return len(bases) <= 1200 and make_example(bases, CLADE, genes, (), grammar).num_violations == 0
 
 
 @pytest.mark.parametrize("spliced", [False, True])
-def test_a_base_head_without_fault_gives_exactly_its_genes(spliced, monkeypatch):
+def test_a_reader_without_fault_gives_exactly_its_genes(spliced, monkeypatch):
     rng = np.random.default_rng(11)
     grammar = GRAMMAR if spliced else PLAIN_GRAMMAR
     drawn = [planted(rng, spliced) for _ in range(14)]
     cases = {bases: genes for bases, genes in drawn if can_be_written(bases, genes, grammar)}
     assert len(cases) >= 12
     model = toy_model(init_std=0.02)
-    with torch.no_grad():  # believe the sites, the nearer of two true ones; of the bases, whether the edge cuts a gene
-        weights = model.evidence.weights.zero_()
-        weights[[Kind.START, Kind.STOP, Kind.DONOR, Kind.ACCEPTOR], SITE] = 1.0
-        weights[[Kind.START, Kind.CUT, Kind.NONE], HAZARD] = 1.0
-        weights[[Kind.STOP, Kind.DONOR, Kind.EDGE, Kind.ACCEPTOR], LENGTH] = -30.0
-        weights[Kind.CUT, AHEAD_CODING] = 1.0
     without_fault(cases, monkeypatch)
     results = write_genes(model, grammar, list(cases), CLADE)
-    assert SPLICED.max_intron_bp < 100  # or the edge could cut an intron, about which the base head has no say
     for genes, result in zip(cases.values(), results, strict=True):
         assert sorted(result.genes, key=str) == sorted(genes, key=str)
     assert any(len(gene.cds) > 1 for genes in cases.values() for gene in genes) == spliced

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from genet5.model.batch import collate, make_example
+from genet5.model.chains import chain_messages
 from genet5.model.decisions import Kind
 from genet5.model.evidence import NUM_FEATURES, Bank, Evidence, group_logsumexp, make_bank
 from genet5.model.losses import base_losses, choice_loss, router_loss
 from genet5.model.stem import CODON_REACHES, frame_means
 
-SCALE = 0.25
+PENALTY = torch.tensor(2.0)
 ENDS = (Kind.DONOR, Kind.STOP, Kind.EDGE)
-SITE_OF_KIND = {Kind.START: 0, Kind.STOP: 1, Kind.DONOR: 2, Kind.ACCEPTOR: 3}
 
 
 @pytest.fixture(scope="module")
@@ -30,82 +30,109 @@ def case() -> dict:
     for number, size in enumerate((400, 173, 290, 61, 333)):
         grammar = (GRAMMAR, PLAIN_GRAMMAR)[number % 2]
         bases = random_bases(rng, size, 0.01)
-        examples.append(make_example(bases, CLADE, random_genes(grammar, bases, rng), (), grammar, 90))
+        examples.append(make_example(bases, CLADE, random_genes(grammar, bases, rng), (), grammar))
     batch = collate(examples)
     generator = torch.Generator().manual_seed(1)
     count, width = len(examples), batch.codes.shape[-1]
-    classes = torch.randn(count, 2, width, 5, generator=generator)
+    potentials = torch.randn(count, 2, width, 4, generator=generator) * 0.3
     sites = torch.randn(count, 2, 4, width + 1, generator=generator)
-    is_start = batch.sites[:, :, 0] > -2
-    bank = make_bank(classes, sites, is_start, batch.lengths, SCALE)
-    table = torch.cat([batch.option_table, batch.place_table])
+    bank = make_bank(potentials, sites, PENALTY, batch.sites, batch.lengths)
+    messages = [
+        [
+            chain_messages(
+                potentials[row, strand, : batch.lengths[row]][None],
+                sites[row, strand, :, : batch.lengths[row] + 1][None],
+                PENALTY,
+                batch.sites[row, strand, :, : batch.lengths[row] + 1][None] > -2,
+                batch.lengths[row : row + 1],
+                torch.tensor([strand == 0]),
+            )
+            for strand in range(2)
+        ]
+        for row in range(count)
+    ]
     decision = batch.option_decision[batch.option_owner]
-    sample = torch.cat([batch.structure_sample[decision], batch.place_sample[batch.place_owner]])
-    return {"batch": batch, "classes": classes, "sites": sites, "bank": bank, "table": table, "sample": sample}
+    return {
+        "batch": batch,
+        "potentials": potentials,
+        "sites": sites,
+        "messages": messages,
+        "bank": bank,
+        "tables": {True: batch.option_table, False: batch.place_table},
+        "samples": {True: batch.structure_sample[decision], False: batch.place_sample[batch.place_owner]},
+    }
 
 
-def slow_features(case: dict, row: list[int], sample: int) -> list[float]:
-    strand, kind, frame, position, anchor, direct, ahead, previous, forward, rank, first_codon = row
-    classes, sites = case["classes"][sample].double(), case["sites"][sample].double()
+def slow_features(case: dict, row: list[int], sample: int, opening: bool) -> list[float]:
+    strand, kind, frame, position, anchor, direct, previous, forward, rank, first_codon = row
+    potentials, sites = case["potentials"][sample, strand].double(), case["sites"][sample, strand].double()
     length = int(case["batch"].lengths[sample])
-
-    def odds(base: int, name: int) -> float:
-        return SCALE * float(classes[strand, base, name] - classes[strand, base, 0])
+    messages = case["messages"][sample]
 
     def coding(begin: int, end: int) -> float:
-        return sum(odds(base, 1 + (base - frame) % 3) for base in range(begin, min(end, length)))
+        return sum(float(potentials[base, (base - frame) % 3]) for base in range(begin, min(end, length)))
 
     def intron(begin: int, end: int) -> float:
-        return sum(odds(base, 4) for base in range(begin, min(end, length)))
+        return sum(float(potentials[base, 3]) for base in range(begin, min(end, length)))
 
-    is_end, is_acceptor = kind in ENDS, kind == Kind.ACCEPTOR
+    is_end, is_acceptor, is_start = kind in ENDS, kind == Kind.ACCEPTOR, kind == Kind.START
     skipped = 0.0
     for row_strand in range(2):
         for place in range(length + 1):
             key = place if row_strand == 0 else length - place
-            if int(case["batch"].sites[sample, row_strand, 0, place]) > -2 and previous < key < forward:
-                skipped += math.log1p(math.exp(float(sites[row_strand, 0, place])))
-    is_start = kind == Kind.START
+            if previous < key < forward:
+                skipped += float(messages[row_strand].skipped[0, place])
     span = math.log1p(max(position - anchor, 0)) / 4 if is_end or is_acceptor else 0.0
     span = math.log1p(direct - position) / 4 if is_start else span
+    next_position = (position - frame) % 3
+    site = {Kind.STOP: 1, Kind.DONOR: 2, Kind.ACCEPTOR: 3}.get(kind)
+    site_value = 0.0 if site is None else float(sites[site, position])
+    state = {Kind.STOP: 0, Kind.DONOR: 4 + next_position, Kind.ACCEPTOR: 1 + next_position}.get(kind)
+    after = 0.0 if state is None else float(messages[strand].after[0, position, state])
+    if is_start:
+        site_value = float(messages[strand].start[0, position])
+    if kind == Kind.CUT and opening:
+        site_value = max(float(messages[strand].cut[0, next_position]), -20.0)
+    if kind == Kind.CUT and not opening:
+        after = float(messages[strand].after[0, 0, 1 + next_position])
     return [
         coding(anchor, position) if is_end else 0.0,
         intron(anchor, position) if is_acceptor else 0.0,
-        float(sites[strand, SITE_OF_KIND[kind], position]) if kind in SITE_OF_KIND else 0.0,
-        coding(position, direct),
-        coding(position, ahead),
-        intron(position, position + 60) if kind == Kind.DONOR else 0.0,
+        site_value,
+        after,
         -skipped if kind in (Kind.START, Kind.CUT, Kind.NONE) else 0.0,
         1.0,
         span,
         span**2,
-        coding(max(position - 90, 0), position) if is_start or is_acceptor else 0.0,
         math.log1p(rank) if is_start else 0.0,
         float(first_codon and is_start),
-        32 * coding(position, direct) / (direct - position + 1) if is_start else 0.0,
     ]
 
 
-def test_the_fourteen_numbers_of_every_kind_of_candidate(case):
-    found = Evidence().features(case["bank"], case["table"], case["sample"])
-    assert found.shape == (len(case["table"]), NUM_FEATURES)
+@pytest.mark.parametrize("opening", [True, False])
+def test_the_ten_numbers_of_every_kind_of_candidate(case, opening):
+    table, sample = case["tables"][opening], case["samples"][opening]
+    found = Evidence().features(case["bank"], table, sample, opening)
+    assert found.shape == (len(table), NUM_FEATURES)
     rng = np.random.default_rng(1)
-    for kind in Kind:
-        rows = (case["table"][:, 1] == kind).nonzero().flatten().numpy()
+    kinds = (Kind.START, Kind.CUT, Kind.NONE) if opening else set(Kind) - {Kind.NONE}
+    for kind in kinds:
+        rows = (table[:, 1] == kind).nonzero().flatten().numpy()
         assert len(rows), f"no candidate of kind {kind.name}"
         for index in rng.permutation(rows)[:40]:
-            wanted = slow_features(case, case["table"][index].tolist(), int(case["sample"][index]))
-            assert found[index].tolist() == pytest.approx(wanted, abs=2e-4), Kind(kind).name
+            wanted = slow_features(case, table[index].tolist(), int(sample[index]), opening)
+            assert found[index].tolist() == pytest.approx(wanted, abs=1e-3), Kind(kind).name
 
 
 def test_evidence_is_the_weighted_sum(case):
     evidence = Evidence()
     with torch.no_grad():
         evidence.weights.normal_(generator=torch.Generator().manual_seed(3))
-    features = evidence.features(case["bank"], case["table"], case["sample"])
-    found = evidence(case["bank"], case["table"], case["sample"]).detach()
+    table, sample = case["tables"][False], case["samples"][False]
+    features = evidence.features(case["bank"], table, sample)
+    found = evidence(case["bank"], table, sample).detach()
     for index in range(0, len(features), 37):
-        wanted = (evidence.weights[int(case["table"][index, 1])] * features[index]).sum().detach()
+        wanted = (evidence.weights[int(table[index, 1])] * features[index]).sum().detach()
         assert float(found[index]) == pytest.approx(float(wanted), rel=1e-5, abs=1e-5)
 
 
@@ -114,14 +141,15 @@ def test_the_bank_of_a_window_does_not_depend_on_its_batch(case):
     for sample in range(len(batch.lengths)):
         size = int(batch.lengths[sample])
         alone = make_bank(
-            case["classes"][sample : sample + 1, :, :size],
+            case["potentials"][sample : sample + 1, :, :size],
             case["sites"][sample : sample + 1, :, :, : size + 1],
-            batch.sites[sample : sample + 1, :, 0, : size + 1] > -2,
+            PENALTY,
+            batch.sites[sample : sample + 1, :, :, : size + 1],
             batch.lengths[sample : sample + 1],
-            SCALE,
         )
         for name, whole, part in zip(Bank._fields, case["bank"], alone, strict=True):
-            torch.testing.assert_close(whole[sample, ..., : part.shape[-1]], part[0], msg=name)
+            shown = whole[sample, :, : size + 1] if name == "after" else whole[sample, ..., : part.shape[-1]]
+            torch.testing.assert_close(shown, part[0], msg=name)
             if name in ("coding", "intron"):  # reading on beyond the end adds nothing
                 assert (whole[sample, ..., part.shape[-1] :] == part[0, ..., -1:]).all()
 
@@ -220,6 +248,6 @@ def test_frame_means_against_loops(width):
 
 
 def test_candidate_tables_are_strand_coordinates_of_forward_places(case):
-    lengths = case["batch"].lengths[case["sample"]]
-    strand, position, forward = (case["table"][:, column].long() for column in (0, 3, 8))
+    lengths = case["batch"].lengths[case["samples"][False]]
+    strand, position, forward = (case["tables"][False][:, column].long() for column in (0, 3, 7))
     assert torch.equal(torch.where(strand == 0, position, lengths - position), forward)

@@ -1,4 +1,4 @@
-"""First weights of the stem from counts of hexamers: hand-counted sequences, rare classes, what stays random."""
+"""First weights of the reader from counts of hexamers: hand-counted sequences, rare classes, what stays random."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from genet5.model.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_stem
-from genet5.model.stem import HEXAMERS, Stem
+from genet5.model.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_reader
+from genet5.model.config import GeneT5Config
+from genet5.model.reader import Reader
+from genet5.model.stem import HEXAMERS
 
 CLASSES = 5
 AAAAAA, CCCCCC = 0, sum(4**k for k in range(6))
@@ -42,16 +44,17 @@ def test_log_odds_tell_classes_apart_and_rare_ones_nothing() -> None:
     assert np.isnan(counted(coding=LEAST_COUNTED - 1).log_odds()[1, :-1]).all()
 
 
-def test_stem_takes_what_was_counted_and_keeps_the_rest() -> None:
+def test_reader_takes_what_was_counted_and_keeps_the_rest() -> None:
     torch.manual_seed(0)
-    stem = Stem(channels=8, score_channels=2, dilations=(1,))
-    before = {name: value.clone() for name, value in stem.state_dict().items()}
+    reader = Reader(GeneT5Config(stem_channels=8, score_channels=2, site_channels=8))
+    before = {name: value.clone() for name, value in reader.state_dict().items()}
     odds = counted().log_odds()
-    begin_stem(stem, odds)
-    after = stem.state_dict()
-    for name in ("scores.weight", "embedding.weight"):
-        for channel in range(2):
-            assert after[name][:, channel].numpy() == pytest.approx(odds[channel])
-    assert torch.equal(after["embedding.weight"][:, 2:], before["embedding.weight"][:, 2:])
-    others = [name for name in before if not name.startswith(("scores", "embedding"))]
-    assert all(torch.equal(after[name], before[name]) for name in others)
+    begin_reader(reader, odds)
+    after = reader.state_dict()
+    for name, rows in (("stem.embedding.weight", odds), ("site_embedding.weight", odds), ("stem.scores.weight", odds[1:])):
+        for channel, values in enumerate(rows[:2]):
+            if not np.isnan(values).any():
+                assert after[name][:, channel].numpy() == pytest.approx(values)
+        assert torch.equal(after[name][:, 2:], before[name][:, 2:])
+    tables = ("stem.embedding", "stem.scores", "site_embedding")
+    assert all(torch.equal(after[name], before[name]) for name in before if not name.startswith(tables))

@@ -34,7 +34,6 @@ from genet5.training.runs import export
 from genet5.training.sft import run_sft
 from genet5.training.windows import Window, WindowData, WindowScorer, crop, random_crop, read_eval_windows
 
-LOOKAHEAD_BP = 90
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +133,7 @@ def test_planned_lengths_are_close_to_what_a_window_takes(
 ) -> None:
     """Room enough even for a crop that shows more genes than the core, and not so much that budget is wasted."""
     tokenizer = GeneTokenizer.build(kind, segment_bp=60, max_window_bp=WINDOW_BP)
-    data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, table), LOOKAHEAD_BP)
+    data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, table))
     rng = np.random.default_rng(1)
     ratios = []
     for index in range(0, len(data.shards), 3):
@@ -146,7 +145,7 @@ def test_planned_lengths_are_close_to_what_a_window_takes(
 
 
 def test_a_batch_depends_on_its_generator_alone(shards: ShardSet, table: dict) -> None:
-    data = WindowData(shards, Grammars(make_tokenizer(), table), LOOKAHEAD_BP)
+    data = WindowData(shards, Grammars(make_tokenizer(), table))
     indices = np.array([2, 0, 7])
     first, again, other = (data.training_batch(indices, 0, np.random.default_rng(seed)) for seed in (5, 5, 6))
     for name, tensor in vars(first).items():
@@ -161,7 +160,7 @@ def test_a_batch_depends_on_its_generator_alone(shards: ShardSet, table: dict) -
 def test_windows_longer_than_the_tokenizer_are_refused(shards: ShardSet, table: dict) -> None:
     grammars = Grammars(GeneTokenizer.build("kmer", segment_bp=60, max_window_bp=2400), table)
     with pytest.raises(InputError, match=r"window of 3000 bp is longer than max_window_bp 2400 .*raise tokenizer\."):
-        WindowData(shards, grammars, LOOKAHEAD_BP)
+        WindowData(shards, grammars)
 
 
 # ---------------------------------------------------------------- grammars

@@ -30,7 +30,9 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         window_bp=lambda wildcards: annotation_window(config, CLADES[wildcards.species]),
-        options={key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size")},
+        # The reader has no language to write in.
+        decoder=lambda wildcards: "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"],
+        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size")},
         model=subpath(input.weights, parent=True),
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -42,7 +44,7 @@ rule annotate_genome:
             --clade {params.clade} \
             {params.regions:q} \
             --grammar {input.grammar:q} \
-            --decoder {params.options[decoder]} \
+            --decoder {params.decoder} \
             --window-bp {params.window_bp} \
             --overlap-bp {params.options[overlap_bp]} \
             --batch-size {params.options[batch_size]} \

@@ -62,5 +62,5 @@ for clade in sorted(set(CLADES.values())):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="sft|grpo",
+    stage="reader|sft|grpo",
     kind="fna|gff",

@@ -102,7 +102,7 @@ def write_genes(
     for site, genes in zip(sites, frames or (), strict=False):
         keep_frames(site, genes)
     prompts = [make_prompt(site, window, clade, tokenizer) for site, window in zip(sites, windows, strict=True)]
-    writers = [TextWriter(grammar, site, model.config.lookahead_bp) for site in sites]
+    writers = [TextWriter(grammar, site) for site in sites]
     batch = {name: tensor.to(model.device) for name, tensor in collate_prompts(prompts).items()}
     reading = read_windows_apart(model, batch["codes"], batch["lengths"], batch["sites"])
 

@@ -1,6 +1,6 @@
-"""The best chain of genes of one strand under the grammar, by dynamic programming over the base head's log-odds.
+"""The best chain of genes of one strand under the grammar, by dynamic programming over the reader's potentials.
 
-A gene scores the sum of its coding and intron log-odds and of the log-odds of its sites, minus ``gene_penalty``. The
+A gene scores the sum of its coding and intron potentials and of those of its sites, minus ``gene_penalty``. The
 strand is read 5' to 3' once, with a running best for every reading frame, so the chain is exact under the grammar:
 start codons, the first in-frame stop (codons split by introns included), splice pairs, intron lengths, genes cut by
 the window's edges.
@@ -41,7 +41,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Prefix sums of scaled log-odds of one strand.
+    """Prefix sums of potentials of one strand.
 
     coding: [3, W + 1], bases before the boundary read with codons beginning at positions = frame (mod 3).
     intron: [W + 1]. sites: [4, W + 1], not summed.

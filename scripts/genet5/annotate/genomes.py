@@ -25,8 +25,6 @@ from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 
 DECODERS = ("lm", "viterbi", "joint")
-#: what a gene has to earn beyond its evidence, in nats, when the base head decides alone
-VITERBI_GENE_PENALTY = 3.0
 MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decoded
 
 
@@ -127,12 +125,12 @@ def _show_progress(done: int, total: int, step_bp: int, started: float) -> None:
         print(line, flush=True)
 
 
-# -------------------------------------------------------------------- the base head alone
+# -------------------------------------------------------------------- the reader alone
 
 
 @torch.inference_mode()
 def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
-    """Stem and base head of windows, padded to the longest."""
+    """What the reader makes of windows, padded to the longest."""
     width = max(site.window_bp for site in sites)
     codes = np.full((len(sites), 2, width), PADDING, dtype=np.uint8)
     labels = np.full((len(sites), 2, 4, width + 1), -2, dtype=np.int8)
@@ -147,20 +145,16 @@ def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
 
 
 def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[str]) -> list[list[ScoredGene]]:
-    """Genes by dynamic programming over the base head, without the language model."""
+    """Genes by dynamic programming over the reader's potentials, without the language model."""
     sites = [grammar.sites(window) for window in windows]
     reading = read_windows(model, sites)
-    odds = (reading.class_logits[..., 1:] - reading.class_logits[..., :1]).float().cpu().numpy()
-    boundaries = reading.site_logits.float().cpu().numpy()
+    potentials = reading.potentials.cpu().numpy()
+    boundaries = reading.site_potentials.cpu().numpy()
+    penalty = float(model.reader.gene_penalty)
     found = []
     for row, site in enumerate(sites):
         genes = best_genes(
-            odds[row, :, : site.window_bp],
-            boundaries[row, :, :, : site.window_bp + 1],
-            site,
-            coding_scale=model.config.evidence_scale,
-            site_scale=1.0,
-            gene_penalty=VITERBI_GENE_PENALTY,
+            potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1], site, penalty
         )
         # A score of odds as a log-probability: what one more gene against none is worth.
         found.append([ScoredGene(gene, -float(np.logaddexp(0.0, -score))) for gene, score in genes])

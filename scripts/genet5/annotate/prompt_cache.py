@@ -22,7 +22,7 @@ PROMPT, NOBODY = -1, -2  # owners of cache entries that are no text's
 
 
 def read_windows_apart(model: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
-    """Stem and base head of a batch, on a CPU window by window.
+    """What the reader makes of a batch, on a CPU window by window.
 
     Convolutions of a batch are as fast there as one by one, but round otherwise in batches of other sizes; sums over
     thousands of bases make that visible in scores, and an annotation shall not depend on the batch size.
@@ -30,9 +30,9 @@ def read_windows_apart(model: GeneT5Model, codes: Tensor, lengths: Tensor, sites
     if model.device.type != "cpu":
         return model.read(codes, lengths, sites)
     parts = [model.read(*(tensor[row : row + 1] for tensor in (codes, lengths, sites))) for row in range(len(codes))]
-    features, class_logits, site_logits = (torch.cat([part[field] for part in parts]) for field in range(3))
+    tensors = (torch.cat(column) for column in zip(*(part[:-1] for part in parts), strict=True))
     bank = Bank(*(torch.cat(sums) for sums in zip(*(part.bank for part in parts), strict=True)))
-    return Reading(features, class_logits, site_logits, bank)
+    return Reading(*tensors, bank)
 
 
 class PromptCache:

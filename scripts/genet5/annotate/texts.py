@@ -41,10 +41,9 @@ class TextWriter:
     stands for, else 0. num_read: tokens that the network has read. limit: tokens at most (0: by the window's length).
     """
 
-    def __init__(self, grammar: Grammar, sites: WindowSites, lookahead_bp: int, limit: int = 0) -> None:
+    def __init__(self, grammar: Grammar, sites: WindowSites, limit: int = 0) -> None:
         self.tokens = grammar.tokenizer
         self.cursor: Cursor = grammar.begin(sites)
-        self.lookahead_bp = lookahead_bp
         self.ids: list[int] = []
         self.places: list[int] = []
         self.log_probabilities: list[float] = []
@@ -75,7 +74,7 @@ class TextWriter:
             if len(self.ids) >= self.limit:
                 self.truncated = True
                 return None
-            decision = next_decision(self.cursor, self.tokens, self.lookahead_bp)
+            decision = next_decision(self.cursor, self.tokens)
             options = choosable(decision, self.tokens.segment_bp)
             if len(options) > 1:
                 return decision

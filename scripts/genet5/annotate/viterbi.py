@@ -1,4 +1,4 @@
-"""The evidence decoder: the best set of genes by dynamic programming over the base head alone.
+"""The evidence decoder: the best set of genes by dynamic programming over the reader's potentials alone.
 
 It needs no language model: the baseline of one, and a decoder by itself. The best chain of genes of each strand is
 exact (``gene_chain.py``). The strands are read independently, so a gene within an intron of the other strand is found.
@@ -17,42 +17,34 @@ from genet5.tokens.sites import WindowSites
 
 MAX_OPPOSITE_OVERLAP_BP = 60
 YIELDING_ROUNDS = 4  # times that one strand yields to the other; conflicts left then lose the worse gene
-TAKEN_LOG_ODDS = -1e3  # of coding, per base that genes of the other strand claim
+TAKEN_POTENTIAL = -1e3  # of coding, per base that genes of the other strand claim
 
 
 def best_genes(
-    class_log_odds: np.ndarray,
-    site_log_odds: np.ndarray,
+    potentials: np.ndarray,
+    site_potentials: np.ndarray,
     sites: WindowSites,
-    *,
-    coding_scale: float,
-    site_scale: float,
     gene_penalty: float,
-    intron_scale: float = 0.3,
     max_opposite_overlap_bp: int = MAX_OPPOSITE_OVERLAP_BP,
 ) -> list[tuple[WindowGene, float]]:
     """The genes of a window with their scores, in the codec's order.
 
-    class_log_odds: [2, W, 4], logits of coding at codon position 0, 1, 2 and of intron, minus the logit of neither.
-    site_log_odds: [2, 4, W + 1], start, stop, donor, acceptor at each boundary. Both in strand coordinates.
-    coding_scale, site_scale: factors on sums over coding bases and on sites. intron_scale: factor on intron bases,
-    relative to coding_scale. gene_penalty: what a gene has to earn, in scaled log-odds.
-    max_opposite_overlap_bp: coding bases that two genes of opposite strands may share.
+    potentials: [2, W, 4], of coding at codon position 0, 1, 2 and of intron, against neither. site_potentials: [2, 4,
+    W + 1], start, stop, donor, acceptor at each boundary. Both in strand coordinates. gene_penalty: what a gene has to
+    earn. max_opposite_overlap_bp: coding bases that two genes of opposite strands may share.
 
     Raises ``ValueError`` for arrays of the wrong shape and values that are not finite.
     """
     size = sites.window_bp
     for name, array, shape in (
-        ("class_log_odds", class_log_odds, (2, size, 4)),
-        ("site_log_odds", site_log_odds, (2, 4, size + 1)),
+        ("potentials", potentials, (2, size, 4)),
+        ("site_potentials", site_potentials, (2, 4, size + 1)),
     ):
         if array.shape != shape:
             raise ValueError(f"{name} has shape {array.shape}, expected {shape} for a window of {size} bp")
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds values that are not finite")
-    factors = coding_scale * np.array([1.0, 1.0, 1.0, intron_scale])
-    bases = class_log_odds.astype(np.float64) * factors
-    boundaries = site_log_odds.astype(np.float64) * site_scale
+    bases, boundaries = potentials.astype(np.float64), site_potentials.astype(np.float64)
     found = _both_strands(bases, boundaries, sites, gene_penalty, max_opposite_overlap_bp)
     genes = [
         (_window_gene(gene, "+-"[row], size), gene.score)
@@ -65,7 +57,7 @@ def best_genes(
 def _both_strands(
     bases: np.ndarray, boundaries: np.ndarray, sites: WindowSites, gene_penalty: float, max_overlap_bp: int
 ) -> list[list[Found]]:
-    """Genes of + and of -, without conflicts; arguments are scaled log-odds.
+    """Genes of + and of -, without conflicts; arguments are potentials.
 
     Where genes conflict, both strands are read around the other's; the one that loses less by it yields.
     """
@@ -75,7 +67,7 @@ def _both_strands(
         odds = bases[row]
         if taken.any():
             odds = odds.copy()
-            odds[taken, :3] = TAKEN_LOG_ODDS
+            odds[taken, :3] = TAKEN_POTENTIAL
         return best_chain(sites.strand("+-"[row]), Evidence.of(odds, boundaries[row]), gene_penalty)
 
     taken = np.zeros((2, size), dtype=bool)

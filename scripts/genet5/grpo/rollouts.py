@@ -71,7 +71,7 @@ def roll_out(
         grammar = grammars.of(window.clade, window.genetic_code)
         sites = grammar.sites(window.bases)
         prompts.append(make_prompt(sites, window.bases, window.clade, tokenizer))
-        writers += [TextWriter(grammar, sites, model.config.lookahead_bp, max_tokens) for _ in range(group_size)]
+        writers += [TextWriter(grammar, sites, max_tokens) for _ in range(group_size)]
     numbers = [
         np.random.default_rng([*seed, number, text]) for number in range(len(windows)) for text in range(group_size)
     ]

@@ -165,8 +165,7 @@ class GrpoRun(Run):
     def __init__(self, grammars: Grammars, fabric: Fabric, folder: Any, model: GeneT5Model, *arguments: Any) -> None:
         self.grammars = grammars
         # What is read of the DNA stays as supervised training left it; what is written of it is learned here.
-        for part in (model.stem, model.class_head, model.site_head):
-            part.requires_grad_(False)
+        model.reader.requires_grad_(False)
         options: GrpoOptions = arguments[1]
         self.reference: GeneT5Model | None = None
         if options.beta > 0:
@@ -198,7 +197,6 @@ class GrpoRun(Run):
             self.model.eval()  # no dropout, no checkpointing: that would take the cache away
             pieces.append(self._sample(position, windows))
             self.model.train()
-            self.model.stem.eval()  # ratios compare the same network
             yield pieces[-1]
 
     def _sample(self, position: int, windows: list[Window]) -> Piece:

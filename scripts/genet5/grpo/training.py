@@ -75,7 +75,7 @@ def run_grpo(
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, grammar_table)
-    data = PromptData(ShardReader(prompts), grammars, model.config.lookahead_bp)
+    data = PromptData(ShardReader(prompts), grammars)
     windows = read_eval_windows(eval_samples, ShardReader(validation))[: options.eval_samples or None]
     fabric = start_fabric(options)
     say(fabric, f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} texts a prompt")

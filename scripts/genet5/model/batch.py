@@ -116,17 +116,15 @@ def label_bases(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence
     shown = [(int(gene.strand == "-"), *_strand_segments(gene, window_bp), gene) for gene in genes]
     # Introns first: a gene within another one's intron keeps its label. Then 5' to 3', so that bases which two genes of
     # a strand share get the same label whichever strand of the window is shown.
+    true: list[tuple[int, int, int]] = []
     for row, segments, introns, gene in shown:
         for start, end in introns:
             labels[row, start:end] = INTRON
-            if start > 0:
-                sites[row, 2, start] = 1
-            if end < window_bp:
-                sites[row, 3, end] = 1
-        if not gene.partial5:
-            sites[row, 0, segments[0][0]] = 1
-        if not gene.partial3:
-            sites[row, 1, segments[-1][1]] = 1
+            true += [(row, 2, start)] * (start > 0) + [(row, 3, end)] * (end < window_bp)
+        true += [(row, 0, segments[0][0])] * (not gene.partial5) + [(row, 1, segments[-1][1])] * (not gene.partial3)
+    for place in true:
+        if sites[place] != NOT_A_SITE:  # what the rules refuse is none, as where no labels are known
+            sites[place] = 1
     for row, segments, _, gene in sorted(shown, key=lambda entry: entry[1]):
         codon_position = (3 - gene.phase) % 3
         for start, end in segments:
@@ -141,12 +139,11 @@ def make_example(
     genes: Sequence[WindowGene],
     dont_care: Sequence[tuple[int, int, str]],
     grammar: Grammar,
-    lookahead_bp: int,
 ) -> Example:
     """A training example.
 
     genes: what the network shall write. dont_care: (start, end, strand) in window coordinates: no base or site loss
-    there. lookahead_bp: the model's ``config.lookahead_bp``.
+    there.
     """
     tokenizer = grammar.tokenizer
     sites = grammar.sites(bases)
@@ -161,7 +158,7 @@ def make_example(
         if cursor.step in BOUNDARY_STEPS:
             loc = index if cursor.step in LOC_STEPS else index - 1
             forward = tokenizer.position(ids[loc], ids[loc + 1])
-        decision = next_decision(cursor, tokenizer, lookahead_bp, token, forward)
+        decision = next_decision(cursor, tokenizer, token, forward)
         if decision.structure is None:
             steps.append((index, decision, forward))
         else:
@@ -197,14 +194,14 @@ class Batch:
     structure_target: Tensor  # int64 [S], index of the right option
     option_decision: Tensor  # int64 [O], the structure decision an option belongs to
     option_id: Tensor  # int64 [O]
-    option_table: Tensor  # int32 [N1, 11]
+    option_table: Tensor  # int32 [N1, 10]
     option_owner: Tensor  # int64 [N1], the option a candidate supports
     place_sample: Tensor  # int64 [Q], rows of boundary decisions
     place_step: Tensor  # int64 [Q]
     place_is_offset: Tensor  # bool [Q]
     place_loc: Tensor  # int64 [Q], segment of an offset decision
     place_target: Tensor  # int64 [Q], forward position
-    place_table: Tensor  # int32 [N2, 11]
+    place_table: Tensor  # int32 [N2, 10]
     place_owner: Tensor  # int64 [N2], the boundary decision
 
     @property
@@ -215,7 +212,7 @@ class Batch:
         return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
 
-def _padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> Tensor:
+def padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> Tensor:
     """Stack along a new first axis, padding the last axis at its end."""
     width = max(array.shape[-1] for array in arrays)
     stacked = np.full((len(arrays), *arrays[0].shape[:-1], width), fill, dtype=dtype)
@@ -227,15 +224,15 @@ def _padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> 
 def collate_prompts(prompts: Sequence[Prompt]) -> dict[str, Tensor]:
     """The fields of a batch that decoding needs too."""
     return {
-        "codes": _padded([prompt.codes for prompt in prompts], PADDING, np.uint8),
+        "codes": padded([prompt.codes for prompt in prompts], PADDING, np.uint8),
         "lengths": torch.tensor([prompt.window_bp for prompt in prompts]),
-        "ids": _padded([prompt.ids for prompt in prompts], 0),
-        "start": _padded([prompt.start for prompt in prompts], 0),
-        "end": _padded([prompt.end for prompt in prompts], 0),
+        "ids": padded([prompt.ids for prompt in prompts], 0),
+        "start": padded([prompt.start for prompt in prompts], 0),
+        "end": padded([prompt.end for prompt in prompts], 0),
         "prompt_lengths": torch.tensor([len(prompt.ids) for prompt in prompts]),
-        "posts": _padded([prompt.posts for prompt in prompts], 0),
+        "posts": padded([prompt.posts for prompt in prompts], 0),
         "num_posts": torch.tensor([len(prompt.posts) for prompt in prompts]),
-        "sites": _padded([prompt.sites for prompt in prompts], NOT_A_SITE, np.int8),
+        "sites": padded([prompt.sites for prompt in prompts], NOT_A_SITE, np.int8),
     }
 
 
@@ -296,10 +293,10 @@ def collate(examples: Sequence[Example]) -> Batch:
     return Batch(
         **collate_prompts([example.prompt for example in examples]),
         **collate_decisions(rows),
-        target_ids=_padded([example.target_ids for example in examples], 0),
-        target_forward=_padded(forwards, 0),
+        target_ids=padded([example.target_ids for example in examples], 0),
+        target_forward=padded(forwards, 0),
         target_lengths=torch.tensor([len(example.target_ids) for example in examples]),
-        base_labels=_padded([example.base_labels for example in examples], IGNORED, np.int8),
+        base_labels=padded([example.base_labels for example in examples], IGNORED, np.int8),
     )
 
 

@@ -12,19 +12,19 @@ from genet5.errors import InputError
 SIZES: dict[str, dict[str, Any]] = {
     "demo": {
         "hidden_size": 96, "num_layers": 3, "num_heads": 4, "num_kv_heads": 2, "feed_forward_size": 256,
-        "stem_channels": 64, "stem_dilations": (1, 3, 6, 12, 24), "pointer_size": 48,
+        "pointer_size": 48,
     },
     "small": {
         "hidden_size": 256, "num_layers": 6, "num_heads": 8, "num_kv_heads": 2, "feed_forward_size": 768,
-        "stem_channels": 96, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 96,
+        "stem_channels": 96, "codon_channels": 144, "stretch_channels": 192, "pointer_size": 96,
     },
     "base": {
         "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
-        "num_experts": 4, "stem_channels": 192, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 192,
+        "num_experts": 4, "stem_channels": 192, "codon_channels": 288, "stretch_channels": 384, "pointer_size": 192,
     },
     "recipe": {
         "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
-        "num_experts": 32, "stem_channels": 192, "stem_dilations": (1, 3, 6, 12, 24, 48, 96, 3), "pointer_size": 192,
+        "num_experts": 32, "stem_channels": 192, "codon_channels": 288, "stretch_channels": 384, "pointer_size": 192,
     },
 }  # fmt: skip
 
@@ -35,11 +35,10 @@ class GeneT5Config(PretrainedConfig):
     vocab_size: rows of the token embedding. structure_ids: ids the language head may write (mile-posts and offsets are
     pointed at instead). loc_base/num_loc/off_base/segment_bp: where mile-post and offset ids lie; 0 mile-posts means
     the vocabulary has not been expanded yet. tokenizer_sha256: of the names of all ids.
-    stem_trained: false while the stem has first weights, which supervised training may then count instead.
-    lookahead_bp: coding bases read ahead at a boundary. evidence_scale: sums of per-base log-odds are multiplied by
-    this, since neighbouring bases see nearly the same context.
-    num_experts: 0 is a dense network. *_loss_weight: weights of the parts of the loss, each a mean over its own
-    units, relative to the language loss.
+    stem_channels, codon_channels, stretch_channels: width of the stem's three resolutions, and *_dilations their
+    convolutions. site_channels: width of the site head's own branch. reader_trained: false while the reader has first
+    weights, whose hexamers training may then count. num_experts: 0 is a dense network. router_loss_weight: of its loss,
+    relative to the language loss.
     """
 
     model_type = "genet5"
@@ -56,18 +55,15 @@ class GeneT5Config(PretrainedConfig):
         experts_per_token: int = 2,
         router_loss_weight: float = 0.01,
         stem_channels: int = 64,
+        codon_channels: int = 96,
+        stretch_channels: int = 128,
         score_channels: int = 16,
-        stem_dropout: float = 0.2,
-        stem_dilations: tuple[int, ...] = (1, 3, 6, 12, 24),
+        site_channels: int = 48,
+        stem_dilations: tuple[int, ...] = (1, 1),
+        codon_dilations: tuple[int, ...] = (1, 2, 4, 8),
+        stretch_dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32),
+        stem_dropout: float = 0.1,
         pointer_size: int = 48,
-        lookahead_bp: int = 90,
-        evidence_scale: float = 0.03125,
-        evidence_gradient: bool = False,
-        stem_gradient: float = 0.0,
-        stem_lr_scale: float = 6.0,
-        base_loss_weight: float = 1.0,
-        site_loss_weight: float = 1.0,
-        soft_f1_loss_weight: float = 0.2,
         block_size: int = 0,
         window_size: int = 0,
         structure_ids: tuple[int, ...] = (),
@@ -76,7 +72,7 @@ class GeneT5Config(PretrainedConfig):
         off_base: int = 0,
         segment_bp: int = 0,
         tokenizer_sha256: str = "",
-        stem_trained: bool = False,
+        reader_trained: bool = False,
         init_std: float = 0.02,
         **kwargs: Any,
     ) -> None:
@@ -89,18 +85,15 @@ class GeneT5Config(PretrainedConfig):
         self.experts_per_token = experts_per_token
         self.router_loss_weight = router_loss_weight
         self.stem_channels = stem_channels
+        self.codon_channels = codon_channels
+        self.stretch_channels = stretch_channels
         self.score_channels = score_channels
-        self.stem_dropout = stem_dropout
+        self.site_channels = site_channels
         self.stem_dilations = tuple(stem_dilations)
+        self.codon_dilations = tuple(codon_dilations)
+        self.stretch_dilations = tuple(stretch_dilations)
+        self.stem_dropout = stem_dropout
         self.pointer_size = pointer_size
-        self.lookahead_bp = lookahead_bp
-        self.evidence_scale = evidence_scale
-        self.evidence_gradient = evidence_gradient
-        self.stem_gradient = stem_gradient
-        self.stem_lr_scale = stem_lr_scale
-        self.base_loss_weight = base_loss_weight
-        self.site_loss_weight = site_loss_weight
-        self.soft_f1_loss_weight = soft_f1_loss_weight
         self.block_size = block_size
         self.window_size = window_size
         self.structure_ids = tuple(structure_ids)
@@ -109,7 +102,7 @@ class GeneT5Config(PretrainedConfig):
         self.off_base = off_base
         self.segment_bp = segment_bp
         self.tokenizer_sha256 = tokenizer_sha256
-        self.stem_trained = stem_trained
+        self.reader_trained = reader_trained
         self.init_std = init_std
         check_attention_window(block_size, window_size)
         super().__init__(**kwargs)

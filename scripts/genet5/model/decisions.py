@@ -31,15 +31,15 @@ class Kind(IntEnum):
 
 
 #: columns of a candidate table, all in strand coordinates but PREVIOUS and FORWARD
-STRAND, KIND, FRAME, POSITION, ANCHOR, DIRECT, AHEAD, PREVIOUS, FORWARD, RANK, FIRST_CODON = range(11)
-COLUMNS = 11
+STRAND, KIND, FRAME, POSITION, ANCHOR, DIRECT, PREVIOUS, FORWARD, RANK, FIRST_CODON = range(10)
+COLUMNS = 10
 
 
 @dataclass
 class Decision:
     """One structure token.
 
-    structure: legal ids, or None where a boundary is written. table: int32 [n, 11], the candidates (columns above).
+    structure: legal ids, or None where a boundary is written. table: int32 [n, 10], the candidates (columns above).
     groups: int32 [n]; for a boundary all 0; for a structure token the index into ``structure`` whose evidence the
     candidate belongs to. is_offset: True for the second token of a boundary, which lies in segment ``loc``.
     """
@@ -58,7 +58,6 @@ def _rows(
     positions: np.ndarray,
     frame: np.ndarray | int,
     anchor: np.ndarray | int,
-    lookahead_bp: int,
     read_from: np.ndarray | None = None,
     previous_key: int = -1,
 ) -> np.ndarray:
@@ -71,13 +70,11 @@ def _rows(
     table[:, POSITION] = positions
     table[:, ANCHOR] = anchor
     if read_from is None:
-        table[:, DIRECT] = table[:, AHEAD] = positions
+        table[:, DIRECT] = positions
     else:
         sites = cursor.sites.strand(strand)
         stop = np.minimum(sites.stop_end[np.minimum(read_from, window_bp + 3)], window_bp)
-        stop = np.maximum(stop, positions)
-        table[:, DIRECT] = stop
-        table[:, AHEAD] = np.minimum(stop, positions + lookahead_bp)
+        table[:, DIRECT] = np.maximum(stop, positions)
     strand_sites = cursor.sites.strand(strand)
     table[:, RANK] = strand_sites.start_rank[positions]
     table[:, FIRST_CODON] = strand_sites.first_start[positions]
@@ -86,26 +83,26 @@ def _rows(
     return table
 
 
-def _starts(cursor: Cursor, strand: str, lookahead_bp: int) -> np.ndarray:
+def _starts(cursor: Cursor, strand: str) -> np.ndarray:
     positions = np.flatnonzero(cursor.gene_starts(strand))
     return _rows(
-        cursor, strand, Kind.START, positions, positions % 3, positions, lookahead_bp, positions, cursor.previous_key
+        cursor, strand, Kind.START, positions, positions % 3, positions, positions, cursor.previous_key
     )
 
 
-def _cuts(cursor: Cursor, strand: str, phases: tuple[int, ...], lookahead_bp: int) -> np.ndarray:
+def _cuts(cursor: Cursor, strand: str, phases: tuple[int, ...]) -> np.ndarray:
     """Genes cut by the 5' edge, one candidate per phase (those cut within an intron share it)."""
     phase = np.array(phases, dtype=np.int64)
     zero = np.zeros(len(phase), dtype=np.int64)
-    return _rows(cursor, strand, Kind.CUT, zero, phase, 0, lookahead_bp, phase, cursor.previous_key)
+    return _rows(cursor, strand, Kind.CUT, zero, phase, 0, phase, cursor.previous_key)
 
 
 def _nothing_more(cursor: Cursor) -> np.ndarray:
     end = np.array([cursor.window_bp])
-    return _rows(cursor, "+", Kind.NONE, end, 0, end, 0, None, cursor.previous_key)
+    return _rows(cursor, "+", Kind.NONE, end, 0, end, None, cursor.previous_key)
 
 
-def _structure_decision(cursor: Cursor, tokens: GeneTokenizer, lookahead_bp: int, extra: int | None) -> Decision:
+def _structure_decision(cursor: Cursor, tokens: GeneTokenizer, extra: int | None) -> Decision:
     legal = cursor.legal_ids()
     if extra is not None and extra not in legal:
         legal = np.sort(np.append(legal, extra))
@@ -120,20 +117,20 @@ def _structure_decision(cursor: Cursor, tokens: GeneTokenizer, lookahead_bp: int
 
     if len(legal) > 1 and cursor.step is Step.GENE:
         for strand, token in (("+", tokens.plus), ("-", tokens.minus)):
-            add(token, _starts(cursor, strand, lookahead_bp))
-            add(token, _cuts(cursor, strand, cursor.cut_phases(strand), lookahead_bp))
+            add(token, _starts(cursor, strand))
+            add(token, _cuts(cursor, strand, cursor.cut_phases(strand)))
         add(tokens.eos, _nothing_more(cursor))
     elif len(legal) > 1 and cursor.step is Step.OPEN:
-        add(tokens.cds, _starts(cursor, cursor.strand, lookahead_bp))
-        add(tokens.partial5, _cuts(cursor, cursor.strand, cursor.cut_phases(cursor.strand), lookahead_bp))
+        add(tokens.cds, _starts(cursor, cursor.strand))
+        add(tokens.partial5, _cuts(cursor, cursor.strand, cursor.cut_phases(cursor.strand)))
     elif len(legal) > 1 and cursor.step is Step.PHASE:
         for phase in range(3):
-            add(tokens.phase(phase), _cuts(cursor, cursor.strand, (phase,), lookahead_bp))
+            add(tokens.phase(phase), _cuts(cursor, cursor.strand, (phase,)))
     table = np.concatenate(tables) if tables else np.empty((0, COLUMNS), dtype=np.int32)
     return Decision(legal, table, np.array(owners, dtype=np.int32))
 
 
-def _boundary_table(cursor: Cursor, candidates: Candidates, lookahead_bp: int, extra: int | None) -> np.ndarray:
+def _boundary_table(cursor: Cursor, candidates: Candidates, extra: int | None) -> np.ndarray:
     mask = candidates.mask
     if extra is not None and not mask[extra]:
         mask = mask.copy()
@@ -144,7 +141,7 @@ def _boundary_table(cursor: Cursor, candidates: Candidates, lookahead_bp: int, e
         kind = np.full(len(positions), Kind.DONOR, dtype=np.int32)
         at_end = positions == candidates.terminal
         kind[at_end] = Kind.EDGE if candidates.terminal == cursor.window_bp else Kind.STOP
-        return _rows(cursor, strand, kind, positions, candidates.frame, candidates.anchor, lookahead_bp)
+        return _rows(cursor, strand, kind, positions, candidates.frame, candidates.anchor)
     read_from = positions + candidates.missing
     kind = np.full(len(positions), Kind.START if candidates.kind == "start" else Kind.ACCEPTOR, dtype=np.int32)
     anchor: np.ndarray | int = positions
@@ -153,14 +150,13 @@ def _boundary_table(cursor: Cursor, candidates: Candidates, lookahead_bp: int, e
         if candidates.anchor == 0:
             kind[positions == 0] = Kind.CUT
     return _rows(
-        cursor, strand, kind, positions, read_from % 3, anchor, lookahead_bp, read_from, candidates.previous_key
+        cursor, strand, kind, positions, read_from % 3, anchor, read_from, candidates.previous_key
     )
 
 
 def next_decision(
     cursor: Cursor,
     tokens: GeneTokenizer,
-    lookahead_bp: int,
     target: int | None = None,
     target_forward: int | None = None,
 ) -> Decision:
@@ -170,9 +166,9 @@ def next_decision(
     even where the rules refuse it (a reference gene they do not cover).
     """
     if cursor.step not in BOUNDARY_STEPS:
-        return _structure_decision(cursor, tokens, lookahead_bp, target)
+        return _structure_decision(cursor, tokens, target)
     extra = None if target_forward is None else cursor.forward(cursor.strand, target_forward)
-    table = _boundary_table(cursor, cursor.candidates, lookahead_bp, extra)
+    table = _boundary_table(cursor, cursor.candidates, extra)
     if cursor.step not in LOC_STEPS:
         table = table[table[:, FORWARD] // tokens.segment_bp == cursor.loc]
         return Decision(None, table, np.zeros(len(table), dtype=np.int32), True, cursor.loc)

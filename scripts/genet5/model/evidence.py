@@ -1,8 +1,8 @@
-"""What the base head says about each candidate boundary, as a weighted sum of fourteen numbers.
+"""What the reader holds of each candidate boundary, as a weighted sum of ten numbers.
 
-The base head gives per base and strand the log-odds of "coding, codon position c" and of "intron" against "neither",
-and per site the log-odds of being a real start, stop, donor or acceptor. Prefix sums make the evidence of any stretch
-read in any frame two look-ups, so that all candidates of all boundaries of a batch are weighed in one gather.
+The reader gives potentials of bases and sites, and the field of all chains of genes (``chains.py``) says what every
+boundary leaves possible behind it. Prefix sums make the evidence of any stretch read in any frame two look-ups, so that
+all candidates of all boundaries of a batch are weighed in one gather.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genet5.model.chains import chain_messages
 from genet5.model.decisions import (
-    AHEAD,
     ANCHOR,
     DIRECT,
     FIRST_CODON,
@@ -28,44 +28,42 @@ from genet5.model.decisions import (
     Kind,
 )
 
-NUM_FEATURES = 14
+NUM_FEATURES = 10
 (
     CODING_SPAN,
     INTRON_SPAN,
     SITE,
-    DIRECT_CODING,
-    AHEAD_CODING,
-    AHEAD_INTRON,
+    AFTER,
     HAZARD,
     ONE,
     LENGTH,
     LENGTH_SQUARED,
-    BEHIND_CODING,
     STARTS_BEFORE,
     COMMON_START,
-    DIRECT_MEAN,
 ) = range(NUM_FEATURES)
 
-LOOK_BEHIND_BP = 90
-MEAN_SCALE = 32.0  # about the inverse of evidence_scale
-LOOK_INTO_INTRON_BP = 60
+LEAST_LOG_PROBABILITY = -20.0  # of genes that the window's edge cuts
 
 START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)
 NUM_SITES = 4
+CODING_STATE, INTRON_STATE = 1, 4  # of ``chains.Messages.after``
 _SITE_OF_KIND = (START_SITE, DONOR_SITE, STOP_SITE, -1, ACCEPTOR_SITE, -1, -1)
 
 
 class Bank(NamedTuple):
-    """Prefix sums of one batch, in strand coordinates unless said.
+    """Sums and messages of one batch, in strand coordinates unless said.
 
-    coding: [B, 2, 3, W + 1], log-odds summed over bases before the boundary, read with codons starting at positions
-    = frame (mod 3). intron: [B, 2, W + 1]. sites: [B, 2, 4, W + 1] log-odds. hazard: [B, W + 2], forward coordinates:
-    entry p is the expected number of gene starts at forward boundaries < p, both strands.
+    coding: [B, 2, 3, W + 1], potentials summed over bases before the boundary, read with codons starting at positions
+    = frame (mod 3). intron: [B, 2, W + 1]. sites: [B, 2, 4, W + 1], potentials; of starts their log-chance. after,
+    cut: see ``chains.Messages``, [B, 2, W + 1, 7] and [B, 2, 3]. hazard: [B, W + 2], forward coordinates: minus the log
+    of the chance that no gene starts at forward boundaries < p, on both strands.
     """
 
     coding: Tensor
     intron: Tensor
     sites: Tensor
+    after: Tensor
+    cut: Tensor
     hazard: Tensor
 
 
@@ -74,71 +72,84 @@ def prefix_sum(values: Tensor) -> Tensor:
     return F.pad(values.cumsum(-1), (1, 0))
 
 
-def make_bank(class_logits: Tensor, site_logits: Tensor, start_sites: Tensor, lengths: Tensor, scale: float) -> Bank:
-    """Prefix sums of a batch.
+def make_bank(potentials: Tensor, site_potentials: Tensor, penalty: Tensor, sites: Tensor, lengths: Tensor) -> Bank:
+    """Sums and messages of a batch.
 
-    class_logits: [B, 2, W, 5] (neither, codon position 0, 1, 2, intron). site_logits: [B, 2, 4, W + 1].
-    start_sites: bool [B, 2, W + 1], start codons. lengths: [B] window lengths. scale: factor on sums over bases.
+    potentials: [B, 2, W, 4], coding at codon position 0, 1, 2 and intron. site_potentials: [B, 2, 4, W + 1]. penalty:
+    scalar. sites: int8 [B, 2, 4, W + 1], more than -2 where the bases allow a site. lengths: [B], of the windows.
     """
-    width = class_logits.shape[2]
-    odds = (class_logits[..., 1:] - class_logits[..., :1]).float() * scale  # [B, 2, W, 4]
-    position = torch.arange(width, device=odds.device)
-    odds = odds * (position < lengths[:, None])[:, None, :, None]  # what lies beyond the window says nothing
+    batch, _, width, _ = potentials.shape
+    strand = torch.arange(2, device=potentials.device).repeat(batch)
+    messages = chain_messages(
+        potentials.flatten(0, 1),
+        site_potentials.flatten(0, 1),
+        penalty,
+        (sites > -2).flatten(0, 1),
+        lengths.repeat_interleave(2),
+        strand == 0,
+    )
+    position = torch.arange(width, device=potentials.device)
+    odds = potentials * (position < lengths[:, None])[:, None, :, None]  # what lies beyond the window says nothing
     frames = [
         odds.gather(-1, ((position - frame) % 3).view(1, 1, -1, 1).expand(*odds.shape[:2], -1, 1)) for frame in range(3)
     ]
     coding = prefix_sum(torch.cat(frames, dim=-1).transpose(-1, -2))
     intron = prefix_sum(odds[..., 3])
-    starting = F.softplus(site_logits[:, :, START_SITE].float()) * start_sites  # -log P(no gene starts here)
+    start, skipped = messages.start.view(batch, 2, -1), messages.skipped.view(batch, 2, -1)
     boundary = torch.arange(width + 1, device=odds.device)
     mirrored = (lengths[:, None] - boundary).clamp(min=0)
-    backward = starting[:, 1].gather(1, mirrored) * (boundary <= lengths[:, None])
-    return Bank(coding, intron, site_logits.float(), prefix_sum(starting[:, 0] + backward))
+    backward = skipped[:, 1].gather(1, mirrored) * (boundary <= lengths[:, None])
+    chances = torch.cat([start[:, :, None], site_potentials[:, :, 1:].float()], dim=2)
+    after = messages.after.view(batch, 2, width + 1, -1)
+    return Bank(coding, intron, chances, after, messages.cut.view(batch, 2, 3), prefix_sum(skipped[:, 0] + backward))
 
 
 class Evidence(nn.Module):
-    """Learned weights of the fourteen numbers, one row per kind of candidate."""
+    """Learned weights of the numbers, one row per kind of candidate.
+
+    The first weights write as the field itself would, but for starts, whose chances on the two strands are taken as
+    independent: a span, its site and what may follow add up to the conditional log-probability of the next boundary.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         weights = torch.zeros(len(Kind), NUM_FEATURES)
         for kind in (Kind.DONOR, Kind.STOP, Kind.EDGE):
             weights[kind, CODING_SPAN] = 1.0
-        for kind in (Kind.START, Kind.DONOR, Kind.STOP, Kind.ACCEPTOR):
+        weights[Kind.ACCEPTOR, INTRON_SPAN] = 1.0
+        for kind in (Kind.START, Kind.DONOR, Kind.STOP, Kind.ACCEPTOR, Kind.CUT):
             weights[kind, SITE] = 1.0
-        for kind in (Kind.START, Kind.CUT):
-            weights[kind, DIRECT_CODING] = 0.01
-            weights[kind, AHEAD_CODING] = 1.0
-        weights[Kind.START, BEHIND_CODING] = -1.0
-        weights[Kind.START, STARTS_BEFORE] = -1.0
-        weights[Kind.START, COMMON_START] = 1.0
-        weights[Kind.START, DIRECT_MEAN] = 0.5
-        weights[Kind.ACCEPTOR, AHEAD_CODING] = 1.0
-        weights[Kind.ACCEPTOR, INTRON_SPAN] = 0.3
-        weights[Kind.DONOR, AHEAD_INTRON] = 1.0
+        for kind in (Kind.DONOR, Kind.STOP, Kind.ACCEPTOR, Kind.CUT):
+            weights[kind, AFTER] = 1.0
         for kind in (Kind.START, Kind.CUT, Kind.NONE):
             weights[kind, HAZARD] = 1.0
         self.weights = nn.Parameter(weights)
 
-    def features(self, bank: Bank, table: Tensor, sample: Tensor) -> Tensor:
-        """table: int [N, 11] candidates, sample: int [N] rows of the batch -> [N, 14]."""
+    def features(self, bank: Bank, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
+        """table: int [N, 10] candidates, sample: int [N] rows of the batch -> [N, 10].
+
+        opening: a structure token is chosen, so that cut genes stand against starts, not against ways to go on.
+        """
         table = table.long()
         strand, position, anchor, frame = (table[:, column] for column in (STRAND, POSITION, ANCHOR, FRAME))
         kind = table[:, KIND]
-        coding_here = bank.coding[sample, strand, frame, position]
         is_end = (kind == Kind.DONOR) | (kind == Kind.STOP) | (kind == Kind.EDGE)
-        coding_span = (coding_here - bank.coding[sample, strand, frame, anchor]) * is_end
-        direct = bank.coding[sample, strand, frame, table[:, DIRECT]] - coding_here
-        ahead = bank.coding[sample, strand, frame, table[:, AHEAD]] - coding_here
-        intron_here = bank.intron[sample, strand, position]
-        is_acceptor = kind == Kind.ACCEPTOR
-        intron_span = (intron_here - bank.intron[sample, strand, anchor]) * is_acceptor
-        behind = coding_here - bank.coding[sample, strand, frame, (position - LOOK_BEHIND_BP).clamp(min=0)]
-        width = bank.intron.shape[-1] - 1
-        ahead_intron = bank.intron[sample, strand, (position + LOOK_INTO_INTRON_BP).clamp(max=width)] - intron_here
+        is_acceptor, is_cut = kind == Kind.ACCEPTOR, kind == Kind.CUT
+        coding_here, coding_there = (bank.coding[sample, strand, frame, place] for place in (position, anchor))
+        coding_span = (coding_here - coding_there) * is_end
+        intron_span = (bank.intron[sample, strand, position] - bank.intron[sample, strand, anchor]) * is_acceptor
         site_of_kind = torch.tensor(_SITE_OF_KIND, device=table.device)[kind]
         site = bank.sites[sample, strand, site_of_kind.clamp(min=0), position] * (site_of_kind >= 0)
-        opens_gene = (kind == Kind.START) | (kind == Kind.CUT) | (kind == Kind.NONE)
+        next_codon_position = (position - frame) % 3  # of the base at the boundary, if it is coding
+        state = torch.where(kind == Kind.DONOR, INTRON_STATE, CODING_STATE) + next_codon_position
+        state = torch.where(kind == Kind.STOP, 0, state)
+        after = bank.after[sample, strand, position, state] * ((kind == Kind.DONOR) | (kind == Kind.STOP) | is_acceptor)
+        cut = bank.cut[sample, strand, next_codon_position].clamp(min=LEAST_LOG_PROBABILITY)
+        if opening:
+            site = torch.where(is_cut, cut, site)
+        else:
+            after = torch.where(is_cut, bank.after[sample, strand, 0, CODING_STATE + next_codon_position], after)
+        opens_gene = (kind == Kind.START) | is_cut | (kind == Kind.NONE)
         skipped = bank.hazard[sample, table[:, FORWARD]] - bank.hazard[sample, table[:, PREVIOUS] + 1]
         hazard = -skipped.clamp(min=0) * opens_gene
         is_start = kind == Kind.START
@@ -150,25 +161,20 @@ class Evidence(nn.Module):
                 coding_span,
                 intron_span,
                 site,
-                direct,
-                ahead,
-                ahead_intron * (kind == Kind.DONOR),
+                after,
                 hazard,
                 torch.ones_like(site),
                 length,
                 length.square(),
-                behind * (is_start | is_acceptor),
                 torch.log1p(table[:, RANK].float()) * is_start,
                 (table[:, FIRST_CODON] * is_start).float(),
-                # Mean over the reading frame instead of its sum: says the same of a short gene as of a long one.
-                direct / (table[:, DIRECT] - position + 1) * (MEAN_SCALE * is_start),
             ],
             dim=-1,
         )
 
-    def forward(self, bank: Bank, table: Tensor, sample: Tensor) -> Tensor:
-        """Evidence of each candidate, [N]."""
-        features = self.features(bank, table, sample)
+    def forward(self, bank: Bank, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
+        """Evidence of each candidate, [N]; arguments as in ``features``."""
+        features = self.features(bank, table, sample, opening)
         return (self.weights[table[:, KIND].long()] * features).sum(-1)
 
 

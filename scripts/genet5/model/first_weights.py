@@ -23,7 +23,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: fields that weights were made for; others say how they are trained and read
 _OF_THE_WEIGHTS = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "stem_channels",
-    "score_channels", "stem_dilations", "pointer_size",
+    "codon_channels", "stretch_channels", "score_channels", "site_channels", "stem_dilations", "codon_dilations",
+    "stretch_dilations", "pointer_size",
 )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from genet5.model.batch import IGNORED
-from genet5.model.stem import HEXAMERS, Stem, hexamer_ids
+from genet5.model.reader import Reader
+from genet5.model.stem import HEXAMERS, hexamer_ids
 
 PRIOR = 10.0  # hexamers added to each class as they are spread overall: rare ones then say little
 LEAST_COUNTED = 1000  # bases of a class below which its channel stays random
@@ -45,9 +46,17 @@ class HexamerCounts:
 
 
 @torch.no_grad()
-def begin_stem(stem: Stem, log_odds: np.ndarray) -> None:
-    """Put log-odds [classes, HEXAMERS] into the first channels of both hexamer tables, as far as there are channels."""
-    for table in (stem.scores.weight, stem.embedding.weight):
-        for channel, values in enumerate(torch.from_numpy(log_odds)[: table.shape[1]]):
+def begin_reader(reader: Reader, log_odds: np.ndarray) -> None:
+    """Put log-odds [classes, HEXAMERS] into the first channels of the hexamer tables, as far as there are channels.
+
+    The frame means get those of codon positions and introns: what speaks for neither is the rest.
+    """
+    classes = torch.from_numpy(log_odds)
+    for table, rows in (
+        (reader.stem.embedding.weight, classes),
+        (reader.stem.scores.weight, classes[1:]),
+        (reader.site_embedding.weight, classes),
+    ):
+        for channel, values in enumerate(rows[: table.shape[1]]):
             if not values.isnan().any():
                 table[:, channel] = values.to(table)

@@ -1,8 +1,8 @@
-"""GeneT5: base-resolution stem, transformers backbone, language head with pointers, base head.
+"""GeneT5: reader of DNA, transformers backbone, language head with pointers.
 
 The prompt (DNA tokens with mile-posts) attends in both directions, the structure text is causal and sees all DNA. A
 structure token is chosen among the legal ones: ids by the language head, boundaries by pointing, first at a mile-post,
-then at a base of its segment. Evidence of the base head is added to the logits (``evidence.py``).
+then at a base of its segment. What the reader holds of each way to go on is added to the logits (``evidence.py``).
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from transformers.cache_utils import Cache, DynamicCache
 from genet5.model.batch import Batch
 from genet5.model.config import GeneT5Config, backbone_config
 from genet5.model.decisions import FORWARD
-from genet5.model.evidence import START_SITE, Bank, Evidence, group_logsumexp, make_bank
-from genet5.model.losses import base_losses, choice_loss, router_loss
+from genet5.model.evidence import Bank, Evidence, group_logsumexp, make_bank
+from genet5.model.losses import choice_loss, router_loss
 from genet5.model.passes import Branches, Choices, Pass, Places, PromptPass, Reading
-from genet5.model.stem import Stem
+from genet5.model.reader import Reader
 
-NUM_CLASSES = 5
-NUM_SITE_KINDS = 4
 NUM_WAVES = 16
 
 
@@ -52,11 +50,7 @@ class GeneT5Model(PreTrainedModel):
     def __init__(self, config: GeneT5Config) -> None:
         super().__init__(config)
         hidden, channels, pointer = config.hidden_size, config.stem_channels, config.pointer_size
-        self.stem = Stem(channels, config.score_channels, config.stem_dilations, config.stem_dropout)
-        self.class_head = nn.Linear(channels, NUM_CLASSES)
-        self.site_head = nn.Sequential(
-            nn.Linear(2 * channels, channels), nn.SiLU(), nn.Linear(channels, NUM_SITE_KINDS)
-        )
+        self.reader = Reader(config)
         self.evidence = Evidence()
         backbone = backbone_config(config)
         backbone._attn_implementation = "sdpa"
@@ -70,26 +64,30 @@ class GeneT5Model(PreTrainedModel):
         self.option_evidence = nn.Parameter(torch.ones(()))
         self.register_buffer("waves", wave_rates(), persistent=False)
         self.post_init()
-        with torch.no_grad():  # real sites are rare: begin near their share, not at one half
-            self.site_head[-1].bias.fill_(-2.0)
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, Evidence):
+        if module in self._own_first_weights():
             return
         if module is self:  # buffers that are not stored come out of from_pretrained empty
             self.waves.copy_(wave_rates())
-        elif module is self.class_head or module in self.site_head:
-            if isinstance(module, nn.Linear):  # small weights here would leave the stem on a plateau for long
-                module.reset_parameters()
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=self.config.init_std)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            if module not in (self.stem.embedding, self.stem.scores):
-                nn.init.normal_(module.weight, std=self.config.init_std)
-        elif not isinstance(module, nn.Conv1d):
+            nn.init.normal_(module.weight, std=self.config.init_std)
+        else:
             super()._init_weights(module)
+
+    def _own_first_weights(self) -> set[nn.Module]:
+        """Parts made with their first weights: the reader's (small ones would hold it on a plateau), the evidence's."""
+        return {self.evidence, *self.reader.modules()}
+
+    def train(self, mode: bool = True) -> GeneT5Model:
+        """The reader stays in evaluation mode: it is trained by itself (``training/reader.py``)."""
+        super().train(mode)
+        self.reader.eval()
+        return self
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.backbone.embed_tokens
@@ -97,27 +95,15 @@ class GeneT5Model(PreTrainedModel):
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         self.backbone.embed_tokens = value
 
-    def learning_rate_scales(self) -> dict[str, float]:
-        """Parts that train at a multiple of the learning rate: small tables and filters stand higher rates."""
-        return dict.fromkeys(("stem.", "class_head.", "site_head.", "evidence."), self.config.stem_lr_scale)
-
     # ---------------------------------------------------------------- DNA
 
+    @torch.no_grad()
     def read(self, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
-        """Stem and base head. codes: [B, 2, W], lengths: [B], sites: int8 [B, 2, 4, W + 1]."""
-        features = self.stem(codes)  # [B, 2, W, C]
-        class_logits = self.class_head(features)
-        around = torch.cat([F.pad(features, (0, 0, 1, 0)), F.pad(features, (0, 0, 0, 1))], dim=-1)
-        site_logits = self.site_head(around).transpose(-1, -2)  # [B, 2, 4, W + 1]
-        is_start = sites[:, :, START_SITE] > -2
-        evidence = (class_logits, site_logits)
-        if not self.config.evidence_gradient:
-            evidence = (class_logits.detach(), site_logits.detach())
-        bank = make_bank(*evidence, is_start, lengths, self.config.evidence_scale)
-        # By default the stem learns from the base and site losses alone (docs/decisions.md).
-        share = self.config.stem_gradient
-        seen = features.detach() if share == 0 else features * share + features.detach() * (1 - share)
-        return Reading(F.pad(seen, (0, 0, 1, 1)), class_logits, site_logits, bank)
+        """What the DNA shows. codes: [B, 2, W], lengths: [B], sites: int8 [B, 2, 4, W + 1]. Without gradients."""
+        read = self.reader(codes)
+        bank = make_bank(read.potentials, read.site_potentials, self.reader.gene_penalty, sites, lengths)
+        features = F.pad(read.features, (0, 0, 1, 1))
+        return Reading(features, read.class_logits, read.potentials, read.site_potentials, bank)
 
     def _at_boundary(self, features: Tensor, lengths: Tensor, sample: Tensor, forward: Tensor) -> Tensor:
         """Features around forward boundaries: base before and after on +, the same two on -; [N, 4C]."""
@@ -223,12 +209,12 @@ class GeneT5Model(PreTrainedModel):
     ) -> Tensor:
         """Logits of legal structure tokens.
 
-        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 11] candidates supporting
+        hidden: [S, H] states before each decision. decision/ids: [O] options. table: [N, 10] candidates supporting
         options ``owner`` [N]. sample: [S] batch row of each decision. Returns [O].
         """
         logits = (hidden[decision].float() * self.get_input_embeddings().weight[ids].float()).sum(-1)
         if len(table):
-            weighed = self.evidence(bank, table, sample[decision[owner]])
+            weighed = self.evidence(bank, table, sample[decision[owner]], opening=True)
             support = group_logsumexp(weighed, owner, len(ids))
             logits = logits + self.option_evidence * torch.where(support.isinf(), 0.0, support)
         return logits
@@ -374,8 +360,8 @@ class GeneT5Model(PreTrainedModel):
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses summed over target tokens.
 
-        ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language``, ``base``, ``site`` and
-        ``soft_f1`` are its parts, also to be divided by ``weight``, and ``router`` where there are experts.
+        ``sum`` is what is minimised, ``weight`` the number of target tokens; ``language`` and, where there are experts,
+        ``router`` are its parts, also to be divided by ``weight``.
         """
         reading = self.read(batch.codes, batch.lengths, batch.sites)
         states, post_keys, router = self.hidden_states(batch, reading)
@@ -385,12 +371,7 @@ class GeneT5Model(PreTrainedModel):
                 choices.logits, choices.decision, choices.chosen, len(choices.chosen), self.label_smoothing
             )
         weight = batch.num_target_tokens
-        parts = base_losses(reading.class_logits, reading.site_logits, batch.base_labels, batch.sites)
-        config = self.config
-        base = parts["base"] * weight * config.base_loss_weight
-        site = parts["site"] * weight * config.site_loss_weight
-        soft_f1 = parts["soft_f1"] * weight * config.soft_f1_loss_weight
-        losses = {"language": language, "base": base, "site": site, "soft_f1": soft_f1}
+        losses = {"language": language}
         if router is not None:
-            losses["router"] = router * weight * config.router_loss_weight
+            losses["router"] = router * weight * self.config.router_loss_weight
         return {"sum": sum(losses.values()), "weight": weight, **losses}

@@ -14,11 +14,11 @@ from genet5.model.config import GeneT5Config
 #: what the tokenizer and training decide
 FIELDS_NOT_SET_BY_HAND = {
     "vocab_size", "structure_ids", "loc_base", "num_loc", "off_base", "segment_bp", "tokenizer_sha256",
-    "stem_trained",
+    "reader_trained",
 }  # fmt: skip
 _POSITIVE = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "experts_per_token", "stem_channels",
-    "score_channels", "pointer_size",
+    "codon_channels", "stretch_channels", "score_channels", "site_channels", "pointer_size",
 )  # fmt: skip
 _SWITCHES = {"true": True, "false": False}
 
@@ -75,8 +75,9 @@ def check_shape(config: GeneT5Config) -> None:
             raise InputError(f"config key model.{name}: {getattr(config, name)}, must be at least 1")
     if config.num_experts < 0:
         raise InputError(f"config key model.num_experts: {config.num_experts}, must be 0 (dense) or more")
-    if not config.stem_dilations or min(config.stem_dilations) < 1:
-        raise InputError(f"config key model.stem_dilations: {list(config.stem_dilations)}, each must be at least 1")
+    for name in ("stem_dilations", "codon_dilations", "stretch_dilations"):
+        if not getattr(config, name) or min(getattr(config, name)) < 1:
+            raise InputError(f"config key model.{name}: {list(getattr(config, name))}, each must be at least 1")
     if config.hidden_size % config.num_heads or (config.hidden_size // config.num_heads) % 2:
         raise InputError(
             f"config key model.hidden_size: {config.hidden_size}, must be an even multiple of {config.num_heads} heads"

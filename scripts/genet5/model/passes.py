@@ -12,15 +12,16 @@ from genet5.model.evidence import Bank
 
 
 class Reading(NamedTuple):
-    """What the network made of the DNA of a batch.
+    """What the reader made of the DNA of a batch.
 
-    features: [B, 2, W + 2, C] stem features for the language part, strand coordinates, a zero base at either end.
-    class_logits: [B, 2, W, 5]. site_logits: [B, 2, 4, W + 1]. bank: prefix sums of the evidence.
+    features: [B, 2, W + 2, C] stem features, strand coordinates, a zero base at either end. class_logits: [B, 2, W, 5].
+    potentials, site_potentials: see ``reader.Read``. bank: what evidence is made of.
     """
 
     features: Tensor
     class_logits: Tensor
-    site_logits: Tensor
+    potentials: Tensor
+    site_potentials: Tensor
     bank: Bank
 
 

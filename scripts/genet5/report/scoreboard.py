@@ -28,7 +28,7 @@ SYSTEM_NAMES = {
     "prodigal": "Prodigal",
     "augustus": "AUGUSTUS",
 }
-STAGES = ("grpo", "sft")
+STAGES = ("grpo", "sft", "reader")
 
 
 def system_label(name: str) -> str:

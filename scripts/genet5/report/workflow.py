@@ -33,13 +33,14 @@ STAGES = (
     Stage("expand_tokenizer", 2, 2),
     Stage("init_model", 3, 2, ("expand_tokenizer",)),
     Stage("resize_model", 4, 2, ("init_model",)),
-    Stage("sft", 4, 0, ("merge_validation", "resize_model")),
+    Stage("reader", 5, 0, ("merge_validation", "resize_model")),
+    Stage("sft", 6, 0, ("merge_validation", "reader")),
     Stage("grpo_prompts", 3, 1, ("bake_shards",)),
-    Stage("grpo", 5, 1, ("sft", "grpo_prompts")),
-    Stage("annotate", 6, 0, ("sft", "grpo")),
-    Stage("score", 7, 0, ("annotate",)),
-    Stage("busco", 7, 1, ("annotate",)),
-    Stage("report", 8, 0, ("score", "busco")),
+    Stage("grpo", 7, 1, ("sft", "grpo_prompts")),
+    Stage("annotate", 8, 0, ("reader", "sft", "grpo")),
+    Stage("score", 9, 0, ("annotate",)),
+    Stage("busco", 9, 1, ("annotate",)),
+    Stage("report", 10, 0, ("score", "busco")),
 )
 
 

@@ -86,7 +86,7 @@ class SupervisedRun(Run):
     """A step is forward and backward over ``grad_accum`` batches."""
 
     def _compiled_losses(self) -> Callable[[Any], dict[str, Tensor]]:
-        self.model.label_smoothing = self.options.label_smoothing
+        self.model.label_smoothing = getattr(self.options, "label_smoothing", 0.0)
         losses = self.model.training_losses
         return torch.compile(losses, dynamic=None) if self.options.compile else losses
 

@@ -97,10 +97,24 @@ class TrainingOptions(RunOptions):
     species_balance: float = option(
         1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
     )
+    label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
+
+
+@dataclass(frozen=True)
+class ReaderOptions(RunOptions):
+    """Training of the reader alone."""
+
+    max_batch_size: int = option(1, "windows of a batch at most; many small steps beat few large ones", minimum=1)
+    species_balance: float = option(
+        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
+    )
     hexamer_windows: int = option(
         300, "training windows whose hexamers are counted for the first weights of a fresh stem (0: random)", minimum=0
     )
-    label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
+    base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
+    soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
+    site_weight: float = option(20.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
+    chain_weight: float = option(10.0, "weight of the chains' negative log-likelihood per base", minimum=0)
 
 
 def read_options(cls: type[Options], values: Mapping[str, Any], where: str) -> Options:

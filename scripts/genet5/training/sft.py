@@ -13,7 +13,6 @@ from genet5.bake.manifest import file_sha256, read_manifest, shard_paths
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.model.building import load_model, save_model
-from genet5.model.hexamer_counts import begin_stem
 from genet5.tokens.clades import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
@@ -60,13 +59,12 @@ def run_sft(
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, grammar_table)
-    lookahead_bp = model.config.lookahead_bp
-    train = WindowData(ShardSet(shards), grammars, lookahead_bp)
-    if options.hexamer_windows and not model.config.stem_trained:
-        begin_stem(model.stem, train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
-    model.config.stem_trained = True
+    train = WindowData(ShardSet(shards), grammars)
+    if not model.config.reader_trained:
+        raise InputError(f"{model_dir}: its reader has first weights; train it first (reader.py)")
+    model.reader.requires_grad_(False)
     held_out = ShardReader(validation)
-    valid = WindowData(held_out, grammars, lookahead_bp)
+    valid = WindowData(held_out, grammars)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
     fabric = start_fabric(options)

@@ -16,9 +16,8 @@ from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.evaluate.window_scores import window_f1
 from genet5.genome.genetic_code import reverse_complement
-from genet5.model.batch import Batch, Example, collate, label_bases, make_example, make_prompt
-from genet5.model.hexamer_counts import HexamerCounts
-from genet5.model.network import NUM_CLASSES, GeneT5Model
+from genet5.model.batch import Batch, Example, collate, make_example
+from genet5.model.network import GeneT5Model
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 
@@ -60,10 +59,9 @@ def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
 class WindowData:
     """Samples of shards as batches of the network."""
 
-    def __init__(self, shards: ShardReader | ShardSet, grammars: Grammars, lookahead_bp: int) -> None:
+    def __init__(self, shards: ShardReader | ShardSet, grammars: Grammars) -> None:
         self.shards = shards
         self.grammars = grammars
-        self.lookahead_bp = lookahead_bp
         tokenizer = grammars.tokenizer
         metas = [shards.meta(index) for index in range(len(shards))]
         self.species = [meta["species"] for meta in metas]
@@ -82,22 +80,10 @@ class WindowData:
 
     def example(self, window: Window) -> Example:
         grammar = self.grammars.of(window.clade, window.genetic_code)
-        return make_example(window.bases, window.clade, window.genes, window.dont_care, grammar, self.lookahead_bp)
+        return make_example(window.bases, window.clade, window.genes, window.dont_care, grammar)
 
     def training_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> Batch:
         return collate([self.example(random_crop(self.shards.read(int(index)), rng)) for index in indices])
-
-    def count_hexamers(self, number: int, seed: int) -> HexamerCounts:
-        """Counts over ``number`` windows drawn at random, or all if there are fewer."""
-        counts = HexamerCounts(NUM_CLASSES)
-        order = np.random.default_rng([seed, 0xC0DE]).permutation(len(self.shards))[:number]
-        for index in sorted(order.tolist()):
-            sample = self.shards.read(index)
-            window = crop(sample, *sample.core)
-            grammar = self.grammars.of(window.clade, window.genetic_code)
-            prompt = make_prompt(grammar.sites(window.bases), window.bases, window.clade, grammar.tokenizer)
-            counts.add(prompt.codes, label_bases(prompt, window.genes, window.dont_care))
-        return counts
 
     def validation_batch(self, indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> Batch:
         samples = [self.shards.read(int(index)) for index in indices]

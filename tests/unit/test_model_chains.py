@@ -1,0 +1,244 @@
+"""The field of all chains of genes against a list of them all, and against the decoder's best one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from genet5.annotate.gene_chain import Evidence, Found, best_chain
+from genet5.model.batch import site_labels
+from genet5.model.chains import FREE, chain_loss, chain_messages
+from genet5.tokens.sites import GrammarRules, WindowSites
+
+STOPS = frozenset({"TAA", "TAG", "TGA"})
+RULES = GrammarRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=0, min_exon_bp=3, max_overlap_bp=0)
+NEITHER, INTRON = 0, 4
+PENALTY = 1.5
+#: an intron in each phase, an overlap of one base (TAATG) and of four (ATGA), genes that abut, nothing at all
+WINDOWS = ("ATGAAGTCAGTAA", "ATGGTTAGTTGAC", "CATGTAATGCTAGA", "ATGATGATGACTGA", "ATGTAAATGTGA", "CCCCCC", "A", "ATGTAGGTAGAT")
+
+
+class Case(NamedTuple):
+    potentials: torch.Tensor
+    site: torch.Tensor
+    allowed: torch.Tensor
+
+
+def case(bases: str, seed: int = 0, scale: float = 1.0) -> Case:
+    rng = np.random.default_rng([seed, len(bases)])
+    allowed = site_labels(WindowSites(bases, RULES, STOPS))[:1] > -2
+    return Case(
+        torch.from_numpy(rng.normal(0, scale, (1, len(bases), 4))),
+        torch.from_numpy(rng.normal(0, 2 * scale, (1, 4, len(bases) + 1))),
+        torch.from_numpy(allowed),
+    )
+
+
+class Path(NamedTuple):
+    """States of all bases (0 neither, 1 - 3 coding, 4 - 6 intron), what they are worth, starts of genes."""
+
+    states: tuple[int, ...]
+    score: float
+    starts: tuple[int, ...]
+
+
+def all_paths(given: Case) -> list[Path]:
+    """Every chain of genes, by following every way to go on; nothing here is shared with the code under test."""
+    potentials, site, allowed = given.potentials[0].numpy(), given.site[0].numpy(), given.allowed[0].numpy()
+    size = len(potentials)
+
+    def worth(state: int, at: int) -> float:
+        return 0.0 if state == NEITHER else float(potentials[at, min(state, 4) - 1])
+
+    def ways(state: int, at: int) -> Iterator[tuple[int, float, bool]]:
+        """(state of base ``at``, score of the step, whether a gene starts) after a base in ``state``."""
+        start, stop, donor, acceptor = (bool(allowed[kind, at]) for kind in range(4))
+        begin = float(site[0, at]) - PENALTY
+        if state == NEITHER:
+            yield NEITHER, 0.0, False
+            if start:
+                yield 1, begin, True
+        elif state <= 3:
+            if state == 3 and stop:
+                yield NEITHER, float(site[1, at]), False
+                if start:
+                    yield 1, float(site[1, at]) + begin, True
+            else:
+                yield state % 3 + 1, 0.0, False
+                if donor:
+                    yield 4 + state % 3, float(site[2, at]), False
+            if state == 2 and start:  # the gene shares its last bases with one that starts here
+                for shared in (1, 4):
+                    if at + shared <= size and allowed[1, at + shared]:
+                        yield 1, float(site[1, at + shared]) + begin, True
+        else:
+            yield state, 0.0, False
+            if acceptor:
+                yield state - 3, float(site[3, at]), False
+
+    paths = [Path((state,), worth(state, 0) - PENALTY * (state > 0), ()) for state in range(7)]
+    if allowed[0, 0]:
+        paths.append(Path((1,), worth(1, 0) - PENALTY + float(site[0, 0]), (0,)))
+    for at in range(1, size):
+        paths = [
+            Path((*path.states, new), path.score + gain + worth(new, at), (*path.starts, at) if opens else path.starts)
+            for path in paths
+            for new, gain, opens in ways(path.states[-1], at)
+        ]
+    return paths
+
+
+def log_sum(scores: list[float]) -> float:
+    return float(np.logaddexp.reduce(scores)) if scores else -math.inf
+
+
+def loss_of(given: Case, labels: list[int], penalty: float = PENALTY) -> tuple[float, bool]:
+    size = torch.tensor([given.potentials.shape[1]])
+    found = chain_loss(
+        given.potentials, given.site, torch.tensor(penalty), given.allowed, torch.tensor([labels], dtype=torch.int8), size
+    )
+    return float(found.loss), bool(found.refused)
+
+
+@pytest.mark.parametrize("bases", WINDOWS)
+def test_the_loss_is_the_log_share_of_the_chains_that_agree(bases):
+    given = case(bases)
+    paths = all_paths(given)
+    total = log_sum([path.score for path in paths])
+    rng = np.random.default_rng(1)
+    for number in rng.permutation(len(paths))[:12]:
+        labels = [min(state, INTRON) for state in paths[number].states]
+        for hidden in (0.0, 0.4):  # of the labels: bases that may be anything
+            shown = [FREE if rng.random() < hidden else label for label in labels]
+            agree = [
+                path.score
+                for path in paths
+                if all(label in (FREE, min(state, INTRON)) for label, state in zip(shown, path.states, strict=True))
+            ]
+            loss, refused = loss_of(given, shown)
+            assert loss == pytest.approx(total - log_sum(agree), abs=1e-9) and not refused
+    assert loss_of(given, [FREE] * len(bases))[0] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_labels_that_are_no_chain_are_refused_and_teach_nothing():
+    given = case("CCCCCC")
+    given.potentials.requires_grad_()
+    labels = torch.tensor([[0, 1, 2, 3, 0, 0]])  # no start codon there
+    found = chain_loss(*given[:2], torch.tensor(PENALTY), given.allowed, labels, torch.tensor([6]))
+    found.loss.sum().backward()
+    assert bool(found.refused) and float(found.loss.detach()) == 0 and not given.potentials.grad.any()
+
+
+@pytest.mark.parametrize("bases", WINDOWS[:5])
+def test_gradients_are_those_of_small_differences(bases):
+    given = case(bases)
+    paths = all_paths(given)
+    labels = torch.tensor([[min(state, INTRON) for state in paths[len(paths) // 2].states]])
+    inputs = (given.potentials.requires_grad_(), given.site.requires_grad_(), torch.tensor(PENALTY, requires_grad=True).double())
+    size = torch.tensor([len(bases)])
+    assert torch.autograd.gradcheck(
+        lambda *tensors: chain_loss(*tensors, given.allowed, labels, size).loss, inputs, eps=1e-6, atol=1e-6
+    )
+
+
+def test_rows_do_not_see_each_other_nor_what_lies_beyond_their_end():
+    cases = [case(bases) for bases in WINDOWS]
+    width = max(len(bases) for bases in WINDOWS)
+    potentials, site = torch.full((len(cases), width, 4), 7.0).double(), torch.full((len(cases), 4, width + 1), 7.0).double()
+    allowed, labels = torch.ones(len(cases), 4, width + 1, dtype=torch.bool), torch.full((len(cases), width), FREE)
+    for row, given in enumerate(cases):
+        size = len(WINDOWS[row])
+        potentials[row, :size], site[row, :, : size + 1] = given.potentials[0], given.site[0]
+        allowed[row, :, : size + 1] = given.allowed[0]
+        labels[row, :size] = 0
+    sizes = torch.tensor([len(bases) for bases in WINDOWS])
+    together = chain_loss(potentials, site, torch.tensor(PENALTY), allowed, labels, sizes).loss
+    alone = [loss_of(given, [0] * len(bases))[0] for given, bases in zip(cases, WINDOWS, strict=True)]
+    assert together.tolist() == pytest.approx(alone)
+
+
+# ---------------------------------------------------------------- what may follow
+
+
+@pytest.mark.parametrize("bases", WINDOWS)
+def test_messages_sum_what_may_follow(bases):
+    given = case(bases)
+    paths, size = all_paths(given), len(bases)
+    found = chain_messages(
+        *given[:2], torch.tensor(PENALTY), given.allowed, torch.tensor([size]), torch.tensor([True])
+    )
+    total = log_sum([path.score for path in paths])
+    for state in range(7):  # the first base: what it is worth and all that follows, less the price of a cut gene
+        after = log_sum([path.score for path in paths if path.states[0] == state and 0 not in path.starts])
+        after += PENALTY * (state > 0)
+        assert float(found.after[0, 0, state]) == pytest.approx(after, abs=1e-9)
+    assert (found.after[0, size] == 0).all()
+    for phase in range(3):
+        begun = (1 + phase, 4 + phase)
+        cut = log_sum([path.score for path in paths if path.states[0] in begun and 0 not in path.starts]) - total
+        assert float(found.cut[0, phase]) == pytest.approx(cut, abs=1e-9)
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("bases", WINDOWS)
+def test_starts_of_a_frame_are_alternatives(bases, forward):
+    given = case(bases, scale=0.5)
+    paths, size = all_paths(given), len(bases)
+    found = chain_messages(
+        *given[:2], torch.tensor(PENALTY), given.allowed, torch.tensor([size]), torch.tensor([forward])
+    )
+    total = log_sum([path.score for path in paths])
+    starts = [at for at in range(size) if given.allowed[0, 0, at]]
+    assert {int(at) for at in found.start[0].nonzero()} <= set(starts)
+    share = {at: math.exp(log_sum([path.score for path in paths if at in path.starts]) - total) for at in starts}
+    for at in starts:
+        # Those of the same frame without a stop codon between, which come first in forward coordinates.
+        if forward:
+            earlier = [a for a in starts if a < at and a % 3 == at % 3 and not given.allowed[0, 1, a + 3 : at + 1 : 3].any()]
+        else:
+            earlier = [a for a in starts if a > at and a % 3 == at % 3 and not given.allowed[0, 1, at + 3 : a + 1 : 3].any()]
+        hazard = share[at] / (1 - sum(share[other] for other in earlier))
+        assert float(found.start[0, at]) == pytest.approx(math.log(hazard), abs=1e-6)
+        assert float(found.skipped[0, at]) == pytest.approx(-math.log(1 - hazard), abs=1e-6)
+
+
+# ---------------------------------------------------------------- the decoder's best chain
+
+
+def labels_of(genes: list[Found], size: int) -> list[int]:
+    labels = np.zeros(size, dtype=int)
+    for gene in genes:
+        segments = gene.segments
+        if gene.phase is not None:
+            labels[: segments[0][0]] = INTRON
+        if gene.partial3:
+            labels[segments[-1][1] :] = INTRON
+        for left, right in pairwise(segments):
+            labels[left[1] : right[0]] = INTRON
+        position = (3 - (gene.phase or 0)) % 3
+        for begin, end in segments:
+            labels[begin:end] = 1 + (position + np.arange(end - begin)) % 3
+            position = (position + end - begin) % 3
+    return labels.tolist()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_decoder_takes_the_chain_that_training_raises(seed):
+    """Its score is that of the labels it would be taught with: with it alone certain, the loss is log Z less it."""
+    rng = np.random.default_rng(seed)
+    bases = "".join(rng.choice(list("ACGT"), size=300))
+    given = case(bases, seed, 0.4)
+    sites = WindowSites(bases, RULES, STOPS)
+    genes = best_chain(sites.plus, Evidence.of(given.potentials[0].numpy(), given.site[0].numpy()), PENALTY)
+    best = sum(gene.score for gene in genes)
+    total, _ = loss_of(given, [NEITHER] * len(bases))  # nothing is worth 0, so this is log Z
+    loss, refused = loss_of(given, labels_of(genes, len(bases)))
+    assert genes and total > best
+    if not refused:  # introns that touch, or a gene right behind one that the edge cuts, have no labels of their own
+        assert loss == pytest.approx(total - best, abs=1e-6)
