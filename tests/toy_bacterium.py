@@ -62,10 +62,11 @@ def make_tokenizer() -> GeneTokenizer:
     return GeneTokenizer.build("kmer", segment_bp=60, max_window_bp=WINDOW_BP)
 
 
-def write_model(folder: Path, seed: int = 1, **overrides: Any) -> Path:
-    """A tiny network with fresh weights, sized for `make_tokenizer`."""
+def write_model(folder: Path, seed: int = 1, reader_trained: bool = True, **overrides: Any) -> Path:
+    """A tiny network with fresh weights, sized for `make_tokenizer`; ``reader_trained``: what it says of itself."""
     tokenizer = make_tokenizer()
     model = resize_model(new_model("demo", tokenizer.dna_only(), seed, SHAPE | overrides), tokenizer, seed)
+    model.config.reader_trained = reader_trained
     save_model(model, tokenizer, folder)
     return folder
 

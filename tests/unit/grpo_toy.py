@@ -95,7 +95,7 @@ OPTIONS: dict[str, Any] = {
     "batch_size": 2,
     "grad_accum": 1,
     "group_size": 4,
-    "max_gen_length": 40,
+    "max_gen_length": 24,
     "temperature": 1.0,
     "top_k": 0,
     "top_p": 1.0,

@@ -190,8 +190,8 @@ def test_one_row_of_all_texts_is_seen_by_no_other_row(sampled: tuple[GeneT5Model
     """Another text in a group, or another window in the batch, changes no log-probability of the rest."""
     model, rollout = sampled
     texts = [list(group) for group in rollout.texts]
-    texts[1][2] = replace(texts[1][0])  # a text of another length in its place
-    assert len(texts[1][0].ids) != len(rollout.texts[1][2].ids)
+    other = next(text for text in texts[1] if len(text.ids) != len(texts[1][2].ids))
+    texts[1][2] = replace(other)  # a text of another length in its place
     changed = replace(rollout, texts=texts)
     with torch.no_grad():
         before, after = (score_choices(model, pack(one), 1.0) for one in (rollout, changed))

@@ -21,7 +21,16 @@ RULES = GrammarRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=
 NEITHER, INTRON = 0, 4
 PENALTY = 1.5
 #: an intron in each phase, an overlap of one base (TAATG) and of four (ATGA), genes that abut, nothing at all
-WINDOWS = ("ATGAAGTCAGTAA", "ATGGTTAGTTGAC", "CATGTAATGCTAGA", "ATGATGATGACTGA", "ATGTAAATGTGA", "CCCCCC", "A", "ATGTAGGTAGAT")
+WINDOWS = (
+    "ATGAAGTCAGTAA",
+    "ATGGTTAGTTGAC",
+    "CATGTAATGCTAGA",
+    "ATGATGATGACTGA",
+    "ATGTAAATGTGA",
+    "CCCCCC",
+    "A",
+    "ATGTAGGTAGAT",
+)
 
 
 class Case(NamedTuple):
@@ -101,7 +110,12 @@ def log_sum(scores: list[float]) -> float:
 def loss_of(given: Case, labels: list[int], penalty: float = PENALTY) -> tuple[float, bool]:
     size = torch.tensor([given.potentials.shape[1]])
     found = chain_loss(
-        given.potentials, given.site, torch.tensor(penalty), given.allowed, torch.tensor([labels], dtype=torch.int8), size
+        given.potentials,
+        given.site,
+        torch.tensor(penalty),
+        given.allowed,
+        torch.tensor([labels], dtype=torch.int8),
+        size,
     )
     return float(found.loss), bool(found.refused)
 
@@ -140,7 +154,11 @@ def test_gradients_are_those_of_small_differences(bases):
     given = case(bases)
     paths = all_paths(given)
     labels = torch.tensor([[min(state, INTRON) for state in paths[len(paths) // 2].states]])
-    inputs = (given.potentials.requires_grad_(), given.site.requires_grad_(), torch.tensor(PENALTY, requires_grad=True).double())
+    inputs = (
+        given.potentials.requires_grad_(),
+        given.site.requires_grad_(),
+        torch.tensor(PENALTY, requires_grad=True).double(),
+    )
     size = torch.tensor([len(bases)])
     assert torch.autograd.gradcheck(
         lambda *tensors: chain_loss(*tensors, given.allowed, labels, size).loss, inputs, eps=1e-6, atol=1e-6
@@ -150,7 +168,10 @@ def test_gradients_are_those_of_small_differences(bases):
 def test_rows_do_not_see_each_other_nor_what_lies_beyond_their_end():
     cases = [case(bases) for bases in WINDOWS]
     width = max(len(bases) for bases in WINDOWS)
-    potentials, site = torch.full((len(cases), width, 4), 7.0).double(), torch.full((len(cases), 4, width + 1), 7.0).double()
+    potentials, site = (
+        torch.full((len(cases), width, 4), 7.0).double(),
+        torch.full((len(cases), 4, width + 1), 7.0).double(),
+    )
     allowed, labels = torch.ones(len(cases), 4, width + 1, dtype=torch.bool), torch.full((len(cases), width), FREE)
     for row, given in enumerate(cases):
         size = len(WINDOWS[row])
@@ -170,9 +191,7 @@ def test_rows_do_not_see_each_other_nor_what_lies_beyond_their_end():
 def test_messages_sum_what_may_follow(bases):
     given = case(bases)
     paths, size = all_paths(given), len(bases)
-    found = chain_messages(
-        *given[:2], torch.tensor(PENALTY), given.allowed, torch.tensor([size]), torch.tensor([True])
-    )
+    found = chain_messages(*given[:2], torch.tensor(PENALTY), given.allowed, torch.tensor([size]), torch.tensor([True]))
     total = log_sum([path.score for path in paths])
     for state in range(7):  # the first base: what it is worth and all that follows, less the price of a cut gene
         after = log_sum([path.score for path in paths if path.states[0] == state and 0 not in path.starts])
@@ -199,10 +218,10 @@ def test_starts_of_a_frame_are_alternatives(bases, forward):
     share = {at: math.exp(log_sum([path.score for path in paths if at in path.starts]) - total) for at in starts}
     for at in starts:
         # Those of the same frame without a stop codon between, which come first in forward coordinates.
-        if forward:
-            earlier = [a for a in starts if a < at and a % 3 == at % 3 and not given.allowed[0, 1, a + 3 : at + 1 : 3].any()]
-        else:
-            earlier = [a for a in starts if a > at and a % 3 == at % 3 and not given.allowed[0, 1, at + 3 : a + 1 : 3].any()]
+        low = {a: min(a, at) + 3 for a in starts}
+        apart = {a for a in starts if given.allowed[0, 1, low[a] : max(a, at) + 1 : 3].any()}
+        first = {a for a in starts if (a < at if forward else a > at) and a % 3 == at % 3}
+        earlier = first - apart
         hazard = share[at] / (1 - sum(share[other] for other in earlier))
         assert float(found.start[0, at]) == pytest.approx(math.log(hazard), abs=1e-6)
         assert float(found.skipped[0, at]) == pytest.approx(-math.log(1 - hazard), abs=1e-6)

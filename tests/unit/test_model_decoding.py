@@ -65,9 +65,9 @@ def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, g
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
 def test_cached_decoding_scores_texts_as_training_does(shape, grammar):
     model = toy_model(seed=2, **shape)
-    bases = windows(3, 5, grammar)
+    bases = windows(3, 9, grammar)
     results = write_genes(model, grammar, bases, CLADE)
-    assert sum(len(result.genes) for result in results) > 5
+    assert sum(len(result.genes) for result in results) >= 5
     for window, result in zip(bases, results, strict=True):
         assert not result.truncated
         forced = forced_log_probabilities(model, grammar, window, result.genes)

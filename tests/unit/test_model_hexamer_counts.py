@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from genet5.model.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_reader
 from genet5.model.config import GeneT5Config
+from genet5.model.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_reader
 from genet5.model.reader import Reader
 from genet5.model.stem import HEXAMERS
 
@@ -51,7 +51,11 @@ def test_reader_takes_what_was_counted_and_keeps_the_rest() -> None:
     odds = counted().log_odds()
     begin_reader(reader, odds)
     after = reader.state_dict()
-    for name, rows in (("stem.embedding.weight", odds), ("site_embedding.weight", odds), ("stem.scores.weight", odds[1:])):
+    for name, rows in (
+        ("stem.embedding.weight", odds),
+        ("site_embedding.weight", odds),
+        ("stem.scores.weight", odds[1:]),
+    ):
         for channel, values in enumerate(rows[:2]):
             if not np.isnan(values).any():
                 assert after[name][:, channel].numpy() == pytest.approx(values)

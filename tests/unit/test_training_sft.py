@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from bake_toy_genome import write_toy_genome
-from toy_bacterium import CLADE, CODE, WINDOW_BP, ToyRun, make_tokenizer, write_run
+from toy_bacterium import CLADE, CODE, WINDOW_BP, ToyRun, make_tokenizer, write_model, write_run
 
 from genet5.bake.manifest import shard_paths
 from genet5.bake.shards import ShardReader, ShardSet
@@ -23,7 +23,6 @@ from genet5.configuration import read_grammar
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 from genet5.model.building import load_model
-from genet5.model.hexamer_counts import HexamerCounts
 from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.tokenizer import GeneTokenizer
@@ -33,7 +32,6 @@ from genet5.training.options import TrainingOptions
 from genet5.training.runs import export
 from genet5.training.sft import run_sft
 from genet5.training.windows import Window, WindowData, WindowScorer, crop, random_crop, read_eval_windows
-
 
 
 @pytest.fixture(scope="module")
@@ -297,28 +295,18 @@ def test_missing_input_is_one_line_and_nothing_is_written(
     assert not arguments["output_dir"].exists()
 
 
-def test_only_a_fresh_stem_begins_with_counts(arguments: dict, tmp_path: Path, monkeypatch) -> None:
-    counted = []
-    count = WindowData.count_hexamers
+def test_a_reader_with_first_weights_is_refused(arguments: dict, tmp_path: Path) -> None:
+    arguments["model_dir"] = write_model(tmp_path / "fresh", reader_trained=False)
+    with pytest.raises(InputError, match=r"fresh: its reader has first weights; train it first \(reader.py\)$"):
+        run_sft(**arguments)
+    assert not arguments["output_dir"].exists()
 
-    def watched(self: WindowData, number: int, seed: int) -> HexamerCounts:
-        counted.append(number)
-        return count(self, number, seed)
 
-    monkeypatch.setattr(WindowData, "count_hexamers", watched)
-    options = TrainingOptions(max_steps=1, max_batch_size=2, hexamer_windows=4, lr=1e-9)
-    run_sft(**{**arguments, "options": options})
-    assert counted == [4]
-    before, after = (load_model(folder)[0] for folder in (arguments["model_dir"], arguments["output_dir"]))
-    assert (before.config.stem_trained, after.config.stem_trained) == (False, True)
-    moved = (after.stem.scores.weight - before.stem.scores.weight).abs().amax(dim=0)
-    assert (moved[:3] > 0.1).all()  # the three codon positions
-    assert (moved[4:] < 1e-3).all()
-    further = {**arguments, "model_dir": arguments["output_dir"], "output_dir": tmp_path / "further"}
-    run_sft(**{**further, "options": options})
-    assert counted == [4]
-    run_sft(**{**arguments, "output_dir": tmp_path / "random", "options": replace(options, hexamer_windows=0)})
-    assert counted == [4]
+def test_the_language_model_leaves_the_reader_as_it_is(arguments: dict) -> None:
+    run_sft(**{**arguments, "options": TrainingOptions(max_steps=2, max_batch_size=2, lr=1e-2)})
+    before, after = (load_model(folder)[0].state_dict() for folder in (arguments["model_dir"], arguments["output_dir"]))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert len(moved) > 20 and not any(name.startswith("reader.") for name in moved)
 
 
 def test_a_missing_shard_and_an_empty_training_set_are_one_line(arguments: dict, run: ToyRun, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "expand_tokenizer": 1,
         "init_model": 1,
         "resize_model": 1,
+        "reader": 1,
         "sft": 1,
         "grpo_prompts": 1,
         "grpo": 1,
@@ -51,7 +52,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
 
 
 def test_training_reads_no_test_species(demo_run):
-    for script in ("scripts/sft.py", "scripts/grpo_prompts.py"):
+    for script in ("scripts/reader.py", "scripts/sft.py", "scripts/grpo_prompts.py"):
         (line,) = [line for line in commands(demo_run) if script in line]
         assert "data/baked/demo/C.diphtheriae/manifest.json" in line and "E.coli" not in line
 
@@ -78,12 +79,10 @@ def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left
 
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
     assert not [line for line in commands(demo_run) if "--override" in line]
-    overlay = workspace.overlay(
-        "model: {overrides: {window_size: 64, evidence_gradient: true, stem_dilations: [1, 3]}}"
-    )
+    overlay = workspace.overlay("model: {overrides: {window_size: 64, init_std: 0.1, stem_dilations: [1, 3]}}")
     result = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "init_model.py" in line]
-    assert "--override evidence_gradient=true stem_dilations=1,3 window_size=64 --output-dir" in line
+    assert "--override init_std=0.1 stem_dilations=1,3 window_size=64 --output-dir" in line
 
 
 def test_only_held_out_regions_are_annotated_and_scored(demo_run):
@@ -100,7 +99,7 @@ def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
     for line in commands(demo_run):
         script = re.search(r"scripts/\w+\.py", line)[0]
         used.setdefault(script, set()).update(re.findall(r" (--[a-z0-9-]+)", line))
-    assert len(used) == 14
+    assert len(used) == 15
     for script, flags in used.items():
         help_text = subprocess.run(
             [sys.executable, repository / script, "--help"], capture_output=True, text=True, check=True

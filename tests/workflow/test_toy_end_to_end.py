@@ -34,10 +34,14 @@ TOY = {
             "num_kv_heads": 1,
             "feed_forward_size": 32,
             "stem_channels": 16,
-            "stem_dilations": [1, 3],
+            "codon_channels": 16,
+            "stretch_channels": 16,
+            "stem_dilations": [1],
             "pointer_size": 16,
         },
     },
+    "stages": ["reader", "sft", "grpo"],
+    "reader": {"epochs": 1, "log_every": 2},
     "sft": {"epochs": 3, "lr": 3.0e-3, "token_budget": 4000, "max_batch_size": 4, "grad_accum": 1, "log_every": 2},
     "grpo_prompts": {"num_prompts": 12},
     "grpo": {"max_steps": 2, "batch_size": 3, "grad_accum": 2, "group_size": 4, "eval_samples": 2, "eval_steps": 1},
@@ -46,10 +50,21 @@ TOY = {
 }
 SPECIES = {"T.oyus": 12_000, "T.estus": 25_000}  # annotated bases: a test region, a whole genome
 # One thread for such a small network: two wait for each other most of the time, and long on a busy machine.
-OPTIONS = ("--configfile", "overlay.yaml", "--cores", "2", "--set-threads", "sft=1", "grpo=1", "annotate_genome=1")
+OPTIONS = (
+    "--configfile",
+    "overlay.yaml",
+    "--cores",
+    "2",
+    "--set-threads",
+    "reader=1",
+    "sft=1",
+    "grpo=1",
+    "annotate_genome=1",
+)
+STAGES = ("reader", "sft", "grpo")
 FILES = {
-    **{f"annotation/toy/{stage}/{{}}": ("gff3", "faa", "cds.fna", "json", "tracks.npz") for stage in ("sft", "grpo")},
-    **{f"score/toy/{stage}/{{}}": ("json", "tsv") for stage in ("sft", "grpo")},
+    **{f"annotation/toy/{stage}/{{}}": ("gff3", "faa", "cds.fna", "json", "tracks.npz") for stage in STAGES},
+    **{f"score/toy/{stage}/{{}}": ("json", "tsv") for stage in STAGES},
     "raw/{}/": ("fna", "fna.fai", "gff.gz"),
 }
 
@@ -100,7 +115,7 @@ def test_every_stage_leaves_its_files(workspace):
         "validation_000.tar",
     }
     assert {path.name for path in (data / "baked/toy").iterdir()} >= {"validation.tar", "eval.json", "bake_config.json"}
-    for stage in ("init", "resized", "sft", "grpo"):
+    for stage in ("init", "resized", *STAGES):
         assert (data / "model/toy" / stage / "model.safetensors").is_file()
     assert (data / "model/toy/sft/training_log.csv").read_text().count("\n") > 3
     assert (data / "model/toy/grpo/grpo_log.csv").read_text().count("\n") == 3
@@ -118,7 +133,7 @@ def test_annotations_are_valid_and_agree_with_their_summaries(workspace):
         assert count_records(folder / f"{name}.faa") <= genes
 
 
-@pytest.mark.parametrize("stage", ["sft", "grpo"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_scores_have_every_system_and_level(workspace, stage):
     for name in SPECIES:
         path = workspace.folder / f"data/score/toy/{stage}/{name}.json"

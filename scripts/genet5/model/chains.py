@@ -61,7 +61,7 @@ def _overlap_stop(at: int, site: np.ndarray, allowed: np.ndarray) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):  # noqa: ANN001, ANN202
+def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):
     """Log-sums of all prefixes by the state of their last base; alpha: float64 [W, 7]."""
     size = len(potentials)
     for state in range(NUM_STATES):
@@ -101,7 +101,7 @@ def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):  # noq
 
 
 @numba.njit(cache=True, nogil=True)
-def _backward(potentials, site, allowed, penalty, labels, clamped, beta):  # noqa: ANN001, ANN202
+def _backward(potentials, site, allowed, penalty, labels, clamped, beta):
     """Log-sums of all continuations after a base in a state, the base itself not counted; beta: float64 [W, 7]."""
     size = len(potentials)
     beta[size - 1] = 0.0
@@ -133,7 +133,7 @@ def _backward(potentials, site, allowed, penalty, labels, clamped, beta):  # noq
 
 
 @numba.njit(cache=True, nogil=True)
-def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta, total, sign, of_base, of_site):  # noqa: ANN001, ANN202
+def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta, total, sign, of_base, of_site):
     """Adds sign * P(class of a base) to of_base [W, 4] and sign * P(site) to of_site [4, W + 1]; returns genes."""
     size = len(potentials)
     genes = 0.0
@@ -180,7 +180,7 @@ def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta,
 
 
 @numba.njit(cache=True, nogil=True)
-def _losses(potentials, site, allowed, penalty, labels, sizes, loss, of_base, of_site, of_penalty):  # noqa: ANN001, ANN202
+def _losses(potentials, site, allowed, penalty, labels, sizes, loss, of_base, of_site, of_penalty):
     """Per strand: log Z minus log Z of what the labels allow, and its gradient; a strand they refuse counts 0."""
     for row in range(len(potentials)):
         size = sizes[row]
@@ -205,7 +205,7 @@ def _losses(potentials, site, allowed, penalty, labels, sizes, loss, of_base, of
 
 class _ChainLoss(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, potentials, site, penalty, allowed, labels, sizes):  # noqa: ANN001, ANN205
+    def forward(ctx, potentials, site, penalty, allowed, labels, sizes):
         arrays = [tensor.detach().to("cpu", torch.float64).numpy() for tensor in (potentials, site)]
         loss = np.zeros(len(arrays[0]))
         gradients = [np.zeros_like(array) for array in arrays] + [np.zeros(len(loss))]
@@ -216,7 +216,7 @@ class _ChainLoss(torch.autograd.Function):
         return torch.from_numpy(loss).to(potentials)
 
     @staticmethod
-    def backward(ctx, gradient):  # noqa: ANN001, ANN205
+    def backward(ctx, gradient):
         base, site, penalty = ctx.saved_tensors
         return (
             gradient[:, None, None] * base,
@@ -255,7 +255,7 @@ LEAST_HAZARD = 1e-7
 
 
 @numba.njit(cache=True, nogil=True)
-def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, skipped, cut):  # noqa: ANN001, ANN202
+def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, skipped, cut):
     """Fills the arrays of ``Messages`` for rows of strands; ``forward``: the strand is the forward one."""
     nothing = np.zeros(1, np.int64)
     for row in range(len(potentials)):

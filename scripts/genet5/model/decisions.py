@@ -85,9 +85,7 @@ def _rows(
 
 def _starts(cursor: Cursor, strand: str) -> np.ndarray:
     positions = np.flatnonzero(cursor.gene_starts(strand))
-    return _rows(
-        cursor, strand, Kind.START, positions, positions % 3, positions, positions, cursor.previous_key
-    )
+    return _rows(cursor, strand, Kind.START, positions, positions % 3, positions, positions, cursor.previous_key)
 
 
 def _cuts(cursor: Cursor, strand: str, phases: tuple[int, ...]) -> np.ndarray:
@@ -149,9 +147,7 @@ def _boundary_table(cursor: Cursor, candidates: Candidates, extra: int | None) -
         anchor = candidates.anchor
         if candidates.anchor == 0:
             kind[positions == 0] = Kind.CUT
-    return _rows(
-        cursor, strand, kind, positions, read_from % 3, anchor, read_from, candidates.previous_key
-    )
+    return _rows(cursor, strand, kind, positions, read_from % 3, anchor, read_from, candidates.previous_key)
 
 
 def next_decision(

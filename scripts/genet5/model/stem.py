@@ -70,7 +70,7 @@ class Convolution(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, values: Tensor, real: Tensor) -> Tensor:
-        """values: [N, C, W]. real: [N, 1, W], false beyond the end, which stays zero: lengths of others never matter."""
+        """values: [N, C, W]. real: [N, 1, W], false beyond the end, which stays zero whatever the batch."""
         return (values + self.dropout(F.silu(self.conv(values)))) * real
 
 

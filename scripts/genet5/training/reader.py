@@ -1,8 +1,7 @@
-"""Training of the reader alone: per-base classes, sites, and whole chains of genes, on random crops of baked windows."""
+"""Training of the reader alone, on random crops of baked windows: classes of bases, sites, whole chains of genes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genet5.bake.manifest import file_sha256, read_manifest, shard_paths
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.model.batch import IGNORED, NOT_A_SITE, PADDING, Prompt, label_bases, padded, site_labels
@@ -23,6 +21,7 @@ from genet5.model.losses import base_losses
 from genet5.model.reader import NUM_CLASSES, Reader
 from genet5.tokens.clades import Grammars
 from genet5.training.batches import BatchSource
+from genet5.training.inputs import find_inputs
 from genet5.training.loop import fit
 from genet5.training.options import ReaderOptions
 from genet5.training.processes import say, start_fabric
@@ -140,25 +139,16 @@ def run_reader(
     """
     if not validation.is_file():
         raise InputError(f"{validation}: no such file; run merge_validation first")
-    shards = [path for manifest in manifests for path in shard_paths(manifest, "train")]
-    fingerprint = {
-        "manifests": {read_manifest(path)["parameters"]["species"]: file_sha256(path) for path in sorted(manifests)},
-        "validation": file_sha256(validation),
-        "model": file_sha256(model_dir / "model.safetensors") if (model_dir / "model.safetensors").is_file() else "",
-        "grammar": json.loads(json.dumps(grammar_table)),
-    }
-    if result := finished_run(output_dir, options, fingerprint):
+    inputs = find_inputs(model_dir, manifests, validation, grammar_table)
+    if result := finished_run(output_dir, options, inputs.fingerprint):
         print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
         export(result.best, output_dir)
         return
-    if not shards:
-        raise InputError(
-            f"no training windows in {', '.join(map(str, manifests)) or 'no manifest'}: bake a train species"
-        )
+    windows = inputs.windows()
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, grammar_table)
-    train, valid = ReaderData(ShardSet(shards), grammars), ReaderData(ShardReader(validation), grammars)
+    train, valid = ReaderData(windows, grammars), ReaderData(ShardReader(validation), grammars)
     if options.hexamer_windows and not model.config.reader_trained:
         begin_reader(model.reader, train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
     model.config.reader_trained = True
@@ -176,7 +166,7 @@ def run_reader(
         BatchSource(source(train, seed=options.seed, repeats=repeats), train.training_batch),
         options,
         output_dir,
-        fingerprint=fingerprint,
+        fingerprint=inputs.fingerprint,
         save_model=lambda folder: save_model(model, tokenizer, folder),
         validation=BatchSource(source(valid, shuffle=False), valid.validation_batch) if len(valid.lengths) else None,
         restart=restart,
