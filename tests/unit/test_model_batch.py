@@ -9,7 +9,7 @@ from model_toy import CLADE, GRAMMAR, PLAIN_GRAMMAR, TOKENIZER, random_bases, ra
 
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
-from genet5.model.batch import Example, collate, make_example
+from genet5.model.batch import Example, chain_labels, collate, label_bases, make_example, make_prompt
 from genet5.tokens.codec import WindowGene, encode_genes, reverse_complement_genes, transcript_order
 from genet5.tokens.grammar import Grammar
 
@@ -168,3 +168,25 @@ def test_batches_hold_what_the_examples_hold():
     assert int(batch.num_target_tokens) == int(batch.target_lengths.sum())
     moved = batch.to("cpu")
     assert all(torch.equal(getattr(batch, name), getattr(moved, name)) for name in ("ids", "place_table", "sites"))
+
+
+def test_labels_of_chains_leave_the_second_of_two_overlapping_genes_open():
+    bases = random_bases(np.random.default_rng(0), 100)
+    prompt = make_prompt(PLAIN_GRAMMAR.sites(bases), bases, CLADE, TOKENIZER)
+
+    def gene(strand: str, *cds: tuple[int, int]) -> WindowGene:
+        return WindowGene(strand, tuple(Interval(*segment) for segment in cds))
+
+    first, second, third = gene("+", (3, 33)), gene("+", (25, 55)), gene("+", (51, 81))
+    labels = label_bases(prompt, [first, second, third], ())
+    found = chain_labels(prompt, [first, second, third], labels)[0].tolist()
+    assert found[3:33] == [1, 2, 3] * 10  # whole, to its stop
+    assert found[33:55] == [-100] * 22  # shares eight bases
+    assert found[55:81] == ([1, 2, 3] * 10)[4:]  # shares four
+    assert found[:3] == [0] * 3 and found[81:] == [0] * 19
+    turned = [gene("-", (100 - 33, 100 - 3)), gene("-", (100 - 55, 100 - 25))]
+    labels = label_bases(prompt, turned, ())
+    assert chain_labels(prompt, turned, labels)[1].tolist()[:55] == [0] * 3 + [1, 2, 3] * 10 + [-100] * 22
+    apart = [gene("+", (3, 33)), gene("-", (20, 50)), gene("+", (33, 63))]
+    labels = label_bases(prompt, apart, ())
+    assert (chain_labels(prompt, apart, labels) == labels).all()

@@ -22,6 +22,7 @@ PADDING = 5  # base code beyond the end of a window
 NEITHER, CODING, INTRON = 0, 1, 4  # per-base classes; 1, 2, 3 are codon positions 0, 1, 2
 IGNORED = -100
 NOT_A_SITE, UNSCORED_SITE = -2, -1
+FOLLOWED_OVERLAPS_BP = (1, 4)  # of TAATG and ATGA
 
 
 @dataclass
@@ -130,6 +131,31 @@ def label_bases(prompt: Prompt, genes: Sequence[WindowGene], dont_care: Sequence
         for start, end in segments:
             labels[row, start:end] = CODING + (codon_position + np.arange(end - start)) % 3
             codon_position = (codon_position + end - start) % 3
+    return labels
+
+
+def chain_labels(prompt: Prompt, genes: Sequence[WindowGene], labels: np.ndarray) -> np.ndarray:
+    """Labels as the field of chains of genes (``chains.py``) can follow them; int8 [2, W].
+
+    Of two genes of a strand that share bases, other than the 1 or 4 of a stop and a start codon, the field knows no
+    chain: the second one's bases are then left open.
+    """
+    labels = labels.copy()
+    window_bp = prompt.window_bp
+    ends = [(-1, np.zeros(0, np.int8))] * 2  # of the gene before: its end, the labels of its last bases
+    shown = [(int(gene.strand == "-"), *_strand_segments(gene, window_bp)[:1], gene) for gene in genes]
+    for row, segments, gene in sorted(shown, key=lambda entry: entry[1]):
+        begin, end = segments[0][0], segments[-1][1]
+        last, tail = ends[row]
+        shared = last - begin
+        if shared > 0 and not (shared in FOLLOWED_OVERLAPS_BP and not gene.partial5):
+            labels[row, begin:end] = IGNORED
+            labels[row, max(begin, last - len(tail)) : last] = tail[-shared:]
+        if end > last:
+            first, stop = segments[-1]
+            length = sum(high - low for low, high in segments)
+            position = (3 - gene.phase) % 3 + length - (stop - first)
+            ends[row] = end, (CODING + (position + np.arange(stop - first)) % 3).astype(np.int8)
     return labels
 
 

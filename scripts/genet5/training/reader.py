@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
-from genet5.model.batch import IGNORED, NOT_A_SITE, PADDING, Prompt, label_bases, padded, site_labels
+from genet5.model.batch import IGNORED, NOT_A_SITE, PADDING, Prompt, chain_labels, label_bases, padded, site_labels
 from genet5.model.building import load_model, save_model
 from genet5.model.chains import chain_loss
 from genet5.model.hexamer_counts import HexamerCounts, begin_reader
@@ -37,6 +37,7 @@ class ReaderBatch:
     codes: Tensor  # uint8 [B, 2, W]
     lengths: Tensor  # int64 [B]
     labels: Tensor  # int8 [B, 2, W]
+    chains: Tensor  # int8 [B, 2, W], labels that the field can follow
     sites: Tensor  # int8 [B, 2, 4, W + 1]
 
     def to(self, device: torch.device | str) -> ReaderBatch:
@@ -53,21 +54,22 @@ class ReaderData:
         self.species = [meta["species"] for meta in metas]
         self.lengths = shards.sizes_bp() - np.array([m["flank5"] + m["flank3"] for m in metas], dtype=np.int64)
 
-    def labelled(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Codes [2, W], labels [2, W] and sites [2, 4, W + 1] of a window."""
+    def labelled(self, window: Window) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Codes [2, W], labels [2, W], labels of chains [2, W] and sites [2, 4, W + 1] of a window."""
         sites = self.grammars.of(window.clade, window.genetic_code).sites(window.bases)
         nothing = np.empty(0, np.int32)
         codes = np.stack([sites.plus.codes, sites.minus.codes])
         prompt = Prompt(codes, nothing, nothing, nothing, nothing, site_labels(sites))
         labels = label_bases(prompt, window.genes, window.dont_care)
-        return prompt.codes, labels, prompt.sites
+        return prompt.codes, labels, chain_labels(prompt, window.genes, labels), prompt.sites
 
     def batch(self, windows: Sequence[Window]) -> ReaderBatch:
-        codes, labels, sites = zip(*map(self.labelled, windows), strict=True)
+        codes, labels, chains, sites = zip(*map(self.labelled, windows), strict=True)
         return ReaderBatch(
             codes=padded(codes, PADDING, np.uint8),
             lengths=torch.tensor([code.shape[1] for code in codes]),
             labels=padded(labels, IGNORED, np.int8),
+            chains=padded(chains, IGNORED, np.int8),
             sites=padded(sites, NOT_A_SITE, np.int8),
         )
 
@@ -84,7 +86,7 @@ class ReaderData:
         order = np.random.default_rng([seed, 0xC0DE]).permutation(len(self.shards))[:number]
         for index in sorted(order.tolist()):
             sample = self.shards.read(index)
-            codes, labels, _ = self.labelled(crop(sample, *sample.core))
+            codes, labels, *_ = self.labelled(crop(sample, *sample.core))
             counts.add(codes, labels)
         return counts
 
@@ -108,7 +110,7 @@ class ReaderTraining(nn.Module):
             read.site_potentials.flatten(0, 1),
             self.reader.gene_penalty,
             (batch.sites > NOT_A_SITE).flatten(0, 1),
-            batch.labels.flatten(0, 1),
+            batch.chains.flatten(0, 1),
             batch.lengths.repeat_interleave(2),
         )
         weight = batch.lengths.sum()
