@@ -1,6 +1,22 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
 
+rule shipped_model:
+    """A model that comes with the workflow, as if this run had trained it."""
+    input:
+        lambda wildcards: shipped_files(config["clade"]),
+    output:
+        weights="data/model/{run}/shipped/model.safetensors",
+        config="data/model/{run}/shipped/config.json",
+    params:
+        directory=subpath(output.weights, parent=True),
+    localrule: True
+    shell:
+        """
+        cp {input:q} {params.directory:q}
+        """
+
+
 rule annotate_genome:
     """Tile a genome (or its held-out regions), decode genes under the grammar, and join them."""
     input:
@@ -29,10 +45,7 @@ rule annotate_genome:
         genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
-        window_bp=lambda wildcards: annotation_window(config, CLADES[wildcards.species]),
-        # The reader has no language to write in.
-        decoder=lambda wildcards: "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"],
-        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size")},
+        how=how_to_annotate,
         model=subpath(input.weights, parent=True),
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -44,10 +57,10 @@ rule annotate_genome:
             --clade {params.clade} \
             {params.regions:q} \
             --grammar {input.grammar:q} \
-            --decoder {params.decoder} \
-            --window-bp {params.window_bp} \
-            --overlap-bp {params.options[overlap_bp]} \
-            --batch-size {params.options[batch_size]} \
+            --decoder {params.how[decoder]} \
+            --window-bp {params.how[window_bp]} \
+            --overlap-bp {params.how[overlap_bp]} \
+            --batch-size {params.how[batch_size]} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee {log:q}
         """
@@ -56,5 +69,5 @@ rule annotate_genome:
 rule annotate:
     """Target: annotate the genome named by the config key genome, or all held-out genomes."""
     input:
-        annotations([NEW_GENOME]) if NEW_GENOME else lambda wildcards: annotations(evaluated_species()),
+        annotations([NEW_GENOME], NEW_GENOME_STAGE) if NEW_GENOME else lambda wildcards: annotations(evaluated_species()),
     localrule: True

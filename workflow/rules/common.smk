@@ -40,6 +40,8 @@ SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
+# Per clade the folder of a model that comes with the workflow, and how it annotates best.
+SHIPPED_MODELS = {path.parent.name: json.loads(path.read_text()) for path in Path("resources/models").glob("*/use.json")}
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
@@ -50,9 +52,26 @@ def new_genome_trait(key):
     return config[key] or or_exit(shared_by_training, SPECIES, key, key)
 
 
+def new_genome_stage():
+    """The stage whose model annotates the new genome; shipped stands for a model that comes with the workflow."""
+    trained = Path(f"data/model/{RUN}/{BEST_STAGE}/model.safetensors").is_file()
+    wanted = config["annotate"]["model"]
+    if wanted == "run" or (wanted == "auto" and (trained or not config["clade"])):
+        return BEST_STAGE
+    has_one = config["clade"] in SHIPPED_MODELS
+    if wanted == "shipped" and not has_one:
+        there_are = ", ".join(sorted(SHIPPED_MODELS)) or "none"
+        sys.exit(f"error: config key clade: '{config['clade']}' has no shipped model (there are: {there_are})")
+    return "shipped" if has_one else BEST_STAGE
+
+
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
-if NEW_GENOME:
+NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
+if NEW_GENOME_STAGE == "shipped":
+    CLADES[NEW_GENOME] = config["clade"]
+    GENETIC_CODES[NEW_GENOME] = config["genetic_code"] or SHIPPED_MODELS[config["clade"]]["genetic_code"]
+elif NEW_GENOME:
     CLADES[NEW_GENOME] = new_genome_trait("clade")
     GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
 for clade in sorted(set(CLADES.values())):
@@ -62,5 +81,5 @@ for clade in sorted(set(CLADES.values())):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="reader|sft|grpo",
+    stage="reader|sft|grpo|shipped",
     kind="fna|gff",

@@ -62,6 +62,22 @@ def assignments(section):
     return [f"{key}={','.join(map(str, lists[key])).lower()}" for key in sorted(lists)]
 
 
+def shipped_files(clade):
+    """Files of the model that comes with the workflow for a clade; weights and configuration stand among them."""
+    return sorted(str(path) for path in Path("resources/models", clade).iterdir() if path.name != "README.md")
+
+
+def how_to_annotate(wildcards):
+    """Decoder, tiles and batch of a genome: the configuration's, of shipped models what their ``use.json`` says."""
+    how = {key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size")}
+    how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
+    if wildcards.stage == "reader":  # it has no language to write in
+        how["decoder"] = "viterbi"
+    if wildcards.stage == "shipped":
+        how |= {key: SHIPPED_MODELS[config["clade"]][key] for key in ("decoder", "window_bp", "overlap_bp")}
+    return how
+
+
 def test_regions(wildcards):
     """The flag for the held-out regions of a species; none for a whole genome."""
     return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []
