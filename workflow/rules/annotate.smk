@@ -8,9 +8,9 @@ rule shipped_model:
     output:
         weights="data/model/{run}/shipped/model.safetensors",
         config="data/model/{run}/shipped/config.json",
+    localrule: True
     params:
         directory=subpath(output.weights, parent=True),
-    localrule: True
     shell:
         """
         cp {input:q} {params.directory:q}
@@ -69,5 +69,7 @@ rule annotate_genome:
 rule annotate:
     """Target: annotate the genome named by the config key genome, or all held-out genomes."""
     input:
-        annotations([NEW_GENOME], NEW_GENOME_STAGE) if NEW_GENOME else lambda wildcards: annotations(evaluated_species()),
+        annotations([NEW_GENOME], NEW_GENOME_STAGE)
+        if NEW_GENOME
+        else lambda wildcards: annotations(evaluated_species()),
     localrule: True

@@ -41,7 +41,9 @@ SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 # Per clade the folder of a model that comes with the workflow, and how it annotates best.
-SHIPPED_MODELS = {path.parent.name: json.loads(path.read_text()) for path in Path("resources/models").glob("*/use.json")}
+SHIPPED_MODELS = {
+    path.parent.name: json.loads(path.read_text()) for path in Path("resources/models").glob("*/use.json")
+}
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
