@@ -50,13 +50,17 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
     parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
+    parser.add_argument(
+        "--beam-width", type=int, default=1, help="texts kept at a time by the language model, 1: greedy (%(default)s)"
+    )
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose base-head tracks are kept (%(default)s)")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )
     arguments = parser.parse_args(argv)
-    if arguments.batch_size < 1:
-        raise InputError(f"--batch-size: {arguments.batch_size}, must be at least 1")
+    for flag, value in (("--batch-size", arguments.batch_size), ("--beam-width", arguments.beam_width)):
+        if value < 1:
+            raise InputError(f"{flag}: {value}, must be at least 1")
     code = GeneticCode.from_table(arguments.genetic_code)
     model, tokenizer = load_model(arguments.model)
     if arguments.window_bp > tokenizer.max_window_bp:
@@ -67,7 +71,9 @@ def main(argv: list[str] | None = None) -> None:
     regions = [Region(name, 0, genome.lengths[name]) for name in genome.names if genome.lengths[name]]
     if arguments.regions:
         regions = list(parse_regions(arguments.regions, genome.lengths))
-    options = AnnotationOptions(arguments.decoder, arguments.window_bp, arguments.overlap_bp, arguments.batch_size)
+    options = AnnotationOptions(
+        arguments.decoder, arguments.window_bp, arguments.overlap_bp, arguments.batch_size, arguments.beam_width
+    )
     cpu, wall = time.process_time(), time.perf_counter()
     result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

@@ -1,4 +1,4 @@
-"""Small networks, windows of random DNA, and genes on them that the grammar allows."""
+"""Small networks, windows of random DNA, genes on them that the grammar allows, and how likely their text is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from genet5.model.batch import Batch, Example, collate, make_example
+from genet5.model.batch import Batch, Example, collate, collate_decisions, make_example
 from genet5.model.building import new_model, resize_model
 from genet5.model.network import GeneT5Model
-from genet5.tokens.codec import WindowGene, decode_genes
+from genet5.model.passes import Places
+from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
 from genet5.tokens.grammar import Grammar, Step
 from genet5.tokens.sites import GrammarRules
 from genet5.tokens.tokenizer import GeneTokenizer
@@ -92,3 +93,43 @@ def toy_example(
 
 def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:
     return collate([toy_example(size, seed + number, **options) for number, size in enumerate(sizes)])
+
+
+def forced_choices(
+    model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]
+) -> dict[int, tuple[np.ndarray, int]]:
+    """Choices of the text of ``genes`` by the training path: one pass, no cache.
+
+    Of each token that is one: log-probabilities of all options, and which is taken.
+    """
+    example = make_example(bases, CLADE, genes, (), grammar)
+    batch = collate([example])
+    found = {}
+    with torch.no_grad():
+        reading = model.read(batch.codes, batch.lengths, batch.sites)
+        states, post_keys, _ = model.hidden_states(batch, reading)
+        for step, decision, target in example.steps:
+            fields = collate_decisions([(0, 0, decision, target)])
+            hidden = states[0, step][None]
+            if decision.structure is not None:
+                values = model.structure_logits(
+                    hidden, fields["option_decision"], fields["option_id"], reading.bank, fields["option_table"],
+                    fields["option_owner"], fields["structure_sample"],
+                )  # fmt: skip
+                taken = target
+            else:
+                places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
+                scores = model.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
+                values, _, unit = model.place_units(scores, places)
+                wanted = target if decision.is_offset else target // TOKENIZER.segment_bp
+                taken = int(torch.nonzero(unit == wanted))
+            found[step] = torch.log_softmax(values, 0).numpy(), taken
+    return found
+
+
+def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]) -> list[float]:
+    """Log-probability of each token of the text of ``genes``, by the training path."""
+    choices = forced_choices(model, grammar, bases, genes)
+    nothing = np.zeros(1), 0
+    size = len(encode_genes(genes, len(bases), TOKENIZER))
+    return [float(chances[taken]) for chances, taken in (choices.get(step, nothing) for step in range(size))]

@@ -124,6 +124,16 @@ def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated)
     assert all(gene.start >= 6_590 for gene in found.genes if gene.seqid == "unknown")
 
 
+def test_a_beam_writes_the_same_for_every_batch_size_and_not_what_greedy_does(model, grammar: Grammar, genome: Genome):
+    found = []
+    for batch_size, width in ((1, 3), (4, 3), (4, 1)):
+        options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, batch_size, width)
+        regions = [Region("long", 0, 15_000)]
+        found.append(annotate_regions(model, grammar, genome, regions, CLADE, CODE, options))
+    assert found[0].genes == found[1].genes and found[0].counts == found[1].counts
+    assert found[0].genes and found[0].genes != found[2].genes
+
+
 def test_a_genome_of_unknown_bases_has_no_genes(model, grammar: Grammar, tmp_path: Path) -> None:
     (tmp_path / "n.fna").write_text(">n\n" + "N" * 7000 + "\n")
     genome = Genome(tmp_path / "n.fna")
@@ -302,6 +312,7 @@ def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, 
             "overlap_bp 3000 with window_bp 3000: the overlap of windows must be 0 or more and short",
         ),
         ({"batch_size": 0}, "--batch-size: 0, must be at least 1"),
+        ({"beam_width": 0}, "--beam-width: 0, must be at least 1"),
         ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
         ({"genetic_code": 99}, "99"),
         ({"regions": "long:1-90000"}, "regions"),

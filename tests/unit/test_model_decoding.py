@@ -12,6 +12,7 @@ from model_toy import (
     PLAIN_GRAMMAR,
     STOPS,
     TOKENIZER,
+    forced_log_probabilities,
     random_bases,
     toy_model,
 )
@@ -33,32 +34,6 @@ SHAPES = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_si
 def windows(seed: int, count: int, grammar: Grammar = GRAMMAR) -> list[str]:
     rng = np.random.default_rng(seed)
     return [random_bases(rng, int(size), 0.01) for size in rng.integers(40, 420, size=count)]
-
-
-def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]) -> list[float]:
-    """Log-probability of each token of the text of ``genes``, by the training path: one pass, no cache."""
-    example = make_example(bases, CLADE, genes, (), grammar)
-    batch = collate([example])
-    found = [0.0] * len(example.target_ids)
-    with torch.no_grad():
-        reading = model.read(batch.codes, batch.lengths, batch.sites)
-        states, post_keys, _ = model.hidden_states(batch, reading)
-        for step, decision, target in example.steps:
-            fields = collate_decisions([(0, 0, decision, target)])
-            hidden = states[0, step][None]
-            if decision.structure is not None:
-                logits = model.structure_logits(
-                    hidden, fields["option_decision"], fields["option_id"], reading.bank, fields["option_table"],
-                    fields["option_owner"], fields["structure_sample"],
-                )  # fmt: skip
-                found[step] = float(torch.log_softmax(logits, 0)[target])
-            else:
-                places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
-                scores = model.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
-                values, _, unit = model.place_units(scores, places)
-                wanted = target if decision.is_offset else target // TOKENIZER.segment_bp
-                found[step] = float(torch.log_softmax(values, 0)[unit == wanted])
-    return found
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -61,6 +61,7 @@ rule annotate_genome:
             --window-bp {params.how[window_bp]} \
             --overlap-bp {params.how[overlap_bp]} \
             --batch-size {params.how[batch_size]} \
+            --beam-width {params.how[beam_width]} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee {log:q}
         """

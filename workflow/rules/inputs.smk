@@ -68,8 +68,8 @@ def shipped_files(clade):
 
 
 def how_to_annotate(wildcards):
-    """Decoder, tiles and batch of a genome: the configuration's, of shipped models what their ``use.json`` says."""
-    how = {key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size")}
+    """How a genome is decoded: the configuration's, of shipped models what their ``use.json`` says."""
+    how = {key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size", "beam_width")}
     how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
     if wildcards.stage == "reader":  # it has no language to write in
         how["decoder"] = "viterbi"

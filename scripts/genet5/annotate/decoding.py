@@ -1,4 +1,4 @@
-"""Writing genes: cached, batched, constrained greedy decoding of windows.
+"""Writing genes: cached, batched, constrained decoding of windows, greedy or with a beam (``beam.py``).
 
 Tokens that the grammar leaves no choice about are taken without asking the network and are read together with the next
 chosen token, so that a bacterial gene costs the network about three steps instead of eight.
@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from genet5.annotate.beam import search_texts, texts_in_beam
 from genet5.annotate.prompt_cache import PromptCache, read_windows_apart
 from genet5.annotate.reading_frames import keep_frames
-from genet5.annotate.texts import TextWriter, WrittenWindow, candidate_units, choice_scores
+from genet5.annotate.texts import TextWriter, WrittenWindow, candidate_units
 from genet5.model.batch import collate_prompts, make_prompt
 from genet5.model.decisions import DIRECT, KIND, Decision, Kind
 from genet5.model.network import GeneT5Model
@@ -75,14 +76,7 @@ def write_texts(cache: PromptCache, writers: Sequence[TextWriter], choose: Calla
                     decisions.append(decision)
         if not open_texts:
             return
-        alive = list(dict.fromkeys(text // per_prompt for text in open_texts))
-        if len(alive) <= len(cache.prompts) // 2:  # drop finished prompts once they are the majority
-            cache.keep(alive)
-        cache.read(writers)
-        pairs = [(text // per_prompt, decision) for text, decision in zip(open_texts, decisions, strict=True)]
-        lengths = cache.batch["lengths"]
-        scores = choice_scores(cache.model, cache.hidden[open_texts], cache.reading, lengths, cache.post_keys, pairs)
-        choose(open_texts, decisions, scores)
+        choose(open_texts, decisions, cache.weigh(writers, open_texts, decisions))
 
 
 @torch.inference_mode()
@@ -92,10 +86,12 @@ def write_genes(
     windows: Sequence[str],
     clade: str,
     frames: Sequence[Sequence[WindowGene]] | None = None,
+    beam_width: int = 1,
 ) -> list[WrittenWindow]:
     """Decode a batch of windows (upper-case bases). The model's weights decide the device.
 
     frames: of each window, genes whose reading frames alone may be used (``reading_frames.py``); None allows all.
+    beam_width: texts of a window that are kept at a time; 1 is greedy.
     """
     tokenizer = grammar.tokenizer
     sites = [grammar.sites(window) for window in windows]
@@ -114,5 +110,9 @@ def write_genes(
             writer.take(writer.token_of(decision, choice.option), choice.log_probability)
 
     prompts = model.read_prompts(batch, reading)
-    write_texts(PromptCache(model, batch, reading, prompts), writers, choose)
+    if beam_width == 1:
+        write_texts(PromptCache(model, batch, reading, prompts), writers, choose)
+    else:
+        cache = PromptCache(model, batch, reading, prompts, texts_in_beam(beam_width))
+        writers = search_texts(cache, writers, beam_width)
     return [writer.result() for writer in writers]

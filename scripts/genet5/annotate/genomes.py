@@ -30,12 +30,16 @@ MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decod
 
 @dataclass(frozen=True)
 class AnnotationOptions:
-    """How a genome is annotated; lengths in bases."""
+    """How a genome is annotated; lengths in bases.
+
+    beam_width: texts of a tile that the language model keeps at a time; 1 is greedy.
+    """
 
     decoder: str = "lm"
     window_bp: int = 10_000
     overlap_bp: int = 4_000
     batch_size: int = 8
+    beam_width: int = 1
 
 
 @dataclass
@@ -74,7 +78,8 @@ def annotate_regions(
                 windows[number] = found
         else:
             frames = [[scored.gene for scored in found] for found in by_evidence] or None
-            for number, written in zip(numbers, write_genes(model, grammar, bases, clade, frames), strict=True):
+            texts = write_genes(model, grammar, bases, clade, frames, options.beam_width)
+            for number, written in zip(numbers, texts, strict=True):
                 windows[number] = [
                     ScoredGene(*pair) for pair in zip(written.genes, written.gene_log_probability, strict=True)
                 ]

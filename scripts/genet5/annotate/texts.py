@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +56,14 @@ class TextWriter:
     @property
     def finished(self) -> bool:
         return self.truncated or self.cursor.finished
+
+    def fork(self) -> TextWriter:
+        """A second text with the same history, read as far."""
+        twin = copy(self)
+        twin.cursor = self.cursor.fork()
+        twin.ids, twin.places = list(self.ids), list(self.places)
+        twin.log_probabilities = list(self.log_probabilities)
+        return twin
 
     def take(self, token: int, log_probability: float) -> None:
         place = 0
@@ -112,6 +121,16 @@ def choosable(decision: Decision, segment_bp: int) -> np.ndarray:
     if decision.structure is not None:
         return decision.structure
     return np.unique(candidate_units(decision, segment_bp))
+
+
+def option_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np.ndarray:
+    """Logits of the ``choosable`` options of a decision, from what ``choice_scores`` gives."""
+    if decision.structure is not None:
+        return scores
+    units = candidate_units(decision, segment_bp)
+    order = np.argsort(units, kind="stable")
+    first = np.concatenate([[0], np.flatnonzero(np.diff(units[order])) + 1])
+    return np.logaddexp.reduceat(scores[order], first)
 
 
 def choice_scores(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from genet5.annotate.decoding import write_texts
 from genet5.annotate.prompt_cache import PromptCache, read_windows_apart
-from genet5.annotate.texts import TextWriter, candidate_units, choosable
+from genet5.annotate.texts import TextWriter, choosable, option_logits
 from genet5.grpo.sampling import Sampling
 from genet5.model.batch import Prompt, collate_prompts, make_prompt
 from genet5.model.decisions import Decision
@@ -81,9 +81,8 @@ def roll_out(
         for text, decision, values in zip(texts, decisions, scores, strict=True):
             writer = writers[text]
             options = choosable(decision, tokenizer.segment_bp)
-            if decision.structure is None:
-                values = _unit_logits(decision, values, tokenizer.segment_bp)
-            number = sampling.pick(values, numbers[text].random())
+            logits = option_logits(decision, values, tokenizer.segment_bp)
+            number = sampling.pick(logits, numbers[text].random())
             token = writer.token_of(decision, int(options[number]))
             index = len(writer.ids)
             writer.take(token, 0.0)
@@ -101,11 +100,3 @@ def roll_out(
     ]
     grouped = [texts[first : first + group_size] for first in range(0, len(texts), group_size)]
     return Rollout(list(windows), prompts, grouped, fields, reading, read if keep_graph else None)
-
-
-def _unit_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np.ndarray:
-    """Logits of the choosable units of a boundary, from the scores of its candidates."""
-    units = candidate_units(decision, segment_bp)
-    order = np.argsort(units, kind="stable")
-    first = np.concatenate([[0], np.flatnonzero(np.diff(units[order])) + 1])
-    return np.logaddexp.reduceat(scores[order], first)

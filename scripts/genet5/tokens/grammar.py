@@ -18,6 +18,7 @@ written on the same strand is not offered.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -104,6 +105,13 @@ class Cursor:
         self._candidates: Candidates | None = None
         self._begin_gene("+")
         self._gene_starts: dict[str, np.ndarray] = {}
+
+    def fork(self) -> Cursor:
+        """A second cursor at the same place. Arrays are shared: a cursor replaces its own and never writes in them."""
+        twin = copy(self)
+        twin._occupied, twin._gene_starts = dict(self._occupied), dict(self._gene_starts)
+        twin._segments = list(self._segments)
+        return twin
 
     # ---------------------------------------------------------------- geometry
 
