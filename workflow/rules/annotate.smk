@@ -1,11 +1,57 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
 
+rule calibrate:
+    """Learn from validation DNA how probable a gene of a score is exactly right."""
+    input:
+        weights="data/model/{run}/{stage}/model.safetensors",
+        config="data/model/{run}/{stage}/config.json",
+        manifests=lambda wildcards: validation_files("data/baked/{run}/{species}/manifest.json"),
+        genomes=lambda wildcards: validation_files("data/raw/{species}/fna"),
+        indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
+        annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
+        grammar=config["grammar"],
+    output:
+        "data/model/{run}/{stage}/calibration.json",
+    log:
+        "data/logs/calibrate/{run}/{stage}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        nodes=1,
+        mem_mb=32000,
+        runtime=1440,
+    params:
+        decoder=decoder_of,
+        windows=validation_windows,
+        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "calibration_bp")},
+        model=subpath(input.weights, parent=True),
+    shell:
+        """
+        bash scripts/launch.sh {resources.nodes} scripts/calibrate.py \
+            --model {params.model:q} \
+            --grammar {input.grammar:q} \
+            --decoder {params.decoder} \
+            --manifests {input.manifests:q} \
+            --genomes {input.genomes:q} \
+            --annotations {input.annotations:q} \
+            --window-bp {params.windows} \
+            --overlap-bp {params.options[overlap_bp]} \
+            --batch-size {params.options[batch_size]} \
+            --most-bp {params.options[calibration_bp]} \
+            --output {output:q} \
+            2>&1 | tee {log:q}
+        """
+
+
 rule annotate_genome:
     """Tile a genome (or its held-out regions), decode genes under the grammar, and join them."""
     input:
         weights="data/model/{run}/{stage}/model.safetensors",
         config="data/model/{run}/{stage}/config.json",
+        calibration="data/model/{run}/{stage}/calibration.json",
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
         grammar=config["grammar"],
@@ -30,9 +76,8 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         window_bp=lambda wildcards: annotation_window(config, CLADES[wildcards.species]),
-        # The reader has no language to write in.
-        decoder=lambda wildcards: "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"],
-        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size")},
+        decoder=decoder_of,
+        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "min_confidence")},
         model=subpath(input.weights, parent=True),
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -48,6 +93,7 @@ rule annotate_genome:
             --window-bp {params.window_bp} \
             --overlap-bp {params.options[overlap_bp]} \
             --batch-size {params.options[batch_size]} \
+            --min-confidence {params.options[min_confidence]} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee {log:q}
         """

@@ -67,6 +67,22 @@ def test_regions(wildcards):
     return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []
 
 
+def decoder_of(wildcards):
+    """The decoder of a stage; the reader has no language to write in."""
+    return "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"]
+
+
+def validation_files(pattern):
+    """A file of every species with validation DNA."""
+    names = [name for name, row in SPECIES.items() if row.validates] if config["annotate"]["calibration_bp"] else []
+    return expand(pattern, run=RUN, species=names)
+
+
+def validation_windows(wildcards):
+    """Lengths of the tiles of these species."""
+    return [annotation_window(config, CLADES[name]) for name in validation_files("{species}")]
+
+
 def lineage_of(wildcards):
     """The BUSCO lineage (folder or tar) of a species."""
     return SPECIES[wildcards.species].busco_lineage

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 import torch
@@ -56,8 +57,12 @@ def annotate_regions(
     clade: str,
     code: GeneticCode,
     options: AnnotationOptions,
+    score: Callable[[float], float] = exp,
 ) -> GenomeAnnotation:
-    """Genes of ``regions``. The result does not depend on ``batch_size``."""
+    """Genes of ``regions``; ``score``: what their log-probabilities are shown as.
+
+    The result does not depend on ``batch_size``.
+    """
     tiles = [
         tile
         for region in regions
@@ -88,6 +93,7 @@ def annotate_regions(
         code,
         max_overlap_bp=grammar.rules.max_overlap_bp,
         min_intron_bp=grammar.rules.min_intron_bp,
+        score=score,
     )
     bases_read = sum(region.end - region.start for region in regions)
     return GenomeAnnotation(number_genes(result.genes), counts | result.counts, bases_read)

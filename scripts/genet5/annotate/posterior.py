@@ -1,7 +1,8 @@
 """How probable each gene of a window is among all chains of genes: its exact share of the field of its strand.
 
-Of all chains that the field sums over (``model/chains.py``), those that contain exactly this gene: what may stand before
-it, times the gene, times what may follow. Two look-ups in sums made once for a strand, and prefix sums over the gene.
+Of all chains that the field sums over (``model/chains.py``), those that contain exactly this gene: what may stand
+before it, times the gene, times what may follow. Sums made once for a strand are looked up at its ends, and prefix sums
+along it.
 """
 
 from __future__ import annotations
