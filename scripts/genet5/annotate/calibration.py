@@ -144,8 +144,13 @@ def _logistic(values: np.ndarray) -> np.ndarray:
 
 
 def calibration_error(scores: Sequence[float], exact: Sequence[bool]) -> float:
-    """Expected calibration error: |mean score - share exact| of ``BINS`` bins of equal size, weighed by their genes."""
-    scores, right = np.asarray(scores, dtype=float), np.asarray(exact, dtype=float)
+    """Expected calibration error: |mean score - share exact| of ``BINS`` bins of equal size, weighed by their genes.
+
+    Genes of one score count alike, wherever a bin ends between them.
+    """
+    scores = np.asarray(scores, dtype=float)
+    _, same = np.unique(scores, return_inverse=True)
+    right = (np.bincount(same, np.asarray(exact, dtype=float)) / np.maximum(np.bincount(same), 1))[same]
     bins = np.array_split(np.argsort(scores, kind="stable"), BINS)
     return float(sum(abs(scores[part].sum() - right[part].sum()) for part in bins) / max(len(scores), 1))
 

@@ -157,7 +157,7 @@ def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[s
     reading = read_windows(model, sites)
     potentials = reading.potentials.cpu().numpy()
     boundaries = reading.site_potentials.cpu().numpy()
-    penalty = float(model.reader.gene_penalty)
+    penalty = model.reader.gene_penalty.item()
     found = []
     for row, site in enumerate(sites):
         field = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]
