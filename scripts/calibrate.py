@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from genet5.annotate.calibration import Calibration, fit_calibration, write_calibration
+from genet5.annotate.calibration import Calibration, fit_calibration, log_odds, write_calibration
 from genet5.annotate.genomes import DECODERS, AnnotationOptions, annotate_regions, spread_loci
 from genet5.bake.manifest import read_manifest
 from genet5.configuration import read_grammar
@@ -42,9 +42,9 @@ class Source(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Genes of one species: what the decoder says of each, and whether it is exact."""
+    """Genes of one species: what the decoder says of each, as log-odds, and whether it is exact."""
 
-    log_probabilities: list[float]
+    odds: list[float]
     exact: list[bool]
 
 
@@ -116,10 +116,7 @@ def judge_species(
         if not regions:
             return Judged([], []), []
         grammar = grammars.of(about["clade"], about["genetic_code"])
-        # The score as it is: its log-probability is what the curve is fitted to.
-        genes = annotate_regions(
-            model, grammar, genome, regions, about["clade"], code, options, lambda log_probability: log_probability
-        ).genes
+        genes = annotate_regions(model, grammar, genome, regions, about["clade"], code, options, log_odds).genes
         _, verdicts = judge(read_annotation(source.annotation, genome, code), genes)
         return judged_genes(genes, verdicts), [format_regions([region], genome.lengths) for region in regions]
 
@@ -151,7 +148,7 @@ def calibrate(parts: Sequence[Judged], any_source: bool) -> Calibration:
     if not any_source:
         return Calibration(reason="no validation DNA to fit to")
     return fit_calibration(
-        [value for part in parts for value in part.log_probabilities], [exact for part in parts for exact in part.exact]
+        [value for part in parts for value in part.odds], [exact for part in parts for exact in part.exact]
     )
 
 

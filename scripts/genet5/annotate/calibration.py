@@ -25,7 +25,7 @@ from genet5.model.building import WEIGHTS_FILE
 CALIBRATION_FILE = "calibration.json"
 FEWEST_GENES = 50
 BINS = 10
-LEAST_LOG_ODDS, MOST_LOG_ODDS = -20.0, 8.0  # beyond, rounding of sums over thousands of bases decides
+LEAST_LOG_ODDS, MOST_LOG_ODDS = -20.0, 10.0  # beyond, rounding of sums over thousands of bases decides
 _MOST_STEPS, _LEAST_GAIN = 100, 1e-9
 
 _SCHEMA = {
@@ -80,19 +80,19 @@ class Calibration:
         """Of an exactly right gene; ``log_probability``: what the decoder says of it, at most 0."""
         if not self.calibrated:
             return math.exp(log_probability)
-        return float(_logistic(self.slope * log_odds([log_probability]) + self.intercept)[0])
+        return float(_logistic(self.slope * log_odds(log_probability) + self.intercept))
 
 
-def log_odds(log_probabilities: Sequence[float]) -> np.ndarray:
+def log_odds(log_probability: float) -> float:
     """log p - log(1 - p), between ``LEAST_LOG_ODDS`` and ``MOST_LOG_ODDS``."""
-    values = np.asarray(log_probabilities, dtype=float)
-    with np.errstate(divide="ignore"):
-        return np.clip(values - np.log(-np.expm1(values)), LEAST_LOG_ODDS, MOST_LOG_ODDS)
+    against = -math.expm1(log_probability)
+    odds = log_probability - math.log(against) if against > 0 else MOST_LOG_ODDS
+    return min(max(odds, LEAST_LOG_ODDS), MOST_LOG_ODDS)
 
 
-def fit_calibration(log_probabilities: Sequence[float], exact: Sequence[bool]) -> Calibration:
-    """The curve of these genes; with fewer than ``FEWEST_GENES`` one that says so."""
-    odds, right = log_odds(log_probabilities), np.asarray(exact, dtype=float)
+def fit_calibration(log_odds: Sequence[float], exact: Sequence[bool]) -> Calibration:
+    """The curve of genes with these log-odds; with fewer than ``FEWEST_GENES`` one that says so."""
+    odds, right = np.asarray(log_odds, dtype=float), np.asarray(exact, dtype=float)
     genes, hits = len(right), int(right.sum())
     if genes < FEWEST_GENES:
         return Calibration(genes=genes, exact=hits, reason=f"{genes} genes could be judged, {FEWEST_GENES} are needed")
@@ -104,8 +104,8 @@ def fit_calibration(log_probabilities: Sequence[float], exact: Sequence[bool]) -
     for side in (0, 1):
         curve = _fit(odds[half != side], right[half != side])
         unseen[half == side] = _logistic(curve[0] * odds[half == side] + curve[1])
-    before = calibration_error(np.exp(np.asarray(log_probabilities, dtype=float)), right)
-    return Calibration(slope, intercept, genes, hits, round(before, 4), round(calibration_error(unseen, right), 4))
+    before, after = (round(calibration_error(scores, right), 4) for scores in (_logistic(odds), unseen))
+    return Calibration(slope, intercept, genes, hits, before, after)
 
 
 def _fit(odds: np.ndarray, right: np.ndarray) -> tuple[float, float]:
