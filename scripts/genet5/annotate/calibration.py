@@ -1,8 +1,8 @@
 """From a gene's log-probability to the probability that it is exactly right, by decoder; a file beside the weights.
 
-A logistic curve in the log-odds of what the decoder says, fitted to genes of validation DNA (Platt 1999). Two numbers
-are enough: on a yeast's validation genes it was never worse than isotonic regression on genes not fitted, from 50 to
-400 genes to fit (docs/decisions.md), and it keeps the order of genes.
+A logistic curve in the log-odds of what the decoder says, fitted to genes of validation DNA (Platt 1999). With the few
+hundred genes that there are, isotonic regression was no better on genes not fitted, and it ties genes that the curve
+keeps in order (docs/decisions.md).
 """
 
 from __future__ import annotations
