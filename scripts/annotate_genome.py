@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genet5.annotate.calibration import Calibration, load_calibration
 from genet5.annotate.genomes import (
     DECODERS,
     AnnotationOptions,
@@ -53,6 +54,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--beam-width", type=int, default=1, help="texts kept at a time by the language model, 1: greedy (%(default)s)"
     )
+    parser.add_argument(
+        "--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score (%(default)s)"
+    )
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose base-head tracks are kept (%(default)s)")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
@@ -63,6 +67,8 @@ def main(argv: list[str] | None = None) -> None:
             raise InputError(f"{flag}: {value}, must be at least 1")
     code = GeneticCode.from_table(arguments.genetic_code)
     model, tokenizer = load_model(arguments.model)
+    calibration = load_calibration(arguments.model, arguments.decoder)
+    check_confidence(arguments.min_confidence, calibration)
     if arguments.window_bp > tokenizer.max_window_bp:
         raise InputError(f"--window-bp: {arguments.window_bp}, the model reads at most {tokenizer.max_window_bp}")
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
@@ -75,23 +81,41 @@ def main(argv: list[str] | None = None) -> None:
         arguments.decoder, arguments.window_bp, arguments.overlap_bp, arguments.batch_size, arguments.beam_width
     )
     cpu, wall = time.process_time(), time.perf_counter()
-    result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options)
+    result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options, calibration.probability)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     prefix = str(arguments.output_prefix)
-    write_checked(prefix, result.genes, genome, code)
+    # Ids are given before, so that a gene keeps its own whatever is left out.
+    genes = [gene for gene in result.genes if gene.score >= arguments.min_confidence]
+    write_checked(prefix, genes, genome, code)
     loci = spread_loci(regions, arguments.track_loci, TRACK_BP)
     with atomic_write(f"{prefix}.tracks.npz", "wb") as stream:
         np.savez_compressed(stream, **evidence_tracks(model, grammar, genome, loci))
     summary = {
         "bases": result.bases,
-        "counts": result.counts | {"genes": len(result.genes)},
+        "calibrated": calibration.calibrated,
+        "counts": result.counts | {"below_min_confidence": len(result.genes) - len(genes), "genes": len(genes)},
         "cpu_s": round(cpu, 2),
-        "options": asdict(options) | {"clade": arguments.clade, "genetic_code": arguments.genetic_code},
+        "options": asdict(options)
+        | {
+            "clade": arguments.clade,
+            "genetic_code": arguments.genetic_code,
+            "min_confidence": arguments.min_confidence,
+        },
         "wall_s": round(wall, 2),
     }
     with atomic_write(f"{prefix}.json") as stream:
         stream.write(json.dumps(summary, sort_keys=True, indent=1) + "\n")
-    print(f"{len(result.genes)} genes in {result.bases / 1e6:.2f} Mb, {wall:.0f} s", flush=True)
+    print(f"{len(genes)} genes in {result.bases / 1e6:.2f} Mb, {wall:.0f} s", flush=True)
+
+
+def check_confidence(least: float, calibration: Calibration) -> None:
+    """Raises ``InputError`` for a --min-confidence that is no probability, or one that the scores cannot be held to."""
+    if not 0 <= least <= 1:
+        raise InputError(f"--min-confidence: {least:g}, allowed: 0 to 1")
+    if least > 0 and not calibration.calibrated:
+        raise InputError(
+            f"--min-confidence: {least:g}, but scores are not calibrated, so only 0 is allowed ({calibration.reason})"
+        )
 
 
 def write_checked(prefix: str, genes: list, genome: Genome, code: GeneticCode) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from toy_bacterium import CLADE, CODE, WINDOW_BP, chromosome, write_genome, writ
 
 import annotate_genome
 from genet5.annotate import genomes
+from genet5.annotate.calibration import Calibration, write_calibration
 from genet5.annotate.genomes import AnnotationOptions, annotate_regions, evidence_tracks, spread_loci
 from genet5.configuration import read_grammar
 from genet5.errors import InputError
@@ -271,6 +273,32 @@ def test_the_script_writes_the_same_bytes_for_every_batch_size(
         assert len(tracks["names"]) == 2 and len(tracks["locus_1_coding_minus"]) > 0
 
 
+def test_min_confidence_leaves_out_exactly_the_genes_below_it(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    """With a slope of 1/2 and no intercept, odds are rooted: p becomes 1 / (1 + sqrt((1 - p) / p))."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    curve = Calibration(0.5, 0.0, genes=100, exact=50)
+    write_calibration(folder / "calibration.json", folder / "model.safetensors", {"viterbi": curve}, {})
+    shown = {}
+    for name, where in (("raw", model_folder), ("all", folder), ("some", folder)):
+        least = sorted(shown["all"].values())[2] if name == "some" else 0
+        prefix = tmp_path / name
+        changed = {"decoder": "viterbi", "min_confidence": least, "regions": "long"}
+        annotate_genome.main(arguments(where, genome, repository, prefix, **changed))
+        rows = [line.split("\t") for line in prefix.with_suffix(".gff3").read_text().splitlines() if "\tgene\t" in line]
+        shown[name] = {row[8].split(";")[0]: float(row[5]) for row in rows}
+        summary = json.loads(prefix.with_suffix(".json").read_text())
+        assert summary["calibrated"] == (where == folder) and summary["options"]["min_confidence"] == least
+        assert summary["counts"]["below_min_confidence"] == len(shown["raw"]) - len(rows)
+    for gene, value in shown["raw"].items():
+        if 0.01 < value < 0.99:
+            assert shown["all"][gene] == pytest.approx(1 / (1 + np.sqrt((1 - value) / value)), abs=0.006)
+    assert shown["some"] == {gene: value for gene, value in shown["all"].items() if value >= least}
+    assert 0 < len(shown["some"]) < len(shown["all"]) == len(shown["raw"])
+
+
 def wrong_gene(genome: Genome) -> Gene:
     """A gene that cannot be: it neither starts nor ends as one, and is cut nowhere."""
     bases = genome.sequence("long", 0, 30_000)
@@ -313,6 +341,10 @@ def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, 
         ),
         ({"batch_size": 0}, "--batch-size: 0, must be at least 1"),
         ({"beam_width": 0}, "--beam-width: 0, must be at least 1"),
+        ({"min_confidence": 1.5}, "--min-confidence: 1.5, allowed: 0 to 1"),
+        ({"min_confidence": -0.1}, "--min-confidence: -0.1, allowed: 0 to 1"),
+        ({"min_confidence": "nan"}, "--min-confidence: nan, allowed: 0 to 1"),
+        ({"min_confidence": 0.5}, "--min-confidence: 0.5, but scores are not calibrated, so only 0 is allowed ("),
         ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
         ({"genetic_code": 99}, "99"),
         ({"regions": "long:1-90000"}, "regions"),

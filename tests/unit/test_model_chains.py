@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from genet5.annotate.gene_chain import Evidence, Found, best_chain
+from genet5.annotate.posterior import gene_log_posteriors
+from genet5.genome.genes import Interval
 from genet5.model.batch import site_labels
 from genet5.model.chains import FREE, chain_loss, chain_messages
+from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.sites import GrammarRules, WindowSites
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
@@ -225,6 +228,99 @@ def test_starts_of_a_frame_are_alternatives(bases, forward):
         hazard = share[at] / (1 - sum(share[other] for other in earlier))
         assert float(found.start[0, at]) == pytest.approx(math.log(hazard), abs=1e-6)
         assert float(found.skipped[0, at]) == pytest.approx(-math.log(1 - hazard), abs=1e-6)
+
+
+# ---------------------------------------------------------------- the share of one gene
+
+
+def genes_of(path: Path, allowed: np.ndarray) -> list[WindowGene]:
+    """The genes of a path, read off its states; those without a coding base are none.
+
+    Not where two stop codons in one frame could be shared with the next gene: states do not tell which of them was.
+    """
+    size, states = len(path.states), path.states
+    genes = []
+    at = 0
+    while at < size:
+        if states[at] == NEITHER:
+            at += 1
+            continue
+        begin, whole = at, at in path.starts
+        phase = (4 - states[at]) % 3 if states[at] <= 3 else (7 - states[at]) % 3
+        at += 1
+        while at < size and states[at] != NEITHER and at not in path.starts:
+            at += 1
+        end = at
+        if end < size and states[end - 1] == 2:  # shares its stop codon with the gene that starts here
+            (end,) = (end + shared for shared in (1, 4) if end + shared <= size and allowed[1, end + shared])
+        cut = at == size and not (states[-1] == 3 and allowed[1, size])
+        coding = {base for base in range(begin, end) if base >= at or states[base] <= 3}
+        bounds = sorted(coding - {base + 1 for base in coding}), sorted(coding - {base - 1 for base in coding})
+        cds = tuple(Interval(first, last + 1) for first, last in zip(*bounds, strict=True))
+        if cds:
+            genes.append(WindowGene("+", cds, not whole, cut, 0 if whole else phase))
+    return genes
+
+
+def posteriors(given: Case, genes: list[WindowGene], strand: str = "+") -> list[float]:
+    """Of genes of the case, seen on either strand of a window."""
+    size = given.potentials.shape[1]
+    order = [0, 1] if strand == "+" else [1, 0]
+    arrays = (torch.stack([part[0], torch.zeros_like(part[0])])[order].numpy() for part in given)
+    if strand == "-":
+        genes = [turned for gene in genes for turned in reverse_complement_genes([gene], size)]
+    return gene_log_posteriors(*arrays, PENALTY, genes)
+
+
+@pytest.mark.parametrize("strand", "+-")
+@pytest.mark.parametrize("bases", [*WINDOWS[:3], *WINDOWS[4:], "ATGGTAGTGACATGTAA", "CATGAGTCCAGTAGATGA", "TATGACGAC"])
+def test_the_share_of_every_gene_is_that_of_the_paths_with_it(bases, strand):
+    given = case(bases, 3)
+    paths = all_paths(given)
+    scores: dict[WindowGene, list[float]] = {}
+    for path in paths:
+        for gene in genes_of(path, given.allowed[0].numpy()):
+            scores.setdefault(gene, []).append(path.score)
+    assert scores
+    total = log_sum([path.score for path in paths])
+    expected = [log_sum(values) - total for values in scores.values()]
+    assert posteriors(given, list(scores), strand) == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_share_of_a_gene_is_the_likelihood_of_its_labels():
+    """Of open reading frames: the bases and those beside them clamped, the rest free. Unless others may touch them."""
+    rng = np.random.default_rng(5)
+    bases = "".join(rng.choice(list("ACGT"), size=600))
+    given = case(bases, 5, 0.4)
+    start, stop = given.allowed[0, :2].numpy()
+    tested = 0
+    for first in np.flatnonzero(start[1:]) + 1:
+        last = next((at for at in range(first + 3, len(bases), 3) if stop[at]), None)
+        if last is None or stop[first : first + 5].any() or start[last - 4 : last + 1].any():
+            continue
+        labels = np.full(len(bases), FREE)
+        labels[first - 1 : last + 1] = [NEITHER, *[1, 2, 3] * ((last - first) // 3), NEITHER]
+        loss, refused = loss_of(given, labels.tolist())
+        assert not refused
+        assert posteriors(given, [WindowGene("+", (Interval(int(first), last),))]) == [pytest.approx(-loss, abs=1e-6)]
+        tested += 1
+    assert tested > 2
+
+
+def test_a_gene_that_the_field_refuses_is_one_more_chance():
+    """ATG GCA T|AA, a stop codon that an intron splits: its chains come on top of all that the field holds."""
+    bases = "ATGGCATGTCCAGAACC"
+    given = case(bases, 1)
+    gene = WindowGene("+", (Interval(0, 7), Interval(13, 15)))
+    assert not given.allowed[0, 1].any() and not given.allowed[0, 0, 11:].any()
+    total = log_sum([path.score for path in all_paths(given)])
+    states = (1, 2, 3, 1, 2, 3, 1, *[5] * 6, 2, 3)
+    potentials, site = given.potentials[0].numpy(), given.site[0].numpy()
+    score = sum(potentials[at, min(state, 4) - 1] for at, state in enumerate(states)) - PENALTY
+    score += site[0, 0] + site[2, 7] + site[3, 13] + site[1, 15]
+    (share,) = posteriors(given, [gene])
+    # Behind it nothing can start, so one chain holds it.
+    assert share == pytest.approx(score - np.logaddexp(total, score), abs=1e-9)
 
 
 # ---------------------------------------------------------------- the decoder's best chain

@@ -10,7 +10,13 @@ from report_files import CONTIG, Page, changed, toy_genes
 from genet5.errors import InputError
 from genet5.genome.genes import Gene
 from genet5.genome.writing import write_gff3
-from genet5.report.confidence import confidence_chart, confidence_curve, with_scores
+from genet5.report.confidence import (
+    confidence_chart,
+    confidence_curve,
+    confidence_dial,
+    dial_chart,
+    with_scores,
+)
 
 
 def scored(values: list[float | None]) -> list[Gene]:
@@ -43,6 +49,21 @@ def test_curve_holds_means_of_equal_bins() -> None:
     page = Page(confidence_chart(curve, "GeneT5 sft"))
     assert "mean distance from the diagonal 0.12" in page.text
     assert len([tag for tag, _, _ in page.elements if tag == "circle"]) == 2
+
+
+def test_the_dial_trades_recall_for_precision() -> None:
+    # The genes of the curve above, of 50 known ones: 25 exact among 40, 20 among the 20 of at least .8, none above.
+    genes = scored([0.8] * 20 + [0.2] * 20 + [None, 0.9, 0.9])
+    verdicts = ["exact"] * 25 + ["partial"] * 10 + ["wrong"] * 5 + ["wrong", "unjudged", "unjudged"]
+    dial = {round(least, 2): (precision, recall) for least, precision, recall in confidence_dial(genes, verdicts, 50)}
+    assert dial[0.0] == dial[0.2] == (25 / 40, 0.5)
+    assert dial[0.21] == dial[0.8] == (1.0, 0.4)
+    assert max(dial) == 0.8 and len(dial) == 81
+    assert confidence_dial(genes, verdicts, 0) == [] == confidence_dial(genes[:3], verdicts[:3], 50)
+    chart = dial_chart(confidence_dial(genes, verdicts, 50), "GeneT5 sft")
+    # F1: 2 * 25 / (40 + 50) = .56 with all, 2 * 20 / (20 + 50) = .57 from .21 on.
+    assert "gene F1 is highest from 0.21 on: precision 1.00, recall 0.40" in Page(chart).text
+    assert dial_chart([], "GeneT5 sft") is None
 
 
 def test_few_genes_or_log_probabilities_make_no_curve() -> None:

@@ -44,6 +44,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "sft": 1,
         "grpo_prompts": 1,
         "grpo": 1,
+        "calibrate": 2,
         "annotate_genome": 4,
         "score": 4,
         "report": 1,
@@ -52,9 +53,11 @@ def test_all_runs_every_stage_once_per_species(demo_run):
 
 
 def test_training_reads_no_test_species(demo_run):
-    for script in ("scripts/reader.py", "scripts/sft.py", "scripts/grpo_prompts.py"):
-        (line,) = [line for line in commands(demo_run) if script in line]
-        assert "data/baked/demo/C.diphtheriae/manifest.json" in line and "E.coli" not in line
+    for script in ("scripts/reader.py", "scripts/sft.py", "scripts/grpo_prompts.py", "scripts/calibrate.py"):
+        lines = [line for line in commands(demo_run) if script in line]
+        assert len(lines) == (2 if "calibrate" in script else 1)
+        for line in lines:
+            assert "data/baked/demo/C.diphtheriae/manifest.json" in line and "E.coli" not in line
 
 
 def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left_out(workspace, demo_run):
@@ -99,7 +102,7 @@ def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
     for line in commands(demo_run):
         script = re.search(r"scripts/\w+\.py", line)[0]
         used.setdefault(script, set()).update(re.findall(r" (--[a-z0-9-]+)", line))
-    assert len(used) == 15
+    assert len(used) == 16
     for script, flags in used.items():
         help_text = subprocess.run(
             [sys.executable, repository / script, "--help"], capture_output=True, text=True, check=True
@@ -113,6 +116,21 @@ def test_one_flag_stands_on_each_line_of_a_rule(repository):
         for shell in re.findall(r'shell:\s+"""(.+?)"""', path.read_text(), flags=re.DOTALL):
             for line in shell.splitlines():
                 assert len(re.findall(r" --[a-z]", line)) <= 1, f"{path}: {line}"
+
+
+def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confidence_left_out(workspace, demo_run):
+    lines = [line for line in commands(demo_run) if "calibrate.py" in line]
+    assert {re.search(r"--model data/model/demo/(\w+) ", line)[1] for line in lines} == {"sft", "grpo"}
+    assert all("--decoder joint " in line and "--window-bp 6000 --overlap-bp 2000 " in line for line in lines)
+    assert all("--min-confidence 0.0 " in line for line in commands(demo_run) if "annotate_genome.py" in line)
+    overlay = workspace.overlay("stages: [reader]\nannotate: {min_confidence: 0.5, calibration_bp: 0}")
+    result = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
+    (line,) = [line for line in commands(result.stdout) if "calibrate.py" in line]
+    assert "--decoder viterbi --manifests --genomes --annotations --window-bp --overlap-bp" in line
+    assert all("--min-confidence 0.5 " in line for line in commands(result.stdout) if "annotate_genome.py" in line)
+    overlay = workspace.overlay("annotate: {min_confidence: 1.5}")
+    wrong = workspace.run("-n", "--configfile", overlay, "--", "all")
+    assert wrong.returncode == 1 and "error: config key annotate.min_confidence: 1.5" in wrong.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-GPU_RULES = {"reader", "sft", "grpo", "annotate_genome"}
+GPU_RULES = {"reader", "sft", "grpo", "calibrate", "annotate_genome"}
 
 
 @pytest.fixture(scope="module")

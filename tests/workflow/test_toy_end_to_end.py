@@ -59,6 +59,7 @@ OPTIONS = (
     "reader=1",
     "sft=1",
     "grpo=1",
+    "calibrate=1",
     "annotate_genome=1",
 )
 STAGES = ("reader", "sft", "grpo")
@@ -117,6 +118,8 @@ def test_every_stage_leaves_its_files(workspace):
     assert {path.name for path in (data / "baked/toy").iterdir()} >= {"validation.tar", "eval.json", "bake_config.json"}
     for stage in ("init", "resized", *STAGES):
         assert (data / "model/toy" / stage / "model.safetensors").is_file()
+    for stage in STAGES:
+        assert (data / "model/toy" / stage / "calibration.json").is_file()
     assert (data / "model/toy/sft/training_log.csv").read_text().count("\n") > 3
     assert (data / "model/toy/grpo/grpo_log.csv").read_text().count("\n") == 3
     assert not [path for path in data.rglob("*.tmp") if "logs" not in path.parts]
@@ -129,6 +132,7 @@ def test_annotations_are_valid_and_agree_with_their_summaries(workspace):
         summary = json.loads((folder / f"{name}.json").read_text())
         assert summary["bases"] == bases and summary["counts"]["genes"] == genes
         assert summary["options"]["window_bp"] == 3000 and summary["cpu_s"] > 0
+        assert summary["calibrated"] is False  # 9 kb of validation DNA hold too few genes
         assert count_records(folder / f"{name}.cds.fna") == genes
         assert count_records(folder / f"{name}.faa") <= genes
 

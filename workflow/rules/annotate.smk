@@ -8,6 +8,7 @@ rule shipped_model:
     output:
         weights="data/model/{run}/shipped/model.safetensors",
         config="data/model/{run}/shipped/config.json",
+        calibration="data/model/{run}/shipped/calibration.json",
     localrule: True
     params:
         directory=subpath(output.weights, parent=True),
@@ -17,11 +18,60 @@ rule shipped_model:
         """
 
 
+rule calibrate:
+    """Learn from validation DNA how probable a gene of a score is exactly right."""
+    input:
+        weights="data/model/{run}/{stage}/model.safetensors",
+        config="data/model/{run}/{stage}/config.json",
+        manifests=lambda wildcards: validation_files("data/baked/{run}/{species}/manifest.json"),
+        genomes=lambda wildcards: validation_files("data/raw/{species}/fna"),
+        indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
+        annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
+        grammar=config["grammar"],
+    output:
+        "data/model/{run}/{stage}/calibration.json",
+    log:
+        "data/logs/calibrate/{run}/{stage}.log",
+    wildcard_constraints:
+        stage="reader|sft|grpo",
+    conda:
+        "../../envs/train.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        nodes=1,
+        mem_mb=32000,
+        runtime=1440,
+    params:
+        decoder=decoder_of,
+        windows=validation_windows,
+        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "calibration_bp")},
+        model=subpath(input.weights, parent=True),
+    shell:
+        """
+        bash scripts/launch.sh {resources.nodes} scripts/calibrate.py \
+            --model {params.model:q} \
+            --grammar {input.grammar:q} \
+            --decoder {params.decoder} \
+            --manifests {input.manifests:q} \
+            --genomes {input.genomes:q} \
+            --annotations {input.annotations:q} \
+            --window-bp {params.windows} \
+            --overlap-bp {params.options[overlap_bp]} \
+            --batch-size {params.options[batch_size]} \
+            --beam-width {params.options[beam_width]} \
+            --most-bp {params.options[calibration_bp]} \
+            --output {output:q} \
+            2>&1 | tee {log:q}
+        """
+
+
 rule annotate_genome:
     """Tile a genome (or its held-out regions), decode genes under the grammar, and join them."""
     input:
         weights="data/model/{run}/{stage}/model.safetensors",
         config="data/model/{run}/{stage}/config.json",
+        calibration="data/model/{run}/{stage}/calibration.json",
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
         grammar=config["grammar"],
@@ -62,6 +112,7 @@ rule annotate_genome:
             --overlap-bp {params.how[overlap_bp]} \
             --batch-size {params.how[batch_size]} \
             --beam-width {params.how[beam_width]} \
+            --min-confidence {params.how[min_confidence]} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee {log:q}
         """

@@ -69,10 +69,9 @@ def shipped_files(clade):
 
 def how_to_annotate(wildcards):
     """How a genome is decoded: the configuration's, of shipped models what their ``use.json`` says."""
-    how = {key: config["annotate"][key] for key in ("decoder", "overlap_bp", "batch_size", "beam_width")}
+    how = {key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "min_confidence")}
+    how["decoder"] = decoder_of(wildcards)
     how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
-    if wildcards.stage == "reader":  # it has no language to write in
-        how["decoder"] = "viterbi"
     if wildcards.stage == "shipped":
         how |= {key: SHIPPED_MODELS[config["clade"]][key] for key in ("decoder", "window_bp", "overlap_bp")}
     return how
@@ -81,6 +80,22 @@ def how_to_annotate(wildcards):
 def test_regions(wildcards):
     """The flag for the held-out regions of a species; none for a whole genome."""
     return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []
+
+
+def decoder_of(wildcards):
+    """The decoder of a stage; the reader has no language to write in."""
+    return "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"]
+
+
+def validation_files(pattern):
+    """A file of every species with validation DNA."""
+    names = [name for name, row in SPECIES.items() if row.validates] if config["annotate"]["calibration_bp"] else []
+    return expand(pattern, run=RUN, species=names)
+
+
+def validation_windows(wildcards):
+    """Lengths of the tiles of these species."""
+    return [annotation_window(config, CLADES[name]) for name in validation_files("{species}")]
 
 
 def lineage_of(wildcards):

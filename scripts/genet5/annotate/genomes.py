@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import exp
 
 import numpy as np
 import torch
 
 from genet5.annotate.decoding import write_genes
+from genet5.annotate.posterior import gene_log_posteriors
 from genet5.annotate.prompt_cache import read_windows_apart
 from genet5.annotate.stitching import ScoredGene, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
@@ -18,7 +20,7 @@ from genet5.annotate.viterbi import best_genes
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
-from genet5.model.batch import PADDING, site_labels
+from genet5.model.batch import NOT_A_SITE, PADDING, site_labels
 from genet5.model.network import GeneT5Model
 from genet5.model.passes import Reading
 from genet5.tokens.grammar import Grammar
@@ -59,8 +61,12 @@ def annotate_regions(
     clade: str,
     code: GeneticCode,
     options: AnnotationOptions,
+    score: Callable[[float], float] = exp,
 ) -> GenomeAnnotation:
-    """Genes of ``regions``. The result does not depend on ``batch_size``."""
+    """Genes of ``regions``; ``score``: what their log-probabilities are shown as.
+
+    The result does not depend on ``batch_size``.
+    """
     tiles = [
         tile
         for region in regions
@@ -92,6 +98,7 @@ def annotate_regions(
         code,
         max_overlap_bp=grammar.rules.max_overlap_bp,
         min_intron_bp=grammar.rules.min_intron_bp,
+        score=score,
     )
     bases_read = sum(region.end - region.start for region in regions)
     return GenomeAnnotation(number_genes(result.genes), counts | result.counts, bases_read)
@@ -155,14 +162,13 @@ def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[s
     reading = read_windows(model, sites)
     potentials = reading.potentials.cpu().numpy()
     boundaries = reading.site_potentials.cpu().numpy()
-    penalty = float(model.reader.gene_penalty)
+    penalty = model.reader.gene_penalty.item()
     found = []
     for row, site in enumerate(sites):
-        genes = best_genes(
-            potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1], site, penalty
-        )
-        # A score of odds as a log-probability: what one more gene against none is worth.
-        found.append([ScoredGene(gene, -float(np.logaddexp(0.0, -score))) for gene, score in genes])
+        field = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]
+        genes = [gene for gene, _ in best_genes(*field, site, penalty)]
+        probable = gene_log_posteriors(*field, site_labels(site) > NOT_A_SITE, penalty, genes)
+        found.append([ScoredGene(*pair) for pair in zip(genes, probable, strict=True)])
     return found
 
 

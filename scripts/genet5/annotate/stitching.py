@@ -44,7 +44,7 @@ _SCORE_DECIMALS = 3  # what rounding in batches of another size changes shall no
 
 
 class ScoredGene(NamedTuple):
-    """A gene in the coordinates of its tile, and the log-probability of its tokens."""
+    """A gene in the coordinates of its tile, and its log-probability: of its tokens, or among all chains of genes."""
 
     gene: WindowGene
     log_probability: float
@@ -66,12 +66,13 @@ def stitch(
     *,
     max_overlap_bp: int,
     min_intron_bp: int,
+    score: Callable[[float], float] = exp,
 ) -> StitchResult:
     """One set of genes from what was written for each tile.
 
     ``windows[i]``: genes of ``tiles[i]``. ``sequence(seqid, start, end)``: bases of the forward strand.
     ``max_overlap_bp``: coding bases that two genes of one strand may share. ``min_intron_bp``: least length of an
-    intron that is seen only by joining two tiles.
+    intron that is seen only by joining two tiles. ``score``: what a gene's log-probability is shown as.
 
     * Genes that a tile shows whole, and genes cut by a region end, are taken as they are; of equal ones the copy
       farthest from inner tile edges gives the score.
@@ -83,7 +84,7 @@ def stitch(
     * Of two genes of one strand that share more than ``max_overlap_bp`` coding bases, the one farther from inner tile
       edges stays (as far as half the overlap of the tiles), then the more probable, the longer, the first.
 
-    Genes have no id (see ``number_genes``) and the score exp(log-probability). An intron that covers a whole tile is
+    Genes have no id (see ``number_genes``). An intron that covers a whole tile is
     not joined across. Raises ValueError for genes outside their tile and for lists of different lengths.
     """
     by_sequence: dict[str, list[tuple[Tile, Sequence[ScoredGene]]]] = {}
@@ -108,7 +109,7 @@ def stitch(
         counts["invalid_joins"] += len(joined) - len(sound)
         counts["pieces_explained"] += explained
         counts["pieces_unexplained"] += len(left_over) - explained
-        genes += (_as_gene(seqid, gene) for gene in kept)
+        genes += (_as_gene(seqid, gene, score) for gene in kept)
     return StitchResult(genes, counts)
 
 
@@ -231,6 +232,6 @@ def _count_explained(pieces: Iterable[Structure], genes: Sequence[Structure]) ->
     return len(explained)
 
 
-def _as_gene(seqid: str, gene: Structure) -> Gene:
+def _as_gene(seqid: str, gene: Structure, score: Callable[[float], float]) -> Gene:
     transcript = Transcript("", gene.cds, gene.phases, not gene.partial5, not gene.partial3)
-    return Gene("", seqid, gene.strand, (transcript,), score=round(exp(gene.log_probability), _SCORE_DECIMALS))
+    return Gene("", seqid, gene.strand, (transcript,), score=round(score(gene.log_probability), _SCORE_DECIMALS))

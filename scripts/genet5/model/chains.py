@@ -249,6 +249,30 @@ def chain_loss(
     return ChainLoss(loss.masked_fill(refused, 0.0), refused)
 
 
+# -------------------------------------------------------------------- sums of one strand
+
+
+class StrandSums(NamedTuple):
+    """Sums over the chains of one strand, by the state of a base; float64.
+
+    before: [W, 7], of all beginnings up to and with a base. after: [W, 7], of all that may follow it, itself not
+    counted. total: of all chains, log Z.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    total: float
+
+
+def strand_sums(potentials: np.ndarray, site: np.ndarray, allowed: np.ndarray, penalty: float) -> StrandSums:
+    """potentials: float64 [W, 4], site: float64 [4, W + 1], allowed: bool [4, W + 1], W > 0; as in ``chain_loss``."""
+    before, after = (np.empty((len(potentials), NUM_STATES)) for _ in range(2))
+    nothing = np.zeros(1, np.int64)
+    total = _forward(potentials, site, allowed, penalty, nothing, False, before)
+    _backward(potentials, site, allowed, penalty, nothing, False, after)
+    return StrandSums(before, after, total)
+
+
 # -------------------------------------------------------------------- what may follow
 
 LEAST_HAZARD = 1e-7

@@ -12,7 +12,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Gene, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.report.browser import GeneTrack
-from genet5.report.confidence import confidence_curve, with_scores
+from genet5.report.confidence import confidence_curve, confidence_dial, with_scores
 from genet5.report.loci import Locus, choose_loci, read_tracks
 from genet5.report.sanity import Check, compare, gene_set_shape, inside, scored_bases
 from genet5.report.scoreboard import system_label
@@ -35,7 +35,8 @@ class ReferenceFiles:
 class Prediction:
     """One predicted gene set compared with the reference: its checks and the tracks and loci to draw.
 
-    ``tracks`` are reference (if there is one), prediction and baseline (if given), in this order.
+    ``tracks`` are reference (if there is one), prediction and baseline (if given), in this order. ``known``: reference
+    genes that could be found.
     """
 
     species: str
@@ -44,11 +45,17 @@ class Prediction:
     checks: tuple[Check, ...]
     tracks: tuple[GeneTrack, ...]
     loci: tuple[Locus, ...]
+    known: int = 0
 
     @property
     def confidence(self) -> list[tuple[float, float, int]]:
         """Share of exact genes by score (``confidence_curve``); empty without a reference."""
         return confidence_curve(self.tracks[1].genes, self.tracks[1].verdicts) if self.has_reference else []
+
+    @property
+    def dial(self) -> list[tuple[float, float, float]]:
+        """Precision and recall by least score (``confidence_dial``); empty without a reference."""
+        return confidence_dial(self.tracks[1].genes, self.tracks[1].verdicts, self.known) if self.has_reference else []
 
 
 def parse_reference(text: str) -> ReferenceFiles:
@@ -96,6 +103,7 @@ def study_species(
                     *_drawing(
                         files, stage, reference, genes, others, saved, regions or _whole(genome.lengths), teacher
                     ),
+                    known=len(known),
                 )
             )
         return studied

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from genet5.report.browser import draw_locus
 from genet5.report.completeness import busco_bars
-from genet5.report.confidence import confidence_chart
+from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results, absent, card, heading
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
@@ -90,7 +90,15 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
             )
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="checks")
     note = "" if predictions[0].has_reference else "no reference annotation"
-    charts = [chart for one in predictions if (chart := confidence_chart(one.confidence, f"GeneT5 {one.stage}"))]
+    drawn = (
+        chart
+        for one in predictions
+        for chart in (
+            confidence_chart(one.confidence, f"GeneT5 {one.stage}"),
+            dial_chart(one.dial, f"GeneT5 {one.stage}"),
+        )
+    )
+    charts = [chart for chart in drawn if chart]
     return card(species, note, tag("div", table, class_="scroll"), tag("div", charts, class_="two") if charts else None)
 
 
