@@ -141,7 +141,7 @@ def test_a_beam_scores_texts_as_training_does(shape: dict, grammar: Grammar):
     model = writing_model(2, **shape)
     bases = windows(3, 6)
     results = write_genes(model, grammar, bases, CLADE, beam_width=4)
-    assert sum(len(result.genes) for result in results) > 10
+    assert sum(len(result.genes) for result in results) > 5
     for window, result in zip(bases, results, strict=True):
         assert not result.truncated
         forced = forced_log_probabilities(model, grammar, window, result.genes)

@@ -92,7 +92,7 @@ def slow_features(case: dict, row: list[int], sample: int, opening: bool) -> lis
     if is_start:
         site_value = float(messages[strand].start[0, position])
     if kind == Kind.CUT and opening:
-        site_value = max(float(messages[strand].cut[0, next_position]), -20.0)
+        site_value = -20.0 if rank else max(float(messages[strand].cut[0, next_position]), -20.0)
     if kind == Kind.CUT and not opening:
         after = float(messages[strand].after[0, 0, 1 + next_position])
     return [

@@ -92,7 +92,9 @@ def _cuts(cursor: Cursor, strand: str, phases: tuple[int, ...]) -> np.ndarray:
     """Genes cut by the 5' edge, one candidate per phase (those cut within an intron share it)."""
     phase = np.array(phases, dtype=np.int64)
     zero = np.zeros(len(phase), dtype=np.int64)
-    return _rows(cursor, strand, Kind.CUT, zero, phase, 0, phase, cursor.previous_key)
+    table = _rows(cursor, strand, Kind.CUT, zero, phase, 0, phase, cursor.previous_key)
+    table[:, RANK] = strand in cursor.cut_strands  # the edge of a strand cuts one gene; more are possible, not likely
+    return table
 
 
 def _nothing_more(cursor: Cursor) -> np.ndarray:

@@ -146,6 +146,7 @@ class Evidence(nn.Module):
         after = bank.after[sample, strand, position, state] * ((kind == Kind.DONOR) | (kind == Kind.STOP) | is_acceptor)
         cut = bank.cut[sample, strand, next_codon_position].clamp(min=LEAST_LOG_PROBABILITY)
         if opening:
+            cut = torch.where(table[:, RANK] > 0, LEAST_LOG_PROBABILITY, cut)
             site = torch.where(is_cut, cut, site)
         else:
             after = torch.where(is_cut, bank.after[sample, strand, 0, CODING_STATE + next_codon_position], after)

@@ -98,6 +98,7 @@ class Cursor:
         self.window_bp = sites.window_bp
         self.step = Step.GENE
         self.violations = 0
+        self.cut_strands: frozenset[str] = frozenset()  # strands with a gene that their 5' edge cuts
         self._occupied = {"+": None, "-": None}  # prefix sums of bases taken by written genes, per strand
         self._previous_key = -1
         self._previous_strand = ""
@@ -356,6 +357,7 @@ class Cursor:
             self.step = Step.PHASE if self._partial5 else Step.FIVE_LOC
         elif step is Step.PHASE:
             self._phase = token - tokens.phase(0)
+            self.cut_strands |= {self.strand}
             self._missing, self._carry = self._phase, None
             self.step = Step.CDS
         elif step is Step.CDS:
