@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
     parser.add_argument(
-        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: base head; joint: both"
+        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: reader alone; joint: both"
     )
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score (%(default)s)"
     )
-    parser.add_argument("--track-loci", type=int, default=6, help="loci whose base-head tracks are kept (%(default)s)")
+    parser.add_argument("--track-loci", type=int, default=6, help="loci whose reader tracks are kept (%(default)s)")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )

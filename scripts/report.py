@@ -38,7 +38,7 @@ def main() -> None:
         help="reference annotation, indexed FASTA and genetic code of a species; the annotation may be empty",
     )
     parser.add_argument(
-        "--tracks", nargs="*", default=[], help="base-head probabilities of loci: {stage}/{species}.tracks.npz"
+        "--tracks", nargs="*", default=[], help="reader's probabilities at loci: {stage}/{species}.tracks.npz"
     )
     parser.add_argument(
         "--orf-genes", nargs="*", default=[], metavar="SPECIES.gff3", help="genes of an ORF scan, drawn beside"

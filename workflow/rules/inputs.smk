@@ -125,7 +125,7 @@ def annotation_summaries(wildcards):
 
 
 def annotation_tracks(wildcards):
-    """What the base head sees at a few loci of these annotations."""
+    """What the reader sees at a few loci of these annotations."""
     return [path.removesuffix(".gff3") + ".tracks.npz" for path in report_annotations(wildcards)]
 
 

@@ -1,6 +1,6 @@
 """The language model among the reading frames that the evidence decoder takes: the decoder ``joint``.
 
-The base head with dynamic programming is good at telling which open reading frames code, the language model at telling
+The reader with dynamic programming is good at telling which open reading frames code, the language model at telling
 where a gene begins. In clades without introns the two questions part cleanly: the frames of the evidence decoder's
 genes are kept, every other start codon is struck out, and the language model writes with what is left.
 """

@@ -1,1 +1,1 @@
-"""The network: base-resolution stem, transformers backbone, pointer and base heads."""
+"""The network: base-resolution stem, transformers backbone, pointer heads, reader of DNA."""

@@ -1,7 +1,7 @@
 """What the network chooses between at each structure token: legal ids, and for boundaries candidate positions.
 
 A decision is made from the grammar's cursor, the same way in training and in decoding. Candidates carry the places the
-base head's evidence is read at, so that the network only gathers numbers (``evidence.py``).
+reader's evidence is read at, so that the network only gathers numbers (``evidence.py``).
 """
 
 from __future__ import annotations

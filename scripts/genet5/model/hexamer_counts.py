@@ -1,4 +1,4 @@
-"""First weights of a fresh stem from counts: what a hexamer says about the base it starts at.
+"""First weights of a fresh reader from counts: what a hexamer says about the base it starts at.
 
 How often each hexamer stands at each codon position, in introns and elsewhere is an old and good measure of coding DNA
 (Claverie and Bougueleret 1986; Fickett and Tung 1992). Learning it by gradient takes a plateau of varying length

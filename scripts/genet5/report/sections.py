@@ -130,7 +130,7 @@ def loci_section(results: Results, drawn: Sequence[Sequence[Markup]], most: int)
             continue
         note = None
         if not any(locus.tracks for locus in prediction.loci):
-            note = absent("Genes only: no base-head probabilities (--tracks) were given for this species.")
+            note = absent("Genes only: no probabilities of the reader (--tracks) were given for this species.")
         content.append(card(f"{prediction.species}, {prediction.stage}", "", figures[:most], note))
     if left_out:
         content.append(absent(f"{left_out} more loci were left out to keep the page small."))
