@@ -58,7 +58,7 @@ def read_tracks(path: str | Path) -> list[Locus]:
                 shape, bases = values.shape, region.end - region.start
                 raise InputError(f"{path}: locus_{index}_{track} has shape {shape}, the locus {name} has {bases} bases")
             tracks[track] = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(0.0, 1.0)
-        loci.append(Locus(region, "with base-head tracks", tracks))
+        loci.append(Locus(region, "with tracks of the reader", tracks))
     return loci
 
 

@@ -109,7 +109,9 @@ class ReaderOptions(RunOptions):
         1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
     )
     hexamer_windows: int = option(
-        300, "training windows whose hexamers are counted for the first weights of a fresh reader (0: random)", minimum=0
+        300,
+        "training windows whose hexamers are counted for the first weights of a fresh reader (0: random)",
+        minimum=0,
     )
     base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
     soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
