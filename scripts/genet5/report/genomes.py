@@ -78,7 +78,7 @@ def study_species(
 ) -> list[Prediction]:
     """Compare the predictions of one species with its reference.
 
-    ``predictions`` are (stage, GFF3, .npz of the reader's probabilities or None); ``regions`` limits the comparison to the
+    ``predictions`` are (stage, GFF3, .npz of the reader's probabilities or None); ``regions`` limits it to the
     scored part; ``baseline`` is a GFF3 drawn beside the others; ``teacher`` names the program that made the reference.
     """
     code = GeneticCode.from_table(files.genetic_code)
