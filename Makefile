@@ -1,4 +1,4 @@
-# make demo   the whole path on two bacterial genomes that come with a dependency: offline after the install, ten minutes
+# make demo   the whole path on two bacterial genomes that come with a dependency: offline after the install, eleven minutes
 # make test   every test
 # Both make .venv on first use. PIP_FLAGS goes to pip, for instance to take CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
