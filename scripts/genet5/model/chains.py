@@ -23,7 +23,6 @@ NEITHER, CODING, INTRON = 0, 1, 4  # as labels; as states too, where 5 and 6 are
 NUM_STATES = 7
 START, STOP, DONOR, ACCEPTOR = range(4)
 FREE = -100  # label of a base that may be anything
-_NEVER = -np.inf
 
 
 @numba.njit(cache=True, inline="always")
