@@ -95,7 +95,7 @@ class ToyRun:
 
     @property
     def model(self) -> Path:
-        return self.folder / "data/model/toy/resized"
+        return self.folder / "data/model/toy/reader"
 
 
 def write_run(folder: Path, eval_samples: int = 2) -> ToyRun:

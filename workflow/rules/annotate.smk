@@ -9,12 +9,16 @@ rule shipped_model:
         weights="data/model/{run}/shipped/model.safetensors",
         config="data/model/{run}/shipped/config.json",
         calibration="data/model/{run}/shipped/calibration.json",
+    log:
+        "data/logs/shipped_model/{run}.log",
     localrule: True
+    conda:
+        "../../envs/data.yaml"
     params:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        cp {input:q} {params.directory:q}
+        cp {input:q} {params.directory:q} >{log:q} 2>&1
         """
 
 
