@@ -105,6 +105,16 @@ def test_every_parameter_of_the_reader_learns_and_losses_add_up(run: ToyRun, tab
     assert int(losses["weight"]) == int(batch.lengths.sum())
 
 
+def test_windows_are_cropped_at_random_unless_told_otherwise(run: ToyRun, table: dict) -> None:
+    grammars, indices = Grammars(make_tokenizer(), table), np.arange(4)
+    with ShardSet(shard_paths(run.manifest, "train")) as shards:
+        cropped, whole = (ReaderData(shards, grammars, random_crops) for random_crops in (True, False))
+        expected = whole.validation_batch(indices, 0, np.random.default_rng(0)).codes
+        drawn = [cropped.training_batch(indices, 0, np.random.default_rng(seed)).codes for seed in (1, 2)]
+        assert not torch.equal(*drawn) and not torch.equal(drawn[0], expected)
+        assert torch.equal(whole.training_batch(indices, 0, np.random.default_rng(1)).codes, expected)
+
+
 def test_training_improves_the_reader_and_leaves_the_rest(arguments: dict) -> None:
     arguments["options"] = ReaderOptions(epochs=3, hexamer_windows=20, eval_steps=27, lr=3e-3, log_every=9)
     run_reader(**arguments)
