@@ -39,12 +39,13 @@ def main(argv: list[str] | None = None) -> None:
         shutil.copyfile(arguments.model / name, arguments.output_dir / name)
     # Weights are below 100, where half precision keeps three digits; the reader computes in less on most devices.
     halved = {name: tensor.to(torch.float16) for name, tensor in load_file(arguments.model / WEIGHTS_FILE).items()}
-    save_file(halved, arguments.output_dir / WEIGHTS_FILE, metadata={"format": "pt"})
+    weights = arguments.output_dir / WEIGHTS_FILE
+    save_file(halved, weights, metadata={"format": "pt"})
+    weights.chmod((arguments.output_dir / CONFIG_FILE).stat().st_mode)  # safetensors files are private otherwise
     use = {key: getattr(arguments, key) for key in ("decoder", "window_bp", "overlap_bp", "genetic_code")}
     with atomic_write(arguments.output_dir / USE_FILE) as stream:
         stream.write(json.dumps(use, indent=1, sort_keys=True) + "\n")
-    size = (arguments.output_dir / WEIGHTS_FILE).stat().st_size
-    print(f"{arguments.output_dir / WEIGHTS_FILE}: {size / 1e6:.1f} MB", flush=True)
+    print(f"{weights}: {weights.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def decode_by_evidence(
     reading = read_windows(model, sites, precision)
     potentials = reading.potentials.cpu().numpy()
     boundaries = reading.site_potentials.cpu().numpy()
-    penalty = model.reader.gene_penalty.item()
+    penalty = model.gene_penalty.item()
     found = []
     for row, site in enumerate(sites):
         field = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]

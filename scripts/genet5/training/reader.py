@@ -151,6 +151,10 @@ def run_reader(
     windows = inputs.windows()
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
+    if model.config.num_readers > 1:
+        raise InputError(
+            f"{model_dir}: {model.config.num_readers} joined readers; train each by itself, and join again"
+        )
     grammars = Grammars(tokenizer, grammar_table)
     train = ReaderData(windows, grammars, options.random_crops)
     valid = ReaderData(ShardReader(validation), grammars)

@@ -23,7 +23,7 @@ def finished_run(output_dir: str | Path, options: RunOptions, fingerprint: Mappi
 
 
 def export_finished(output_dir: Path, options: RunOptions, fingerprint: Mapping[str, Any]) -> bool:
-    """Whether a run with these settings is finished: then its best weights are exported again, and nothing is loaded."""
+    """Whether a run with these settings is finished; its best weights are then exported again."""
     if result := finished_run(output_dir, options, fingerprint):
         print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
         export(result.best, output_dir)

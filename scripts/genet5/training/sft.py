@@ -50,7 +50,7 @@ def run_sft(
     train = WindowData(windows, grammars)
     if not model.config.reader_trained:
         raise InputError(f"{model_dir}: its reader has first weights; train it first (reader.py)")
-    model.reader.requires_grad_(False)
+    model.freeze_readers()
     held_out = ShardReader(validation)
     valid = WindowData(held_out, grammars)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
