@@ -62,7 +62,9 @@ def new_genome_stage():
         return BEST_STAGE
     has_one = config["clade"] in SHIPPED_MODELS
     if wanted == "shipped" and not has_one:
-        asked = f"'{config['clade']}' has no shipped model" if config["clade"] else "missing, a shipped model is asked for"
+        asked = (
+            f"'{config['clade']}' has no shipped model" if config["clade"] else "missing, a shipped model is asked for"
+        )
         sys.exit(f"error: config key clade: {asked} (there are: {', '.join(sorted(SHIPPED_MODELS)) or 'none'})")
     return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
