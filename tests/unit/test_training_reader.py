@@ -101,7 +101,7 @@ def test_every_parameter_of_the_reader_learns_and_losses_add_up(run: ToyRun, tab
     assert not {name for name in silent if not name.startswith(behind_zero)} - never
     parts = {name: losses[name].item() for name in ("base", "soft_f1", "site", "chain")}
     total = 2 * parts["base"] + 3 * parts["soft_f1"] + 5 * parts["site"] + 7 * parts["chain"] / 1000
-    assert float(losses["sum"]) == pytest.approx(total, rel=1e-5)
+    assert losses["sum"].item() == pytest.approx(total, rel=1e-5)
     assert int(losses["weight"]) == int(batch.lengths.sum())
 
 
