@@ -70,7 +70,8 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="model to start from, for example the fungal reader")
     parser.add_argument("--loci-steps", type=int, default=4000, help="loci that the reader sees first (%(default)s)")
     parser.add_argument("--steps", type=int, default=600, help="windows that each fold sees (%(default)s)")
-    parser.add_argument("--folds", nargs="*", default=[*map(str, range(FOLDS)), "all"], help="(default: all of them)")
+    folds = [*map(str, range(FOLDS)), "all"]
+    parser.add_argument("--folds", nargs="+", choices=folds, default=folds, help="(default: all of them)")
     parser.add_argument("--jobs", type=int, default=1, help="folds trained at the same time (%(default)s)")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "data/studies/small_sets", help="(%(default)s)")
     arguments = parser.parse_args()
