@@ -39,12 +39,22 @@ def train_reader(model: Path, validation: Path, output_dir: Path, manifests: lis
 
 
 def annotate(
-    model: Path, genome: Path, clade: str, regions: str, prefix: Path, window_bp: int = 24000, overlap_bp: int = 8000
+    model: Path,
+    genome: Path,
+    clade: str,
+    regions: str,
+    prefix: Path,
+    window_bp: int = 24000,
+    overlap_bp: int = 8000,
+    *flags: str,
 ) -> Path:
-    """GFF3 that dynamic programming over the reader finds (genetic code 1); a JSON file beside it tells the time."""
+    """GFF3 that dynamic programming over the reader finds (genetic code 1); a JSON file beside it tells the time.
+
+    ``flags`` are further ones of annotate_genome.py and override these.
+    """
     call("annotate_genome.py", f"--model={model}", f"--genome={genome}", f"--grammar={GRAMMAR}", f"--clade={clade}",
          "--genetic-code=1", f"--regions={regions}", "--decoder=viterbi", f"--window-bp={window_bp}",
-         f"--overlap-bp={overlap_bp}", "--batch-size=4", f"--output-prefix={prefix}")  # fmt: skip
+         f"--overlap-bp={overlap_bp}", "--batch-size=4", f"--output-prefix={prefix}", *flags)  # fmt: skip
     return Path(f"{prefix}.gff3")
 
 

@@ -44,7 +44,7 @@ ROWS = {
     "no chains in the loss": Row(("--chain-weight=0",)),
     "no soft F1": Row(("--soft-f1-weight=0",)),
     "no base classes in the loss": Row(("--base-weight=0",)),
-    "sites weigh 1, not 20": Row(("--site-weight=1",)),
+    "sites weigh 20, not 1": Row(("--site-weight=20",)),
     "no counted hexamers": Row(("--hexamer-windows=0",)),
     "no random crops and strands": Row(("--no-random-crops",)),
     "batches of four windows": Row(batch=4),

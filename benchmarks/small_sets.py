@@ -3,8 +3,9 @@
 
 Scored: pieces of the chromosomes of *A. thaliana*, *C. elegans* and *D. melanogaster* (1 Mb each) that ``GENET5_DATA``
 holds. A reader is first taught single-gene loci of the three, without the loci whose DNA stands in any of the pieces
-(on either strand). Fold k then trains it further on loci and pieces without the k-th contig of every species, and
-annotates these contigs; ``all`` leaves none out, for genomes elsewhere. The merged annotations are ready for
+(on either strand); then the same loci joined to pseudo-chromosomes (``pseudo_chromosomes.py``). Fold k trains it
+further on these and on pieces without the k-th contig of every species, and annotates these contigs; ``all`` leaves
+none out, for genomes elsewhere. The merged annotations are ready for
 ``benchmarks/accuracy_vs_peers.py --ours reader=data/studies/small_sets/annotation``.
 
 A stopped run goes on where it was, and nothing is repeated.
@@ -25,12 +26,15 @@ from experiment import REPOSITORY, annotate, call, train_reader
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
+from pseudo_chromosomes import join_loci
+
 from genet5.atomic import atomic_write
 from genet5.errors import InputError, run_command
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.kmers import canonical_kmers
 
 K, SHARED = 24, 0.1  # a locus with more of its 24-mers than this in a scored piece is left out
+COPIES, SEED = 3, 42  # of each locus in pseudo-chromosomes
 VALIDATED = 10  # one locus in so many picks the best weights
 
 
@@ -69,19 +73,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model to start from, for example the fungal reader")
     parser.add_argument("--loci-steps", type=int, default=4000, help="loci that the reader sees first (%(default)s)")
+    parser.add_argument("--joined-steps", type=int, default=2500, help="windows of joined loci after it (%(default)s)")
     parser.add_argument("--steps", type=int, default=600, help="windows that each fold sees (%(default)s)")
     folds = [*map(str, range(FOLDS)), "all"]
     parser.add_argument("--folds", nargs="+", choices=folds, default=folds, help="(default: all of them)")
     parser.add_argument("--jobs", type=int, default=1, help="folds trained at the same time (%(default)s)")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "data/studies/small_sets", help="(%(default)s)")
     arguments = parser.parse_args()
-    work, loci = arguments.work, list(LOCI)
+    work, joined = arguments.work, [f"{name}.joined" for name in LOCI]
     prepare(work)
-    train(arguments.model, work, "base", loci, f"--max-steps={arguments.loci_steps}")
+    train(arguments.model, work, "loci", list(LOCI), f"--max-steps={arguments.loci_steps}")
+    train(work / "loci", work, "base", joined, f"--max-steps={arguments.joined_steps}", "--lr=2.5e-3")
     with ThreadPoolExecutor(arguments.jobs) as pool:
 
         def train_fold(fold: str) -> None:
-            train(work / "base", work, fold, pieces_of(fold) + loci, f"--max-steps={arguments.steps}", "--lr=1.5e-3")
+            train(work / "base", work, fold, pieces_of(fold) + joined, f"--max-steps={arguments.steps}", "--lr=1.5e-3")
 
         list(pool.map(train_fold, arguments.folds))
     for species in PIECES:
@@ -117,6 +123,10 @@ def prepare(work: Path) -> None:
         regions = [f"--validation-regions={','.join(validation)}"]
         regions += [f"--excluded-regions={','.join(sorted(known))}"] if known else []
         bake(work, name, PIECES[loci.of].clade, data / name / loci.annotation, regions, name)
+        joined = work / "raw" / f"{name}.joined.gff3"
+        if not joined.is_file():
+            join_loci(fna, data / name / loci.annotation, set(names) - known - set(validation), COPIES, SEED, joined)
+        bake(work, f"{name}.joined", PIECES[loci.of].clade, joined, [], f"{name}.joined")
         print(f"{name}: {len(names)} loci, {len(known)} left out, {len(validation)} for validation", flush=True)
     call("merge_validation.py", f"--output-dir={work / 'validation'}",
          "--manifests", *(str(manifest(work, name)) for name in LOCI))  # fmt: skip

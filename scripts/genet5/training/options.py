@@ -117,7 +117,7 @@ class ReaderOptions(RunOptions):
     random_crops: bool = option(True, "train on a random place and strand around each window, not on the window itself")
     base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
     soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
-    site_weight: float = option(20.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
+    site_weight: float = option(1.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
     chain_weight: float = option(10.0, "weight of the chains' negative log-likelihood per base", minimum=0)
 
 
