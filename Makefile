@@ -19,8 +19,9 @@ demo: $(INSTALLED)
 	@$(BIN)/python scripts/score_table.py --scores data/score/demo/sft/*.json data/score/demo/grpo/*.json
 	@echo "report: data/report/demo/index.html"
 
+# A file's tests stay together: they share what they made. One thread each, since every core has a file.
 test: $(INSTALLED) tools
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile
 
 # The style checks alone.
 check: $(INSTALLED)

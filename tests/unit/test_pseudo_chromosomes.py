@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -67,5 +68,5 @@ def test_every_usable_locus_is_there_as_often_as_asked_and_reads_the_same(loci, 
     assert 6 * 20 < total < 3 * (len(FIRST) + len(SECOND))  # flanks are cut, not lost altogether
     ordered = sorted(annotation.genes, key=lambda gene: gene.start)
     least = 2 * 12  # what is left of the shortest flank of either locus
-    assert all(left.end + least <= right.start for left, right in zip(ordered, ordered[1:], strict=False))
+    assert all(left.end + least <= right.start for left, right in pairwise(ordered))
     assert {gene.strand for gene in annotation.genes} == {"+", "-"}
