@@ -1,0 +1,61 @@
+#!/usr/bin/env python
+"""cpiVAE study, one model: trained on two platforms, its best weights scored on held-out samples."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import time
+from pathlib import Path
+
+from genet5.errors import InputError, run_command
+from genet5.studies.cpivae.paired_data import PairedData
+from genet5.studies.cpivae.settings import read_settings
+from genet5.studies.cpivae.training import Scoring, run_training
+
+VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--config", type=Path, required=True, help="YAML: what differs from config/cpivae_training.yaml"
+    )
+    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
+    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
+    parser.add_argument("--output_dir", type=Path, default=Path("outputs"), help="(%(default)s)")
+    parser.add_argument("--experiment_name", default="joint_vae_experiment", help="(%(default)s)")
+    parser.add_argument("--version", help="folder of this run (version_ and the time)")
+    parser.add_argument("--resume_from_checkpoint", type=Path, help="continue from it, exactly: checkpoints/last.ckpt")
+    parser.add_argument("--fast_dev_run", action="store_true", help="one batch of everything, nothing is written")
+    parser.add_argument("--draws", type=int, default=32, help="draws from the posterior for intervals (%(default)s)")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples (%(default)s)")
+    parser.add_argument("--bootstrap_seed", type=int, default=42, help="(%(default)s)")
+    arguments = parser.parse_args(argv)
+    if min(arguments.draws, arguments.bootstrap, arguments.bootstrap_seed) < 0:
+        raise InputError("--draws, --bootstrap, --bootstrap_seed: expected at least 0")
+    if "/" in arguments.experiment_name or not arguments.experiment_name:
+        raise InputError(f"--experiment_name: '{arguments.experiment_name}' is no name of a folder")
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    settings = read_settings(arguments.config)
+    # Processes that Lightning starts for further GPUs inherit the name of the first.
+    version = arguments.version or os.environ.setdefault(VERSION_VARIABLE, time.strftime("version_%Y%m%d-%H%M%S"))
+    folder = arguments.output_dir / arguments.experiment_name / version
+    result = run_training(
+        settings,
+        PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"]),
+        folder,
+        arguments.experiment_name,
+        Scoring(arguments.draws, arguments.bootstrap, arguments.bootstrap_seed),
+        arguments.resume_from_checkpoint,
+        arguments.fast_dev_run,
+    )
+    if result:
+        for name, row in result["test"].items():
+            print(f"test {name}: r {row['corr_mean']:.4f} by feature, {row['sample_corr_mean']:.4f} by sample")
+        print(folder)
+
+
+if __name__ == "__main__":
+    run_command(main)

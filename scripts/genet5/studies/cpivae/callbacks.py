@@ -1,0 +1,98 @@
+"""What watches a training: checkpoints, early stopping, and the history of all logged values."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+
+from genet5.atomic import atomic_write
+from genet5.errors import InputError
+
+from .names import HISTORY_FILE
+from .settings import checkpoint_monitor, stopping_monitor
+
+
+class History(Callback):
+    """Each epoch's logged values as rows of ``history.csv``; they are part of checkpoints, so a resumed run has all."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row.update({name: float(value) for name, value in sorted(trainer.callback_metrics.items()) if name != "lr"})
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self.write()
+
+    def write(self) -> None:
+        """Write the file."""
+        with atomic_write(self.path) as stream:
+            writer = csv.DictWriter(stream, list(dict.fromkeys(key for row in self.rows for key in row)))
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = list(state_dict["rows"])
+
+
+class Stopping(EarlyStopping):
+    """Early stopping whose wrong ``monitor`` is a mistake in the settings."""
+
+    def _validate_condition_metric(self, logs: dict[str, Any]) -> bool:
+        require_logged(self.monitor, logs, "callbacks.early_stopping.monitor or logging.monitor")
+        return super()._validate_condition_metric(logs)
+
+
+class BestCheckpoints(ModelCheckpoint):
+    """The best checkpoints; a wrong ``monitor`` is a mistake in the settings."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        logged = trainer.callback_metrics
+        require_logged(str(self.monitor), logged, "callbacks.model_checkpoint.monitor or logging.monitor")
+        super().on_train_epoch_end(trainer, pl_module)
+
+
+def require_logged(name: str, logged: Mapping[str, Any], key: str) -> None:
+    """Raise ``InputError`` unless a value of that name is logged."""
+    if name not in logged:
+        known = ", ".join(sorted(value for value in logged if value.startswith("val_")))
+        raise InputError(f"{key}: '{name}' is not logged (there are: {known})")
+
+
+def training_callbacks(settings: Mapping[str, Any], folder: Path, name: str) -> list[Callback]:
+    """Callbacks of a run in ``folder``; checkpoints are named after the experiment."""
+    monitor, mode, best = checkpoint_monitor(settings)
+    checkpoints = folder / "checkpoints"
+    callbacks: list[Callback] = [
+        History(folder / HISTORY_FILE),
+        BestCheckpoints(
+            dirpath=checkpoints,
+            filename=f"{name}-{{epoch:02d}}-{{val_total_loss:.3f}}",
+            monitor=monitor,
+            mode=mode,
+            save_top_k=best,
+            save_on_train_epoch_end=True,
+        ),
+        ModelCheckpoint(
+            dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
+        ),
+    ]
+    monitor, mode, patience, least = stopping_monitor(settings)
+    if patience:
+        callbacks.append(
+            Stopping(monitor, mode=mode, patience=patience, min_delta=least, check_on_train_epoch_end=True)
+        )
+    if settings["callbacks"]["lr_monitor"]:
+        callbacks.append(LearningRateMonitor())
+    return callbacks

@@ -1,0 +1,84 @@
+"""Intervals around predictions that hold what they promise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5.atomic import atomic_write
+from genet5.errors import InputError
+
+INTERVALS_FILE = "intervals.json"
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+_PRIOR_CELLS = 5.0
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """How wide an interval around a prediction has to be, learned from validation samples.
+
+    The spread of a cell is the square root of the posterior's variance there and of what validation errors of the
+    feature have beyond it. A level's factor is the quantile of validation errors in units of the spread (normalised
+    split-conformal prediction; Papadopoulos et al. 2002), so the coverage does not rest on any distribution.
+    """
+
+    noise_variance: np.ndarray
+    factors: dict[float, float]
+
+    @classmethod
+    def fit(cls, predicted: np.ndarray, variance: np.ndarray, truth: np.ndarray, observed: np.ndarray) -> Intervals:
+        """From validation samples; all [samples, features], scaled.
+
+        Errors of few samples say little of one feature: its variance is drawn to that of all features with the weight
+        of five cells.
+        """
+        squares = np.where(observed, predicted.astype(np.float64) - truth, 0.0) ** 2
+        cells = observed.sum(axis=0)
+        pooled = squares.sum() / max(cells.sum(), 1)
+        error = (squares.sum(axis=0) + _PRIOR_CELLS * pooled) / (cells + _PRIOR_CELLS)
+        noise = np.maximum(error - variance.mean(axis=0), 0.05 * error) + 1e-9
+        ratios = np.sort(np.sqrt(squares / (noise + variance))[observed])
+        factors = {}
+        for level in LEVELS:
+            # The rank that makes coverage at least the level for exchangeable cells.
+            rank = min(int(np.ceil(level * (len(ratios) + 1))), len(ratios)) - 1
+            factors[level] = float(ratios[rank]) if len(ratios) else float("nan")
+        return cls(noise, factors)
+
+    def half_width(self, variance: np.ndarray, level: float) -> np.ndarray:
+        """Half the length of the interval of each cell, [rows, features], scaled."""
+        return self.factors[level] * np.sqrt(self.noise_variance + variance)
+
+
+def write_intervals(by_target: dict[str, Intervals], path: Path) -> None:
+    """Write the intervals of both targets as JSON."""
+    document = {
+        target: {
+            "noise_variance": entry.noise_variance.tolist(),
+            "factors": {str(level): factor for level, factor in entry.factors.items()},
+        }
+        for target, entry in by_target.items()
+    }
+    with atomic_write(path) as stream:
+        json.dump(document, stream)
+        stream.write("\n")
+
+
+def read_intervals(path: Path, targets: Sequence[str] = ("a", "b")) -> dict[str, Intervals]:
+    """What ``write_intervals`` wrote. Raises ``InputError`` when it is not there."""
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            target: Intervals(
+                np.array(document[target]["noise_variance"]),
+                {float(level): factor for level, factor in document[target]["factors"].items()},
+            )
+            for target in targets
+        }
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: no intervals of a trained model ({error})") from None

@@ -1,0 +1,1 @@
+"""The eight models, by the names of the published cpiVAE."""

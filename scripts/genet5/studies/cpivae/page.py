@@ -1,0 +1,128 @@
+"""The study's report: one HTML page that holds its pictures and needs no network."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genet5.report import page as main_page
+from genet5.report.markup import Markup, tag
+from genet5.report.numbers import count
+
+from .names import TRUTH
+
+_STYLE = """
+img { max-width: 100%; background: #fff; border-radius: 6px; }
+section { margin: 26px 0; }
+table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto; }
+th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
+td { white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+th { font-weight: 600; color: var(--muted); max-width: 9em; }
+tr.baseline td:first-child { color: var(--note); } tr.best td { font-weight: 700; }
+.met { color: var(--good); } .missed { color: var(--bad); }
+"""
+_EXPLAINED = (
+    "Feature r: Pearson correlation over test samples of each predicted feature, mean over features and both "
+    "directions; sample r: over features of each test sample, on scaled values. Intervals: 95 %, resampled test "
+    "samples. Over the best baseline: the difference on the same resamples. Inside 90 %: share of test cells inside "
+    "their 90 % predictive interval, and its mean half length in standard deviations of a feature. FOSCTTM: share of "
+    "other samples that are closer in the latent space than the same sample on the other platform. Everything but "
+    "the test scores was fitted or chosen without the test samples."
+)
+
+
+def build_page(run: str, pairs: Mapping[str, Any], pictures: Mapping[str, Mapping[str, Path]]) -> str:
+    """The page as HTML text. ``pictures``: PNG files by pair and name."""
+    body = tag(
+        "body",
+        tag("header", tag("div", tag("h1", f"cpiVAE · {run}"), tag("p", _headline(pairs))), class_="top"),
+        tag("main", [_section(pair, entry, pictures[pair]) for pair, entry in pairs.items()], tag("p", _EXPLAINED)),
+        tag("footer", "Values of one platform predicted from those of another, for samples that no training has seen."),
+    )
+    css = (Path(main_page.__file__).with_name("page.css")).read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"cpiVAE · {run}"),
+        tag("link", rel="icon", href="data:,"),
+        tag("style", Markup(css + _STYLE)),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _headline(pairs: Mapping[str, Any]) -> str:
+    judged = [entry for entry in pairs.values() if "best_model" in entry and "best_baseline" in entry]
+    won = sum(entry["rows"][entry["best_model"]]["over_best_baseline"]["value"] >= 0 for entry in judged)
+    return f"The best model is at least as good as the best baseline on {won} of {len(judged)} pairs of platforms."
+
+
+def _section(pair: str, entry: Mapping[str, Any], pictures: Mapping[str, Path]) -> Markup:
+    samples = ", ".join(f"{count(number)} {split}" for split, number in entry["samples"].items())
+    features = f"{count(entry['features']['a'])} features on a, {count(entry['features']['b'])} on b"
+    return tag(
+        "section",
+        tag("h2", pair),
+        tag("p", f"{samples} samples; {features}."),
+        _verdict(entry),
+        _table(entry),
+        [tag("p", _picture(path, f"{pair}: {name}")) for name, path in pictures.items()],
+        id=pair,
+    )
+
+
+def _verdict(entry: Mapping[str, Any]) -> Markup | None:
+    if "best_model" not in entry or "best_baseline" not in entry:
+        return None
+    rows = entry["rows"]
+    model, baseline = rows[entry["best_model"]], rows[entry["best_baseline"]]
+    chosen, over = rows[entry["chosen_model"]], model["over_best_baseline"]
+    met = over["value"] >= 0
+    return tag(
+        "p",
+        tag("strong", "met: " if met else "missed: ", class_="met" if met else "missed"),
+        f"best model {model['name']} {_bounded(model['corr_mean'])}, best baseline {baseline['name']} "
+        f"{_bounded(baseline['corr_mean'])}; difference {_bounded(over, '+')}, at least as good on {over['seeds_won']} "
+        f"of {model['seeds']} seeds. Validation would have chosen {chosen['name']} "
+        f"({chosen['corr_mean']['value']:.3f}).",
+    )
+
+
+def _table(entry: Mapping[str, Any]) -> Markup:
+    names = ("predictor", "feature r", "a to b", "b to a", "sample r", "RMSE", "inside 90 %", "half length")
+    names += ("over best baseline", "seeds won", "FOSCTTM", "parameters", "s")
+    best = {entry.get("best_model"), entry.get("best_baseline")}
+    lines = []
+    for row in sorted(entry["rows"].values(), key=lambda row: -row["corr_mean"]["value"]):
+        over = row.get("over_best_baseline")
+        cells = (
+            row["name"],
+            _bounded(row["corr_mean"]),
+            f"{row['corr_mean']['a_to_b']:.3f}",
+            f"{row['corr_mean']['b_to_a']:.3f}",
+            _bounded(row["sample_corr_mean"]),
+            f"{row['rmse']:.3f}",
+            f"{row['coverage']:.3f}",
+            f"{row['half_width']:.2f}",
+            _bounded(over, "+") if over else "",
+            f"{over['seeds_won']} of {row['seeds']}" if over else "",
+            "" if row["latent_foscttm"] is None else f"{row['latent_foscttm']:.3f}",
+            "" if row["parameters"] is None else count(row["parameters"]),
+            f"{row['training_s']:.0f}",
+        )
+        kind = "truth" if row["name"] == TRUTH else "model" if row["model"] else "baseline"
+        lines.append(tag("tr", [tag("td", c) for c in cells], class_=f"{kind} best" if row["name"] in best else kind))
+    return tag("table", tag("tr", [tag("th", name) for name in names]), lines)
+
+
+def _bounded(cell: Mapping[str, Any], sign: str = "") -> str:
+    bounds = cell["interval"]
+    return f"{cell['value']:{sign}.3f}" + (f" [{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]" if bounds else "")
+
+
+def _picture(path: Path, text: str) -> Markup:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return tag("img", src=f"data:image/png;base64,{data}", alt=text)

@@ -1,0 +1,75 @@
+"""Two aligned platforms, split and scaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5.atomic import atomic_write
+
+from .preprocessing import SPLITS, Preprocessor, complete_samples, split_samples
+from .tables import Table, align, read_table
+
+PLATFORMS = ("a", "b")
+
+
+def other(platform: str) -> str:
+    """The other one of a and b."""
+    return "b" if platform == "a" else "a"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split. ``values``: float32 [samples, features] without gaps; ``observed``: bool, cells that were measured."""
+
+    samples: list[str]
+    values: dict[str, np.ndarray]
+    observed: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PairedData:
+    """Both platforms: raw tables of the samples in use, their splits, and what was fitted on the training split."""
+
+    tables: dict[str, Table]
+    splits: np.ndarray
+    preprocessors: dict[str, Preprocessor]
+    parts: dict[str, Part]
+
+    @classmethod
+    def prepare(cls, a: Table, b: Table, data: Mapping[str, Any]) -> PairedData:
+        """Align, split, fit on the training split, transform; ``data`` is that section of the settings."""
+        a, b = align(a, b)
+        if data["missing_value_strategy"] == "drop":
+            kept = [name for name, whole in zip(a.samples, complete_samples(a, b), strict=True) if whole]
+            a, b = a.rows(kept), b.rows(kept)
+        splits = split_samples(len(a.samples), data, data["random_seed"])
+        tables = {"a": a, "b": b}
+        names = {split: [a.samples[row] for row in np.flatnonzero(splits == split)] for split in SPLITS}
+        fitted = {p: Preprocessor.fit(table.rows(names["train"]), data, p) for p, table in tables.items()}
+        parts = {}
+        for split, samples in names.items():
+            done = {p: fitted[p].transform(table.rows(samples)) for p, table in tables.items()}
+            parts[split] = Part(samples, {p: d[0] for p, d in done.items()}, {p: d[1] for p, d in done.items()})
+        return cls(tables, splits, fitted, parts)
+
+    @classmethod
+    def read(cls, platform_a: Path, platform_b: Path, data: Mapping[str, Any]) -> PairedData:
+        """The same from two files."""
+        return cls.prepare(read_table(platform_a), read_table(platform_b), data)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Number of features of each platform."""
+        return {platform: len(fitted.features) for platform, fitted in self.preprocessors.items()}
+
+    def write_split(self, path: Path) -> None:
+        """Each sample and its split, tab-separated."""
+        with atomic_write(path) as stream:
+            stream.write("sample\tsplit\n")
+            for name, split in zip(self.tables["a"].samples, self.splits, strict=True):
+                stream.write(f"{name}\t{split}\n")

@@ -1,0 +1,89 @@
+"""How a model is trained: the shipped defaults, what a file or the workflow changes of them, and the check of both."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genet5.atomic import atomic_write
+from genet5.configuration import SCHEMAS, check_against_schema, dotted, load_schema, read_yaml
+from genet5.errors import InputError
+
+DEFAULTS_FILE = SCHEMAS.parents[1] / "config" / "cpivae_training.yaml"
+
+Settings = dict[str, Any]
+
+
+def default_settings() -> Settings:
+    """The shipped settings, unchecked."""
+    return read_yaml(DEFAULTS_FILE, "the defaults of the study cpiVAE")
+
+
+def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:
+    """``base`` with each of ``changes`` laid over it: sections are merged, lists and values replaced."""
+    result = copy.deepcopy(dict(base))
+    for change in changes:
+        for key, value in change.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
+
+
+def read_settings(path: Path) -> Settings:
+    """A YAML file laid over the shipped defaults, checked.
+
+    Raises:
+        InputError: not YAML, an unknown key, a value of the wrong type or out of range.
+    """
+    changes = read_yaml(path, "--config")
+    if not isinstance(changes, Mapping):
+        raise InputError(f"{path}: expected sections of keys (model, training, ...)")
+    settings = merged(default_settings(), changes)
+    check_settings(settings, str(path))
+    return settings
+
+
+def check_settings(settings: Mapping[str, Any], source: str) -> None:
+    """Check complete settings; ``source`` says in messages where they come from. Raises ``InputError``."""
+
+    def subject(path: Sequence[str | int]) -> str:
+        return f"{source}, key {dotted(path)}" if path else source
+
+    check_against_schema(dict(settings), load_schema("cpivae"), subject)
+    data, model, training = settings["data"], settings["model"], settings["training"]
+    total = data["train_split"] + data["val_split"] + data["test_split"]
+    if abs(total - 1) > 1e-6:
+        raise InputError(f"{subject(['data'])}: train_split, val_split and test_split sum to {total:g}, expected 1")
+    if model["latent_dim"] % model["num_codebooks"] and model["model_type"] == "JointVQ":
+        raise InputError(
+            f"{subject(['model', 'num_codebooks'])}: {model['num_codebooks']} does not divide latent_dim "
+            f"({model['latent_dim']})"
+        )
+    if training["min_beta"] > training["max_beta"]:
+        raise InputError(
+            f"{subject(['training', 'min_beta'])}: {training['min_beta']} is more than max_beta "
+            f"({training['max_beta']})"
+        )
+
+
+def write_settings(settings: Mapping[str, Any], path: Path) -> None:
+    """Write settings as YAML, in the order of their keys."""
+    with atomic_write(path) as stream:
+        yaml.safe_dump(dict(settings), stream, sort_keys=False)
+
+
+def checkpoint_monitor(settings: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Name, mode (min or max) and number of checkpoints kept."""
+    own, shared = settings["callbacks"]["model_checkpoint"], settings["logging"]
+    return own["monitor"] or shared["monitor"], own["mode"] or shared["mode"], own["save_top_k"] or shared["save_top_k"]
+
+
+def stopping_monitor(settings: Mapping[str, Any]) -> tuple[str, str, int, float]:
+    """Name, mode, patience in epochs (0: never stop) and least improvement."""
+    own, shared = settings["callbacks"]["early_stopping"], settings["logging"]
+    patience = own["patience"] or settings["training"]["early_stopping_patience"]
+    return own["monitor"] or shared["monitor"], own["mode"] or shared["mode"], patience, own["min_delta"]

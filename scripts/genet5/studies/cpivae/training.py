@@ -1,0 +1,207 @@
+"""Train one model and leave the folder that the documentation describes."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from genet5.errors import InputError
+
+from .batches import PairedDataModule
+from .callbacks import BestCheckpoints, History, training_callbacks
+from .evaluation import evaluate, share_closer, write_result
+from .intervals import INTERVALS_FILE, write_intervals
+from .models.base import PlatformModel
+from .models.registry import build_model, load_model
+from .names import CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
+from .paired_data import PLATFORMS, PairedData, Part
+from .prediction import embed, posterior_variance, predict
+from .preprocessing import SPLITS, save_preprocessors
+from .settings import Settings, write_settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How the trained model is scored: draws from the posterior, resamples of test samples, and their seed."""
+
+    draws: int = 32
+    resamples: int = 1000
+    seed: int = 42
+
+
+def run_training(
+    settings: Settings,
+    data: PairedData,
+    folder: Path,
+    experiment_name: str,
+    scoring: Scoring,
+    resume_from: Path | None = None,
+    fast_dev_run: bool = False,
+) -> dict[str, Any] | None:
+    """Train, keep the best weights as ``final_model.ckpt``, score them on the test split. Returns the result.
+
+    ``fast_dev_run`` runs one batch of everything and writes nothing.
+
+    Raises:
+        InputError: settings that this machine or this data cannot do; a checkpoint of another model.
+    """
+    lightning.seed_everything(settings["data"]["random_seed"], workers=True, verbose=False)
+    training = settings["training"]
+    model = build_model(settings, **{f"width_{p}": width for p, width in data.widths.items()})
+    if resume_from is None:
+        model.start_from(data)
+    else:
+        _same_model(load_model(resume_from), model, resume_from)
+    count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    say(f"{settings['model']['model_type']}: {count:,} parameters; {describe(data)}")
+    callbacks = [] if fast_dev_run else training_callbacks(settings, folder, experiment_name)
+    trainer = make_trainer(settings, folder, callbacks, fast_dev_run)
+    if not fast_dev_run and trainer.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_settings(settings, folder / CONFIG_FILE)
+        save_preprocessors(folder, data.preprocessors)
+        data.write_split(folder / SPLIT_FILE)
+    module = PairedDataModule(data, training["batch_size"], settings["data"])
+    begin = time.monotonic()
+    trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
+    seconds = time.monotonic() - begin
+    if fast_dev_run:
+        trainer.test(model, module, verbose=False)
+        say("fast_dev_run: one batch each of training, validation and test; nothing was written")
+        return None
+    if trainer.interrupted:
+        raise InputError(f"interrupted; continue with --resume_from_checkpoint {folder / 'checkpoints' / 'last.ckpt'}")
+    best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))
+    history = next(callback for callback in callbacks if isinstance(callback, History))
+    if trainer.is_global_zero:
+        _copy(Path(best.best_model_path), folder / FINAL_MODEL)
+    trainer.strategy.barrier()
+    final = load_model(folder / FINAL_MODEL)
+    trainer.test(final, module, verbose=False)
+    if not trainer.is_global_zero:
+        return None
+    facts = {
+        "model_type": settings["model"]["model_type"],
+        "parameters": count,
+        "epochs": len(history.rows),
+        "best_epoch": _best_epoch(history, str(best.monitor), best.mode),
+        "monitor": best.monitor,
+        "best_monitored": float(best.best_model_score),
+        "training_s": round(seconds, 3),
+        "device": str(trainer.strategy.root_device.type),
+        "random_seed": settings["data"]["random_seed"],
+    }
+    return score_model(final, data, folder, facts, scoring)
+
+
+def score_model(
+    model: PlatformModel, data: PairedData, folder: Path, facts: Mapping[str, Any], scoring: Scoring
+) -> dict[str, Any]:
+    """Score trained weights and write ``result.json``, ``evaluation.npz`` and ``intervals.json``."""
+
+    def predictor(part: Part, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+        values = part.values[source]
+        variance = posterior_variance(model, values, source, target, scoring.draws, scoring.seed)
+        return predict(model, values, source, target), variance
+
+    scored, arrays, intervals = evaluate(predictor, data, scoring.resamples, scoring.seed)
+    latent = {p: np.concatenate([embed(model, data.parts[split].values[p], p) for split in SPLITS]) for p in PLATFORMS}
+    names = [name for split in SPLITS for name in data.parts[split].samples]
+    split_of = [split for split in SPLITS for _ in data.parts[split].samples]
+    arrays.update(latent_a=latent["a"], latent_b=latent["b"], samples=np.array(names), splits=np.array(split_of))
+    in_test = arrays["splits"] == "test"
+    result = {**facts, **scored, "latent_foscttm": share_closer(latent["a"][in_test], latent["b"][in_test])}
+    write_intervals(intervals, folder / INTERVALS_FILE)
+    write_result(folder, result, arrays)
+    return result
+
+
+def make_trainer(
+    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], fast_dev_run: bool
+) -> lightning.Trainer:
+    """The Trainer of the settings. Raises ``InputError`` for hardware that is not there."""
+    training, hardware = settings["training"], settings["hardware"]
+    gpu = torch.cuda.is_available() and hardware["accelerator"] != "cpu"
+    if hardware["accelerator"] == "gpu" and not gpu:
+        raise InputError("hardware.accelerator: gpu, but torch finds none here (allowed: auto, cpu)")
+    if hardware["precision"] == 16 and not gpu:
+        raise InputError("hardware.precision: 16 needs a GPU (allowed on a CPU: 32, bf16)")
+    # One process: more of them on a CPU would only share its cores.
+    devices = 1 if not gpu and hardware["devices"] == "auto" else hardware["devices"]
+    # Parts of a model that a step does not use (the decoder of a discriminator, say) have no gradient to share.
+    several = gpu and (len(devices) if isinstance(devices, list) else devices == "auto" or devices > 1)
+    _quieten()
+    return lightning.Trainer(
+        max_epochs=training["max_epochs"],
+        accelerator="gpu" if gpu else "cpu",
+        devices=devices,
+        strategy="ddp_find_unused_parameters_true" if several and torch.cuda.device_count() > 1 else "auto",
+        precision={32: "32-true", 16: "16-mixed", "bf16": "bf16-mixed"}[hardware["precision"]],
+        gradient_clip_val=training["gradient_clip_val"] or None,
+        accumulate_grad_batches=training["accumulate_grad_batches"],
+        log_every_n_steps=settings["logging"]["log_every_n_steps"],
+        deterministic="warn",
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        callbacks=callbacks,
+        logger=False if fast_dev_run else TensorBoardLogger(folder, name="", version="", sub_dir="tensorboard_logs"),
+        default_root_dir=folder,
+        enable_checkpointing=not fast_dev_run,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        fast_dev_run=fast_dev_run,
+    )
+
+
+def describe(data: PairedData) -> str:
+    """Samples and features in words."""
+    samples = ", ".join(f"{len(data.parts[split].samples)} {split}" for split in SPLITS)
+    return f"samples: {samples}; features: {data.widths['a']} of a, {data.widths['b']} of b"
+
+
+def say(text: str) -> None:
+    """A line for the terminal or the log."""
+    print(text, flush=True)
+
+
+def _same_model(stored: PlatformModel, model: PlatformModel, path: Path) -> None:
+    if stored.widths != model.widths:
+        raise InputError(f"{path}: made for {stored.widths} features, the tables have {model.widths}")
+    for section in ("model", "loss_weights", "data"):
+        for key, value in model.settings[section].items():
+            if stored.settings[section].get(key) != value:
+                found = stored.settings[section].get(key)
+                raise InputError(f"{path}: trained with {section}.{key} {found}, the settings say {value}")
+
+
+def _best_epoch(history: History, monitor: str, mode: str) -> int:
+    values = [row[monitor] for row in history.rows]
+    chosen = int(np.argmin(values) if mode == "min" else np.argmax(values))
+    return int(history.rows[chosen]["epoch"])
+
+
+def _copy(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+def _quieten() -> None:
+    """Advice of Lightning that does not fit: tables are in memory, and an epoch of few batches is no mistake."""
+    for text in ("does not have many workers", "LeafSpec", "smaller than the logging interval"):
+        warnings.filterwarnings("ignore", message=f".*{text}.*")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
