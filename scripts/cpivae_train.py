@@ -12,7 +12,7 @@ from pathlib import Path
 from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import read_settings
-from genet5.studies.cpivae.training import Scoring, run_training
+from genet5.studies.cpivae.training import Scoring, run_training, try_once
 
 VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
 
@@ -42,15 +42,12 @@ def main(argv: list[str] | None = None) -> None:
     # Processes that Lightning starts for further GPUs inherit the name of the first.
     version = arguments.version or os.environ.setdefault(VERSION_VARIABLE, time.strftime("version_%Y%m%d-%H%M%S"))
     folder = arguments.output_dir / arguments.experiment_name / version
-    result = run_training(
-        settings,
-        PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"]),
-        folder,
-        arguments.experiment_name,
-        Scoring(arguments.draws, arguments.bootstrap, arguments.bootstrap_seed),
-        arguments.resume_from_checkpoint,
-        arguments.fast_dev_run,
-    )
+    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
+    if arguments.fast_dev_run:
+        try_once(settings, data, folder)
+        return
+    scoring = Scoring(arguments.draws, arguments.bootstrap, arguments.bootstrap_seed)
+    result = run_training(settings, data, folder, arguments.experiment_name, scoring, arguments.resume_from_checkpoint)
     if result:
         for name, row in result["test"].items():
             print(f"test {name}: r {row['corr_mean']:.4f} by feature, {row['sample_corr_mean']:.4f} by sample")

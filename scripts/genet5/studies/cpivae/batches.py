@@ -51,7 +51,8 @@ class EpochBatches(Sampler):
         starts = range(0, self.rows, self.batch_size)
         batches = [order[first : first + self.batch_size].tolist() for first in starts]
         if len(batches) > 1 and len(batches[-1]) == 1:
-            batches[-2] += batches.pop()
+            last = batches.pop()
+            batches[-1] += last
         while len(batches) % self.processes:
             batches.append(batches[len(batches) % self.processes - 1])
         return batches

@@ -39,6 +39,11 @@ class History(Callback):
             writer.writeheader()
             writer.writerows(self.rows)
 
+    def best_epoch(self, monitor: str, mode: str) -> int:
+        """Number of the epoch with the best value (mode min or max), the first of several."""
+        best = (min if mode == "min" else max)(self.rows, key=lambda row: row[monitor])
+        return int(best["epoch"])
+
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
 

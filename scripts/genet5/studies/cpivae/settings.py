@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,17 @@ Settings = dict[str, Any]
 
 def default_settings() -> Settings:
     """The shipped settings, unchecked."""
+    return copy.deepcopy(_defaults())
+
+
+@functools.cache
+def _defaults() -> Settings:
     return read_yaml(DEFAULTS_FILE, "the defaults of the study cpiVAE")
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    return load_schema("cpivae")
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:
@@ -53,7 +64,7 @@ def check_settings(settings: Mapping[str, Any], source: str) -> None:
     def subject(path: Sequence[str | int]) -> str:
         return f"{source}, key {dotted(path)}" if path else source
 
-    check_against_schema(dict(settings), load_schema("cpivae"), subject)
+    check_against_schema(dict(settings), _schema(), subject)
     data, model, training = settings["data"], settings["model"], settings["training"]
     total = data["train_split"] + data["val_split"] + data["test_split"]
     if abs(total - 1) > 1e-6:

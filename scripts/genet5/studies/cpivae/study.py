@@ -17,7 +17,7 @@ def training_settings(study: Mapping[str, Any], pair: str, variant: str, seed: i
 
 
 def training_changes(study: Mapping[str, Any], pair: str, variant: str, seed: int) -> Settings:
-    """What differs from the defaults: changes of the study, the pair, the variant, the variant on the pair; later win."""
+    """What differs from the defaults: changes of study, pair, variant, and of the variant on the pair; later win."""
     source = study["sources"][pair]
     return merged(
         study["settings"],

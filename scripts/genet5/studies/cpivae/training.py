@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,16 @@ class Scoring:
     seed: int = 42
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """A finished training: its Trainer and loaders, the best checkpoint, and facts for the result."""
+
+    trainer: lightning.Trainer
+    module: PairedDataModule
+    best: BestCheckpoints
+    facts: dict[str, Any]
+
+
 def run_training(
     settings: Settings,
     data: PairedData,
@@ -50,62 +60,91 @@ def run_training(
     experiment_name: str,
     scoring: Scoring,
     resume_from: Path | None = None,
-    fast_dev_run: bool = False,
 ) -> dict[str, Any] | None:
-    """Train, keep the best weights as ``final_model.ckpt``, score them on the test split. Returns the result.
-
-    ``fast_dev_run`` runs one batch of everything and writes nothing.
+    """Train, keep the best weights as ``final_model.ckpt``, score these on the test split. Returns the result (on the
+    first process).
 
     Raises:
-        InputError: settings that this machine or this data cannot do; a checkpoint of another model.
+        InputError: settings that this machine or this data cannot do; a checkpoint of another model; interrupted.
     """
-    lightning.seed_everything(settings["data"]["random_seed"], workers=True, verbose=False)
-    training = settings["training"]
-    model = build_model(settings, **{f"width_{p}": width for p, width in data.widths.items()})
-    if resume_from is None:
-        model.start_from(data)
-    else:
-        _same_model(load_model(resume_from), model, resume_from)
-    count = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    say(f"{settings['model']['model_type']}: {count:,} parameters; {describe(data)}")
-    callbacks = [] if fast_dev_run else training_callbacks(settings, folder, experiment_name)
-    trainer = make_trainer(settings, folder, callbacks, fast_dev_run)
-    if not fast_dev_run and trainer.is_global_zero:
+    fitted = fit_model(settings, data, folder, experiment_name, resume_from)
+    trainer = fitted.trainer
+    if trainer.is_global_zero:
+        _copy(Path(fitted.best.best_model_path), folder / FINAL_MODEL)
+    trainer.strategy.barrier()
+    final = load_model(folder / FINAL_MODEL)
+    trainer.test(final, fitted.module, verbose=False)
+    if not trainer.is_global_zero:
+        return None
+    return score_model(final, data, folder, fitted.facts, scoring)
+
+
+def fit_model(
+    settings: Settings,
+    data: PairedData,
+    folder: Path,
+    experiment_name: str,
+    resume_from: Path | None = None,
+    more_callbacks: Sequence[Callback] = (),
+) -> Fitted:
+    """Train without a look at test samples; checkpoints and what imputation needs of the data stand in ``folder``."""
+    model = start_model(settings, data, resume_from)
+    callbacks = [*training_callbacks(settings, folder, experiment_name), *more_callbacks]
+    trainer = make_trainer(settings, folder, callbacks)
+    if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
         write_settings(settings, folder / CONFIG_FILE)
         save_preprocessors(folder, data.preprocessors)
         data.write_split(folder / SPLIT_FILE)
-    module = PairedDataModule(data, training["batch_size"], settings["data"])
+    module = PairedDataModule(data, settings["training"]["batch_size"], settings["data"])
     begin = time.monotonic()
     trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - begin
-    if fast_dev_run:
-        trainer.test(model, module, verbose=False)
-        say("fast_dev_run: one batch each of training, validation and test; nothing was written")
-        return None
     if trainer.interrupted:
         raise InputError(f"interrupted; continue with --resume_from_checkpoint {folder / 'checkpoints' / 'last.ckpt'}")
     best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))
     history = next(callback for callback in callbacks if isinstance(callback, History))
-    if trainer.is_global_zero:
-        _copy(Path(best.best_model_path), folder / FINAL_MODEL)
-    trainer.strategy.barrier()
-    final = load_model(folder / FINAL_MODEL)
-    trainer.test(final, module, verbose=False)
-    if not trainer.is_global_zero:
-        return None
+    if not best.best_model_path:
+        raise InputError(f"{resume_from}: has been trained for training.max_epochs already")
     facts = {
         "model_type": settings["model"]["model_type"],
-        "parameters": count,
+        "parameters": parameter_count(model),
         "epochs": len(history.rows),
-        "best_epoch": _best_epoch(history, str(best.monitor), best.mode),
+        "best_epoch": history.best_epoch(str(best.monitor), best.mode),
         "monitor": best.monitor,
         "best_monitored": float(best.best_model_score),
         "training_s": round(seconds, 3),
         "device": str(trainer.strategy.root_device.type),
         "random_seed": settings["data"]["random_seed"],
     }
-    return score_model(final, data, folder, facts, scoring)
+    return Fitted(trainer, module, best, facts)
+
+
+def try_once(settings: Settings, data: PairedData, folder: Path) -> None:
+    """One batch of training, validation and test each; nothing is written."""
+    model = start_model(settings, data, None)
+    trainer = make_trainer(settings, folder, [], fast_dev_run=True)
+    module = PairedDataModule(data, settings["training"]["batch_size"], settings["data"])
+    trainer.fit(model, module)
+    trainer.test(model, module, verbose=False)
+    say("fast_dev_run: one batch each of training, validation and test; nothing was written")
+
+
+def start_model(settings: Settings, data: PairedData, resume_from: Path | None) -> PlatformModel:
+    """The model before its first step; with ``resume_from`` one that the checkpoint fits."""
+    lightning.seed_everything(settings["data"]["random_seed"], workers=True, verbose=False)
+    model = build_model(settings, **{f"width_{p}": width for p, width in data.widths.items()})
+    if resume_from is None:
+        model.start_from(data)
+    else:
+        _same_model(load_model(resume_from), model, resume_from)
+    say(f"{settings['model']['model_type']}: {parameter_count(model):,} parameters; {describe(data)}")
+    return model
+
+
+def parameter_count(model: PlatformModel) -> int:
+    """Numbers that are learned."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def score_model(
@@ -131,7 +170,7 @@ def score_model(
 
 
 def make_trainer(
-    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], fast_dev_run: bool
+    settings: Mapping[str, Any], folder: Path, callbacks: list[Callback], fast_dev_run: bool = False
 ) -> lightning.Trainer:
     """The Trainer of the settings. Raises ``InputError`` for hardware that is not there."""
     training, hardware = settings["training"], settings["hardware"]
@@ -186,12 +225,6 @@ def _same_model(stored: PlatformModel, model: PlatformModel, path: Path) -> None
             if stored.settings[section].get(key) != value:
                 found = stored.settings[section].get(key)
                 raise InputError(f"{path}: trained with {section}.{key} {found}, the settings say {value}")
-
-
-def _best_epoch(history: History, monitor: str, mode: str) -> int:
-    values = [row[monitor] for row in history.rows]
-    chosen = int(np.argmin(values) if mode == "min" else np.argmax(values))
-    return int(history.rows[chosen]["epoch"])
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -15,9 +15,9 @@ from .joint_vae import JointVae
 
 
 class JointIwae(JointVae):
-    """Each posterior draws k points. The bound of its own platform, -log mean p(x, z) / q(z | x), replaces reconstruction
-    and KL divergence, with the weight of reconstruction. Likelihoods are Gaussian with unit variance; the bound is per
-    feature, so that weights mean what they do in the other models.
+    """Each posterior draws k points. The bound of its own platform, -log mean p(x, z) / q(z | x), stands in for
+    reconstruction and KL divergence, with the weight of reconstruction. Likelihoods are Gaussian with unit variance;
+    the bound is per feature, so that weights mean what they do in the other models.
     """
 
     def terms(self, batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:

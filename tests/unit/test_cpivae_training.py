@@ -1,0 +1,275 @@
+"""Study cpiVAE: what a training leaves, how it goes on after a stop, and what its commands do with it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import optuna
+import pytest
+import torch
+import yaml
+from cpivae_toy import MODELS, TINY, tiny_settings, toy_data, write_toy
+from lightning import Callback
+
+import cpivae_baseline
+import cpivae_compare
+import cpivae_impute
+import cpivae_train
+import cpivae_tune
+from genet5.errors import InputError
+from genet5.studies.cpivae.batches import PartDataset
+from genet5.studies.cpivae.evaluation import read_result
+from genet5.studies.cpivae.imputation import Experiment
+from genet5.studies.cpivae.intervals import LEVELS
+from genet5.studies.cpivae.models.registry import load_model
+from genet5.studies.cpivae.settings import check_settings, default_settings, merged
+from genet5.studies.cpivae.tables import read_table
+from genet5.studies.cpivae.training import Scoring, fit_model, run_training
+from genet5.studies.cpivae.tuning import trial_settings
+
+SCORING = Scoring(draws=4, resamples=20, seed=1)
+
+
+class StopAfter(Callback):
+    """Ends a training after some epochs, as a lost machine would: the checkpoint of the epoch is there."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_epoch_end(self, trainer, module) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of cpivae_train.py: its folder, and the tables."""
+    folder = tmp_path_factory.mktemp("cpivae")
+    tables = write_toy(folder)
+    (folder / "config.yaml").write_text(yaml.safe_dump(TINY))
+    arguments = ["--config", folder / "config.yaml", "--platform_a", tables[0], "--platform_b", tables[1]]
+    arguments += ["--output_dir", folder / "out", "--experiment_name", "toy", "--version", "v1", "--bootstrap", "20"]
+    cpivae_train.main([str(word) for word in arguments])
+    return folder / "out" / "toy" / "v1", tables
+
+
+def test_the_folder_is_the_documented_one(trained, repository):
+    """The tree in docs/guide.md, file by file."""
+    folder, _ = trained
+    guide = (repository / "docs/guide.md").read_text()
+    tree = re.search(r"```\n\{output_dir\}/\{experiment_name\}/\{version\}/\n(.+?)```", guide, re.DOTALL)[1]
+    documented = {line.split()[0] for line in tree.splitlines()}
+    written = {path.name for path in folder.iterdir()} | {
+        f"checkpoints/{path.name}" for path in (folder / "checkpoints").iterdir()
+    }
+    patterns = [
+        re.escape(name)
+        .replace(re.escape("{experiment_name}"), "toy")
+        .replace("XX", r"\d\d")
+        .replace(r"X\.XXX", r"\d+\.\d{3}")
+        for name in documented
+    ]
+    for name in written - {"checkpoints", "tensorboard_logs"}:
+        assert any(re.fullmatch(pattern, name) for pattern in patterns), name
+    for pattern in patterns:
+        if "imputer" not in pattern:
+            assert any(re.fullmatch(pattern.rstrip("/"), name) for name in written), pattern
+    assert list((folder / "tensorboard_logs").glob("events.out.tfevents.*"))
+    assert not list(folder.rglob("*.pkl"))
+
+
+def test_the_final_model_is_the_best_epoch_and_repeats_its_score(trained):
+    folder, _ = trained
+    result, _ = read_result(folder)
+    with (folder / "history.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == result["epochs"] == 4
+    best = min(rows, key=lambda row: float(row["val_total_loss"]))
+    assert int(best["epoch"]) == result["best_epoch"]
+    settings = yaml.safe_load((folder / "config.yaml").read_text())
+    data = toy_data(settings)
+    model = load_model(folder / "final_model.ckpt")
+    part = data.parts["val"]
+    with torch.no_grad():
+        found = model.losses(PartDataset(part)[list(range(len(part.samples)))])["total"]
+    assert float(found) == pytest.approx(float(best["val_total_loss"]), rel=1e-4)
+    assert result["best_monitored"] == pytest.approx(float(best["val_total_loss"]), rel=1e-6)
+    assert result["val"]["a_to_b"]["corr_mean"] == pytest.approx(float(best["val_cross_b_corr_mean"]), rel=1e-4)
+
+
+def test_losses_of_training_and_validation_are_defined_alike(trained):
+    folder, _ = trained
+    data = toy_data()
+    model = load_model(folder / "final_model.ckpt")
+    batch = PartDataset(data.parts["val"])[[0, 1, 2, 3]]
+    logged = {}
+    model._log_losses = lambda stage, losses, rows: logged.update({stage: losses["total"]})
+    with torch.no_grad():
+        model.training_step(batch, 0)
+        model.validation_step(batch, 0)
+    assert torch.equal(logged["train"], logged["val"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_trains_from_the_shipped_settings_and_comes_back(tmp_path, name):
+    few = {"max_epochs": 2, "batch_size": 24}
+    changes = {"model": MODELS[name], "training": few, "hardware": {"accelerator": "cpu"}}
+    settings = merged(default_settings(), changes)
+    data = toy_data(settings)
+    result = run_training(settings, data, tmp_path, "m", Scoring(draws=2, resamples=5, seed=1))
+    assert result["epochs"] == 2 and np.isfinite(result["best_monitored"])
+    for way in ("a_to_b", "b_to_a"):
+        assert np.isfinite(result["test"][way]["corr_mean"])
+        assert set(result["test"][way]["coverage"]) == {str(level) for level in LEVELS}
+    experiment = Experiment.load(tmp_path)
+    imputed = experiment.impute(data.tables["a"], "a", "b")
+    assert imputed.values.shape == (60, 18) and np.isfinite(imputed.values).all()
+    assert imputed.features == data.preprocessors["b"].features
+    middle, low, high = experiment.impute_with_interval(data.tables["a"], "a", "b", 0.9, 3, 1)
+    np.testing.assert_array_equal(middle.values, imputed.values)
+    assert (low.values < middle.values).all() and (middle.values < high.values).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "scheduler"),
+    [("joint_vae", "reduce_on_plateau"), ("JointVQ", "cosine_annealing"), ("joint_vae_plus", "reduce_on_plateau")],
+)
+def test_a_stopped_training_goes_on_as_if_it_had_not_stopped(tmp_path, name, scheduler):
+    options = {"scheduler": scheduler, "kl_cycle_length": 5, "learning_rate": 0.05}
+    settings = tiny_settings(name, training={**options, "max_epochs": 5})
+    data = toy_data(settings)
+    whole = fit_model(settings, data, tmp_path / "whole", "m")
+    # The first part believes it has five epochs, too: a cosine depends on that.
+    stopped = tmp_path / "stopped"
+    fit_model(settings, data, stopped, "m", more_callbacks=[StopAfter(2)])
+    again = fit_model(settings, data, stopped, "m", resume_from=stopped / "checkpoints/last.ckpt")
+    histories = [list(csv.DictReader((tmp_path / run / "history.csv").open())) for run in ("whole", "stopped")]
+    assert len(histories[0]) == 5 and histories[0] == histories[1]
+    assert scheduler == "cosine_annealing" or len({row["lr"] for row in histories[0]}) > 1
+    ends = [torch.load(tmp_path / run / "checkpoints/last.ckpt", weights_only=True) for run in ("whole", "stopped")]
+    for key, value in ends[0]["state_dict"].items():
+        assert torch.equal(value, ends[1]["state_dict"][key]), key
+    assert whole.facts["best_monitored"] == again.facts["best_monitored"]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(trained, tmp_path):
+    folder, _ = trained
+    data = toy_data()
+    for changes, message in (
+        ({"model": {"latent_dim": 6}}, r"last.ckpt: trained with model.latent_dim 4, the settings say 6"),
+        ({"data": {"random_seed": 1}}, r"last.ckpt: trained with data.random_seed 42, the settings say 1"),
+    ):
+        settings = tiny_settings(**changes)
+        with pytest.raises(InputError, match=message):
+            fit_model(settings, data, tmp_path, "m", resume_from=folder / "checkpoints/last.ckpt")
+    (tmp_path / "broken.ckpt").write_bytes(b"no checkpoint")
+    with pytest.raises(InputError, match=r"broken.ckpt: not a checkpoint of this study"):
+        load_model(tmp_path / "broken.ckpt")
+
+
+def test_gradients_can_be_accumulated_and_training_stops_early(tmp_path):
+    settings = tiny_settings(training={"accumulate_grad_batches": 3, "max_epochs": 2})
+    fitted = fit_model(settings, toy_data(), tmp_path / "accumulated", "m")
+    # 48 training samples in batches of 16: one step an epoch instead of three.
+    assert fitted.trainer.global_step == 2
+    hopeless = {"monitor": "val_total_loss", "mode": "max", "patience": 2}
+    settings = tiny_settings(training={"max_epochs": 50, "learning_rate": 1e-3}, callbacks={"early_stopping": hopeless})
+    assert fit_model(settings, toy_data(), tmp_path / "stopped", "m").facts["epochs"] == 3
+
+
+def test_mistakes_in_settings_that_only_training_sees(tmp_path):
+    settings = tiny_settings(callbacks={"model_checkpoint": {"monitor": "val_r"}})
+    with pytest.raises(InputError, match=r"'val_r' is not logged \(there are: val_align_loss"):
+        fit_model(settings, toy_data(), tmp_path, "m")
+    with pytest.raises(InputError, match=r"hardware.precision: 16 needs a GPU"):
+        fit_model(tiny_settings(hardware={"precision": 16}), toy_data(), tmp_path, "m")
+
+
+def test_half_precision_trains(tmp_path):
+    fitted = fit_model(tiny_settings(hardware={"precision": "bf16"}), toy_data(), tmp_path, "m")
+    assert fitted.trainer.precision == "bf16-mixed" and np.isfinite(fitted.facts["best_monitored"])
+
+
+def test_a_trial_run_writes_nothing(tmp_path, capsys):
+    a, b = write_toy(tmp_path)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
+    files = sorted(tmp_path.iterdir())
+    words = ["--config", tmp_path / "c.yaml", "--platform_a", a, "--platform_b", b, "--output_dir", tmp_path / "out"]
+    cpivae_train.main([*map(str, words), "--fast_dev_run"])
+    assert "nothing was written" in capsys.readouterr().out
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_imputing_twice_gives_the_same_bytes_and_intervals_their_ends(trained, tmp_path):
+    folder, tables = trained
+    words = ["--experiment_dir", folder, "--input_data", tables[0], "--source_platform", "a", "--target_platform", "b"]
+    written = []
+    for name in ("first", "second"):
+        files = {flag: tmp_path / f"{name}{flag}.csv" for flag in ("--output", "--output_lower", "--output_upper")}
+        more = [word for pair in files.items() for word in pair]
+        latent = tmp_path / f"{name}_latent.csv"
+        cpivae_impute.main([*map(str, [*words, *more, "--interval", 0.9, "--output_latent", latent])])
+        written.append([path.read_bytes() for path in (*files.values(), latent)])
+    assert written[0] == written[1]
+    middle, low, high = (read_table(path).values for path in files.values())
+    assert (low < middle).all() and (middle < high).all()
+    assert read_table(latent).values.shape == (60, 4)
+    some = tmp_path / "some.csv"
+    lines = tables[0].read_text().splitlines(keepends=True)
+    some.write_text("".join([lines[0], lines[9]]))
+    cpivae_impute.main([*map(str, ["--experiment_dir", folder, "--input_data", some, *words[4:], "--output", some])])
+    np.testing.assert_allclose(read_table(some).values[0], middle[8], rtol=1e-4)
+    for more, message in (
+        (["--interval", "0.7", "--output_lower", "l", "--output_upper", "u"], "--interval: found 0.7, allowed: 0.5"),
+        (["--interval", "0.9"], "give all three or none"),
+    ):
+        with pytest.raises(InputError, match=message):
+            cpivae_impute.main([*map(str, [*words, "--output", tmp_path / "x.csv"]), *more])
+
+
+def test_a_search_continues_and_never_looks_at_test_samples(tmp_path, monkeypatch):
+    a, b = write_toy(tmp_path)
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
+    monkeypatch.setattr("lightning.Trainer.test", None)
+    words = ["--config", tmp_path / "c.yaml", "--platform_a", a, "--platform_b", b, "--output_dir", tmp_path / "tune"]
+    words += ["--study_name", "toy", "--max_epochs", "2"]
+    cpivae_tune.main([*map(str, words), "--n_trials", "1"])
+    cpivae_tune.main([*map(str, words), "--n_trials", "2"])
+    study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'tune/toy.db'}")
+    assert len(study.trials) == 2 and -1 <= study.best_value <= 1
+    best = yaml.safe_load((tmp_path / "tune/toy_best_config.yaml").read_text())
+    assert best["training"]["learning_rate"] == study.best_params["learning_rate"]
+    assert best["training"]["max_epochs"] == 4
+    assert {path.name for path in (tmp_path / "tune").iterdir()} == {"toy.db", "toy_best_config.yaml"}
+
+
+@pytest.mark.parametrize("name", ["JointVQ", "res_unet", "generative_vae gan"])
+def test_a_search_can_draw_settings_of_every_kind_of_model(name):
+    study = optuna.create_study()
+    for _ in range(5):
+        check_settings(trial_settings(study.ask(), tiny_settings(name), 3), "trial")
+
+
+def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
+    folder, (a, b) = trained
+    study = tmp_path / "study"
+    shutil.copytree(folder, study / "outputs/toy/joint_vae/seed_42")
+    for name in ("mean", "ridge"):
+        words = ["--baseline", name, "--config", folder / "config.yaml", "--platform_a", a, "--platform_b", b]
+        words += ["--output_dir", study / "baselines/toy" / name / "seed_42", "--bootstrap", 20]
+        cpivae_baseline.main([*map(str, words)])
+    words = ["--run", "toy", "--study", study, "--pairs", "toy", "--models", "joint_vae", "--baselines", "toy=mean"]
+    words += ["toy=ridge", "--seeds", 42, "--label_patterns", "toy=^S(...)", "--output_dir", tmp_path / "report"]
+    capsys.readouterr()
+    cpivae_compare.main([*map(str, words)])
+    assert "toy: 48 train, 6 val, 6 test; 14 and 18 features" in capsys.readouterr().out
+    files = {path.name for path in (tmp_path / "report").iterdir()}
+    pictures = {f"toy_{name}.png" for name in ("performance", "curves", "latent", "features")}
+    assert files == {"index.html", "comparison.tsv", "comparison.json"} | pictures
+    entry = json.loads((tmp_path / "report/comparison.json").read_text())["toy"]
+    assert set(entry["rows"]) == {"mean", "ridge", "joint_vae"} and entry["best_baseline"] == "ridge"
+    page = (tmp_path / "report/index.html").read_text()
+    assert page.count("data:image/png") == 4 and "http" not in page.replace("http-equiv", "")
