@@ -65,13 +65,10 @@ def test_the_folder_is_the_documented_one(trained, repository):
     written = {path.name for path in folder.iterdir()} | {
         f"checkpoints/{path.name}" for path in (folder / "checkpoints").iterdir()
     }
-    patterns = [
-        re.escape(name)
-        .replace(re.escape("{experiment_name}"), "toy")
-        .replace("XX", r"\d\d")
-        .replace(r"X\.XXX", r"\d+\.\d{3}")
-        for name in documented
-    ]
+    numbers = {r"X\.XXX": r"\d+\.\d{3}", "XX": r"\d\d", r"\{experiment_name\}": "toy"}
+    patterns = [re.escape(name) for name in documented]
+    for sign, meaning in numbers.items():
+        patterns = [pattern.replace(sign, meaning) for pattern in patterns]
     for name in written - {"checkpoints", "tensorboard_logs"}:
         assert any(re.fullmatch(pattern, name) for pattern in patterns), name
     for pattern in patterns:

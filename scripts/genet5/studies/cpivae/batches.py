@@ -58,7 +58,8 @@ class EpochBatches(Sampler):
         return batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self._batches()[self.rank :: self.processes])
+        # Not before the first batch is asked for: on a resume Lightning makes the iterator and then sets the epoch.
+        yield from self._batches()[self.rank :: self.processes]
 
     def __len__(self) -> int:
         return len(self._batches()) // self.processes
@@ -91,6 +92,8 @@ class PairedDataModule(lightning.LightningDataModule):
             dataset,
             sampler=batches,
             batch_size=None,
+            # Of its own: an iterator draws a number when it is made, which on a resume is at another moment.
+            generator=torch.Generator(),
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
         )

@@ -235,6 +235,11 @@ def _copy(source: Path, target: Path) -> None:
 
 def _quieten() -> None:
     """Advice of Lightning that does not fit: tables are in memory, and an epoch of few batches is no mistake."""
-    for text in ("does not have many workers", "LeafSpec", "smaller than the logging interval"):
+    for text in (
+        "does not have many workers",
+        "LeafSpec",
+        "smaller than the logging interval",
+        "exists and is not empty",
+    ):
         warnings.filterwarnings("ignore", message=f".*{text}.*")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import metrics
+from ..callbacks import require_logged
 from ..paired_data import PLATFORMS, PairedData, other
 from ..settings import checkpoint_monitor
 
@@ -139,7 +140,9 @@ class PlatformModel(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         schedule = self.lr_schedulers()
         if isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            schedule.step(self.trainer.callback_metrics[checkpoint_monitor(self.settings)[0]])
+            monitor, logged = checkpoint_monitor(self.settings)[0], self.trainer.callback_metrics
+            require_logged(monitor, logged, "callbacks.model_checkpoint.monitor or logging.monitor")
+            schedule.step(logged[monitor])
         elif schedule is not None:
             schedule.step()
 
