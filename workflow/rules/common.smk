@@ -74,9 +74,7 @@ STUDIES = ("cpivae",)
 or_exit(check_study, config["cpivae"])
 CPIVAE_SIMULATIONS = [name for name in config["cpivae"]["pairs"] if is_simulated(config["cpivae"], name)]
 CPIVAE_TABLES = [name for name in config["cpivae"]["pairs"] if name not in CPIVAE_SIMULATIONS]
-CPIVAE_BASELINES = [
-    (pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)
-]
+CPIVAE_BASELINES = [(pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)]
 CPIVAE_LABEL_PATTERNS = [
     f"{pair}={config['cpivae']['sources'][pair]['label_pattern']}"
     for pair in config["cpivae"]["pairs"]
