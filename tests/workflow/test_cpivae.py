@@ -12,7 +12,7 @@ import pytest
 from test_dry_runs import commands, jobs
 
 SMALL = ("--configfile", "config/cpivae_small.yaml")
-MODELS, BASELINES = 10, 5
+MODELS, BASELINES = 11, 5
 
 
 @pytest.fixture(scope="module")
