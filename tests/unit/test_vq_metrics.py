@@ -103,7 +103,8 @@ def test_a_model_with_fixed_counts_by_hand():
     # Order 1: AA, AC on one strand, GT, TT on the other.
     first = order_counts([base_codes("AAC")], 1)
     assert first.tolist() == [[2, 2, 1, 1], [1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 1, 2]]
-    assert static_bits(first, [base_codes("ANAC")], 1) == (math.log2(3), 1)
+    bits, number = static_bits(first, [base_codes("ANAC")], 1)
+    assert number == 1 and math.isclose(bits, math.log2(3))
 
 
 def test_the_mixture_learns_repeats_and_inverted_repeats_and_nothing_from_noise():
@@ -111,7 +112,7 @@ def test_the_mixture_learns_repeats_and_inverted_repeats_and_nothing_from_noise(
     assert 1.98 < mixture_bits(noise[:3000], noise[3000:]) / 3000 < 2.08
     for again in (noise[:3000], 3 - noise[:3000][::-1]):
         assert mixture_bits(noise[:3000], again, (4, 11)) / 3000 < 0.6
-    assert mixture_bits(noise[:0], noise[:1]) == 2.0
+    assert math.isclose(mixture_bits(noise[:0], noise[:1]), 2.0)
 
 
 def test_limits_of_noise_and_of_a_repeat():

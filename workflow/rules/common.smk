@@ -70,6 +70,7 @@ def new_genome_stage():
     return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
 
+STUDIES = ("vq_transformer",)
 VQ_POINTS, VQ_MAIN = config["vq_transformer"]["points"], config["vq_transformer"]["main"]
 or_exit(check_points, VQ_POINTS, VQ_MAIN)
 CLADES = {name: row.clade for name, row in SPECIES.items()}

@@ -164,17 +164,17 @@ rule vq_round_trip:
     shell:
         """
         {{
-        python scripts/vq_encode.py \
-            --model {params.model:q} \
-            --dna {input.dna:q} \
-            --output {output.codes:q}
-        python scripts/vq_decode.py \
-            --model {params.model:q} \
-            --codes {output.codes:q} \
-            --output {output.decoded:q} \
-            --compare {input.dna:q} \
-            --report {output.report:q}
-        }} >{log:q} 2>&1
+                python scripts/vq_encode.py \
+                    --model {params.model:q} \
+                    --dna {input.dna:q} \
+                    --output {output.codes:q}
+                python scripts/vq_decode.py \
+                    --model {params.model:q} \
+                    --codes {output.codes:q} \
+                    --output {output.decoded:q} \
+                    --compare {input.dna:q} \
+                    --report {output.report:q}
+                }} >{log:q} 2>&1
         """
 
 

@@ -19,6 +19,7 @@ from genet5.errors import InputError
 from .encodings import UNKNOWN, KmerEncoding, encoding_named
 from .quantiser import Quantised, VectorQuantiser
 
+_FAINT = 0.1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
@@ -136,6 +137,25 @@ class VqTransformer(nn.Module):
         self.decoder = Reader(config, config.block_size)
         self.head = nn.Linear(config.width, 4)
         self.label_smoothing = 0.0
+        self._begin_with_distances()
+
+    @torch.no_grad()
+    def _begin_with_distances(self) -> None:
+        """First weights that keep what is quantised as far apart as the texts are: bases that differ count the same.
+
+        Single bases get a coordinate each, if there is room (4 for each base of a code), so that k-means begins with
+        Hamming distances. Of longer k-mers, directions are orthogonal as far as the width allows.
+        """
+        nn.init.orthogonal_(self.embedding.weight, gain=math.sqrt(self.config.width))
+        nn.init.orthogonal_(self.downsample.weight)
+        nn.init.zeros_(self.downsample.bias)
+        room = self.config.code_width // self.tokens_per_code
+        if self.config.kmers.k == 1 and room >= UNKNOWN and self.config.width > UNKNOWN:
+            self.downsample.weight.mul_(_FAINT)
+            directions = self.embedding.weight[:UNKNOWN] / math.sqrt(self.config.width)
+            for token in range(self.tokens_per_code):
+                columns = slice(token * self.config.width, (token + 1) * self.config.width)
+                self.downsample.weight[token * room : token * room + UNKNOWN, columns] += directions
 
     def encode(self, tokens: Tensor) -> Tensor:
         """What is quantised, [batch, codes, code_width], of token ids [batch, tokens]."""

@@ -131,12 +131,12 @@ def _honest(chosen: Mapping[str, Any], limits: Mapping[str, Any]) -> Markup:
     lossless = chosen["lossless_bits"]
     return tag(
         "p",
-        f"The best model of this DNA that was measured needs {entropy:.3f} bits a base, packing needs 2. If that is the "
-        f"entropy, no code brings {TARGET_ACCURACY:.0%} of the bases back in less than {needed:.3f} bits a base "
+        f"The best model of this DNA that was measured needs {entropy:.3f} bits a base, packing needs 2. If that is "
+        f"the entropy, no code brings {TARGET_ACCURACY:.0%} of the bases back in less than {needed:.3f} bits a base "
         f"(Shannon's lower bound), so any code of this accuracy saves at most {2 - needed:.3f} of 2 bits. "
         f"A code of {chosen['codebook_size']} for {chosen['bases_per_code']} bases at "
-        f"{chosen['nominal_bits']:.2f} bits is therefore nearly one code for one k-mer, which counting could write down: "
-        f"the network finds that bijection, it does not beat it. Entropy-coded, its codes take "
+        f"{chosen['nominal_bits']:.2f} bits is therefore nearly one code for one k-mer, which counting could write "
+        f"down: the network finds that bijection, it does not beat it. Entropy-coded, its codes take "
         f"{chosen['coded_bits']:.3f} bits a base, {lossless:.3f} with every error mended; "
         f"an order-{limits['arithmetic_coder_order']} model takes {limits['figures']['arithmetic_coder']:.3f}. "
         "Below that rate every code loses bases; there the curve shows what context and learning add to k-mers alone.",

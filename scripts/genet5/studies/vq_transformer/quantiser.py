@@ -18,8 +18,9 @@ _SMALLEST_COUNT = 1e-5
 
 
 class Quantised(NamedTuple):
-    """``vectors``: of the codebook, with the gradient of what was quantised, [..., dim]. ``codes``: int64, [..., groups].
+    """What became of vectors [..., dim].
 
+    ``vectors``: of the codebook, with the gradient of what was quantised, [..., dim]. ``codes``: int64, [..., groups].
     ``commitment``: mean squared distance of the input to its codebook vectors, which pulls on the input alone.
     ``codebook``: the same, which pulls on the codebook alone; 0 for a codebook of moving averages.
     """
