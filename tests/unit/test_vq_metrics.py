@@ -11,6 +11,7 @@ from vq_toy import random_dna, toy_corpus, toy_network
 from genet5.studies.vq_transformer.bounds import (
     best_accuracy,
     block_code_accuracy,
+    code_entropy,
     fit_block_code,
     kmer_counts,
     least_rate,
@@ -28,7 +29,6 @@ from genet5.studies.vq_transformer.entropy import (
 )
 from genet5.studies.vq_transformer.evaluation import Tally, code_information, code_picture, code_use, evaluate_codec
 from genet5.studies.vq_transformer.limits import measure_limits, pack
-from genet5.studies.vq_transformer.training import code_entropy
 
 DNA = base_codes("ACGTACGTNN")
 CLASSES = np.array([0, 0, 0, 0, 2, 2, 2, 2, 2, 2], dtype=np.uint8)

@@ -34,6 +34,12 @@ def best_accuracy(entropy: float, rate: float) -> float:
     return low
 
 
+def code_entropy(counts: np.ndarray) -> float:
+    """Entropy in bits of the shares of counts; 2 ** it is the perplexity."""
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum())
+
+
 def _binary_entropy(share: float) -> float:
     return 0.0 if share in (0, 1) else float(-share * np.log2(share) - (1 - share) * np.log2(1 - share))
 

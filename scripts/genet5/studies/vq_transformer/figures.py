@@ -33,7 +33,7 @@ def rate_distortion_figure(results: Sequence[Mapping[str, Any]], limits: Mapping
     """Base accuracy over the bits per base of the codes, beside what is possible and what k-mers alone reach."""
     rates = np.linspace(0, 2.4, 200)
 
-    def curve(axes: Axes, low: float) -> None:
+    def curve(axes: Axes, low: float, view: tuple[float, float]) -> None:
         for entropy, label, line in (
             (2.0, "limit for even, independent bases", ":"),
             (limits["entropy"], f"lower bound at {limits['entropy']:.3f} bits (mixture of models)", "-"),
@@ -60,20 +60,20 @@ def rate_distortion_figure(results: Sequence[Mapping[str, Any]], limits: Mapping
             )
         for row in results:
             place = (row["nominal_bits"], row["base_accuracy"])
-            if place[1] >= low:
+            if place[1] >= low and view[0] <= place[0] <= view[1]:
                 axes.annotate(row["point"], place, textcoords="offset points", xytext=(6, -11), fontsize=8)
-        axes.set(xlabel="bits per base", ylim=(low, 1 + (1 - low) * 0.03))
+        axes.set(xlabel="bits per base", xlim=view, ylim=(low, 1 + (1 - low) * 0.03))
 
     lowest = min([0.9, *(row["base_accuracy"] for row in results)])
 
     def whole(axes: Axes) -> None:
-        curve(axes, max(0.0, lowest - 0.08))
-        axes.set(ylabel="share of held-out bases that come back", xlim=(0.2, 2.4))
+        curve(axes, max(0.0, lowest - 0.08), (0.2, 2.4))
+        axes.set(ylabel="share of held-out bases that come back")
         axes.legend(fontsize=8, loc="lower right")
 
     def near(axes: Axes) -> None:
-        curve(axes, 0.98)
-        axes.set(xlim=(1.75, 2.1), title="the end of the curve")
+        curve(axes, 0.98, (1.75, 2.1))
+        axes.set(title="the end of the curve")
 
     draw(path, 12, 5, whole, near)
 

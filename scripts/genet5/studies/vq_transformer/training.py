@@ -26,6 +26,7 @@ from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan
 from genet5.training.state import FitResult
 
+from .bounds import code_entropy
 from .corpus import Corpus, Dataset
 from .network import VqConfig, VqTransformer, parameter_count, save_network
 from .tensorboard import BoardRun
@@ -164,12 +165,6 @@ def estimate_loss(
         for name, value in network.training_losses({key: t.to(device) for key, t in tensors.items()}).items():
             sums[name] = sums.get(name, 0.0) + float(value.detach())
     return mean_losses(list(sums), list(sums.values()))
-
-
-def code_entropy(counts: np.ndarray) -> float:
-    """Entropy in bits of the shares of counts; 2 ** it is the perplexity."""
-    shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
 
 
 @torch.no_grad()
