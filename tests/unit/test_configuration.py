@@ -83,7 +83,7 @@ def test_the_shipped_configurations_are_valid(config, repository):
         ({"species": {"a": 1}}, "config key species: a section of keys stands there, expected text or a list"),
         (
             {"tokenizer": {"kind": "kmers"}},
-            "config key tokenizer.kind: kmers is not allowed (allowed: kmer, char, bpe); did you mean 'kmer'?",
+            "config key tokenizer.kind: kmers is not allowed (allowed: kmer, char, bpe, vq); did you mean 'kmer'?",
         ),
         ({"tokenizer": {"kind": "bpe"}}, "config key tokenizer.base is empty: the bpe tokenizer needs"),
         (

@@ -141,18 +141,16 @@ rule vq_evaluate:
         """
 
 
-rule vq_round_trip:
-    """Write held-out DNA as codes, read it back from them, and compare."""
+rule vq_encode:
+    """Write held-out DNA as codes."""
     input:
         dna=f"{VQ}/held_out.fna",
         weights=f"{VQ}/points/{{point}}/model.safetensors",
         config=f"{VQ}/points/{{point}}/config.json",
     output:
-        codes=f"{VQ}/round_trip/{{point}}/held_out.codes.npz",
-        decoded=f"{VQ}/round_trip/{{point}}/held_out.fna",
-        report=f"{VQ}/round_trip/{{point}}/round_trip.json",
+        f"{VQ}/round_trip/{{point}}/held_out.codes.npz",
     log:
-        "data/logs/vq_round_trip/{run}/{point}.log",
+        "data/logs/vq_encode/{run}/{point}.log",
     conda:
         "../../envs/train.yaml"
     threads: 2
@@ -163,18 +161,43 @@ rule vq_round_trip:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        {{
-                python scripts/vq_encode.py \
-                    --model {params.model:q} \
-                    --dna {input.dna:q} \
-                    --output {output.codes:q}
-                python scripts/vq_decode.py \
-                    --model {params.model:q} \
-                    --codes {output.codes:q} \
-                    --output {output.decoded:q} \
-                    --compare {input.dna:q} \
-                    --report {output.report:q}
-                }} >{log:q} 2>&1
+        python scripts/vq_encode.py \
+            --model {params.model:q} \
+            --dna {input.dna:q} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule vq_decode:
+    """Read the held-out DNA back from its codes, and compare."""
+    input:
+        dna=f"{VQ}/held_out.fna",
+        codes=f"{VQ}/round_trip/{{point}}/held_out.codes.npz",
+        weights=f"{VQ}/points/{{point}}/model.safetensors",
+        config=f"{VQ}/points/{{point}}/config.json",
+    output:
+        decoded=f"{VQ}/round_trip/{{point}}/held_out.fna",
+        report=f"{VQ}/round_trip/{{point}}/round_trip.json",
+    log:
+        "data/logs/vq_decode/{run}/{point}.log",
+    conda:
+        "../../envs/train.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        model=subpath(input.weights, parent=True),
+    shell:
+        """
+        python scripts/vq_decode.py \
+            --model {params.model:q} \
+            --codes {input.codes:q} \
+            --output {output.decoded:q} \
+            --compare {input.dna:q} \
+            --report {output.report:q} \
+            >{log:q} 2>&1
         """
 
 
