@@ -69,7 +69,7 @@ def rate_distortion_figure(results: Sequence[Mapping[str, Any]], limits: Mapping
     def whole(axes: Axes) -> None:
         curve(axes, max(0.0, lowest - 0.08), (0.2, 2.4))
         axes.set(ylabel="share of held-out bases that come back")
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(fontsize=8, loc="upper left")
 
     def near(axes: Axes) -> None:
         curve(axes, 0.98, (1.75, 2.1))
@@ -104,7 +104,7 @@ def lossless_figure(results: Sequence[Mapping[str, Any]], limits: Mapping[str, A
         axes.set_yticks(places, names)
         axes.invert_yaxis()
         axes.set(xlabel="bits per base without error (light: correction of the decoder's errors)")
-        axes.set_xlim(1.5, max(np.add(codes, corrections)) + 0.12)
+        axes.set_xlim(0, max(np.add(codes, corrections)) * 1.08)
 
     draw(path, 9, 1.2 + 0.32 * len(rows), bars)
 
@@ -144,9 +144,14 @@ def codes_figure(picture: Mapping[str, np.ndarray], name: str, path: Path) -> No
     first, second = picture["explained"]
 
     def slots(axes: Axes) -> None:
-        order = np.random.default_rng(0).permutation(len(picture["slots"]))
+        rng = np.random.default_rng(0)
+        order = rng.permutation(len(picture["slots"]))
+        # Equal texts lie on one point: scattered a little, so that all classes of it show.
+        spread = 0.012 * np.ptp(picture["slots"], axis=0) * rng.standard_normal(picture["slots"].shape)
         palette = np.array([*(COLOURS[each] for each in CLASSES), "#333333"])
-        axes.scatter(*picture["slots"][order].T, s=5, c=palette[picture["labels"][order]], alpha=0.6, linewidths=0)
+        axes.scatter(
+            *(picture["slots"] + spread)[order].T, s=5, c=palette[picture["labels"][order]], alpha=0.6, linewidths=0
+        )
         for index, each in enumerate(CLASSES):
             if (picture["labels"] == index).any():
                 axes.scatter([], [], c=COLOURS[each], s=20, label=each)
