@@ -118,7 +118,7 @@ def test_the_logged_losses_are_those_of_the_definition(corpus_file, tmp_path):
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(corpus_file, tmp_path, monkeypatch):
     # Codes are restarted on the way, so that a lost random state or buffer would show.
-    sizes = dataclasses.replace(SMALL, restart_below=0.4)
+    sizes = dataclasses.replace(SMALL, restart_below=0.9)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     run_training(corpus_file, sizes, CONFIG, whole, tmp_path / "whole.json")
     step = SupervisedRun._step

@@ -69,11 +69,11 @@ def rate_distortion_figure(results: Sequence[Mapping[str, Any]], limits: Mapping
     def whole(axes: Axes) -> None:
         curve(axes, max(0.0, lowest - 0.08), (0.2, 2.4))
         axes.set(ylabel="share of held-out bases that come back")
-        axes.legend(fontsize=8, loc="upper left")
 
     def near(axes: Axes) -> None:
         curve(axes, 0.98, (1.75, 2.1))
         axes.set(title="the end of the curve")
+        axes.legend(fontsize=8, loc="lower right")
 
     draw(path, 12, 5, whole, near)
 

@@ -139,7 +139,7 @@ def _honest(chosen: Mapping[str, Any], limits: Mapping[str, Any]) -> Markup:
         f"down: the network finds that bijection, it does not beat it. Entropy-coded, its codes take "
         f"{chosen['coded_bits']:.3f} bits a base, {lossless:.3f} with every error mended; "
         f"an order-{limits['arithmetic_coder_order']} model takes {limits['figures']['arithmetic_coder']:.3f}. "
-        "Below that rate every code loses bases; there the curve shows what context and learning add to k-mers alone.",
+        "Below that rate every code loses bases; there the network stands beside a code of k-mers found by counting.",
     )
 
 
