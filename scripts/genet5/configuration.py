@@ -126,10 +126,13 @@ def check_config(config: Mapping) -> None:
                 f"{key}.stride_bp: {window['stride_bp']} leaves gaps between windows, expected at most window_bp "
                 f"({window['window_bp']})"
             )
-    if tokenizer["kind"] == "bpe" and not tokenizer["base"]:
-        raise InputError("config key tokenizer.base is empty: the bpe tokenizer needs a tokenizer.json")
-    if tokenizer["kind"] != "bpe" and tokenizer["base"]:
-        raise InputError(f"config key tokenizer.base: only kind bpe has a base, but kind is {tokenizer['kind']}")
+    needed = {"bpe": "a tokenizer.json", "vq": "a table of codes"}.get(tokenizer["kind"])
+    if needed and not tokenizer["base"]:
+        raise InputError(f"config key tokenizer.base is empty: the {tokenizer['kind']} tokenizer needs {needed}")
+    if not needed and tokenizer["base"]:
+        raise InputError(
+            f"config key tokenizer.base: only kinds bpe and vq have a base, but kind is {tokenizer['kind']}"
+        )
     if annotate["stage"] and annotate["stage"] not in config["stages"]:
         trained = ", ".join(config["stages"])
         raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages ({trained})")

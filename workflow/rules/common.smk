@@ -21,6 +21,7 @@ from genet5.species_table import (
     select_species,
     shared_by_training,
 )
+from genet5.studies.vq_transformer.points import check_points, point_named
 
 # `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -69,6 +70,9 @@ def new_genome_stage():
     return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
 
+STUDIES = ("vq_transformer",)
+VQ_POINTS, VQ_MAIN = config["vq_transformer"]["points"], config["vq_transformer"]["main"]
+or_exit(check_points, VQ_POINTS, VQ_MAIN)
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
@@ -87,3 +91,4 @@ wildcard_constraints:
     species="|".join(re.escape(name) for name in CLADES),
     stage="reader|sft|grpo|shipped-[a-z]+",
     kind="fna|gff",
+    point="[0-9]+x[0-9]+(x[0-9]+)?",
