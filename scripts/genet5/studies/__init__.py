@@ -1,0 +1,1 @@
+"""Companion studies: their own models and data, on the parts of the main workflow."""
