@@ -3,8 +3,9 @@
 
 For a machine with a GPU and little else: needs torch, lightning, matplotlib and this checkout. Reads the
 configuration (``config/config.yaml`` and ``--config``), genomes as ``DATA/{species}/fna.gz`` and the windows from
-``DATA/tf-binding``; prints the table and packs tables, pictures, losses and logs, without the weights, into ``OUTPUT/dna_llm.tar.gz``. A
-stopped run goes on where it was; predictors that ``--seconds`` leaves no time for are named and left out.
+``DATA/tf-binding``. Prints the table and packs tables, pictures, losses and logs, without the weights, into
+``OUTPUT/dna_llm.tar.gz``. A stopped run goes on where it was; predictors that ``--seconds`` leaves no time for
+are named and left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from genet5.errors import InputError, run_command  # noqa: E402
-from genet5.studies.dna_llm.predictors import VARIANTS  # noqa: E402
+from genet5.studies.dna_llm.variants import VARIANTS  # noqa: E402
 
 TAIL_LINES = 15
 
@@ -128,11 +129,11 @@ class Study:
 
     def compare(self, names: Sequence[str]) -> None:
         """Table and pictures of these predictors."""
-        losses = [path for alphabet in ("full", "vocab4") if (path := self._losses(alphabet)).is_file()]
-        words = ["--windows", self.windows, "--losses", *losses, "--results", *map(self.folder, names)]
+        losses = [path.name for alphabet in ("full", "vocab4") if (path := self._losses(alphabet)).is_file()]
+        words = ["--study", self.work, "--losses", *losses, "--predictors", *(self.folder(name).name for name in names)]
         words += ["--bootstrap", self.settings["bootstrap"], "--seed", self.settings["seed"]]
         self.deadline = float("inf")
-        self.call("compare", [], [*words, "--outputs", self.outputs, "--models", self.models])
+        self.call("compare", [], words)
         print((self.work / "logs" / "compare.log").read_text(encoding="utf-8"), flush=True)
 
     def _losses(self, alphabet: str) -> Path:

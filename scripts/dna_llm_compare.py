@@ -22,34 +22,33 @@ from genet5.studies.dna_llm.results import read_result
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--windows", type=Path, required=True, help="windows.npz that dna_llm_windows.py wrote")
-    parser.add_argument("--losses", type=Path, nargs="*", default=[], help="losses_*.json of pretraining")
-    parser.add_argument("--results", type=Path, nargs="+", required=True, help="folders of predictors, in table order")
+    parser.add_argument("--study", type=Path, required=True, help="folder with windows.npz, outputs/ and models/")
+    parser.add_argument("--losses", nargs="*", default=[], help="names of losses_*.json in outputs/ (default: none)")
+    parser.add_argument("--predictors", nargs="+", required=True, help="names of folders in models/, in table order")
     parser.add_argument("--bootstrap", type=int, default=1000, help="resamples for intervals (%(default)s)")
     parser.add_argument("--seed", type=int, default=42, help="(%(default)s)")
-    parser.add_argument("--outputs", type=Path, required=True, help="folder of the pictures of pretraining")
-    parser.add_argument("--models", type=Path, required=True, help="folder of table and pictures of the predictors")
     arguments = parser.parse_args(argv)
     if arguments.bootstrap < 0:
         raise InputError(f"--bootstrap: found {arguments.bootstrap}, allowed: at least 0")
-    windows = load_windows(arguments.windows)
-    results = [read_result(folder, windows) for folder in arguments.results]
-    losses = [read_losses(path) for path in arguments.losses]
+    outputs, models = arguments.study / "outputs", arguments.study / "models"
+    windows = load_windows(arguments.study / "windows.npz")
+    results = [read_result(models / name, windows) for name in arguments.predictors]
+    losses = [read_losses(outputs / name) for name in arguments.losses]
     for entry in losses:
-        figures.loss_figure(entry, arguments.outputs / f"loss_{entry['alphabet']}.png")
+        figures.loss_figure(entry, outputs / f"loss_{entry['alphabet']}.png")
     if losses:
-        figures.training_time_figure(losses, arguments.outputs / "training_time_comparison.png")
+        figures.training_time_figure(losses, outputs / "training_time_comparison.png")
     trained = [result.facts for result in results if "history" in result.facts]
     for facts in trained:
-        figures.training_curves_figure(facts, arguments.models / f"training_curves_{facts['name']}.png")
+        figures.training_curves_figure(facts, models / f"training_curves_{facts['name']}.png")
     if trained:
-        figures.finetuning_time_figure(trained, arguments.models / "finetuning_time_comparison.png")
+        figures.finetuning_time_figure(trained, models / "finetuning_time_comparison.png")
     table = compare_results(results, windows, arguments.bootstrap, arguments.seed)
     document = comparison_document(results, table, losses, windows)
-    figures.performance_figure(document["predictors"], arguments.models / "performance_comparison.png")
-    with atomic_write(arguments.models / "comparison.tsv") as stream:
+    figures.performance_figure(document["predictors"], models / "performance_comparison.png")
+    with atomic_write(models / "comparison.tsv") as stream:
         stream.write(comparison_tsv(document))
-    with atomic_write(arguments.models / "comparison.json") as stream:
+    with atomic_write(models / "comparison.json") as stream:
         json.dump(document, stream, indent=1)
         stream.write("\n")
     print(comparison_text(document), end="")

@@ -12,7 +12,7 @@ from pathlib import Path
 from genet5.errors import run_command
 from genet5.studies.dna_llm.finetuning import FinetuneOptions, run_finetuning
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
-from genet5.studies.dna_llm.predictors import VARIANTS
+from genet5.studies.dna_llm.variants import VARIANTS
 from genet5.training.options import add_option_arguments, options_from_arguments
 
 

@@ -21,6 +21,7 @@ from genet5.species_table import (
     select_species,
     shared_by_training,
 )
+from genet5.studies.dna_llm.variants import VARIANTS
 
 # `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -67,6 +68,22 @@ def new_genome_stage():
     return "shipped" if has_one else BEST_STAGE
 
 
+DNA_LLM_VARIANTS = {variant.folder: variant for variant in VARIANTS.values()}
+
+
+def dna_llm_chosen():
+    """Predictors of the study DNA-LLM and alphabets of their cores; with plot_only those that are trained already."""
+    study, predictors = Path(f"data/studies/dna_llm/{RUN}"), config["dna_llm"]["predictors"]
+    alphabets = {VARIANTS[name].alphabet for name in predictors if VARIANTS[name].pretrained}
+    if config["dna_llm"]["plot_only"]:
+        predictors = [n for n in predictors if (study / "models" / VARIANTS[n].folder / "result.json").is_file()]
+        alphabets = {name for name in alphabets if (study / f"outputs/losses_{name}.json").is_file()}
+        if not predictors:
+            sys.exit(f"error: config key dna_llm.plot_only: {study}/models holds no trained predictor")
+    return predictors, sorted(alphabets)
+
+
+DNA_LLM_PREDICTORS, DNA_LLM_ALPHABETS = dna_llm_chosen()
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
@@ -85,3 +102,4 @@ wildcard_constraints:
     species="|".join(re.escape(name) for name in CLADES),
     stage="reader|sft|grpo|shipped",
     kind="fna|gff",
+    alphabet="full|vocab4",

@@ -137,3 +137,30 @@ def reference_files(wildcards):
 def references(wildcards):
     """The same as the report takes them: species=annotation=genome=genetic code."""
     return [f"{name}=data/raw/{name}/gff.gz=data/raw/{name}/fna={GENETIC_CODES[name]}" for name in evaluated_species()]
+
+
+def dna_llm_table(key):
+    """A table of windows with binding scores."""
+    return config["dna_llm"]["windows"][key].replace("{data_root}", config["data_root"].rstrip("/"))
+
+
+def dna_llm_genomes(wildcards):
+    """Genomes that the study DNA-LLM pretrains on."""
+    return [f"data/raw/{name}/fna.gz" for name in dna_llm_species()]
+
+
+def dna_llm_species():
+    """Their names."""
+    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET)
+
+
+def dna_llm_core(wildcards):
+    """Weights of the pretrained core of a predictor; none for the others."""
+    variant = DNA_LLM_VARIANTS[wildcards.predictor]
+    folder = f"data/studies/dna_llm/{RUN}/outputs/ckpt_{variant.alphabet}"
+    return [f"{folder}/{file}" for file in ("model.safetensors", "config.json")] if variant.pretrained else []
+
+
+def to_train(paths):
+    """Results the comparison has to wait for: none when it draws what is there."""
+    return [] if config["dna_llm"]["plot_only"] else paths

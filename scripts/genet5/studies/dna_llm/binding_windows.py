@@ -83,7 +83,8 @@ def read_windows(sequences: Path, scores: Path) -> BindingWindows:
     lengths = {len(text) for text in texts}
     if lengths != {numbers.shape[1]}:
         raise InputError(
-            f"{sequences}: {min(lengths)} to {max(lengths)} bp a window, but {scores} has {numbers.shape[1]} rows of scores"
+            f"{sequences}: windows of {min(lengths)} to {max(lengths)} bp, "
+            f"but {scores} has {numbers.shape[1]} rows of scores"
         )
     letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8).reshape(len(texts), -1)
     codes = np.full(256, 255, dtype=np.uint8)

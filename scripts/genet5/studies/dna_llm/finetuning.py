@@ -24,8 +24,9 @@ from .augmentation import augment
 from .binding_windows import BindingWindows, load_windows
 from .gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
 from .metrics import average_precision, pearson_r
-from .predictors import CnnBaseline, GptPredictor, ScorePredictor, Variant, load_predictor, save_predictor
+from .predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predictor, save_predictor
 from .results import HELD_OUT, write_predictions
+from .variants import Variant
 
 
 @dataclass(frozen=True)
