@@ -109,7 +109,7 @@ def test_bases_of_weight_0_do_not_count(core, bases):
 
 
 def test_bits_per_base_do_not_depend_on_case():
-    """A model of the large alphabet that knows nothing but the eight letters of bases needs 3 bits a letter, 2 a base."""
+    """A model that only knows that one of eight letters follows needs 3 bits a letter, 2 a base."""
     model = Gpt(GptConfig("full", 1, 8, 1, 12)).eval()
     letters = model.config.letters
     known = letters.ids("ACGTacgt")

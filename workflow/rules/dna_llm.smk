@@ -14,11 +14,37 @@ rule dna_llm:
     localrule: True
 
 
+rule dna_llm_table:
+    """Fetch the sequences or the scores of the windows, from where dna_llm.windows says."""
+    output:
+        f"{DNA_LLM}/tables/{{table}}.gz",
+    log:
+        "data/logs/dna_llm_table/{run}/{table}.log",
+    wildcard_constraints:
+        table="sequences|scores",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        source=dna_llm_source,
+        retries=config["download"]["retries"],
+    shell:
+        """
+        python scripts/download.py \
+            --source {params.source:q} \
+            --retries {params.retries} \
+            --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
 rule dna_llm_windows:
     """Read the windows with binding scores, split them by position, leave out what the splits share."""
     input:
-        sequences=dna_llm_table("sequences"),
-        scores=dna_llm_table("scores"),
+        sequences=f"{DNA_LLM}/tables/sequences.gz",
+        scores=f"{DNA_LLM}/tables/scores.gz",
     output:
         windows=f"{DNA_LLM}/windows.npz",
         report=f"{DNA_LLM}/split.json",

@@ -139,9 +139,9 @@ def references(wildcards):
     return [f"{name}=data/raw/{name}/gff.gz=data/raw/{name}/fna={GENETIC_CODES[name]}" for name in evaluated_species()]
 
 
-def dna_llm_table(key):
-    """A table of windows with binding scores."""
-    return config["dna_llm"]["windows"][key].replace("{data_root}", config["data_root"].rstrip("/"))
+def dna_llm_source(wildcards):
+    """Where a table of the windows with binding scores comes from."""
+    return config["dna_llm"]["windows"][wildcards.table].replace("{data_root}", config["data_root"].rstrip("/"))
 
 
 def dna_llm_genomes(wildcards):
