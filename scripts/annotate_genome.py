@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
 from genet5.model.building import load_model
+from genet5.model.precision import PRECISIONS
 from genet5.tokens.clades import Grammars
 
 TRACK_BP = 12_000
@@ -55,6 +56,9 @@ def main(argv: list[str] | None = None) -> None:
         "--beam-width", type=int, default=1, help="texts kept at a time by the language model, 1: greedy (%(default)s)"
     )
     parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="of the reader; auto: bf16 where native (%(default)s)"
+    )
+    parser.add_argument(
         "--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score (%(default)s)"
     )
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose reader tracks are kept (%(default)s)")
@@ -69,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     model, tokenizer = load_model(arguments.model)
     calibration = load_calibration(arguments.model, arguments.decoder)
     check_confidence(arguments.min_confidence, calibration)
-    if arguments.window_bp > tokenizer.max_window_bp:
+    if arguments.decoder != "viterbi" and arguments.window_bp > tokenizer.max_window_bp:
         raise InputError(f"--window-bp: {arguments.window_bp}, the model reads at most {tokenizer.max_window_bp}")
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
     grammar = Grammars(tokenizer, read_grammar(arguments.grammar)).of(arguments.clade, arguments.genetic_code)
@@ -77,9 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     regions = [Region(name, 0, genome.lengths[name]) for name in genome.names if genome.lengths[name]]
     if arguments.regions:
         regions = list(parse_regions(arguments.regions, genome.lengths))
-    options = AnnotationOptions(
-        arguments.decoder, arguments.window_bp, arguments.overlap_bp, arguments.batch_size, arguments.beam_width
-    )
+    options = AnnotationOptions(**{field.name: getattr(arguments, field.name) for field in fields(AnnotationOptions)})
     cpu, wall = time.process_time(), time.perf_counter()
     result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options, calibration.probability)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

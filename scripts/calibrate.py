@@ -90,7 +90,8 @@ def main(argv: list[str] | None = None) -> None:
         model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
         grammars = Grammars(tokenizer, read_grammar(arguments.grammar))
         for source in sources:
-            if source.window_bp > tokenizer.max_window_bp:
+            writes = set(arguments.decoder) != {"viterbi"}  # the reader alone reads windows of any length
+            if writes and source.window_bp > tokenizer.max_window_bp:
                 raise InputError(f"--window-bp: {source.window_bp}, the model reads at most {tokenizer.max_window_bp}")
             about = read_manifest(source.manifest)["parameters"]
             for decoder in arguments.decoder:

@@ -13,19 +13,14 @@ from genet5.configuration import read_grammar
 from genet5.errors import run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
-from genet5.training.options import add_option_arguments, options_from_arguments
+from genet5.training.options import add_run_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the fine-tuned model")
     parser.add_argument("--prompts", type=Path, required=True, help="grpo_prompts.tar")
-    parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
     parser.add_argument("--eval-data", type=Path, required=True, help="eval.json: windows of it decoded and scored")
-    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
-    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
-    parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
-    add_option_arguments(parser, GrpoOptions, "reinforcement learning")
+    add_run_arguments(parser, GrpoOptions, "reinforcement learning")
     arguments = parser.parse_args(argv)
     run_grpo(
         arguments.model,

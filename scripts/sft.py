@@ -11,20 +11,15 @@ from pathlib import Path
 
 from genet5.configuration import read_grammar
 from genet5.errors import run_command
-from genet5.training.options import TrainingOptions, add_option_arguments, options_from_arguments
+from genet5.training.options import TrainingOptions, add_run_arguments, options_from_arguments
 from genet5.training.sft import run_sft
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
-    parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
     parser.add_argument("--eval-samples", type=Path, required=True, help="eval.json: windows decoded and scored")
-    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
-    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
-    parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
-    add_option_arguments(parser, TrainingOptions)
+    add_run_arguments(parser, TrainingOptions)
     arguments = parser.parse_args(argv)
     run_sft(
         arguments.model,

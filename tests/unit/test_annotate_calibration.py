@@ -239,7 +239,7 @@ def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository:
     [
         ({"genomes": []}, "--manifests, --genomes, --annotations, --window-bp: 1, 0, 1, 1 values, expected as many"),
         ({"most_bp": [-1]}, "--most-bp: -1, must be at least 0"),
-        ({"window_bp": [9999]}, "--window-bp: 9999, the model reads at most 3000"),
+        ({"window_bp": [9999], "decoder": ["lm"]}, "--window-bp: 9999, the model reads at most 3000"),
         ({"model": ["absent"]}, "absent/model.safetensors: no such file, --model must be a model folder"),
         ({"manifests": ["absent.json"]}, "absent.json: no such manifest"),
     ],

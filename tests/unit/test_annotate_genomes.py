@@ -16,6 +16,7 @@ import torch
 from toy_bacterium import CLADE, CODE, WINDOW_BP, chromosome, write_genome, write_run
 
 import annotate_genome
+import ship_model
 from genet5.annotate import genomes
 from genet5.annotate.calibration import Calibration, write_calibration
 from genet5.annotate.genomes import AnnotationOptions, annotate_regions, evidence_tracks, spread_loci
@@ -378,3 +379,40 @@ def test_the_script_ends_with_status_1_and_the_line(
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == "error: --window-bp: 5000, the model reads at most 3000"
     assert "Traceback" not in result.stderr and list(tmp_path.iterdir()) == []
+
+
+# -------------------------------------------------------------------- precision, and models that are shipped
+
+
+def test_the_reader_may_compute_in_half_precision_and_says_what_it_found_in_full(model, grammar, genome):
+    site = grammar.sites(genome.sequence("long", 0, 3000))
+    exact, rounded = (genomes.read_windows(model, [site], precision) for precision in ("fp32", "bf16"))
+    for name in ("features", "class_logits", "potentials", "site_potentials"):
+        full, half = getattr(exact, name), getattr(rounded, name)
+        assert full.dtype == half.dtype == torch.float32
+        assert not torch.equal(full, half)
+        assert (full - half).abs().max() < 0.1 * full.abs().max()
+
+
+def test_a_shipped_model_is_half_as_large_and_finds_the_same(tmp_path, model_folder, model, grammar, genome):
+    folder = tmp_path / "bacteria"
+    ship_model.main(
+        f"--model={model_folder} --decoder=viterbi --window-bp=3000 --overlap-bp=1000 --genetic-code=11 "
+        f"--output-dir={folder}".split()
+    )
+    shipped, _ = load_model(folder)
+    sizes = [(path / "model.safetensors").stat().st_size for path in (model_folder, folder)]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert json.loads((folder / "use.json").read_text()) == {
+        "decoder": "viterbi",
+        "genetic_code": 11,
+        "overlap_bp": 1000,
+        "window_bp": 3000,
+    }
+    options = AnnotationOptions("viterbi", 3000, 1000, precision="fp32")
+    regions = [Region("long", 0, 9000)]
+    found = [
+        annotate_regions(network, grammar, genome, regions, CLADE, CODE, options).genes for network in (model, shipped)
+    ]
+    assert found[0]
+    assert [gene.canonical.cds for gene in found[0]] == [gene.canonical.cds for gene in found[1]]

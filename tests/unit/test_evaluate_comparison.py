@@ -16,6 +16,7 @@ import pytest
 from genet5.errors import InputError
 from genet5.evaluate.predictions import read_predictions
 from genet5.evaluate.scores import score_annotation
+from genet5.evaluate.tables import score_text
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome, decompress_genome, write_fasta
 from genet5.genome.genes import Annotation, Gene, Interval, Transcript, phases_from_lengths
@@ -93,6 +94,11 @@ def test_score_script_writes_document_table_and_text(repository, files):
     assert (intron["f1"], intron["reference"]) == ("", "0")
     assert re.search(r"^genet5/sft +\S+ +0\.667 +- +1\.000 +0\.667 +0\.667 +0\.667 +- +2\.00 +2$", done.stdout, re.M)
     assert "orf_atg: 1 genes ignored, gene F1 without don't-care" in done.stdout
+    assert "95 %" not in done.stdout  # too short to resample
+    ours["bootstrap"] = {"f1": {"nucleotide": [0.9, 1.0], "exon": [0.25, 0.5], "gene": [0.1234, 0.75]}}
+    scan["bootstrap"] = {"f1": {"exon": [0.25, 0.5], "gene": [None, None]}}
+    shown = dict(re.findall(r"^(\S+): .*; 95 % intervals: (.*)$", score_text(document), re.M))
+    assert shown == {"genet5/sft": "exon 0.250 to 0.500, gene 0.123 to 0.750", "orf_atg": "exon 0.250 to 0.500"}
 
 
 def test_score_table_puts_stages_beside_each_other_and_baselines_once(repository, files):

@@ -15,13 +15,13 @@ from genet5.annotate.gene_chain import Evidence, Found, best_chain
 from genet5.annotate.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
 from genet5.model.batch import site_labels
-from genet5.model.chains import FREE, chain_loss, chain_messages
+from genet5.model.chains import LEAST_HAZARD, chain_loss, chain_messages
+from genet5.model.labels import IGNORED, INTRON, NEITHER
 from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.sites import GrammarRules, WindowSites
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
 RULES = GrammarRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=0, min_exon_bp=3, max_overlap_bp=0)
-NEITHER, INTRON = 0, 4
 PENALTY = 1.5
 #: an intron in each phase, an overlap of one base (TAATG) and of four (ATGA), genes that abut, nothing at all
 WINDOWS = (
@@ -132,15 +132,15 @@ def test_the_loss_is_the_log_share_of_the_chains_that_agree(bases):
     for number in rng.permutation(len(paths))[:12]:
         labels = [min(state, INTRON) for state in paths[number].states]
         for hidden in (0.0, 0.4):  # of the labels: bases that may be anything
-            shown = [FREE if rng.random() < hidden else label for label in labels]
+            shown = [IGNORED if rng.random() < hidden else label for label in labels]
             agree = [
                 path.score
                 for path in paths
-                if all(label in (FREE, min(state, INTRON)) for label, state in zip(shown, path.states, strict=True))
+                if all(label in (IGNORED, min(state, INTRON)) for label, state in zip(shown, path.states, strict=True))
             ]
             loss, refused = loss_of(given, shown)
             assert loss == pytest.approx(total - log_sum(agree), abs=1e-9) and not refused
-    assert loss_of(given, [FREE] * len(bases))[0] == pytest.approx(0.0, abs=1e-9)
+    assert loss_of(given, [IGNORED] * len(bases))[0] == pytest.approx(0.0, abs=1e-9)
 
 
 def test_labels_that_are_no_chain_are_refused_and_teach_nothing():
@@ -175,7 +175,7 @@ def test_rows_do_not_see_each_other_nor_what_lies_beyond_their_end():
         torch.full((len(cases), width, 4), 7.0).double(),
         torch.full((len(cases), 4, width + 1), 7.0).double(),
     )
-    allowed, labels = torch.ones(len(cases), 4, width + 1, dtype=torch.bool), torch.full((len(cases), width), FREE)
+    allowed, labels = torch.ones(len(cases), 4, width + 1, dtype=torch.bool), torch.full((len(cases), width), IGNORED)
     for row, given in enumerate(cases):
         size = len(WINDOWS[row])
         potentials[row, :size], site[row, :, : size + 1] = given.potentials[0], given.site[0]
@@ -217,7 +217,8 @@ def test_starts_of_a_frame_are_alternatives(bases, forward):
     )
     total = log_sum([path.score for path in paths])
     starts = [at for at in range(size) if given.allowed[0, 0, at]]
-    assert {int(at) for at in found.start[0].nonzero()} <= set(starts)
+    elsewhere = [at for at in range(size + 1) if at not in starts]
+    assert found.start[0, elsewhere].tolist() == pytest.approx([math.log(LEAST_HAZARD)] * len(elsewhere))
     share = {at: math.exp(log_sum([path.score for path in paths if at in path.starts]) - total) for at in starts}
     for at in starts:
         # Those of the same frame without a stop codon between, which come first in forward coordinates.
@@ -298,7 +299,7 @@ def test_the_share_of_a_gene_is_the_likelihood_of_its_labels():
         last = next((at for at in range(first + 3, len(bases), 3) if stop[at]), None)
         if last is None or stop[first : first + 5].any() or start[last - 4 : last + 1].any():
             continue
-        labels = np.full(len(bases), FREE)
+        labels = np.full(len(bases), IGNORED)
         labels[first - 1 : last + 1] = [NEITHER, *[1, 2, 3] * ((last - first) // 3), NEITHER]
         loss, refused = loss_of(given, labels.tolist())
         assert not refused

@@ -13,8 +13,16 @@ from torch.nn import functional as F
 
 from genet5.model.batch import collate, make_example
 from genet5.model.chains import chain_messages
-from genet5.model.decisions import Kind
-from genet5.model.evidence import NUM_FEATURES, Bank, Evidence, group_logsumexp, make_bank
+from genet5.model.decisions import KIND, RANK, Kind
+from genet5.model.evidence import (
+    LEAST_LOG_PROBABILITY,
+    NUM_FEATURES,
+    SITE,
+    Bank,
+    Evidence,
+    group_logsumexp,
+    make_bank,
+)
 from genet5.model.losses import base_losses, choice_loss, router_loss
 from genet5.model.stem import CODON_REACHES, frame_means
 
@@ -122,6 +130,17 @@ def test_the_ten_numbers_of_every_kind_of_candidate(case, opening):
         for index in rng.permutation(rows)[:40]:
             wanted = slow_features(case, table[index].tolist(), int(sample[index]), opening)
             assert found[index].tolist() == pytest.approx(wanted, abs=1e-3), Kind(kind).name
+
+
+def test_a_second_gene_that_the_same_edge_cuts_is_all_but_ruled_out(case):
+    rows = case["tables"][True][:, KIND] == Kind.CUT
+    table, sample = case["tables"][True][rows], case["samples"][True][rows]
+    second = table.clone()
+    second[:, RANK] = 1
+    first_cut, second_cut = (Evidence()(case["bank"], rows, sample, opening=True) for rows in (table, second))
+    expected = Evidence().features(case["bank"], table, sample, opening=True)[:, SITE]
+    torch.testing.assert_close(first_cut - second_cut, expected - LEAST_LOG_PROBABILITY)
+    assert (first_cut - second_cut > 1).any()
 
 
 def test_evidence_is_the_weighted_sum(case):

@@ -99,10 +99,20 @@ def test_every_parameter_of_the_reader_learns_and_losses_add_up(run: ToyRun, tab
     behind_zero = ("stem.codons.", "stem.to_codons", "stem.to_stretches", "stem.stretches", "stem.other_strand")
     behind_zero += ("stem.from_stretches", "stem.codons_again")
     assert not {name for name in silent if not name.startswith(behind_zero)} - never
-    parts = {name: float(losses[name]) for name in ("base", "soft_f1", "site", "chain")}
+    parts = {name: losses[name].item() for name in ("base", "soft_f1", "site", "chain")}
     total = 2 * parts["base"] + 3 * parts["soft_f1"] + 5 * parts["site"] + 7 * parts["chain"] / 1000
-    assert float(losses["sum"]) == pytest.approx(total, rel=1e-5)
+    assert losses["sum"].item() == pytest.approx(total, rel=1e-5)
     assert int(losses["weight"]) == int(batch.lengths.sum())
+
+
+def test_windows_are_cropped_at_random_unless_told_otherwise(run: ToyRun, table: dict) -> None:
+    grammars, indices = Grammars(make_tokenizer(), table), np.arange(4)
+    with ShardSet(shard_paths(run.manifest, "train")) as shards:
+        cropped, whole = (ReaderData(shards, grammars, random_crops) for random_crops in (True, False))
+        expected = whole.validation_batch(indices, 0, np.random.default_rng(0)).codes
+        drawn = [cropped.training_batch(indices, 0, np.random.default_rng(seed)).codes for seed in (1, 2)]
+        assert not torch.equal(*drawn) and not torch.equal(drawn[0], expected)
+        assert torch.equal(whole.training_batch(indices, 0, np.random.default_rng(1)).codes, expected)
 
 
 def test_training_improves_the_reader_and_leaves_the_rest(arguments: dict) -> None:
@@ -138,6 +148,12 @@ def test_only_first_weights_are_counted(arguments: dict, tmp_path: Path, monkeyp
     run_reader(**{**further, "options": options})
     run_reader(**{**arguments, "output_dir": tmp_path / "random", "options": replace(options, hexamer_windows=0)})
     assert counted == [4]
+
+
+def test_joined_readers_are_not_trained(arguments: dict, tmp_path: Path) -> None:
+    write_model(tmp_path / "joined", num_readers=2)
+    with pytest.raises(InputError, match="joined: 2 joined readers; train each by itself"):
+        run_reader(**{**arguments, "model_dir": tmp_path / "joined"})
 
 
 def test_a_finished_run_is_exported_again_and_not_trained(arguments: dict, capsys) -> None:

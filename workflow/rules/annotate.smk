@@ -4,13 +4,13 @@
 rule shipped_model:
     """A model that comes with the workflow, as if this run had trained it."""
     input:
-        lambda wildcards: shipped_files(config["clade"]),
+        lambda wildcards: shipped_files(wildcards.clade),
     output:
-        weights="data/model/{run}/shipped/model.safetensors",
-        config="data/model/{run}/shipped/config.json",
-        calibration="data/model/{run}/shipped/calibration.json",
+        weights="data/model/{run}/shipped-{clade}/model.safetensors",
+        config="data/model/{run}/shipped-{clade}/config.json",
+        calibration="data/model/{run}/shipped-{clade}/calibration.json",
     log:
-        "data/logs/shipped_model/{run}.log",
+        "data/logs/shipped_model/{run}/{clade}.log",
     localrule: True
     conda:
         "../../envs/data.yaml"

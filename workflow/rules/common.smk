@@ -56,16 +56,18 @@ def new_genome_trait(key):
 
 
 def new_genome_stage():
-    """The stage whose model annotates the new genome; shipped stands for a model that comes with the workflow."""
+    """The stage whose model annotates the new genome; shipped-{clade} is a model that comes with the workflow."""
     trained = Path(f"data/model/{RUN}/{BEST_STAGE}/model.safetensors").is_file()
     wanted = config["annotate"]["model"]
     if wanted == "run" or (wanted == "auto" and (trained or not config["clade"])):
         return BEST_STAGE
     has_one = config["clade"] in SHIPPED_MODELS
     if wanted == "shipped" and not has_one:
-        there_are = ", ".join(sorted(SHIPPED_MODELS)) or "none"
-        sys.exit(f"error: config key clade: '{config['clade']}' has no shipped model (there are: {there_are})")
-    return "shipped" if has_one else BEST_STAGE
+        asked = (
+            f"'{config['clade']}' has no shipped model" if config["clade"] else "missing, a shipped model is asked for"
+        )
+        sys.exit(f"error: config key clade: {asked} (there are: {', '.join(sorted(SHIPPED_MODELS)) or 'none'})")
+    return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
 
 DNA_LLM_VARIANTS = {variant.folder: variant for variant in VARIANTS.values()}
@@ -87,7 +89,7 @@ DNA_LLM_PREDICTORS, DNA_LLM_ALPHABETS = dna_llm_chosen()
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
-if NEW_GENOME_STAGE == "shipped":
+if NEW_GENOME and NEW_GENOME_STAGE.startswith("shipped-"):
     CLADES[NEW_GENOME] = config["clade"]
     GENETIC_CODES[NEW_GENOME] = config["genetic_code"] or SHIPPED_MODELS[config["clade"]]["genetic_code"]
 elif NEW_GENOME:
@@ -100,6 +102,6 @@ for clade in sorted(set(CLADES.values())):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="reader|sft|grpo|shipped",
+    stage="reader|sft|grpo|shipped-[a-z]+",
     kind="fna|gff",
     alphabet="full|vocab4",

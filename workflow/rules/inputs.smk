@@ -72,7 +72,7 @@ def how_to_annotate(wildcards):
     how = {key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "min_confidence")}
     how["decoder"] = decoder_of(wildcards)
     how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
-    if wildcards.stage == "shipped":
+    if wildcards.stage.startswith("shipped-"):
         how |= {key: SHIPPED_MODELS[config["clade"]][key] for key in ("decoder", "window_bp", "overlap_bp")}
     return how
 

@@ -87,11 +87,13 @@ def write_genes(
     clade: str,
     frames: Sequence[Sequence[WindowGene]] | None = None,
     beam_width: int = 1,
+    precision: str = "fp32",
 ) -> list[WrittenWindow]:
     """Decode a batch of windows (upper-case bases). The model's weights decide the device.
 
     frames: of each window, genes whose reading frames alone may be used (``reading_frames.py``); None allows all.
     beam_width: texts of a window that are kept at a time; 1 is greedy.
+    precision: of the reader, ``auto``, ``fp32`` or ``bf16``.
     """
     tokenizer = grammar.tokenizer
     sites = [grammar.sites(window) for window in windows]
@@ -100,7 +102,7 @@ def write_genes(
     prompts = [make_prompt(site, window, clade, tokenizer) for site, window in zip(sites, windows, strict=True)]
     writers = [TextWriter(grammar, site) for site in sites]
     batch = {name: tensor.to(model.device) for name, tensor in collate_prompts(prompts).items()}
-    reading = read_windows_apart(model, batch["codes"], batch["lengths"], batch["sites"])
+    reading = read_windows_apart(model, batch["codes"], batch["lengths"], batch["sites"], precision)
 
     def choose(texts: list[int], decisions: list[Decision], scores: list[np.ndarray]) -> None:
         for text, decision, values in zip(texts, decisions, scores, strict=True):

@@ -20,9 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genet5.model.labels import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE
 from genet5.tokens.sites import NO_STOP, GrammarRules, StrandSites
 
-START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)  # rows of site_log_odds
 LEAST_EXON_BP = 3  # of exons with a donor: a split codon then never spans three exons
 LEAST_INTRON_BP = 4  # both splice dinucleotides, as in the grammar
 SHORT_OVERLAP_BP = 8  # most genes that overlap share 1 or 4 bases of a start and a stop codon

@@ -20,7 +20,8 @@ from genet5.annotate.viterbi import best_genes
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
-from genet5.model.batch import NOT_A_SITE, PADDING, site_labels
+from genet5.model.batch import NOT_A_SITE, site_labels
+from genet5.model.labels import PADDING
 from genet5.model.network import GeneT5Model
 from genet5.model.passes import Reading
 from genet5.tokens.grammar import Grammar
@@ -34,7 +35,8 @@ MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decod
 class AnnotationOptions:
     """How a genome is annotated; lengths in bases.
 
-    beam_width: texts of a tile that the language model keeps at a time; 1 is greedy.
+    beam_width: texts of a tile that the language model keeps at a time; 1 is greedy. precision: of the reader,
+    ``auto``, ``fp32`` or ``bf16`` (``model/precision.py``).
     """
 
     decoder: str = "lm"
@@ -42,6 +44,7 @@ class AnnotationOptions:
     overlap_bp: int = 4_000
     batch_size: int = 8
     beam_width: int = 1
+    precision: str = "auto"
 
 
 @dataclass
@@ -78,13 +81,13 @@ def annotate_regions(
     for done, numbers, bases in _batches(genome, tiles, options.batch_size, counts):
         by_evidence = []
         if options.decoder == "viterbi" or (options.decoder == "joint" and not grammar.rules.splice_pairs):
-            by_evidence = decode_by_evidence(model, grammar, bases)
+            by_evidence = decode_by_evidence(model, grammar, bases, options.precision)
         if options.decoder == "viterbi":
             for number, found in zip(numbers, by_evidence, strict=True):
                 windows[number] = found
         else:
             frames = [[scored.gene for scored in found] for found in by_evidence] or None
-            texts = write_genes(model, grammar, bases, clade, frames, options.beam_width)
+            texts = write_genes(model, grammar, bases, clade, frames, options.beam_width, options.precision)
             for number, written in zip(numbers, texts, strict=True):
                 windows[number] = [
                     ScoredGene(*pair) for pair in zip(written.genes, written.gene_log_probability, strict=True)
@@ -141,7 +144,7 @@ def _show_progress(done: int, total: int, step_bp: int, started: float) -> None:
 
 
 @torch.inference_mode()
-def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
+def read_windows(model: GeneT5Model, sites: Sequence[WindowSites], precision: str = "fp32") -> Reading:
     """What the reader makes of windows, padded to the longest."""
     width = max(site.window_bp for site in sites)
     codes = np.full((len(sites), 2, width), PADDING, dtype=np.uint8)
@@ -151,18 +154,19 @@ def read_windows(model: GeneT5Model, sites: Sequence[WindowSites]) -> Reading:
         labels[row, ..., : site.window_bp + 1] = site_labels(site)
     lengths = torch.tensor([site.window_bp for site in sites])
     device = model.device
-    return read_windows_apart(
-        model, torch.from_numpy(codes).to(device), lengths.to(device), torch.from_numpy(labels).to(device)
-    )
+    tensors = (torch.from_numpy(codes), lengths, torch.from_numpy(labels))
+    return read_windows_apart(model, *(tensor.to(device) for tensor in tensors), precision)
 
 
-def decode_by_evidence(model: GeneT5Model, grammar: Grammar, windows: Sequence[str]) -> list[list[ScoredGene]]:
+def decode_by_evidence(
+    model: GeneT5Model, grammar: Grammar, windows: Sequence[str], precision: str = "fp32"
+) -> list[list[ScoredGene]]:
     """Genes by dynamic programming over the reader's potentials, without the language model."""
     sites = [grammar.sites(window) for window in windows]
-    reading = read_windows(model, sites)
+    reading = read_windows(model, sites, precision)
     potentials = reading.potentials.cpu().numpy()
     boundaries = reading.site_potentials.cpu().numpy()
-    penalty = model.reader.gene_penalty.item()
+    penalty = model.gene_penalty.item()
     found = []
     for row, site in enumerate(sites):
         field = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]

@@ -13,11 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from genet5.annotate.gene_chain import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE, Evidence
+from genet5.annotate.gene_chain import Evidence
 from genet5.model.chains import StrandSums, strand_sums
+from genet5.model.labels import ACCEPTOR_SITE, CODING, DONOR_SITE, NEITHER, START_SITE, STOP_SITE
 from genet5.tokens.codec import WindowGene
 
-NEITHER_STATE, CODING_STATE = 0, 1
 SHARED_BP = (1, 4)  # bases of a stop codon that the field lets the next gene begin with
 
 
@@ -110,12 +110,12 @@ class _Strand:
             return value if last == size else value + sites[DONOR_SITE, last] + intron[size] - intron[last]
         stop = sites[STOP_SITE, last]
         # The field does not tell a gene that ends with the strand from one that goes on.
-        ends = [stop + field.after[last, NEITHER_STATE] if last < size else 0.0]
+        ends = [stop + field.after[last, NEITHER] if last < size else 0.0]
         # Another gene may begin right behind, or share the last bases of the stop codon: these then count once, as its.
         for shared in (0, *SHARED_BP):
             at = last - shared
             if at < size and self.allowed[START_SITE, at] and (not shared or at > segments[-1][0]):
-                begun = sites[START_SITE, at] - penalty + self.potentials[at, 0] + field.after[at, CODING_STATE]
+                begun = sites[START_SITE, at] - penalty + self.potentials[at, 0] + field.after[at, CODING]
                 ends.append(stop + begun - (coding[frame, last] - coding[frame, at]))
         return value + float(np.logaddexp.reduce(ends))
 
@@ -125,10 +125,10 @@ class _Strand:
             return 0.0
         stops, sites = self.allowed[STOP_SITE], self.evidence.sites[STOP_SITE]
         before = field.before[first - 1]
-        ways = [before[NEITHER_STATE]]
+        ways = [before[NEITHER]]
         if stops[first]:
-            ways.append(before[CODING_STATE + 2] + sites[first])
+            ways.append(before[CODING + 2] + sites[first])
         for shared in SHARED_BP:
             if first + shared < len(stops) and stops[first + shared]:
-                ways.append(before[CODING_STATE + 1] + sites[first + shared])
+                ways.append(before[CODING + 1] + sites[first + shared])
         return float(np.logaddexp.reduce(ways))

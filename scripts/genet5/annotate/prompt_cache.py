@@ -18,18 +18,22 @@ from genet5.model.decisions import Decision
 from genet5.model.evidence import Bank
 from genet5.model.network import GeneT5Model
 from genet5.model.passes import PromptPass, Reading
+from genet5.model.precision import reading_precision
 
 
-def read_windows_apart(model: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
+def read_windows_apart(
+    model: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor, precision: str = "fp32"
+) -> Reading:
     """What the reader makes of a batch, on a CPU window by window.
 
     Convolutions of a batch are as fast there as one by one, but round otherwise in batches of other sizes; sums over
     thousands of bases make that visible in scores, and an annotation shall not depend on the batch size.
+    precision: of the reader (``model/precision.py``); what it says is float32 whatever it computes in.
     """
-    if model.device.type != "cpu":
-        return model.read(codes, lengths, sites)
-    parts = [model.read(*(tensor[row : row + 1] for tensor in (codes, lengths, sites))) for row in range(len(codes))]
-    tensors = (torch.cat(column) for column in zip(*(part[:-1] for part in parts), strict=True))
+    size = 1 if model.device.type == "cpu" else len(codes)
+    with reading_precision(precision, model.device):
+        parts = [model.read(*part) for part in zip(*(t.split(size) for t in (codes, lengths, sites)), strict=True)]
+    tensors = (torch.cat(column).float() for column in zip(*(part[:-1] for part in parts), strict=True))
     bank = Bank(*(torch.cat(sums) for sums in zip(*(part.bank for part in parts), strict=True)))
     return Reading(*tensors, bank)
 

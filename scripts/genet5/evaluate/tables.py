@@ -75,6 +75,7 @@ def score_text(document: Mapping) -> str:
     removed = {
         system: f"{report['gene']['ignored']} genes ignored, gene F1 without don't-care "
         + _shown(report["without_dont_care"]["gene"]["f1"], "{:.3f}")
+        + _intervals(report.get("bootstrap", {}).get("f1", {}))
         for system, report in document["systems"].items()
     }
     lines = [head, *_aligned(rows, widths), *(f"{system}: {text}" for system, text in removed.items())]
@@ -91,6 +92,13 @@ def _counts(entry: Mapping) -> dict[str, int]:
     right = entry["tp"]
     sides = {"reference": right + entry["fn"], "predicted": right + entry["fp"], "found": right, "right": right}
     return sides | {name: entry[name] for name in ("fp", "fn", "ignored")}
+
+
+def _intervals(bounds: Mapping[str, tuple[float | None, float | None]]) -> str:
+    """95 % intervals of exon and gene F1, where they were made."""
+    known = {level: bounds[level] for level in ("exon", "gene") if level in bounds and None not in bounds[level]}
+    texts = [f"{level} {low:.3f} to {high:.3f}" for level, (low, high) in known.items()]
+    return f"; 95 % intervals: {', '.join(texts)}" if texts else ""
 
 
 def _shown(value: float | None, form: str) -> str:

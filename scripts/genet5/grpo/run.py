@@ -165,7 +165,7 @@ class GrpoRun(Run):
     def __init__(self, grammars: Grammars, fabric: Fabric, folder: Any, model: GeneT5Model, *arguments: Any) -> None:
         self.grammars = grammars
         # What is read of the DNA stays as supervised training left it; what is written of it is learned here.
-        model.reader.requires_grad_(False)
+        model.freeze_readers()
         options: GrpoOptions = arguments[1]
         self.reference: GeneT5Model | None = None
         if options.beta > 0:

@@ -22,7 +22,7 @@ from genet5.tokens.clades import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
-from genet5.training.runs import export, finished_run
+from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan
 from genet5.training.windows import Window, WindowData, WindowScorer, crop, read_eval_windows
 
@@ -68,9 +68,7 @@ def run_grpo(
         "model": file_sha256(weights) if weights.is_file() else "",
         "grammar": json.loads(json.dumps(grammar_table)),
     }
-    if result := finished_run(output_dir, options, fingerprint):
-        print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
-        export(result.best, output_dir)
+    if export_finished(output_dir, options, fingerprint):
         return
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
@@ -97,5 +95,4 @@ def run_grpo(
         inputs = {"model": str(model_dir), "prompts": str(prompts), "validation": str(validation)}
         config = {"options": dataclasses.asdict(options), "inputs": inputs, "sha256": fingerprint}
         write_json(output_dir / "grpo_config.json", config)
-        export(result.best, output_dir)
-    fabric.barrier()
+    export_best(fabric, result, output_dir)

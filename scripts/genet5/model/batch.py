@@ -12,15 +12,12 @@ import torch
 from torch import Tensor
 
 from genet5.model.decisions import BOUNDARY_STEPS, COLUMNS, FORWARD, LOC_STEPS, next_decision
-from genet5.model.evidence import NUM_SITES
+from genet5.model.labels import CODING, IGNORED, INTRON, NEITHER, NUM_SITES, PADDING
 from genet5.tokens.codec import WindowGene, encode_genes
 from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 from genet5.tokens.tokenizer import GeneTokenizer
 
-PADDING = 5  # base code beyond the end of a window
-NEITHER, CODING, INTRON = 0, 1, 4  # per-base classes; 1, 2, 3 are codon positions 0, 1, 2
-IGNORED = -100
 NOT_A_SITE, UNSCORED_SITE = -2, -1
 FOLLOWED_OVERLAPS_BP = (1, 4)  # of TAATG and ATGA
 

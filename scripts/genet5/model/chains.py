@@ -19,10 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-NEITHER, CODING, INTRON = 0, 1, 4  # as labels; as states too, where 5 and 6 are introns of further phases
-NUM_STATES = 7
-START, STOP, DONOR, ACCEPTOR = range(4)
-FREE = -100  # label of a base that may be anything
+from genet5.model.labels import ACCEPTOR_SITE, DONOR_SITE, IGNORED, INTRON, START_SITE, STOP_SITE
+
+NUM_STATES = 7  # those of ``labels.py``; 5 and 6 are introns of further phases
 
 
 @numba.njit(cache=True, inline="always")
@@ -39,7 +38,7 @@ def _add(one: float, two: float) -> float:
 def _score(state: int, base: int, potentials: np.ndarray, labels: np.ndarray, clamped: bool) -> float:
     """Potential of a state at a base; -inf where the labels say otherwise."""
     kind = min(state, INTRON)
-    if clamped and labels[base] != FREE and labels[base] != kind:
+    if clamped and labels[base] != IGNORED and labels[base] != kind:
         return -np.inf
     return 0.0 if kind == 0 else potentials[base, kind - 1]
 
@@ -52,10 +51,10 @@ def _overlap_stop(at: int, site: np.ndarray, allowed: np.ndarray) -> float:
     """
     total = -np.inf
     size = allowed.shape[1] - 1
-    if at + 1 <= size and allowed[STOP, at + 1]:
-        total = site[STOP, at + 1]
-    if at + 4 <= size and allowed[STOP, at + 4]:
-        total = _add(total, site[STOP, at + 4])
+    if at + 1 <= size and allowed[STOP_SITE, at + 1]:
+        total = site[STOP_SITE, at + 1]
+    if at + 4 <= size and allowed[STOP_SITE, at + 4]:
+        total = _add(total, site[STOP_SITE, at + 4])
     return total
 
 
@@ -65,30 +64,30 @@ def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):
     size = len(potentials)
     for state in range(NUM_STATES):
         alpha[0, state] = _score(state, 0, potentials, labels, clamped) - (penalty if state else 0.0)
-    if allowed[START, 0]:  # a gene that begins here, beside one that the edge cuts
-        alpha[0, 1] += _add(0.0, site[START, 0])
+    if allowed[START_SITE, 0]:  # a gene that begins here, beside one that the edge cuts
+        alpha[0, 1] += _add(0.0, site[START_SITE, 0])
     for at in range(1, size):
         old, new = alpha[at - 1], alpha[at]
-        stops = allowed[STOP, at]
+        stops = allowed[STOP_SITE, at]
         neither = old[0]
         if stops:
-            neither = _add(neither, old[3] + site[STOP, at])
+            neither = _add(neither, old[3] + site[STOP_SITE, at])
         new[0] = neither
         first = -np.inf if stops else old[3]
-        if allowed[START, at]:
-            begin = site[START, at] - penalty
+        if allowed[START_SITE, at]:
+            begin = site[START_SITE, at] - penalty
             first = _add(first, neither + begin)
             first = _add(first, old[2] + begin + _overlap_stop(at, site, allowed))
         new[1], new[2], new[3] = first, old[1], old[2]
         new[4], new[5], new[6] = old[4], old[5], old[6]
-        if allowed[DONOR, at]:
-            donor = site[DONOR, at]
+        if allowed[DONOR_SITE, at]:
+            donor = site[DONOR_SITE, at]
             if not stops:
                 new[4] = _add(new[4], old[3] + donor)
             new[5] = _add(new[5], old[1] + donor)
             new[6] = _add(new[6], old[2] + donor)
-        if allowed[ACCEPTOR, at]:
-            acceptor = site[ACCEPTOR, at]
+        if allowed[ACCEPTOR_SITE, at]:
+            acceptor = site[ACCEPTOR_SITE, at]
             for phase in range(3):
                 new[1 + phase] = _add(new[1 + phase], old[4 + phase] + acceptor)
         for state in range(NUM_STATES):
@@ -109,26 +108,26 @@ def _backward(potentials, site, allowed, penalty, labels, clamped, beta):
         for state in range(NUM_STATES):
             ahead[state] = beta[at, state] + _score(state, at, potentials, labels, clamped)
         old = beta[at - 1]
-        stops = allowed[STOP, at]
+        stops = allowed[STOP_SITE, at]
         neither = ahead[0]
-        if allowed[START, at]:
-            begin = site[START, at] - penalty + ahead[1]
+        if allowed[START_SITE, at]:
+            begin = site[START_SITE, at] - penalty + ahead[1]
             neither = _add(neither, begin)
         old[0] = neither
         old[1], old[2] = ahead[2], ahead[3]
-        old[3] = neither + site[STOP, at] if stops else ahead[1]
-        if allowed[START, at]:
+        old[3] = neither + site[STOP_SITE, at] if stops else ahead[1]
+        if allowed[START_SITE, at]:
             old[2] = _add(old[2], begin + _overlap_stop(at, site, allowed))
         old[4], old[5], old[6] = ahead[4], ahead[5], ahead[6]
-        if allowed[DONOR, at]:
-            donor = site[DONOR, at]
+        if allowed[DONOR_SITE, at]:
+            donor = site[DONOR_SITE, at]
             if not stops:
                 old[3] = _add(old[3], ahead[4] + donor)
             old[1] = _add(old[1], ahead[5] + donor)
             old[2] = _add(old[2], ahead[6] + donor)
-        if allowed[ACCEPTOR, at]:
+        if allowed[ACCEPTOR_SITE, at]:
             for phase in range(3):
-                old[4 + phase] = _add(old[4 + phase], ahead[1 + phase] + site[ACCEPTOR, at])
+                old[4 + phase] = _add(old[4 + phase], ahead[1 + phase] + site[ACCEPTOR_SITE, at])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -138,8 +137,8 @@ def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta,
     genes = 0.0
     for state in range(1, NUM_STATES):
         genes += np.exp(alpha[0, state] + beta[0, state] - total)
-    if allowed[START, 0]:
-        of_site[START, 0] += sign * np.exp(alpha[0, 1] + beta[0, 1] - total - _add(0.0, -site[START, 0]))
+    if allowed[START_SITE, 0]:
+        of_site[START_SITE, 0] += sign * np.exp(alpha[0, 1] + beta[0, 1] - total - _add(0.0, -site[START_SITE, 0]))
     for at in range(size):
         for state in range(1, NUM_STATES):
             of_base[at, min(state, INTRON) - 1] += sign * np.exp(alpha[at, state] + beta[at, state] - total)
@@ -147,34 +146,34 @@ def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta,
         old, new = alpha[at - 1], beta[at]
         first = new[1] + _score(1, at, potentials, labels, clamped) - total
         neither = new[0] + _score(0, at, potentials, labels, clamped) - total
-        if allowed[STOP, at]:
-            ended = old[3] + site[STOP, at]
-            of_site[STOP, at] += sign * np.exp(ended + neither)
-        if allowed[START, at]:
-            begin = site[START, at] - penalty + first
+        if allowed[STOP_SITE, at]:
+            ended = old[3] + site[STOP_SITE, at]
+            of_site[STOP_SITE, at] += sign * np.exp(ended + neither)
+        if allowed[START_SITE, at]:
+            begin = site[START_SITE, at] - penalty + first
             started = np.exp(old[0] + begin)
-            if allowed[STOP, at]:
+            if allowed[STOP_SITE, at]:
                 both = np.exp(ended + begin)
-                of_site[STOP, at] += sign * both
+                of_site[STOP_SITE, at] += sign * both
                 started += both
             for shift in (1, 4):
-                if at + shift <= size and allowed[STOP, at + shift]:
-                    shared = np.exp(old[2] + begin + site[STOP, at + shift])
-                    of_site[STOP, at + shift] += sign * shared
+                if at + shift <= size and allowed[STOP_SITE, at + shift]:
+                    shared = np.exp(old[2] + begin + site[STOP_SITE, at + shift])
+                    of_site[STOP_SITE, at + shift] += sign * shared
                     started += shared
-            of_site[START, at] += sign * started
+            of_site[START_SITE, at] += sign * started
             genes += started
-        if allowed[DONOR, at]:
+        if allowed[DONOR_SITE, at]:
             for phase in range(3):
                 before = 1 + (phase + 2) % 3
-                if phase == 0 and allowed[STOP, at]:
+                if phase == 0 and allowed[STOP_SITE, at]:
                     continue
                 inside = new[4 + phase] + _score(4 + phase, at, potentials, labels, clamped) - total
-                of_site[DONOR, at] += sign * np.exp(old[before] + site[DONOR, at] + inside)
-        if allowed[ACCEPTOR, at]:
+                of_site[DONOR_SITE, at] += sign * np.exp(old[before] + site[DONOR_SITE, at] + inside)
+        if allowed[ACCEPTOR_SITE, at]:
             for phase in range(3):
                 coding = new[1 + phase] + _score(1 + phase, at, potentials, labels, clamped) - total
-                of_site[ACCEPTOR, at] += sign * np.exp(old[4 + phase] + site[ACCEPTOR, at] + coding)
+                of_site[ACCEPTOR_SITE, at] += sign * np.exp(old[4 + phase] + site[ACCEPTOR_SITE, at] + coding)
     return genes
 
 
@@ -241,7 +240,7 @@ def chain_loss(
 
     potentials: [R, W, 4], coding at codon position 0, 1, 2 and intron, against neither, of R strands in their own
     coordinates. site: [R, 4, W + 1]. penalty: scalar, per gene. allowed: bool [R, 4, W + 1], sites that the bases
-    allow. labels: integers [R, W], 0..4 or ``FREE``. sizes: [R], bases of each strand.
+    allow. labels: integers [R, W], 0..4 or ``IGNORED``. sizes: [R], bases of each strand.
     """
     loss = _ChainLoss.apply(potentials, site, penalty, allowed, labels, sizes)
     refused = loss < 0
@@ -300,21 +299,21 @@ def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, 
         for step in range(size):
             at = step if forward[row] else size - 1 - step
             frame = at % 3
-            if forward[row] and allowed[row, STOP, at]:
+            if forward[row] and allowed[row, STOP_SITE, at]:
                 seen[frame] = 0.0
-            if allowed[row, START, at]:
-                begin = sites[START, at] - penalty + after[row, at, 1] - total
+            if allowed[row, START_SITE, at]:
+                begin = sites[START_SITE, at] - penalty + after[row, at, 1] - total
                 before = 0.0
                 if at > 0:
                     before = _add(alpha[at - 1, 0], alpha[at - 1, 2] + _overlap_stop(at, sites, open_))
-                    if allowed[row, STOP, at]:
-                        before = _add(before, alpha[at - 1, 3] + sites[STOP, at])
+                    if allowed[row, STOP_SITE, at]:
+                        before = _add(before, alpha[at - 1, 3] + sites[STOP_SITE, at])
                 share = np.exp(min(before + begin, 0.0))
                 hazard = min(max(share / max(1.0 - seen[frame], LEAST_HAZARD), LEAST_HAZARD), 1.0 - LEAST_HAZARD)
                 seen[frame] = min(seen[frame] + share, 1.0)
                 start[row, at] = np.log(hazard)
                 skipped[row, at] = -np.log1p(-hazard)
-            if not forward[row] and allowed[row, STOP, at]:
+            if not forward[row] and allowed[row, STOP_SITE, at]:
                 seen[frame] = 0.0
 
 
@@ -323,8 +322,9 @@ class Messages(NamedTuple):
 
     after: [R, W + 1, 7], log-sum of all chains from a base on, given its state; 0 at the end. start: [R, W + 1], log of
     the chance that a gene starts here, if none of those starts of its reading frame does that come before it in forward
-    coordinates; 0 where no start codon stands. skipped: [R, W + 1], minus the log of the chance that it does not. cut:
-    [R, 3], log-probability that the strand begins within a gene, by the codon position of the next coding base.
+    coordinates; that of ``LEAST_HAZARD`` where no start codon stands. skipped: [R, W + 1], minus the log of the chance
+    that it does not. cut: [R, 3], log-probability that the strand begins within a gene, by the codon position of the
+    next coding base.
     """
 
     after: Tensor
@@ -342,7 +342,8 @@ def chain_messages(
     arrays = [tensor.detach().to("cpu", torch.float64).numpy() for tensor in (potentials, site)]
     allowed, sizes, forward = (tensor.cpu().numpy() for tensor in (allowed, sizes, forward))
     after = np.zeros((rows, width + 1, NUM_STATES))
-    start, skipped, cut = np.zeros((rows, width + 1)), np.zeros((rows, width + 1)), np.full((rows, 3), -np.inf)
+    start, skipped = np.full((rows, width + 1), np.log(LEAST_HAZARD)), np.zeros((rows, width + 1))
+    cut = np.full((rows, 3), -np.inf)
     _messages(*arrays, allowed, float(penalty), sizes, forward, after, start, skipped, cut)
     found = (torch.from_numpy(array).to(potentials) for array in (after, start, skipped, cut))
     return Messages(*found)

@@ -37,8 +37,8 @@ class GeneT5Config(PretrainedConfig):
     the vocabulary has not been expanded yet. tokenizer_sha256: of the names of all ids.
     stem_channels, codon_channels, stretch_channels: width of the stem's three resolutions, and *_dilations their
     convolutions. site_channels: width of the site head's own branch. reader_trained: false while the reader has first
-    weights, whose hexamers training may then count. num_experts: 0 is a dense network. router_loss_weight: of its loss,
-    relative to the language loss.
+    weights, whose hexamers training may then count. num_readers: that read together (``scripts/join_readers.py``).
+    num_experts: 0 is a dense network. router_loss_weight: of its loss, relative to the language loss.
     """
 
     model_type = "genet5"
@@ -73,6 +73,7 @@ class GeneT5Config(PretrainedConfig):
         segment_bp: int = 0,
         tokenizer_sha256: str = "",
         reader_trained: bool = False,
+        num_readers: int = 1,
         init_std: float = 0.02,
         **kwargs: Any,
     ) -> None:
@@ -103,6 +104,7 @@ class GeneT5Config(PretrainedConfig):
         self.segment_bp = segment_bp
         self.tokenizer_sha256 = tokenizer_sha256
         self.reader_trained = reader_trained
+        self.num_readers = num_readers
         self.init_std = init_std
         check_attention_window(block_size, window_size)
         super().__init__(**kwargs)

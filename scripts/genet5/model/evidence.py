@@ -27,6 +27,7 @@ from genet5.model.decisions import (
     STRAND,
     Kind,
 )
+from genet5.model.labels import ACCEPTOR_SITE, CODING, DONOR_SITE, INTRON, START_SITE, STOP_SITE
 
 NUM_FEATURES = 10
 (
@@ -44,9 +45,6 @@ NUM_FEATURES = 10
 
 LEAST_LOG_PROBABILITY = -20.0  # of genes that the window's edge cuts
 
-START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)
-NUM_SITES = 4
-CODING_STATE, INTRON_STATE = 1, 4  # of ``chains.Messages.after``
 _SITE_OF_KIND = (START_SITE, DONOR_SITE, STOP_SITE, -1, ACCEPTOR_SITE, -1, -1)
 
 
@@ -141,7 +139,7 @@ class Evidence(nn.Module):
         site_of_kind = torch.tensor(_SITE_OF_KIND, device=table.device)[kind]
         site = bank.sites[sample, strand, site_of_kind.clamp(min=0), position] * (site_of_kind >= 0)
         next_codon_position = (position - frame) % 3  # of the base at the boundary, if it is coding
-        state = torch.where(kind == Kind.DONOR, INTRON_STATE, CODING_STATE) + next_codon_position
+        state = torch.where(kind == Kind.DONOR, INTRON, CODING) + next_codon_position
         state = torch.where(kind == Kind.STOP, 0, state)
         after = bank.after[sample, strand, position, state] * ((kind == Kind.DONOR) | (kind == Kind.STOP) | is_acceptor)
         cut = bank.cut[sample, strand, next_codon_position].clamp(min=LEAST_LOG_PROBABILITY)
@@ -149,7 +147,7 @@ class Evidence(nn.Module):
             cut = torch.where(table[:, RANK] > 0, LEAST_LOG_PROBABILITY, cut)
             site = torch.where(is_cut, cut, site)
         else:
-            after = torch.where(is_cut, bank.after[sample, strand, 0, CODING_STATE + next_codon_position], after)
+            after = torch.where(is_cut, bank.after[sample, strand, 0, CODING + next_codon_position], after)
         opens_gene = (kind == Kind.START) | is_cut | (kind == Kind.NONE)
         skipped = bank.hazard[sample, table[:, FORWARD]] - bank.hazard[sample, table[:, PREVIOUS] + 1]
         hazard = -skipped.clamp(min=0) * opens_gene

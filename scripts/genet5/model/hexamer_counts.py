@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from genet5.model.batch import IGNORED
+from genet5.model.labels import IGNORED
 from genet5.model.reader import Reader
 from genet5.model.stem import HEXAMERS, hexamer_ids
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genet5.model.batch import IGNORED
 from genet5.model.evidence import group_logsumexp
+from genet5.model.labels import IGNORED
 
 
 def choice_loss(logits: Tensor, group: Tensor, target: Tensor, num_groups: int, smoothing: float = 0.0) -> Tensor:

@@ -51,6 +51,7 @@ class GeneT5Model(PreTrainedModel):
         super().__init__(config)
         hidden, channels, pointer = config.hidden_size, config.stem_channels, config.pointer_size
         self.reader = Reader(config)
+        self.more_readers = nn.ModuleList(Reader(config) for _ in range(config.num_readers - 1))  # join_readers.py
         self.evidence = Evidence()
         backbone = backbone_config(config)
         backbone._attn_implementation = "sdpa"
@@ -81,13 +82,28 @@ class GeneT5Model(PreTrainedModel):
 
     def _own_first_weights(self) -> set[nn.Module]:
         """Parts made with their first weights: the reader's (small ones would hold it on a plateau), the evidence's."""
-        return {self.evidence, *self.reader.modules()}
+        return {self.evidence, *self.reader.modules(), *self.more_readers.modules()}
 
     def train(self, mode: bool = True) -> GeneT5Model:
         """The reader stays in evaluation mode: it is trained by itself (``training/reader.py``)."""
         super().train(mode)
-        self.reader.eval()
+        for reader in self.readers:
+            reader.eval()
         return self
+
+    @property
+    def readers(self) -> list[Reader]:
+        return [self.reader, *self.more_readers]
+
+    @property
+    def gene_penalty(self) -> Tensor:
+        """Of the readers' fields together; scalar."""
+        return torch.stack([reader.gene_penalty for reader in self.readers]).mean()
+
+    def freeze_readers(self) -> None:
+        """Leave the readers as they are while the rest is trained."""
+        for reader in self.readers:
+            reader.requires_grad_(False)
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.backbone.embed_tokens
@@ -99,11 +115,16 @@ class GeneT5Model(PreTrainedModel):
 
     @torch.no_grad()
     def read(self, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
-        """What the DNA shows. codes: [B, 2, W], lengths: [B], sites: int8 [B, 2, 4, W + 1]. Without gradients."""
-        read = self.reader(codes)
-        bank = make_bank(read.potentials, read.site_potentials, self.reader.gene_penalty, sites, lengths)
-        features = F.pad(read.features, (0, 0, 1, 1))
-        return Reading(features, read.class_logits, read.potentials, read.site_potentials, bank)
+        """What the DNA shows. codes: [B, 2, W], lengths: [B], sites: int8 [B, 2, 4, W + 1]. Without gradients.
+
+        Several readers count as one whose potentials are the mean of theirs: the chains of genes are then weighed by
+        the geometric mean of their odds. The features are those of the first.
+        """
+        reads = [reader(codes) for reader in self.readers]
+        _, *logits_and_potentials = zip(*reads, strict=True)
+        class_logits, _, potentials, site_potentials = (sum(found) / len(reads) for found in logits_and_potentials)
+        bank = make_bank(potentials, site_potentials, self.gene_penalty, sites, lengths)
+        return Reading(F.pad(reads[0].features, (0, 0, 1, 1)), class_logits, potentials, site_potentials, bank)
 
     def _at_boundary(self, features: Tensor, lengths: Tensor, sample: Tensor, forward: Tensor) -> Tensor:
         """Features around forward boundaries: base before and after on +, the same two on -; [N, 4C]."""

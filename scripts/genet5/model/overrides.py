@@ -14,7 +14,7 @@ from genet5.model.config import GeneT5Config
 #: what the tokenizer and training decide
 FIELDS_NOT_SET_BY_HAND = {
     "vocab_size", "structure_ids", "loc_base", "num_loc", "off_base", "segment_bp", "tokenizer_sha256",
-    "reader_trained",
+    "reader_trained", "num_readers",
 }  # fmt: skip
 _POSITIVE = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "experts_per_token", "stem_channels",

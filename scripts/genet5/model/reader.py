@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genet5.model.config import GeneT5Config
+from genet5.model.labels import NUM_CLASSES, NUM_SITES
 from genet5.model.stem import HEXAMERS, Convolution, Stem, hexamer_ids
 
-NUM_CLASSES = 5
-NUM_SITE_KINDS = 4
 SITE_KERNEL, SITE_LAYERS = 9, 3
 SITE_GRADIENT_TO_STEM = 0.05  # more holds the stem on a plateau at first (docs/decisions.md)
 FIRST_CODING_SCALE, FIRST_INTRON_SCALE = 0.015, 0.005  # neighbouring bases say nearly the same
@@ -50,13 +49,13 @@ class Reader(nn.Module):
         )
         self.site_norm = nn.RMSNorm(near)
         self.site_head = nn.Sequential(
-            nn.Linear(2 * (channels + near), 2 * channels), nn.SiLU(), nn.Linear(2 * channels, NUM_SITE_KINDS)
+            nn.Linear(2 * (channels + near), 2 * channels), nn.SiLU(), nn.Linear(2 * channels, NUM_SITES)
         )
         self.chain_head = nn.Linear(channels, NUM_CLASSES - 1)
         scales = torch.tensor([FIRST_CODING_SCALE] * 3 + [FIRST_INTRON_SCALE])
         self.chain_scale = nn.Parameter(scales.log())
-        self.site_scale = nn.Parameter(torch.ones(NUM_SITE_KINDS))
-        self.site_bias = nn.Parameter(torch.zeros(NUM_SITE_KINDS))
+        self.site_scale = nn.Parameter(torch.ones(NUM_SITES))
+        self.site_bias = nn.Parameter(torch.zeros(NUM_SITES))
         self.gene_penalty = nn.Parameter(torch.tensor(FIRST_GENE_PENALTY))
         self.reset_heads()
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genet5.model.config import GeneT5Config
+from genet5.model.labels import PADDING
 
 HEXAMERS = 4**6 + 1  # the last id stands for a hexamer with an unknown base or beyond the end
 KERNEL = 5
 CODON_BP, STRETCH_CODONS = 3, 4  # bases of a codon, codons of a stretch
-PADDING = 5
 CODON_REACHES = (10, 40)  # codons a frame mean covers, before and after each base
 
 

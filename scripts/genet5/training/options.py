@@ -8,6 +8,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
@@ -113,6 +114,7 @@ class ReaderOptions(RunOptions):
         "training windows whose hexamers are counted for the first weights of a fresh reader (0: random)",
         minimum=0,
     )
+    random_crops: bool = option(True, "train on a random place and strand around each window, not on the window itself")
     base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
     soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
     site_weight: float = option(20.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
@@ -135,6 +137,16 @@ def read_options(cls: type[Options], values: Mapping[str, Any], where: str) -> O
             raise InputError(f"{where}: unknown option {key!r}; {advice}")
         checked[key] = _check(value, hints[key], fields[key].metadata, f"{where}: {key}")
     return cls(**checked)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "training") -> None:
+    """What every training command takes: where it starts, what it is judged on, where it writes, and its options."""
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
+    parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
+    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
+    parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
+    add_option_arguments(parser, cls, title)
 
 
 def add_option_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "training") -> None:

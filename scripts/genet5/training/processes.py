@@ -10,6 +10,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
+from ..model.precision import chosen_precision
 from .options import RunOptions
 
 
@@ -20,25 +21,17 @@ def start_fabric(options: RunOptions) -> Fabric:
     """
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
+    device_type = "cuda" if torch.cuda.is_available() else "cpu"
     fabric = Fabric(
         accelerator="auto",
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",
-        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[_precision(options.precision)],
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[chosen_precision(options.precision, device_type)],
         plugins=[TorchElasticEnvironment() if elastic else LightningEnvironment()],
     )
     fabric.launch()
     return fabric
-
-
-def _precision(wanted: str) -> str:
-    """``auto`` is bf16 on a device that computes in it (GPUs since 2020, CPUs with AVX512-BF16 or AMX), else fp32."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
 def say(fabric: Fabric, text: str) -> None:

@@ -13,19 +13,20 @@ from torch import Tensor, nn
 
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
-from genet5.model.batch import IGNORED, NOT_A_SITE, PADDING, Prompt, chain_labels, label_bases, padded, site_labels
+from genet5.model.batch import NOT_A_SITE, Prompt, chain_labels, label_bases, padded, site_labels
 from genet5.model.building import load_model, save_model
 from genet5.model.chains import chain_loss
 from genet5.model.hexamer_counts import HexamerCounts, begin_reader
+from genet5.model.labels import IGNORED, NUM_CLASSES, PADDING
 from genet5.model.losses import base_losses
-from genet5.model.reader import NUM_CLASSES, Reader
+from genet5.model.reader import Reader
 from genet5.tokens.clades import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.inputs import find_inputs
 from genet5.training.loop import fit
 from genet5.training.options import ReaderOptions
 from genet5.training.processes import say, start_fabric
-from genet5.training.runs import export, finished_run
+from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
 from genet5.training.windows import Window, crop, random_crop
 
@@ -47,8 +48,9 @@ class ReaderBatch:
 class ReaderData:
     """Samples of shards as batches of the reader; a plan counts their bases."""
 
-    def __init__(self, shards: ShardReader | ShardSet, grammars: Grammars) -> None:
+    def __init__(self, shards: ShardReader | ShardSet, grammars: Grammars, random_crops: bool = True) -> None:
         self.shards = shards
+        self.random_crops = random_crops
         self.grammars = grammars
         metas = [shards.meta(index) for index in range(len(shards))]
         self.species = [meta["species"] for meta in metas]
@@ -73,7 +75,9 @@ class ReaderData:
             sites=padded(sites, NOT_A_SITE, np.int8),
         )
 
-    def training_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> ReaderBatch:
+    def training_batch(self, indices: np.ndarray, epoch: int, rng: np.random.Generator) -> ReaderBatch:
+        if not self.random_crops:
+            return self.validation_batch(indices, epoch, rng)
         return self.batch([random_crop(self.shards.read(int(index)), rng) for index in indices])
 
     def validation_batch(self, indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> ReaderBatch:
@@ -142,15 +146,18 @@ def run_reader(
     if not validation.is_file():
         raise InputError(f"{validation}: no such file; run merge_validation first")
     inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    if result := finished_run(output_dir, options, inputs.fingerprint):
-        print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
-        export(result.best, output_dir)
+    if export_finished(output_dir, options, inputs.fingerprint):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
+    if model.config.num_readers > 1:
+        raise InputError(
+            f"{model_dir}: {model.config.num_readers} joined readers; train each by itself, and join again"
+        )
     grammars = Grammars(tokenizer, grammar_table)
-    train, valid = ReaderData(windows, grammars), ReaderData(ShardReader(validation), grammars)
+    train = ReaderData(windows, grammars, options.random_crops)
+    valid = ReaderData(ShardReader(validation), grammars)
     if options.hexamer_windows and not model.config.reader_trained:
         begin_reader(model.reader, train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
     model.config.reader_trained = True
@@ -174,6 +181,4 @@ def run_reader(
         restart=restart,
         fabric=fabric,
     )
-    if fabric.is_global_zero:
-        export(result.best, output_dir)
-    fabric.barrier()
+    export_best(fabric, result, output_dir)

@@ -22,6 +22,21 @@ def finished_run(output_dir: str | Path, options: RunOptions, fingerprint: Mappi
     return _result(folder) if same else None
 
 
+def export_finished(output_dir: Path, options: RunOptions, fingerprint: Mapping[str, Any]) -> bool:
+    """Whether a run with these settings is finished; its best weights are then exported again."""
+    if result := finished_run(output_dir, options, fingerprint):
+        print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
+        export(result.best, output_dir)
+    return result is not None
+
+
+def export_best(fabric: Fabric, result: FitResult, output_dir: Path) -> None:
+    """Export from the first process; all wait for it."""
+    if fabric.is_global_zero:
+        export(result.best, output_dir)
+    fabric.barrier()
+
+
 def claim_run(
     fabric: Fabric, folder: RunFolder, options: RunOptions, fingerprint: Mapping[str, Any], restart: bool
 ) -> FitResult | None:

@@ -17,7 +17,7 @@ from genet5.training.inputs import find_inputs
 from genet5.training.loop import fit
 from genet5.training.options import TrainingOptions
 from genet5.training.processes import say, start_fabric
-from genet5.training.runs import export, finished_run
+from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
 from genet5.training.windows import WindowData, WindowScorer, read_eval_windows
 
@@ -41,9 +41,7 @@ def run_sft(
         if not path.is_file():
             raise InputError(f"{path}: no such file; run merge_validation first")
     inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    if result := finished_run(output_dir, options, inputs.fingerprint):
-        print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
-        export(result.best, output_dir)
+    if export_finished(output_dir, options, inputs.fingerprint):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)
@@ -52,7 +50,7 @@ def run_sft(
     train = WindowData(windows, grammars)
     if not model.config.reader_trained:
         raise InputError(f"{model_dir}: its reader has first weights; train it first (reader.py)")
-    model.reader.requires_grad_(False)
+    model.freeze_readers()
     held_out = ShardReader(validation)
     valid = WindowData(held_out, grammars)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
@@ -76,6 +74,4 @@ def run_sft(
         restart=restart,
         fabric=fabric,
     )
-    if fabric.is_global_zero:
-        export(result.best, output_dir)
-    fabric.barrier()
+    export_best(fabric, result, output_dir)

@@ -1,0 +1,112 @@
+#!/usr/bin/env python
+"""Train the reader's stem to fill in hidden bases before it sees a gene: a row of ``reader_ablation.py``.
+
+Needs no annotation: the windows of the manifests are read for their DNA alone. Stretches of one to six bases, a share
+of all, are hidden from both strands; the loss is the cross-entropy of what stood there, in nats per hidden base.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+
+from genet5.bake.manifest import file_sha256, shard_paths  # noqa: E402
+from genet5.bake.shards import ShardSet  # noqa: E402
+from genet5.configuration import read_grammar  # noqa: E402
+from genet5.errors import run_command  # noqa: E402
+from genet5.model.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
+from genet5.tokens.clades import Grammars  # noqa: E402
+from genet5.training.batches import BatchSource  # noqa: E402
+from genet5.training.loop import fit  # noqa: E402
+from genet5.training.options import ReaderOptions, add_option_arguments, options_from_arguments  # noqa: E402
+from genet5.training.processes import start_fabric  # noqa: E402
+from genet5.training.reader import ReaderData  # noqa: E402
+from genet5.training.runs import export_best, export_finished  # noqa: E402
+from genet5.training.sampler import BatchPlan  # noqa: E402
+
+HIDDEN_SHARE, LONGEST_HIDDEN = 0.15, 6
+UNKNOWN = 4
+
+
+@dataclass
+class HiddenBases:
+    """codes: uint8 [B, 2, W] without the hidden bases. answers: int64 [B, 2, W], -100 where nothing is hidden."""
+
+    codes: Tensor
+    answers: Tensor
+
+    def to(self, device: torch.device | str) -> HiddenBases:
+        return HiddenBases(self.codes.to(device), self.answers.to(device))
+
+
+def hide_bases(codes: Tensor, rng: np.random.Generator) -> HiddenBases:
+    """Hide stretches of the forward strand, and what pairs with them. codes: uint8 [B, 2, W], no padding."""
+    hidden = np.zeros((len(codes), codes.shape[-1]), dtype=bool)
+    stretches = int(hidden.size * HIDDEN_SHARE / ((1 + LONGEST_HIDDEN) / 2))
+    rows, starts = rng.integers(len(codes), size=stretches), rng.integers(codes.shape[-1], size=stretches)
+    for shift, longer in enumerate(rng.integers(1, LONGEST_HIDDEN + 1, size=stretches)[None] > np.arange(6)[:, None]):
+        hidden[rows[longer], np.minimum(starts[longer] + shift, codes.shape[-1] - 1)] = True
+    both = torch.from_numpy(np.stack([hidden, hidden[:, ::-1]], axis=1)) & (codes < UNKNOWN)
+    return HiddenBases(codes.masked_fill(both, UNKNOWN), codes.long().masked_fill(~both, -100))
+
+
+class MaskedPretraining(nn.Module):
+    """The stem with a head that names bases."""
+
+    label_smoothing: float = 0.0
+
+    def __init__(self, stem: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.stem, self.head = stem, nn.Linear(channels, 4)
+
+    def training_losses(self, batch: HiddenBases) -> dict[str, Tensor]:
+        logits = self.head(self.stem(batch.codes)).float()
+        loss = F.cross_entropy(logits.flatten(0, 2), batch.answers.flatten(), reduction="sum")
+        return {"sum": loss, "weight": (batch.answers >= 0).sum()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, required=True, help="model folder to start from")
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="windows whose DNA is read")
+    parser.add_argument("--grammar", type=Path, default=REPOSITORY / "resources/grammar.yaml", help="(%(default)s)")
+    parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
+    add_option_arguments(parser, ReaderOptions)
+    arguments = parser.parse_args()
+    options, output = options_from_arguments(ReaderOptions, arguments), arguments.output_dir
+    fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
+    fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}
+    if export_finished(output, options, fingerprint):
+        return
+    torch.manual_seed(options.seed)
+    model, tokenizer = load_model(arguments.model)
+    shards = ShardSet([path for manifest in arguments.manifests for path in shard_paths(manifest, "train")])
+    data = ReaderData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
+    fabric = start_fabric(options)
+    result = fit(
+        MaskedPretraining(model.reader.stem, model.config.stem_channels),
+        BatchSource(
+            BatchPlan(data.lengths, int(data.lengths.max()), 1, options.seed),
+            lambda indices, epoch, rng: hide_bases(data.training_batch(indices, epoch, rng).codes, rng),
+        ),
+        options,
+        output,
+        fingerprint=fingerprint,
+        save_model=lambda folder: save_model(model, tokenizer, folder),
+        fabric=fabric,
+    )
+    export_best(fabric, result, output)
+
+
+if __name__ == "__main__":
+    run_command(main)
