@@ -25,8 +25,8 @@ rule report:
         mem_mb=4000,
         runtime=30,
     params:
-        # The page shows the whole configuration, so a change of any key writes it again.
-        config=json.dumps(config, sort_keys=True),
+        # The page shows the configuration but for the studies', so a change of any key writes it again.
+        config=json.dumps({key: value for key, value in config.items() if key != "dna_llm"}, sort_keys=True),
         references=references,
         training_logs=[f"data/model/{RUN}/{stage}/{TRAINING_LOGS[stage]}" for stage in STAGES],
         eval_logs=[f"data/model/{RUN}/{stage}/eval_log.csv" for stage in STAGES],
