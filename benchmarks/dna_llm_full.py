@@ -29,7 +29,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from genet5.errors import InputError, run_command  # noqa: E402
-from genet5.studies.dna_llm.variants import VARIANTS  # noqa: E402
+from genet5.studies.dna_llm.variants import CONTROLS, VARIANTS  # noqa: E402
 
 TAIL_LINES = 15
 
@@ -55,7 +55,7 @@ def main() -> None:
     genomes = find_genomes(arguments.data, REPOSITORY / study["species_sheet"], settings["species"])
     run = Study(arguments.work, arguments.data, settings, genomes, arguments.jobs, arguments.seconds)
     failed = run.train(names)
-    done = ["lookup", *(name for name in names if name not in failed)]
+    done = [name for name in (*CONTROLS, *names) if name not in failed]
     run.compare(done)
     pack(arguments.work, [run.folder(name) for name in done], arguments.output)
     print(f"all: {time.monotonic() - run.started:.0f} s", flush=True)
@@ -84,7 +84,7 @@ class Study:
 
     def folder(self, name: str) -> Path:
         """Where a predictor's result is."""
-        return self.models / ("kmer_lookup" if name == "lookup" else VARIANTS[name].folder)
+        return self.models / (name if name in CONTROLS else VARIANTS[name].folder)
 
     def train(self, names: Sequence[str]) -> list[str]:
         """Everything up to the predictors; names of those that have no result."""
@@ -93,7 +93,10 @@ class Study:
             split = pool.submit(self.split_windows)
             alphabets = {VARIANTS[name].alphabet for name in names if VARIANTS[name].pretrained}
             cores = {alphabet: pool.submit(self.pretrain, alphabet, split, network) for alphabet in sorted(alphabets)}
-            jobs = {"lookup": pool.submit(self.call, "lookup", [split], self._result_flags("lookup"))}
+            jobs = {
+                name: pool.submit(self.call, "control", [split], ["--control", name, *self._result_flags(name)], name)
+                for name in CONTROLS
+            }
             for name in sorted(names, key=lambda name: VARIANTS[name].pretrained):
                 variant = VARIANTS[name]
                 needs, words = [split], ["--variant", name, *network, *flags(self.settings["finetune"])]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dna_llm_toy import SCORE, toy_windows
+from dna_llm_toy import SCORE, SITE, toy_windows
 
-from genet5.studies.dna_llm.kmer_lookup import KmerLookup
+from genet5.studies.dna_llm.kmer_lookup import KmerLookup, kmer_numbers
 from genet5.studies.dna_llm.markov import MarkovChain
 from genet5.studies.dna_llm.metrics import average_precision, pearson_r, resampled, score
+from genet5.studies.dna_llm.site_rule import SiteRule, labelled_starts
 
 
 def plain_average_precision(predicted: np.ndarray, in_site: np.ndarray) -> float:
@@ -93,3 +94,43 @@ def test_unknown_bases_are_neither_context_nor_target():
     chain = MarkovChain(1).fit([np.array([0, 1] * 50)], both_strands=False)
     expected = -np.log2([51 / 54, 1 / 4, 1 / 4]).sum()
     assert chain.bits_per_base(windows) == pytest.approx(expected / 3)
+
+
+def test_the_rule_of_the_labels_on_windows_made_by_hand():
+    """Of two sites four bases apart the better is labelled, of equal ones the right one, of a chain the last."""
+    rng = np.random.default_rng(0)
+    low, tail = (rng.integers(0, 4, size=bases, dtype=np.uint8) for bases in (10, 4))
+    high = np.concatenate((low[4:], tail))
+    repeat = np.array([3, 0, 0, 0] * 3, dtype=np.uint8)[:10]  # four bases on, it begins again
+    rule = SiteRule()
+    for site, value in ((low, 6.5), (high, 9.0), (repeat, 8.0)):
+        rule.scores[kmer_numbers(site[None])[0, 0]] = value
+    bases = np.full((4, 60), 2, dtype=np.uint8)
+    expected = np.zeros((4, 60), dtype=np.float32)
+    bases[0, 10:20], expected[0, 10:20] = low, 6.5
+    bases[1, 10:20], bases[1, 14:24], expected[1, 14:24] = low, high, 9.0
+    bases[2, 10:28], expected[2, 18:28] = np.resize(repeat[:4], 18), 8.0
+    bases[3, 10:20], bases[3, 20:30], expected[3, 10:20], expected[3, 20:30] = low, low, 6.5, 6.5
+    np.testing.assert_array_equal(rule.predict(bases), expected)
+
+
+def test_the_rule_is_learned_from_labels_and_guesses_sites_that_the_edge_cuts():
+    windows = toy_windows(300)
+    rule = SiteRule().fit(windows.bases, windows.scores)
+    assert np.unique(rule.scores).tolist() == [0, SCORE]
+    assert (rule.scores > 0).sum() == 2  # the site and its reverse complement
+    np.testing.assert_array_equal(rule.predict(windows.bases)[:, :-9], windows.scores[:, :-9])
+    cut = windows.bases[:1].copy()
+    cut[0, -9:] = SITE[:9]
+    spans = np.lib.stride_tricks.sliding_window_view(windows.bases, 10, axis=1)
+    alike = (spans[..., :9] == SITE[:9]).all(axis=2)
+    whole = (spans == SITE).all(axis=2)
+    assert rule.predict(cut)[0, -1] == pytest.approx(SCORE * (alike & whole).sum() / alike.sum())
+
+
+def test_labelled_sites_are_runs_of_ten_equal_scores():
+    scores = np.zeros((1, 60), dtype=np.float32)
+    scores[0, 5:15], scores[0, 15:25], scores[0, 30:39], scores[0, 50:60] = 7, 8, 7, 9
+    found = labelled_starts(scores)
+    assert np.flatnonzero(found[0]).tolist() == [5, 15, 50]
+    assert found[0, [5, 15, 50]].tolist() == [7, 8, 9]

@@ -10,7 +10,7 @@ import pytest
 from snakemake.cli import parse_args
 
 DOCUMENTS = ("README.md", "docs/guide.md", "config/README.md", "profiles/README.md", "config/config.yaml")
-TARGETS = {"all", "annotate", "bake_species"}
+TARGETS = {"all", "annotate", "bake_species", "dna_llm"}
 
 
 def shown_commands(repository: Path) -> list[str]:

@@ -183,15 +183,17 @@ rule dna_llm_finetune:
         """
 
 
-rule dna_llm_lookup:
-    """The control without a network: scores of 10-mers, counted in the training windows."""
+rule dna_llm_control:
+    """A control without a network: what is counted in the training windows predicts the held-out ones."""
     input:
         f"{DNA_LLM}/windows.npz",
     output:
-        predictions=f"{DNA_LLM}/models/kmer_lookup/predictions.npz",
-        result=f"{DNA_LLM}/models/kmer_lookup/result.json",
+        predictions=f"{DNA_LLM}/models/{{control}}/predictions.npz",
+        result=f"{DNA_LLM}/models/{{control}}/result.json",
     log:
-        "data/logs/dna_llm_lookup/{run}.log",
+        "data/logs/dna_llm_control/{run}/{control}.log",
+    wildcard_constraints:
+        control="|".join(CONTROLS),
     conda:
         "../../envs/evaluate.yaml"
     resources:
@@ -201,7 +203,8 @@ rule dna_llm_lookup:
         directory=subpath(output.result, parent=True),
     shell:
         """
-        python scripts/dna_llm_lookup.py \
+        python scripts/dna_llm_control.py \
+            --control {wildcards.control} \
             --windows {input:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
@@ -212,7 +215,9 @@ rule dna_llm_compare:
     """Table and pictures of all predictors; with dna_llm.plot_only of those that are trained already."""
     input:
         windows=to_train(f"{DNA_LLM}/windows.npz"),
-        lookup=to_train(f"{DNA_LLM}/models/kmer_lookup/result.json"),
+        controls=to_train(
+            expand(f"{DNA_LLM}/models/{{control}}/result.json", control=DNA_LLM_CONTROLS, allow_missing=True)
+        ),
         losses=to_train(
             expand(f"{DNA_LLM}/outputs/losses_{{alphabet}}.json", alphabet=DNA_LLM_ALPHABETS, allow_missing=True)
         ),
@@ -235,7 +240,7 @@ rule dna_llm_compare:
     params:
         folder=subpath(output.json, ancestor=2),
         losses=lambda wildcards: optional("--losses", *(f"losses_{alphabet}.json" for alphabet in DNA_LLM_ALPHABETS)),
-        predictors=["kmer_lookup", *(VARIANTS[name].folder for name in DNA_LLM_PREDICTORS)],
+        predictors=[*DNA_LLM_CONTROLS, *(VARIANTS[name].folder for name in DNA_LLM_PREDICTORS)],
         bootstrap=config["dna_llm"]["bootstrap"],
         seed=config["dna_llm"]["seed"],
     shell:

@@ -88,10 +88,11 @@ def comparison_text(document: dict[str, Any]) -> str:
     counts = ", ".join(f"{number} {split}" for split, number in document["windows"].items())
     lines = [f"windows: {counts}", f"test MSE of predicting 0: {document['predict_zero_mse']:.3f}", ""]
     lines.append(
-        f"{'predictor':<32}{'trained':>11}{'time':>8}{'valid r':>9}  {'test r':<25}{'AUPRC':<25}{'MSE':<25}inner r"
+        f"{'predictor':<32}{'trained':>11}{'time':>8}{'valid r':>9}  {'test r':<26}{'AUPRC':<26}{'MSE':<28}inner r"
     )
     for name, row in document["predictors"].items():
-        cells = "".join(f"{_with_interval(row['test'][metric]):<25}" for metric in METRICS)
+        widths = zip(METRICS, (26, 26, 28), strict=True)
+        cells = "".join(f"{_with_interval(row['test'][metric]):<{width}}" for metric, width in widths)
         lines.append(
             f"{name:<32}{row['trained']:>11,}{row['elapsed_time']:>7.0f}s{row['validation']['pearson_r']['value']:>9.4f}"
             f"  {cells}{row['interior_r']:.4f}"

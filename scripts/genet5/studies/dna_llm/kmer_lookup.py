@@ -24,6 +24,11 @@ class KmerLookup:
         self.means = total / np.maximum(seen, 1)
         return self
 
+    @property
+    def size(self) -> int:
+        """10-mers with a score."""
+        return int((self.means > 0).sum())
+
     def predict(self, bases: np.ndarray) -> np.ndarray:
         """The highest mean of the 10-mers over each base, float32, [windows, bp]."""
         means = self.means[kmer_numbers(bases)].astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DIRECTIONS = ("causal", "average", "concatenate")
+CONTROLS = {"kmer_lookup": "lookup", "site_rule": "rule"}  # without a network; by folder: the name in the table
 
 
 @dataclass(frozen=True)
