@@ -99,18 +99,19 @@ def test_unknown_bases_are_neither_context_nor_target():
 def test_the_rule_of_the_labels_on_windows_made_by_hand():
     """Of two sites four bases apart the better is labelled, of equal ones the right one, of a chain the last."""
     rng = np.random.default_rng(0)
-    low, tail = (rng.integers(0, 4, size=bases, dtype=np.uint8) for bases in (10, 4))
-    high = np.concatenate((low[4:], tail))
-    repeat = np.array([3, 0, 0, 0] * 3, dtype=np.uint8)[:10]  # four bases on, it begins again
+    stretch = rng.integers(0, 4, size=18, dtype=np.uint8)
+    low, high, middle = stretch[:10], stretch[4:14], stretch[8:]  # each begins four bases after the one before
+    repeat = np.resize(np.array([3, 0, 0, 0], dtype=np.uint8), 18)
     rule = SiteRule()
-    for site, value in ((low, 6.5), (high, 9.0), (repeat, 8.0)):
+    for site, value in ((low, 6.5), (high, 9.0), (middle, 7.0), (repeat[:10], 8.0)):
         rule.scores[kmer_numbers(site[None])[0, 0]] = value
-    bases = np.full((4, 60), 2, dtype=np.uint8)
-    expected = np.zeros((4, 60), dtype=np.float32)
+    bases = np.full((5, 60), 2, dtype=np.uint8)
+    expected = np.zeros((5, 60), dtype=np.float32)
     bases[0, 10:20], expected[0, 10:20] = low, 6.5
-    bases[1, 10:20], bases[1, 14:24], expected[1, 14:24] = low, high, 9.0
-    bases[2, 10:28], expected[2, 18:28] = np.resize(repeat[:4], 18), 8.0
-    bases[3, 10:20], bases[3, 20:30], expected[3, 10:20], expected[3, 20:30] = low, low, 6.5, 6.5
+    bases[1, 10:24], expected[1, 14:24] = stretch[:14], 9.0
+    bases[2, 10:24], expected[2, 10:20] = stretch[4:], 9.0
+    bases[3, 10:28], expected[3, 18:28] = repeat, 8.0
+    bases[4, 10:20], bases[4, 20:30], expected[4, 10:20], expected[4, 20:30] = low, low, 6.5, 6.5
     np.testing.assert_array_equal(rule.predict(bases), expected)
 
 

@@ -194,7 +194,9 @@ def test_the_size_of_the_gpt_is_printed_before_training(tmp_path, corpus, capsys
 
 
 def test_pretraining_leaves_its_best_weights_and_losses(tmp_path, corpus):
-    result = run_pretraining(corpus, SMALL, PRETRAIN, tmp_path, tmp_path / "losses.json", False)
+    options = PretrainOptions(**{**PRETRAIN.__dict__, "lr": 0.5, "warmup_ratio": 1.0})  # rises far too high
+    result = run_pretraining(corpus, SMALL, options, tmp_path, tmp_path / "losses.json", False)
+    assert result.best_step < 8, "the last step is the best: this test cannot tell them apart"
     losses = json.loads((tmp_path / "losses.json").read_text())
     assert losses["iterations"] == [2, 4, 6, 8]
     curves = ("train_losses", "val_losses", "val_bits_per_base", "elapsed_time")

@@ -166,7 +166,7 @@ rule dna_llm_finetune:
         runtime=720,
     params:
         variant=lambda wildcards: DNA_LLM_VARIANTS[wildcards.predictor].name,
-        core=lambda wildcards, input: optional("--core", *(str(Path(path).parent) for path in input.core)),
+        core=lambda wildcards, input: optional("--core", *sorted({str(Path(path).parent) for path in input.core})),
         network=flags(config["dna_llm"]["network"]),
         options=flags(config["dna_llm"]["finetune"]),
         directory=subpath(output.weights, parent=True),
