@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     facts["elapsed_time"] = round(time.monotonic() - started, 2)
     write_predictions(predictions, facts, arguments.output_dir)
     r = pearson_r(predictions["validation"], windows.part("validation").scores)
-    print(f"{name}: {table.size:,} numbers; validation r {r:.4f}")
+    print(f"{name}: {table.sites:,} 10-mers with a score; validation r {r:.4f}")
 
 
 if __name__ == "__main__":

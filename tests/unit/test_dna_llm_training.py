@@ -83,13 +83,13 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # -------------------------------------------------------------------- fine-tuning
 
 
-@pytest.mark.parametrize(("name", "lr"), [("baseline", 0.02), ("bidirectional_unfrozen_random", 0.2)])
-def test_the_exported_weights_are_those_of_the_best_epoch(tmp_path, windows_file, name, lr):
-    """A rate that rises far too high, so that the last epoch is not the best; the logged values come back from disk."""
-    options = FinetuneOptions(
-        epochs=6, batch_size=8, precision="fp32", log_every=1, lr=lr, warmup_ratio=1.0, core_lr_scale=1.0
-    )
-    run_finetuning(VARIANTS[name], windows_file, None, SMALL, options, tmp_path)
+def test_the_exported_weights_are_those_of_the_best_epoch(tmp_path):
+    """Validation scores near 0, so that learning makes it worse from the first epoch on; logged values come back."""
+    toy = toy_windows(90)
+    toy.scores[toy.splits == "validation"] *= 0.01
+    windows_file = tmp_path / "windows.npz"
+    save_windows(toy, {}, windows_file, tmp_path / "split.json")
+    run_finetuning(VARIANTS["baseline"], windows_file, None, SMALL, FINETUNE, tmp_path)
     log = {int(row["step"]): row for row in rows(tmp_path / "eval_log.csv")}
     facts = json.loads((tmp_path / "result.json").read_text())
     best = facts["best_step"]
@@ -194,7 +194,7 @@ def test_the_size_of_the_gpt_is_printed_before_training(tmp_path, corpus, capsys
 
 
 def test_pretraining_leaves_its_best_weights_and_losses(tmp_path, corpus):
-    options = PretrainOptions(**{**PRETRAIN.__dict__, "lr": 0.5, "warmup_ratio": 1.0})  # rises far too high
+    options = PretrainOptions(**{**PRETRAIN.__dict__, "lr": 0.03, "warmup_ratio": 1.0})  # rises far too high
     result = run_pretraining(corpus, SMALL, options, tmp_path, tmp_path / "losses.json", False)
     assert result.best_step < 8, "the last step is the best: this test cannot tell them apart"
     losses = json.loads((tmp_path / "losses.json").read_text())

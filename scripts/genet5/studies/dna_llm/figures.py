@@ -69,6 +69,8 @@ def training_curves_figure(facts: dict[str, Any], path: Path) -> None:
         axes.plot(history["step"], history["val_loss"], label="validation")
         axes.axvline(best, color="grey", linestyle=":", label="best")
         axes.set(xlabel="step", ylabel="mean squared error", yscale="log", title=facts["about"])
+        for axis_labels in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis_labels("{x:g}")
         axes.legend()
 
     def correlation(axes: Axes) -> None:
@@ -111,7 +113,7 @@ def _bars(
         drawn = axes.barh(range(len(names)), values, xerr=errors, color="#4477aa", ecolor="#222222")
         axes.bar_label(drawn, [text.format(value) for value in values], padding=6)
         axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
+        axes.set_ylim(max(len(names), 3) - 0.5, -0.5)  # the first on top, and one alone is no wall
         axes.margins(x=0.22)
         axes.set(xlabel=label)
 

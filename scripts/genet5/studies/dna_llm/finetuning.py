@@ -41,7 +41,9 @@ class FinetuneOptions(RunOptions):
     log_every: int = option(100, "steps between rows of the training log", minimum=1, affects_result=False)
     batch_size: int = option(64, "windows of a batch", minimum=1)
     max_shift: int = option(10, "bases by which a training window is moved at most (0: not at all)", minimum=0)
-    reverse_complement: bool = option(True, "read every other training window from the other strand")
+    reverse_complement: bool = option(
+        False, "read every other training window from the other strand (where labels do not depend on the strand)"
+    )
     dropout: float = option(0.1, "dropout of the head", minimum=0, below=1)
     core_dropout: float = option(0.1, "dropout of a core that is trained through", minimum=0, below=1)
     core_lr_scale: float = option(0.25, "learning rate of a core that is trained through, as a share of lr", above=0)

@@ -25,9 +25,14 @@ class KmerLookup:
         return self
 
     @property
-    def size(self) -> int:
+    def sites(self) -> int:
         """10-mers with a score."""
         return int((self.means > 0).sum())
+
+    @property
+    def size(self) -> int:
+        """Numbers that were counted."""
+        return self.sites
 
     def predict(self, bases: np.ndarray) -> np.ndarray:
         """The highest mean of the 10-mers over each base, float32, [windows, bp]."""

@@ -34,6 +34,7 @@ class PretrainOptions(RunOptions):
     weight_decay: float = option(0.1, "weight decay of matrices (not of embeddings, norms)", minimum=0)
     warmup_ratio: float = option(0.025, "share of the steps in which the rate rises to lr", minimum=0, maximum=1)
     eval_steps: int = option(500, "steps between evaluations", minimum=1)
+    log_every: int = option(100, "steps between rows of the training log", minimum=1, affects_result=False)
     batch_size: int = option(64, "windows of a batch", minimum=1)
     validation_windows: int = option(2000, "windows that are evaluated, evenly spread", minimum=1)
     reverse_complement: bool = option(True, "read every other window from the other strand")

@@ -41,9 +41,14 @@ class SiteRule:
         return self
 
     @property
+    def sites(self) -> int:
+        """10-mers with a score."""
+        return int((self.scores > 0).sum())
+
+    @property
     def size(self) -> int:
-        """10-mers with a score, and beginnings of them with a mean score at the edge."""
-        return int((self.scores > 0).sum() + sum((means > 0).sum() for means in self.edges.values()))
+        """Numbers that were counted: those and the mean scores at the edge."""
+        return self.sites + sum(int((means > 0).sum()) for means in self.edges.values())
 
     def predict(self, bases: np.ndarray) -> np.ndarray:
         """The highest score of the labelled sites over each base, float32, [windows, bp]."""
