@@ -10,7 +10,7 @@ import pytest
 from snakemake.cli import parse_args
 
 DOCUMENTS = ("README.md", "docs/guide.md", "config/README.md", "profiles/README.md", "config/config.yaml")
-TARGETS = {"all", "annotate", "bake_species", "vq_transformer"}
+TARGETS = {"all", "annotate", "bake_species", "dna_llm", "vq_transformer"}
 
 
 def shown_commands(repository: Path) -> list[str]:

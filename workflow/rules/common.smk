@@ -21,6 +21,7 @@ from genet5.species_table import (
     select_species,
     shared_by_training,
 )
+from genet5.studies.dna_llm.variants import CONTROLS, VARIANTS
 from genet5.studies.vq_transformer.points import check_points, point_named
 
 # `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
@@ -70,9 +71,27 @@ def new_genome_stage():
     return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
 
-STUDIES = ("vq_transformer",)
+STUDIES = ("dna_llm", "vq_transformer")
 VQ_POINTS, VQ_MAIN = config["vq_transformer"]["points"], config["vq_transformer"]["main"]
 or_exit(check_points, VQ_POINTS, VQ_MAIN)
+DNA_LLM_VARIANTS = {variant.folder: variant for variant in VARIANTS.values()}
+
+
+def dna_llm_chosen():
+    """Predictors and controls of the study DNA-LLM, alphabets of its cores; with plot_only those that are there."""
+    study, predictors, controls = Path(f"data/studies/dna_llm/{RUN}"), config["dna_llm"]["predictors"], list(CONTROLS)
+    alphabets = {VARIANTS[name].alphabet for name in predictors if VARIANTS[name].pretrained}
+    if config["dna_llm"]["plot_only"]:
+        made = {path.parent.name for path in study.glob("models/*/result.json")}
+        predictors = [name for name in predictors if VARIANTS[name].folder in made]
+        controls = [name for name in controls if name in made]
+        alphabets = {name for name in alphabets if (study / f"outputs/losses_{name}.json").is_file()}
+        if not predictors:
+            sys.exit(f"error: config key dna_llm.plot_only: {study}/models holds no trained predictor")
+    return predictors, controls, sorted(alphabets)
+
+
+DNA_LLM_PREDICTORS, DNA_LLM_CONTROLS, DNA_LLM_ALPHABETS = dna_llm_chosen()
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
@@ -92,3 +111,4 @@ wildcard_constraints:
     stage="reader|sft|grpo|shipped-[a-z]+",
     kind="fna|gff",
     point="[0-9]+x[0-9]+(x[0-9]+)?",
+    alphabet="full|vocab4",

@@ -180,3 +180,30 @@ def vq_tables(wildcards):
     """The table of codes of the main point, if its k-mers are short enough and its codes few enough for one."""
     point = point_named(VQ_MAIN)
     return [f"data/studies/vq_transformer/{RUN}/tokens/{VQ_MAIN}.json"] if point.has_table else []
+
+
+def dna_llm_source(wildcards):
+    """Where a table of the windows with binding scores comes from."""
+    return config["dna_llm"]["windows"][wildcards.table].replace("{data_root}", config["data_root"].rstrip("/"))
+
+
+def dna_llm_genomes(wildcards):
+    """Genomes that the study DNA-LLM pretrains on."""
+    return [f"data/raw/{name}/fna.gz" for name in dna_llm_species()]
+
+
+def dna_llm_species():
+    """Their names."""
+    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET)
+
+
+def dna_llm_core(wildcards):
+    """Weights of the pretrained core of a predictor; none for the others."""
+    variant = DNA_LLM_VARIANTS[wildcards.predictor]
+    folder = f"data/studies/dna_llm/{RUN}/outputs/ckpt_{variant.alphabet}"
+    return [f"{folder}/{file}" for file in ("model.safetensors", "config.json")] if variant.pretrained else []
+
+
+def to_train(paths):
+    """Results the comparison has to wait for: none when it draws what is there."""
+    return [] if config["dna_llm"]["plot_only"] else paths
