@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 GPU_RULES = {"reader", "sft", "grpo", "calibrate", "annotate_genome"}
+GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train"}
 
 
 @pytest.fixture(scope="module")

@@ -124,6 +124,7 @@ rule dna_llm_pretrain:
     threads: 16
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=16000,
         runtime=720,
     params:
@@ -133,7 +134,7 @@ rule dna_llm_pretrain:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh 1 scripts/dna_llm_pretrain.py \
+        bash scripts/launch.sh {resources.nodes} scripts/dna_llm_pretrain.py \
             --corpus {params.corpus:q} \
             {params.network:q} \
             {params.options:q} \
@@ -162,6 +163,7 @@ rule dna_llm_finetune:
     threads: 16
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=16000,
         runtime=720,
     params:
@@ -172,7 +174,7 @@ rule dna_llm_finetune:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh 1 scripts/dna_llm_finetune.py \
+        bash scripts/launch.sh {resources.nodes} scripts/dna_llm_finetune.py \
             --variant {params.variant} \
             --windows {input.windows:q} \
             {params.core:q} \

@@ -90,6 +90,7 @@ rule vq_train:
     threads: 16
     resources:
         gpu=1,
+        nodes=1,
         mem_mb=8000,
         runtime=720,
     params:
@@ -98,7 +99,7 @@ rule vq_train:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh 1 scripts/vq_train.py \
+        bash scripts/launch.sh {resources.nodes} scripts/vq_train.py \
             --corpus {input:q} \
             --point {wildcards.point} \
             {params.network:q} \
