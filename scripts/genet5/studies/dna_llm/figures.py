@@ -6,24 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # no display
-
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from genet5.atomic import atomic_write
-
-
-def draw(path: Path, width: float, height: float, *drawings: Callable[[Axes], None]) -> None:
-    """Write a PNG with one panel for each drawing, side by side; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    for axes, drawing in zip(figure.subplots(1, len(drawings), squeeze=False)[0], drawings, strict=True):
-        drawing(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-    with atomic_write(path, "wb") as stream:
-        figure.savefig(stream, format="png", dpi=120)
+from genet5.studies.panels import draw
 
 
 def loss_figure(losses: dict[str, Any], path: Path) -> None:

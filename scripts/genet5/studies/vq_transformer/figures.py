@@ -8,25 +8,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from genet5.atomic import atomic_write
+from genet5.studies.panels import draw
 
 from .bounds import best_accuracy
 from .corpus import CLASSES, NO_CLASS
 
 COLOURS = {"intergenic": "#999999", "intron": "#ee7733", "coding": "#0077bb"}
 _NETWORK, _CONTROL = "#0077bb", "#ee7733"
-
-
-def draw(path: Path, width: float, height: float, *drawings: Callable[[Axes], None]) -> None:
-    """A PNG with one panel for each drawing, side by side; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    for axes, drawing in zip(figure.subplots(1, len(drawings), squeeze=False)[0], drawings, strict=True):
-        drawing(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-    with atomic_write(path, "wb") as stream:
-        figure.savefig(stream, format="png", dpi=110)
 
 
 def rate_distortion_figure(results: Sequence[Mapping[str, Any]], limits: Mapping[str, Any], path: Path) -> None:
