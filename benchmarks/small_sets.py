@@ -107,7 +107,7 @@ def pieces_of(fold: str) -> list[str]:
 
 def prepare(work: Path) -> None:
     """Genomes, and the windows of every set, of the pieces once per fold."""
-    data = Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data"))
+    data = data_folder()
     for name, pieces in PIECES.items():
         unpack(data / name / "fna.gz", work / "raw" / f"{name}.fna")
         for fold, held in enumerate(pieces.contigs):
@@ -130,6 +130,10 @@ def prepare(work: Path) -> None:
         print(f"{name}: {len(names)} loci, {len(known)} left out, {len(validation)} for validation", flush=True)
     call("merge_validation.py", f"--output-dir={work / 'validation'}",
          "--manifests", *(str(manifest(work, name)) for name in LOCI))  # fmt: skip
+
+
+def data_folder() -> Path:
+    return Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data"))
 
 
 def unpack(source: Path, fna: Path) -> None:

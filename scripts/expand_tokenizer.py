@@ -14,10 +14,12 @@ from genet5.tokens.vocabulary import STRUCTURE_TOKENS_FILE, read_tokens
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--kind", required=True, help=f"DNA tokens: {', '.join(KINDS)} (k bases, one base, or byte pairs a token)"
+        "--kind",
+        required=True,
+        help=f"DNA tokens: {', '.join(KINDS)} (k bases, one base, byte pairs, or a code a token)",
     )
     parser.add_argument("--k", type=int, default=6, help="bases in a k-mer; only kmer uses it (default: %(default)s)")
-    parser.add_argument("--base", default="", help="tokenizer.json to start from, or its folder; only bpe takes one")
+    parser.add_argument("--base", default="", help="bpe: tokenizer.json or its folder; vq: table of codes")
     parser.add_argument(
         "--structure-tokens",
         default=str(STRUCTURE_TOKENS_FILE),

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -14,6 +15,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def repository() -> Path:
     """The root of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture
+def default_config(repository) -> dict:
+    """The shipped defaults of every key of the configuration."""
+    files = [repository / "config" / name for name in ("config.yaml", "studies.yaml")]
+    return {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
 
 
 @pytest.fixture(scope="session")

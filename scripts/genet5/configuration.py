@@ -20,6 +20,8 @@ from jsonschema.exceptions import ValidationError
 from genet5.errors import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+# Their sections of the configuration have defaults in config/studies.yaml and schemas in workflow/schemas/studies.
+STUDIES = ("dna_llm", "vq_transformer", "cpivae")
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
@@ -44,6 +46,14 @@ _LIMITS = {
 def load_schema(name: str) -> dict:
     """The schema ``workflow/schemas/{name}.schema.yaml``."""
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def config_schema() -> dict:
+    """The schema of the whole configuration: ``config.schema.yaml``, and a file for the section of each study."""
+    schema = load_schema("config")
+    schema["required"] += STUDIES
+    schema["properties"] |= {study: load_schema(f"studies/{study}") for study in STUDIES}
+    return schema
 
 
 def config_subject(path: Sequence[str | int]) -> str:
@@ -116,7 +126,7 @@ def explain(error: ValidationError, subject: Subject = config_subject) -> str:
 
 def check_config(config: Mapping) -> None:
     """Check the merged configuration: schema, then what several keys must agree on. Raises ``InputError``."""
-    check_against_schema(dict(config), load_schema("config"))
+    check_against_schema(dict(config), config_schema())
     tokenizer, bake, annotate = config["tokenizer"], config["bake"], config["annotate"]
     longest = tokenizer["max_window_bp"]
     for clade, window in bake["windows"].items():
@@ -126,10 +136,13 @@ def check_config(config: Mapping) -> None:
                 f"{key}.stride_bp: {window['stride_bp']} leaves gaps between windows, expected at most window_bp "
                 f"({window['window_bp']})"
             )
-    if tokenizer["kind"] == "bpe" and not tokenizer["base"]:
-        raise InputError("config key tokenizer.base is empty: the bpe tokenizer needs a tokenizer.json")
-    if tokenizer["kind"] != "bpe" and tokenizer["base"]:
-        raise InputError(f"config key tokenizer.base: only kind bpe has a base, but kind is {tokenizer['kind']}")
+    needed = {"bpe": "a tokenizer.json", "vq": "a table of codes"}.get(tokenizer["kind"])
+    if needed and not tokenizer["base"]:
+        raise InputError(f"config key tokenizer.base is empty: the {tokenizer['kind']} tokenizer needs {needed}")
+    if not needed and tokenizer["base"]:
+        raise InputError(
+            f"config key tokenizer.base: only kinds bpe and vq have a base, but kind is {tokenizer['kind']}"
+        )
     if annotate["stage"] and annotate["stage"] not in config["stages"]:
         trained = ", ".join(config["stages"])
         raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages ({trained})")

@@ -25,10 +25,10 @@ from genet5.training.options import TrainingOptions
 
 
 @pytest.fixture
-def config(repository, monkeypatch) -> dict:
+def config(default_config, repository, monkeypatch) -> dict:
     """The shipped defaults, read from the root of the checkout."""
     monkeypatch.chdir(repository)
-    return yaml.safe_load((repository / "config" / "config.yaml").read_text())
+    return default_config
 
 
 def merged(base: dict, overlay: dict) -> dict:
@@ -83,10 +83,13 @@ def test_the_shipped_configurations_are_valid(config, repository):
         ({"species": {"a": 1}}, "config key species: a section of keys stands there, expected text or a list"),
         (
             {"tokenizer": {"kind": "kmers"}},
-            "config key tokenizer.kind: kmers is not allowed (allowed: kmer, char, bpe); did you mean 'kmer'?",
+            "config key tokenizer.kind: kmers is not allowed (allowed: kmer, char, bpe, vq); did you mean 'kmer'?",
         ),
         ({"tokenizer": {"kind": "bpe"}}, "config key tokenizer.base is empty: the bpe tokenizer needs"),
-        ({"tokenizer": {"base": "x.json"}}, "config key tokenizer.base: only kind bpe has a base, but kind is kmer"),
+        (
+            {"tokenizer": {"base": "x.json"}},
+            "config key tokenizer.base: only kinds bpe and vq have a base, but kind is kmer",
+        ),
         ({"clade": "mammal"}, "config key clade: mammal is not allowed (allowed: '', bacteria, fungi,"),
         ({"genetic_code": 7}, "config key genetic_code: 7 is not allowed (allowed: 0, 1, 2,"),
         (

@@ -23,13 +23,13 @@ from genet5.studies.cpivae.study import baselines_of, check_study, training_sett
 
 
 @pytest.fixture
-def study(repository) -> dict:
-    return yaml.safe_load((repository / "config/config.yaml").read_text())["cpivae"]
+def study(default_config) -> dict:
+    return default_config["cpivae"]
 
 
 def test_shipped_settings_are_valid_and_every_model_of_the_schema_exists(repository):
     check_settings(default_settings(), "defaults")
-    schema = yaml.safe_load((repository / "workflow/schemas/cpivae.schema.yaml").read_text())
+    schema = yaml.safe_load((repository / "workflow/schemas/cpivae_training.schema.yaml").read_text())
     assert set(schema["properties"]["model"]["properties"]["model_type"]["enum"]) == set(MODELS)
 
 
@@ -131,9 +131,8 @@ def test_truth_is_a_row_of_simulated_pairs_alone(study):
 
 
 @pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_small.yaml"])
-def test_shipped_configurations_are_valid(repository, name):
-    config = yaml.safe_load((repository / "config/config.yaml").read_text())
-    config = merged(config, yaml.safe_load((repository / "config" / name).read_text()))
+def test_shipped_configurations_are_valid(default_config, repository, name):
+    config = merged(default_config, yaml.safe_load((repository / "config" / name).read_text()))
     check_config(config)
     check_study(config["cpivae"])
     assert len({config["cpivae"]["variants"][m]["model"]["model_type"] for m in config["cpivae"]["models"]}) == 8

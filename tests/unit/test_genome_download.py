@@ -192,7 +192,11 @@ def test_complete_part_left_from_earlier_needs_no_bytes(get: Callable[..., Path]
     assert output.read_bytes() == PACKED
 
 
-@pytest.mark.parametrize("stale", [gzip.compress(b"another genome" * 9_000)[:90], b"x" * 999, PACKED + b"longer"])
+@pytest.mark.parametrize(
+    "stale",
+    [gzip.compress(b"another genome" * 9_000)[:90], b"x" * 999, PACKED + b"longer"],
+    ids=["start of another file", "no archive", "longer"],
+)
 @pytest.mark.parametrize("checked", [True, False])
 def test_part_of_another_file_does_not_spoil_the_download(
     get: Callable[..., Path], tmp_path: Path, stale: bytes, checked: bool

@@ -134,5 +134,5 @@ def test_command_reports_a_mistake_in_one_line(repository: Path, tmp_path: Path)
         *("--output-dir", tmp_path / "out"),
     )
     assert result.returncode == 1
-    assert result.stderr.splitlines() == ["error: segment_bp: 24, must be a multiple of k (5) for k-mer tokens"]
+    assert result.stderr.splitlines() == ["error: segment_bp: 24, must be a multiple of k (5) for kmer tokens"]
     assert not (tmp_path / "out").exists()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from snakemake.cli import parse_args
 
-DOCUMENTS = ("README.md", "docs/guide.md", "config/README.md", "profiles/README.md", "config/config.yaml")
-TARGETS = {"all", "annotate", "bake_species", "cpivae"}
+DOCUMENTS = ("README.md", "docs/guide.md", "config/README.md", "profiles/README.md", "config/config.yaml", "config/studies.yaml")
+TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "vq_transformer"}
 
 
 def shown_commands(repository: Path) -> list[str]:
@@ -37,7 +37,7 @@ def test_shown_commands_have_a_target_that_no_option_swallows(repository, monkey
         assert target in TARGETS or target.startswith(("data/score/", "data/annotation/")), command
 
 
-@pytest.mark.parametrize("name", [*DOCUMENTS, "docs/decisions.md"])
+@pytest.mark.parametrize("name", [*DOCUMENTS, "docs/decisions.md", "docs/studies.md"])
 def test_named_files_exist(repository, name):
     text = (repository / name).read_text()
     paths = re.findall(r"`((?:config|workflow|scripts|docs|envs|profiles|resources|tests)/[\w./-]*)`", text)

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 GPU_RULES = {"reader", "sft", "grpo", "calibrate", "annotate_genome"}
+GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train", "cpivae_train"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def test_the_default_serialises_gpu_jobs_and_makes_incomplete_files_again(profil
 
 
 def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
-    assert {name for name, text in rules.items() if re.search(r"gpu=1,", text)} == GPU_RULES
+    assert {name for name, text in rules.items() if re.search(r"gpu=(1|cpivae_gpus),", text)} == GPU_RULES
     for name in GPU_RULES:
         for resource in ("nodes=", "mem_mb=", "runtime="):
             assert resource in rules[name], f"{name} has no {resource}"

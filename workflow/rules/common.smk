@@ -12,7 +12,7 @@ from pathlib import Path
 # The library is found beside the workflow, not installed.
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from genet5.configuration import annotation_window, check_config, check_window, new_genome_name
+from genet5.configuration import STUDIES, annotation_window, check_config, check_window, new_genome_name
 from genet5.errors import InputError
 from genet5.species_table import (
     read_species_table,
@@ -21,7 +21,6 @@ from genet5.species_table import (
     select_species,
     shared_by_training,
 )
-from genet5.studies.cpivae.study import baselines_of, check_study, is_simulated, training_changes, training_settings
 
 # `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -70,21 +69,6 @@ def new_genome_stage():
     return f"shipped-{config['clade']}" if has_one else BEST_STAGE
 
 
-STUDIES = ("cpivae",)
-or_exit(check_study, config["cpivae"])
-CPIVAE_SIMULATIONS = [name for name in config["cpivae"]["pairs"] if is_simulated(config["cpivae"], name)]
-CPIVAE_TABLES = [name for name in config["cpivae"]["pairs"] if name not in CPIVAE_SIMULATIONS]
-CPIVAE_BASELINES = [(pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)]
-CPIVAE_LABEL_PATTERNS = [
-    f"{pair}={config['cpivae']['sources'][pair]['label_pattern']}"
-    for pair in config["cpivae"]["pairs"]
-    if config["cpivae"]["sources"][pair].get("label_pattern")
-]
-CPIVAE_PICTURES = [
-    "performance",
-    *(["curves", "latent"] if config["cpivae"]["models"] else []),
-    *(["features"] if config["cpivae"]["models"] and config["cpivae"]["baselines"] else []),
-]
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
@@ -103,5 +87,3 @@ wildcard_constraints:
     species="|".join(re.escape(name) for name in CLADES),
     stage="reader|sft|grpo|shipped-[a-z]+",
     kind="fna|gff",
-    pair="[a-z0-9_]+",
-    seed="[0-9]+",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from genet5.atomic import atomic_write
 from genet5.bake.shards import ShardRecord
+from genet5.checksums import file_sha256
 from genet5.errors import InputError
 
 NAME = "manifest.json"
@@ -49,12 +49,6 @@ def write_json(path: Path, value: Any) -> None:
     """Write ``value`` sorted and indented, whole or not at all."""
     with atomic_write(path) as stream:
         stream.write(json.dumps(value, sort_keys=True, indent=1) + "\n")
-
-
-def file_sha256(path: str | Path) -> str:
-    """sha256 of a file's bytes, as hexadecimal digits."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_manifest(

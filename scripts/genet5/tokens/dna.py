@@ -2,6 +2,7 @@
 
 A letter other than A, C, G, T (either case) is an unknown base. Every vocabulary is stored as a
 ``tokenizers.Tokenizer`` that gives the same ids for text; the encoders here are the fast way and give spans too.
+Codes of k-mers stand in ``vq.py``.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from genet5.errors import InputError
 
-KINDS = ("kmer", "char", "bpe")
+KINDS = ("kmer", "char", "bpe", "vq")
+KINDS_WITH_BASE = ("bpe", "vq")
 SMALLEST_K, LARGEST_K = 2, 8
-_SINGLE = ("<unk>", "N", "A", "C", "G", "T")
-_N_ID, _BASE_ID, _KMER_ID = 1, 2, len(_SINGLE)
+SINGLE_TOKENS = ("<unk>", "N", "A", "C", "G", "T")
+_N_ID, _BASE_ID, _KMER_ID = 1, 2, len(SINGLE_TOKENS)
 
 # A, C, G, T -> 0, 1, 2, 3 in either case; everything else -> _UNKNOWN.
 _UNKNOWN = 4
@@ -120,7 +122,7 @@ def fixed_vocabulary(kind: str, k: int | None = None) -> list[str] | None:
     if kind == "bpe":
         return None
     kmers = ["".join(letters) for letters in itertools.product("ACGT", repeat=k)] if kind == "kmer" else []
-    return [*_SINGLE, *kmers]
+    return [*SINGLE_TOKENS, *kmers]
 
 
 def char_tokenizer() -> Tokenizer:

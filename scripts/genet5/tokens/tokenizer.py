@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
-from genet5.tokens import dna, vocabulary
+from genet5.tokens import dna, vocabulary, vq
 
 TOKENIZER_FILE = "tokenizer.json"
 SETTINGS_FILE = "genet5_tokenizer.json"
@@ -42,7 +42,7 @@ def _named(token: str) -> property:
 class GeneTokenizer:
     """See the module. Make one with ``build``, ``base`` or ``load``.
 
-    ``kind``: kmer, char or bpe. ``k``: bases per k-mer (None unless kmer). ``dna_size``: ids below it are DNA.
+    ``kind``: kmer, char, bpe or vq. ``k``: bases of a kmer or vq token, else None. ``dna_size``: ids below it are DNA.
     ``segment_bp``, ``max_window_bp``, ``loc_base`` (id of ``<loc_0>``), ``num_loc``, ``off_base`` (id of ``<off_0>``;
     there are ``segment_bp`` offsets) are None until the tokenizer is expanded.
     """
@@ -58,7 +58,9 @@ class GeneTokenizer:
     partial5 = _named("<partial5>")
     partial3 = _named("<partial3>")
 
-    def __init__(self, tokenizer: Tokenizer, kind: str, k: int | None, dna_size: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, kind: str, k: int | None, dna_size: int, codes: vq.VqCodes | None = None
+    ) -> None:
         self.kind = kind
         self.k = k
         self.dna_size = dna_size
@@ -68,7 +70,8 @@ class GeneTokenizer:
         self.num_loc: int | None = None
         self.off_base: int | None = None
         self._tokenizer = tokenizer
-        self._encoder = dna.dna_encoder(kind, k, tokenizer)
+        self._codes = codes
+        self._encoder = vq.VqEncoder(codes) if codes else dna.dna_encoder(kind, k, tokenizer)
         self._clades: dict[str, int] = {}
         self._ids: dict[str, int] = {}
         self._index_tokens()
@@ -77,11 +80,19 @@ class GeneTokenizer:
 
     @classmethod
     def base(cls, kind: str, k: int = 6, base: str | Path | Tokenizer | None = None) -> GeneTokenizer:
-        """The DNA vocabulary alone. ``base``: for bpe, a ``tokenizer.json`` or what ``dna.train_bpe`` returned."""
+        """The DNA vocabulary alone.
+
+        ``base``: for bpe, a ``tokenizer.json`` or what ``dna.train_bpe`` returned; for vq, a table of codes, whose k
+        then counts.
+        """
         if kind not in dna.KINDS:
             raise InputError(f"kind: {kind!r}, allowed {', '.join(dna.KINDS)}")
-        if (kind == "bpe") != (base is not None):
-            raise InputError(f"base: kind {kind} " + ("needs a tokenizer.json" if kind == "bpe" else "takes none"))
+        if (kind in dna.KINDS_WITH_BASE) != (base is not None):
+            needed = {"bpe": "needs a tokenizer.json", "vq": "needs a table of codes (scripts/vq_table.py)"}
+            raise InputError(f"base: kind {kind} {needed.get(kind, 'takes none')}")
+        if kind == "vq":
+            codes = vq.read_vq_codes(base)
+            return cls(vq.vq_tokenizer(codes), kind, codes.k, len(vq.vq_vocabulary(codes)), codes)
         if kind == "char":
             tokenizer = dna.char_tokenizer()
         elif kind == "kmer":
@@ -123,8 +134,8 @@ class GeneTokenizer:
         if self.is_expanded:
             raise InputError("the tokenizer has structure tokens already: use append_tokens to add more")
         vocabulary.check_lengths(segment_bp, max_window_bp)
-        if self.kind == "kmer" and segment_bp % self.k:
-            raise InputError(f"segment_bp: {segment_bp}, must be a multiple of k ({self.k}) for k-mer tokens")
+        if self.k and segment_bp % self.k:
+            raise InputError(f"segment_bp: {segment_bp}, must be a multiple of k ({self.k}) for {self.kind} tokens")
         if structure_tokens is None:
             structure_tokens = vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE)
         vocabulary.check_structure_tokens(structure_tokens)
@@ -167,6 +178,8 @@ class GeneTokenizer:
             "segment_bp": self.segment_bp,
             "size": self.size,
         }
+        if self._codes:
+            settings["vq"] = {"k": self._codes.k, "size": self._codes.size, "codes": self._codes.codes.tolist()}
         try:
             with atomic_write(folder / TOKENIZER_FILE) as stream:
                 stream.write(self._tokenizer.to_str(pretty=True) + "\n")
@@ -192,7 +205,7 @@ class GeneTokenizer:
         size = stored.get_vocab_size()
         if size != settings["size"]:
             raise InputError(f"{folder / TOKENIZER_FILE}: {size} tokens, {SETTINGS_FILE} says {settings['size']}")
-        tokenizer = cls(stored, settings["kind"], settings["k"], settings["dna_size"])
+        tokenizer = cls(stored, settings["kind"], settings["k"], settings["dna_size"], settings["vq"])
         if settings["segment_bp"] is not None:
             tokenizer._set_lengths(settings["segment_bp"], settings["max_window_bp"])
         tokenizer._check_stored(folder)
@@ -324,7 +337,7 @@ class GeneTokenizer:
 
     def _check_stored(self, folder: Path) -> None:
         """Raise ``InputError`` unless ids are where the settings and the encoders expect them."""
-        expected = dna.fixed_vocabulary(self.kind, self.k)
+        expected = vq.vq_vocabulary(self._codes) if self._codes else dna.fixed_vocabulary(self.kind, self.k)
         if expected is not None and self._names[: self.dna_size] != expected:
             raise InputError(
                 f"{folder / TOKENIZER_FILE}: the first {self.dna_size} tokens are not those of kind {self.kind}"
@@ -369,10 +382,14 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: format_version {settings.get('format_version')!r}, allowed {FORMAT_VERSION}")
     if settings.get("kind") not in dna.KINDS:
         raise InputError(f"{path}: kind {settings.get('kind')!r}, allowed {', '.join(dna.KINDS)}")
-    counts = ["dna_size", "size", *(["k"] if settings["kind"] == "kmer" else [])]
+    counts = ["dna_size", "size", *(["k"] if settings["kind"] in ("kmer", "vq") else [])]
     if settings.get("segment_bp") is not None:
         counts += ["segment_bp", "max_window_bp"]
     for key in counts:
         if type(settings.get(key)) is not int or settings[key] < 1:
             raise InputError(f"{path}: {key} {settings.get(key)!r}, must be a whole number of at least 1")
-    return {key: settings.get(key) for key in ("kind", "k", "dna_size", "size", "segment_bp", "max_window_bp")}
+    codes = vq.parse_vq_codes(settings.get("vq") or {}, f"{path}, vq") if settings["kind"] == "vq" else None
+    if codes and codes.k != settings["k"]:
+        raise InputError(f"{path}: k {settings['k']}, its table of codes says {codes.k}")
+    found = {key: settings.get(key) for key in ("kind", "k", "dna_size", "size", "segment_bp", "max_window_bp")}
+    return found | {"vq": codes}

@@ -1,4 +1,4 @@
-"""AdamW's parameter groups, and one step from gradients that were summed over a group of batches."""
+"""The optimizer's parameter groups, and one step from gradients that were summed over a group of batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 
 
 def build_optimizer(model: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
-    """Fused AdamW with decay on matrices only: not on embeddings, norms, biases (1-D).
+    """Fused AdamW or Adam with decay on matrices only: not on embeddings, norms, biases (1-D).
+
+    ``options.amsgrad``, where a kind of run has it, keeps the largest second moment (Reddi et al. 2018).
 
     A model with ``learning_rate_scales() -> {name prefix: factor}`` trains those parameters at ``factor`` times the
     rate; the factor stands in each group as ``lr_scale``.
@@ -28,10 +30,12 @@ def build_optimizer(model: nn.Module, options: RunOptions) -> torch.optim.Optimi
             scale = next((factor for prefix, factor in scales.items() if name.startswith(prefix)), 1.0)
             groups.setdefault((options.weight_decay if decays else 0.0, scale), []).append(parameter)
     fused = all(p.device.type in ("cuda", "cpu") and p.is_floating_point() for g in groups.values() for p in g)
-    return torch.optim.AdamW(
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[options.optimizer]
+    return kind(
         [{"params": g, "weight_decay": decay, "lr_scale": scale} for (decay, scale), g in groups.items()],
         lr=options.lr,
         betas=options.betas,
+        amsgrad=getattr(options, "amsgrad", False),
         fused=fused,
     )
 

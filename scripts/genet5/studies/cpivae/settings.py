@@ -31,7 +31,7 @@ def _defaults() -> Settings:
 
 @functools.cache
 def _schema() -> dict[str, Any]:
-    return load_schema("cpivae")
+    return load_schema("cpivae_training")
 
 
 def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:

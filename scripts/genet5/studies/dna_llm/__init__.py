@@ -1,0 +1,1 @@
+"""A nucleotide GPT, and what its features are worth for predicting transcription factor binding sites."""

@@ -1,0 +1,185 @@
+"""DNA to pretrain on: stretches of genomes as token ids, split by block, and windows drawn from them.
+
+A stretch is DNA that stands together in a genome. No window crosses the end of one, so nothing is learned from letters
+that were never neighbours, and no letter of a contig's name is in the text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5.atomic import atomic_write
+from genet5.errors import InputError
+from genet5.genome.compressed import open_input
+
+from .alphabets import Alphabet, alphabet_named
+from .shared_kmers import KmerSet
+
+SPLITS = ("train", "val")
+_BASE = np.zeros(256, dtype=bool)
+_BASE[list(b"ACGTUacgtu")] = True
+
+
+def fasta_records(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bases as they stand) of each sequence of a FASTA file, plain or gzip.
+
+    Raises:
+        InputError: not a FASTA file, or a letter that no nucleotide code has.
+    """
+    name, lines = "", []
+    with open_input(path) as stream:
+        for line in stream:
+            line = line.strip()
+            if line.startswith(b">"):
+                if name:
+                    yield name, b"".join(lines)
+                name, lines = (line[1:].split() or [b"?"])[0].decode("utf-8", "replace"), []
+            elif line and not name:
+                raise InputError(f"{path}: not a FASTA file: expected a '>' header, found {line[:40]!r}")
+            else:
+                lines.append(line)
+    if not name:
+        raise InputError(f"{path}: not a FASTA file: no '>' header found")
+    yield name, b"".join(lines)
+
+
+@dataclass(frozen=True)
+class CorpusOptions:
+    """How genomes are split and cut. Lengths in bp."""
+
+    block_bp: int = 100_000
+    validation_share: float = 0.1
+    least_stretch_bp: int = 301
+    seed: int = 42
+
+
+def validation_blocks(lengths: Mapping[str, int], options: CorpusOptions) -> dict[str, np.ndarray]:
+    """Which blocks of ``block_bp`` of each sequence are for validation: bool arrays, [blocks].
+
+    Blocks are drawn over all sequences together, at least one, never all; the draw depends on seed and lengths alone.
+    """
+    counts = {name: -(-length // options.block_bp) for name, length in lengths.items()}
+    total = sum(counts.values())
+    wanted = min(max(1, round(options.validation_share * total)), total - 1)
+    if wanted < 1:
+        raise InputError(f"block_bp: {options.block_bp} leaves {total} block, needs two at least: lower it")
+    chosen = np.zeros(total, dtype=bool)
+    chosen[np.random.default_rng(options.seed).permutation(total)[:wanted]] = True
+    parts = np.split(chosen, np.cumsum(list(counts.values()))[:-1])
+    return dict(zip(counts, parts, strict=True))
+
+
+def true_runs(mask: np.ndarray) -> np.ndarray:
+    """Starts and ends (half-open) of the runs of True, int64, [runs, 2]."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+    return edges.reshape(-1, 2)
+
+
+def write_corpus(
+    genomes: Mapping[str, Path],
+    alphabet: Alphabet,
+    options: CorpusOptions,
+    folder: Path,
+    held_out: KmerSet | None = None,
+) -> dict[str, Any]:
+    """Write ``train.bin``, ``val.bin`` (uint8 ids), ``{split}_stretches.npy`` (their ends, int64) and ``meta.json``.
+
+    Validation stretches hold A, C, G, T only, whatever the alphabet, so that both alphabets are validated on the same
+    DNA; training stretches hold what the alphabet has. Stretches of 300 bp half of whose 24-mers are in ``held_out``
+    (windows that predictions are tested on) are left out. Returns what meta.json says.
+    """
+    records = {
+        f"{genome}/{name}": sequence for genome, path in genomes.items() for name, sequence in fasta_records(path)
+    }
+    for_validation = validation_blocks({name: len(sequence) for name, sequence in records.items()}, options)
+    ids: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
+    counts = {"sequences": len(records), "bases": 0, "short_bases": 0, "held_out_bases": 0}
+    table = alphabet.id_table()
+    for name, sequence in records.items():
+        letters = np.frombuffer(sequence, dtype=np.uint8)
+        tokens = table[letters]
+        validates = np.repeat(for_validation[name], options.block_bp)[: len(letters)]
+        usable = np.ones(len(letters), dtype=bool)
+        if held_out is not None:
+            usable = ~held_out.covered(sequence, 300, 0.5)
+        counts["bases"] += len(letters)
+        counts["held_out_bases"] += int((~usable).sum())
+        for split, mask in (("train", ~validates & (tokens != 255)), ("val", validates & _BASE[letters])):
+            for start, end in true_runs(mask & usable):
+                if end - start >= options.least_stretch_bp:
+                    ids[split].append(tokens[start:end])
+                else:
+                    counts["short_bases"] += int(end - start)
+    for split in SPLITS:
+        if not ids[split]:
+            raise InputError(
+                f"{', '.join(map(str, genomes.values()))}: no stretch of {options.least_stretch_bp} bp for {split}; "
+                f"lower block_bp ({options.block_bp})"
+            )
+        with atomic_write(folder / f"{split}.bin", "wb") as stream:
+            stream.writelines(part.tobytes() for part in ids[split])
+        with atomic_write(folder / f"{split}_stretches.npy", "wb") as stream:
+            np.save(stream, np.cumsum([len(part) for part in ids[split]], dtype=np.int64))
+    meta = {
+        "alphabet": alphabet.name,
+        "vocab_size": len(alphabet),
+        "letters": alphabet.letters,
+        "genomes": sorted(genomes),
+        **counts,
+        **{f"{split}_tokens": sum(map(len, ids[split])) for split in SPLITS},
+        **{f"{split}_stretches": len(ids[split]) for split in SPLITS},
+        "block_bp": options.block_bp,
+        "seed": options.seed,
+    }
+    with atomic_write(folder / "meta.json") as stream:
+        json.dump(meta, stream, indent=1)
+        stream.write("\n")
+    return meta
+
+
+class Corpus:
+    """One split of a written corpus; windows of any length that do not cross the end of a stretch."""
+
+    def __init__(self, folder: Path, split: str):
+        try:
+            self.meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            self.tokens = np.memmap(folder / f"{split}.bin", dtype=np.uint8, mode="r")
+            self.ends = np.load(folder / f"{split}_stretches.npy", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder}: not a corpus ({error}); make it with scripts/dna_llm_corpus.py") from None
+        self.alphabet = alphabet_named(self.meta["alphabet"])
+        self.starts = np.concatenate(([0], self.ends[:-1]))
+
+    def random_starts(self, length: int, rng: np.random.Generator, count: int) -> np.ndarray:
+        """First positions of ``count`` windows of ``length``, drawn evenly from all there are; int64, [count]."""
+        places = np.maximum(self.ends - self.starts - length + 1, 0)
+        bounds = np.cumsum(places)
+        if not bounds[-1]:
+            raise InputError(f"no stretch of the corpus has {length} letters")
+        drawn = rng.integers(0, bounds[-1], size=count)
+        stretch = np.searchsorted(bounds, drawn, side="right")
+        return self.starts[stretch] + drawn - (bounds - places)[stretch]
+
+    def tiled_starts(self, length: int, most: int) -> np.ndarray:
+        """First positions of at most ``most`` windows that do not overlap, evenly spread; int64, [windows]."""
+        tiles: Iterable[np.ndarray] = (
+            np.arange(start, end - length + 1, length) for start, end in zip(self.starts, self.ends, strict=True)
+        )
+        every = np.concatenate(list(tiles))
+        return every[np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(np.int64))]
+
+    def windows(self, starts: np.ndarray, length: int) -> np.ndarray:
+        """Ids, uint8, [windows, length]."""
+        return np.asarray(self.tokens[starts[:, None] + np.arange(length)])
+
+    def base_codes(self) -> Iterator[np.ndarray]:
+        """0 to 3 for A, C, G, T of either case, 4 for others; one array for each stretch."""
+        codes = self.alphabet.base_codes()
+        for start, end in zip(self.starts, self.ends, strict=True):
+            yield codes[self.tokens[start:end]]

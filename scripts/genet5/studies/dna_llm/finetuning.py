@@ -1,0 +1,216 @@
+"""Training of a predictor of binding scores, on the training loop of the main workflow."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+
+from genet5.checksums import file_sha256
+from genet5.errors import InputError
+from genet5.training.batches import BatchSource
+from genet5.training.loop import fit
+from genet5.training.options import RunOptions, option
+from genet5.training.processes import say, start_fabric
+from genet5.training.runs import export
+from genet5.training.sampler import BatchPlan
+
+from .augmentation import augment
+from .binding_windows import BindingWindows, load_windows
+from .gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
+from .metrics import average_precision, pearson_r
+from .predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predictor, save_predictor
+from .results import HELD_OUT, write_predictions
+from .variants import Variant
+
+
+@dataclass(frozen=True)
+class FinetuneOptions(RunOptions):
+    """Regression of scores; an epoch shows each training window once, moved or as it is."""
+
+    epochs: int = option(60, "passes over the training windows", minimum=1)
+    early_stopping: int = option(20, "stop after this many epochs without a better one (0: never)", minimum=0)
+    lr: float = option(2e-3, "highest learning rate", above=0)
+    weight_decay: float = option(1e-2, "weight decay of matrices", minimum=0)
+    min_lr_ratio: float = option(0.01, "last learning rate as a share of lr", minimum=0, maximum=1)
+    log_every: int = option(100, "steps between rows of the training log", minimum=1, affects_result=False)
+    batch_size: int = option(64, "windows of a batch", minimum=1)
+    max_shift: int = option(10, "bases by which a training window is moved at most (0: not at all)", minimum=0)
+    reverse_complement: bool = option(
+        False, "read every other training window from the other strand (where labels do not depend on the strand)"
+    )
+    dropout: float = option(0.1, "dropout of the head", minimum=0, below=1)
+    core_dropout: float = option(0.1, "dropout of a core that is trained through", minimum=0, below=1)
+    core_lr_scale: float = option(0.25, "learning rate of a core that is trained through, as a share of lr", above=0)
+
+
+def build_predictor(
+    variant: Variant, core_dir: Path | None, sizes: GptConfig, options: FinetuneOptions
+) -> ScorePredictor:
+    """The untrained predictor: pretrained core from ``core_dir``, or a random one of ``sizes``."""
+    if not variant.alphabet:
+        return CnnBaseline(options.dropout)
+    if variant.pretrained:
+        if core_dir is None:
+            raise InputError(f"{variant.name}: needs --core, the folder of a pretrained core")
+        core = load_gpt(core_dir)
+        if core.config.alphabet != variant.alphabet:
+            raise InputError(f"{core_dir}: alphabet {core.config.alphabet}, {variant.name} needs {variant.alphabet}")
+    else:
+        core = Gpt(dataclasses.replace(sizes, alphabet=variant.alphabet))
+    if not variant.frozen:
+        core = _with_dropout(core, options.core_dropout)
+    return GptPredictor(core, variant.direction, variant.frozen, options.dropout, options.core_lr_scale)
+
+
+def _with_dropout(core: Gpt, dropout: float) -> Gpt:
+    changed = Gpt(dataclasses.replace(core.config, dropout=dropout))
+    changed.load_state_dict(core.state_dict())
+    return changed
+
+
+def training_source(windows: BindingWindows, options: FinetuneOptions) -> BatchSource:
+    """Augmented batches of training windows."""
+
+    def make_batch(indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        bases, scores = windows.bases[indices], windows.scores[indices]
+        return _batch(*augment(bases, scores, options.max_shift, options.reverse_complement, rng))
+
+    return BatchSource(_plan(windows, options, shuffle=True), make_batch)
+
+
+def validation_source(windows: BindingWindows, options: FinetuneOptions) -> BatchSource:
+    """Windows as they are, every base with weight 1."""
+
+    def make_batch(indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        scores = windows.scores[indices]
+        return _batch(windows.bases[indices], scores, np.ones_like(scores))
+
+    return BatchSource(_plan(windows, options, shuffle=False), make_batch)
+
+
+def _plan(windows: BindingWindows, options: FinetuneOptions, shuffle: bool) -> BatchPlan:
+    count, bp = windows.bases.shape
+    rows = options.batch_size
+    return BatchPlan(np.full(count, bp), rows * bp, rows, options.seed, shuffle=shuffle)
+
+
+def _batch(bases: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[str, torch.Tensor]:
+    bases = torch.from_numpy(bases.astype(np.int64))
+    return {"bases": bases, "scores": torch.from_numpy(scores), "weights": torch.from_numpy(weights)}
+
+
+@torch.no_grad()
+def predict(model: ScorePredictor, bases: np.ndarray, batch_size: int) -> np.ndarray:
+    """Scores of windows [windows, bp] in evaluation mode, float32; the model's mode is left as it was found."""
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    parts = [
+        model(torch.from_numpy(bases[first : first + batch_size].astype(np.int64)).to(device)).float().cpu().numpy()
+        for first in range(0, len(bases), batch_size)
+    ]
+    model.train(training)
+    return np.concatenate(parts)
+
+
+def run_finetuning(
+    variant: Variant,
+    windows_file: Path,
+    core_dir: Path | None,
+    sizes: GptConfig,
+    options: FinetuneOptions,
+    output_dir: Path,
+    restart: bool = False,
+) -> None:
+    """Train, export the best epoch's weights, and write what they predict for validation and test windows.
+
+    Test windows are read only after training has ended, by the weights that were reloaded from the disk.
+
+    Raises:
+        InputError: missing input, another run's folder; see ``training.loop.fit``.
+    """
+    windows = load_windows(windows_file)
+    train, validation = windows.part("train"), windows.part("validation")
+    torch.manual_seed(options.seed)
+    model = build_predictor(variant, core_dir, sizes, options)
+    fabric = start_fabric(options)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    counts = {"parameters": parameter_count(model), "trained": trained, "head": parameter_count(model.head)}
+    say(
+        fabric,
+        f"{variant.name} ({variant.about}): {counts['parameters']:,} parameters, {trained:,} of them trained, "
+        f"head {counts['head']:,}; {len(train.bases)} training, {len(validation.bases)} validation windows",
+    )
+
+    def evaluate(model: ScorePredictor) -> dict[str, float]:
+        predicted = predict(model, validation.bases, 4 * options.batch_size)
+        in_site = validation.scores > 0
+        return {"val_r": pearson_r(predicted, validation.scores), "val_auprc": average_precision(predicted, in_site)}
+
+    pretrained = variant.pretrained and core_dir is not None
+    result = fit(
+        model,
+        training_source(train, options),
+        options,
+        output_dir,
+        fingerprint={
+            "windows": file_sha256(windows_file),
+            "variant": dataclasses.asdict(variant),
+            "core": file_sha256(core_dir / WEIGHTS_FILE) if pretrained else dataclasses.asdict(sizes),
+        },
+        save_model=lambda folder: save_predictor(model, folder),
+        validation=validation_source(validation, options),
+        evaluate=evaluate,
+        restart=restart,
+        fabric=fabric,
+    )
+    if fabric.is_global_zero:
+        best = load_predictor(result.best)
+        predictions = predict_held_out(best, windows, options, fabric)
+        facts = {
+            "name": variant.name,
+            "about": variant.about,
+            **counts,
+            "history": history(output_dir),
+            "best_step": result.best_step,
+            "best_val_loss": result.best_value,
+            "stopped": result.stopped,
+            "elapsed_time": result.elapsed_s,
+            "device": str(fabric.device.type),
+        }
+        write_predictions(predictions, facts, output_dir)
+        export(result.best, output_dir)
+        r = pearson_r(predictions["validation"], validation.scores)
+        say(fabric, f"best step {result.best_step}: validation r {r:.4f}")
+    fabric.barrier()
+
+
+def predict_held_out(
+    model: ScorePredictor, windows: BindingWindows, options: FinetuneOptions, fabric: Fabric
+) -> dict[str, np.ndarray]:
+    """Predictions for the validation and test windows, in their order, at the precision of training."""
+    model = fabric.to_device(model)
+    with fabric.autocast():
+        return {split: predict(model, windows.part(split).bases, 4 * options.batch_size) for split in HELD_OUT}
+
+
+def history(output_dir: Path) -> dict[str, list[float]]:
+    """Step, training and validation loss, validation r, and seconds since the start at the end of each epoch."""
+    with open(output_dir / "training_log.csv", newline="", encoding="utf-8") as stream:
+        training = {int(row["step"]): row for row in csv.DictReader(stream)}
+    with open(output_dir / "eval_log.csv", newline="", encoding="utf-8") as stream:
+        evaluations = list(csv.DictReader(stream))
+    steps = [int(row["step"]) for row in evaluations]
+    return {
+        "step": steps,
+        "train_loss": [float(training[step]["train_loss"]) for step in steps],
+        "val_loss": [float(row["val_loss"]) for row in evaluations],
+        "val_r": [float(row["val_r"]) for row in evaluations],
+        "elapsed_time": [float(training[step]["elapsed_s"]) for step in steps],
+    }

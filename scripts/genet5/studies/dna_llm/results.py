@@ -1,0 +1,53 @@
+"""What a predictor leaves on disk: facts (result.json) and predictions for held-out windows (predictions.npz)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5.atomic import atomic_write
+from genet5.errors import InputError
+
+from .binding_windows import BindingWindows
+
+HELD_OUT = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A predictor's result.json and its predictions, [windows, bp] for each held-out split."""
+
+    facts: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        return self.facts["name"]
+
+
+def read_result(folder: Path, windows: BindingWindows) -> Result:
+    """Raises ``InputError`` when the folder holds no result, or one of other windows."""
+    try:
+        facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
+            predictions = {split: arrays[split] for split in HELD_OUT}
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: no result of a predictor ({error})") from None
+    for split in HELD_OUT:
+        expected = windows.part(split).bases.shape
+        if predictions[split].shape != expected:
+            raise InputError(f"{folder}: predictions of {predictions[split].shape} {split} bases, expected {expected}")
+    return Result(facts, predictions)
+
+
+def write_predictions(predictions: dict[str, np.ndarray], facts: dict[str, Any], output_dir: Path) -> None:
+    """Write ``predictions.npz`` (float32, [windows, bp] for each split) and ``result.json``."""
+    with atomic_write(output_dir / "predictions.npz", "wb") as stream:
+        np.savez_compressed(stream, **predictions)
+    with atomic_write(output_dir / "result.json") as stream:
+        json.dump(facts, stream, indent=1)
+        stream.write("\n")

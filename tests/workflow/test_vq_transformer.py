@@ -1,0 +1,75 @@
+"""What Snakemake would do for the study VQ-Transformer, without doing it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from test_dry_runs import commands, jobs
+
+SMALL = ("--configfile", "config/vq_small.yaml")
+
+
+@pytest.fixture(scope="module")
+def dry_run(make_workspace) -> str:
+    workspace = make_workspace()
+    for name in ("S.cerevisiae/fna.gz", "S.cerevisiae/gff.gz"):
+        path = workspace.folder / "sources" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    result = workspace.run("vq_transformer", "-n", "-p", *SMALL, "--config", "data_root=sources")
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_vq_every_point_is_trained_and_scored_once(dry_run):
+    points = 4
+    assert jobs(dry_run) == {
+        "download": 2,
+        "index_genome": 1,
+        "vq_corpus": 1,
+        "vq_limits": 1,
+        "vq_train": points,
+        "vq_evaluate": points,
+        "vq_encode": 1,
+        "vq_decode": 1,
+        "vq_table": 1,
+        "vq_report": 1,
+        "vq_transformer": 1,
+    }
+
+
+def test_vq_test_chromosomes_are_held_out(dry_run):
+    (line,) = [line for line in commands(dry_run) if "vq_corpus.py" in line]
+    assert "--held-out S.cerevisiae=BK006940.2,BK006947.3 " in line
+
+
+def test_vq_commands_use_flags_that_their_scripts_have(dry_run, repository):
+    used: dict[str, set[str]] = {}
+    for script, words in re.findall(r"scripts/(vq_\w+\.py)((?: \\?\n? *[^\s>|]+)*)", dry_run):
+        used.setdefault(script, set()).update(re.findall(r"(?<!\S)(--[a-z0-9-]+)", words))
+    assert len(used) == 8
+    for script, flags in used.items():
+        shown = subprocess.run(
+            [sys.executable, repository / "scripts" / script, "--help"], capture_output=True, text=True
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert flags and not flags - set(re.findall(r"--[a-z0-9-]+", shown.stdout)), script
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("main: 4x8", "vq_transformer.main: '4x8' is not in vq_transformer.points (4x256, 4x64, 4x16, 8x256)"),
+        ("points: [4by8]", "vq_transformer.points[0]: '4by8' is not allowed, expected BASESxCODES or"),
+        ("train: {lerning_rate: 1.0}", "vq_transformer.train.lerning_rate is unknown; did you mean 'learning_rate'?"),
+        ("train: {learning_rate: 1e-4}", "vq_transformer.train.learning_rate: '1e-4' is text"),
+    ],
+)
+def test_vq_mistakes_are_one_line(workspace, section, problem):
+    overlay = workspace.overlay(f"vq_transformer: {{{section}}}")
+    result = workspace.run("vq_transformer", "-n", *SMALL, overlay)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[-1].startswith(f"error: config key {problem}")
