@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from snakemake.cli import parse_args
 
-DOCUMENTS = ("README.md", "docs/guide.md", "config/README.md", "profiles/README.md", "config/config.yaml", "config/studies.yaml")
+DOCUMENTS = (
+    "README.md",
+    "docs/guide.md",
+    "config/README.md",
+    "profiles/README.md",
+    "config/config.yaml",
+    "config/studies.yaml",
+)
 TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "vq_transformer"}
 
 
