@@ -1,0 +1,79 @@
+"""What the rules of the study cpiVAE read, from the configuration and the species table."""
+
+from genet5.studies.cpivae.study import baselines_of, check_study, is_simulated, training_changes, training_settings
+
+or_exit(check_study, config["cpivae"])
+CPIVAE_SIMULATIONS = [name for name in config["cpivae"]["pairs"] if is_simulated(config["cpivae"], name)]
+CPIVAE_TABLES = [name for name in config["cpivae"]["pairs"] if name not in CPIVAE_SIMULATIONS]
+CPIVAE_BASELINES = [(pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)]
+CPIVAE_LABEL_PATTERNS = [
+    f"{pair}={config['cpivae']['sources'][pair]['label_pattern']}"
+    for pair in config["cpivae"]["pairs"]
+    if config["cpivae"]["sources"][pair].get("label_pattern")
+]
+CPIVAE_PICTURES = [
+    "performance",
+    *(["curves", "latent"] if config["cpivae"]["models"] else []),
+    *(["features"] if config["cpivae"]["models"] and config["cpivae"]["baselines"] else []),
+]
+
+
+def cpivae_source(wildcards):
+    """Where a table of a pair comes from."""
+    source = config["cpivae"]["sources"][wildcards.pair][wildcards.table]
+    return source.replace("{data_root}", config["data_root"].rstrip("/"))
+
+
+def cpivae_simulation(wildcards):
+    """Options of a simulated pair as flags, named as in the script."""
+    options = config["cpivae"]["sources"][wildcards.pair]["simulation"]
+    return [word for key, value in options.items() for word in (f"--{key}", *flags({"_": value})[1:])]
+
+
+def cpivae_changes(wildcards):
+    """What the settings of a training change, as JSON."""
+    changes = training_changes(config["cpivae"], wildcards.pair, wildcards.model, int(wildcards.seed))
+    return json.dumps(changes, sort_keys=True)
+
+
+def cpivae_gpus(wildcards, input):
+    """1 where the settings leave room for a GPU."""
+    settings = training_settings(config["cpivae"], wildcards.pair, wildcards.model, int(wildcards.seed))
+    return 0 if settings["hardware"]["accelerator"] == "cpu" else 1
+
+
+def cpivae_split_settings(wildcards):
+    """Settings that split and scale as the models' do."""
+    model = (config["cpivae"]["models"] or list(config["cpivae"]["variants"]))[0]
+    return f"data/studies/cpivae/{wildcards.run}/settings/{wildcards.pair}/{model}/seed_{wildcards.seed}.yaml"
+
+
+def cpivae_truth(wildcards):
+    """Noise-free tables of a simulated pair, for the baseline that predicts them."""
+    folder = f"data/studies/cpivae/{wildcards.run}/tables/{wildcards.pair}"
+    return [f"{folder}/truth_{p}.csv.gz" for p in "ab"] if wildcards.baseline == "truth" else []
+
+
+def cpivae_results(wildcards):
+    """Results and histories of everything that is compared."""
+    study, folder = config["cpivae"], f"data/studies/cpivae/{wildcards.run}"
+    trained = [f"outputs/{pair}/{model}" for pair in study["pairs"] for model in study["models"]]
+    fitted = [f"baselines/{pair}/{name}" for pair, name in CPIVAE_BASELINES]
+    wanted = [(part, file) for part in [*trained, *fitted] for file in ("result.json", "evaluation.npz")]
+    wanted += [(part, "history.csv") for part in trained]
+    return [f"{folder}/{part}/seed_{seed}/{file}" for part, file in wanted for seed in study["seeds"]]
+
+
+def cpivae_labels(wildcards):
+    """Tables of labels of the pairs that have one."""
+    sources = config["cpivae"]["sources"]
+    return [
+        f"data/studies/cpivae/{wildcards.run}/tables/{pair}/labels.csv.gz"
+        for pair in config["cpivae"]["pairs"]
+        if sources[pair].get("labels")
+    ]
+
+
+wildcard_constraints:
+    pair="[a-z0-9_]+",
+    seed="[0-9]+",
