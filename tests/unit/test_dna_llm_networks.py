@@ -73,7 +73,8 @@ def test_evaluation_is_deterministic_and_training_is_not(bases, name):
     torch.manual_seed(0)
     variant = VARIANTS[name]
     core = Gpt(GptConfig(variant.alphabet or "vocab4", 2, 32, 2, 40, dropout=0.3))
-    model = GptPredictor(core, variant.direction, variant.frozen, 0.3) if variant.alphabet else CnnBaseline(0.3)
+    gpt = GptPredictor(core, variant.direction, variant.frozen, 0.3, bases=variant.bases)
+    model = gpt if variant.alphabet else CnnBaseline(0.3)
     model.train()
     assert not torch.equal(model(bases), model(bases))
     model.eval()
@@ -90,11 +91,24 @@ def test_a_frozen_core_has_no_dropout_and_no_gradient_in_training_either(core, b
     assert all(p.grad is not None and p.grad.any() for p in model.head.parameters())
 
 
-def test_every_weight_of_a_core_that_is_trained_through_gets_a_gradient(core, bases):
-    model = GptPredictor(core, "average", frozen=False)
+@pytest.mark.parametrize("with_bases", [False, True])
+def test_every_weight_of_a_core_that_is_trained_through_gets_a_gradient(core, bases, with_bases):
+    model = GptPredictor(core, "average", frozen=False, bases=with_bases)
     batch = {"bases": bases, "scores": torch.rand(3, 40), "weights": torch.ones(3, 40)}
     model.training_losses(batch)["sum"].backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_the_cnn_beside_a_core_is_the_baseline_where_features_are_ignored(core, bases):
+    torch.manual_seed(0)
+    model, cnn = GptPredictor(core, "concatenate", True, bases=True).eval(), CnnBaseline().eval()
+    cnn.bases.load_state_dict(model.bases.state_dict())
+    torch.testing.assert_close(model.norm(model.bases(bases)), cnn.head.norm(cnn.bases(bases)))
+    changed = bases.clone()
+    changed[:, 0] = (changed[:, 0] + 1) % 4
+    far = slice(20, None)
+    torch.testing.assert_close(cnn(bases)[:, far], cnn(changed)[:, far])
+    assert not torch.allclose(model(bases)[:, far], model(changed)[:, far])  # the core sees further
 
 
 def test_bases_of_weight_0_do_not_count(core, bases):
@@ -126,7 +140,8 @@ def test_models_come_back_as_they_were_saved(core, bases, tmp_path):
     core.eval()
     save_gpt(core, tmp_path / "gpt")
     assert torch.equal(load_gpt(tmp_path / "gpt").eval()(bases), core(bases))
-    for folder, model in (("predictor", GptPredictor(core, "concatenate", False)), ("cnn", CnnBaseline())):
+    both = GptPredictor(core, "concatenate", False), GptPredictor(core, "concatenate", True, bases=True)
+    for folder, model in (("predictor", both[0]), ("predictor", both[1]), ("cnn", CnnBaseline())):
         save_predictor(model.eval(), tmp_path / folder)
         assert torch.equal(load_predictor(tmp_path / folder)(bases), model(bases))
     with pytest.raises(InputError, match=r"not a nucleotide GPT"):

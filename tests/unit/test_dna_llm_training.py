@@ -232,6 +232,6 @@ def test_the_convolution_is_the_layers_own():
     model = CnnBaseline().eval()
     bases = torch.randint(0, 4, (2, 30))
     one_hot = torch.nn.functional.one_hot(bases, 4).float().transpose(1, 2)
-    hidden = torch.nn.functional.gelu(model.convolution(one_hot)).transpose(1, 2)
+    hidden = torch.nn.functional.gelu(model.bases.convolution(one_hot)).transpose(1, 2)
     hidden = torch.nn.functional.gelu(model.head.convolution(model.head.norm(hidden).transpose(1, 2))).transpose(1, 2)
     torch.testing.assert_close(model(bases), model.head.out(hidden)[..., 0])

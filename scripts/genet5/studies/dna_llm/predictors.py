@@ -58,17 +58,28 @@ class ScorePredictor(nn.Module):
         return {"sum": (error * batch["weights"]).sum(), "weight": batch["weights"].sum()}
 
 
-class CnnBaseline(ScorePredictor):
-    """A convolution over one-hot bases, then the same head as on the GPT. It sees 10 bases on either side."""
+class BaseLayer(nn.Module):
+    """A convolution over one-hot bases and GELU: [rows, bp] -> [rows, bp, channels]."""
 
-    def __init__(self, dropout: float = 0.1):
+    def __init__(self):
         super().__init__()
         self.convolution = nn.Conv1d(len(BASES), HEAD_CHANNELS, KERNEL_BP, padding=KERNEL_BP // 2)
-        self.head = RegressionHead(HEAD_CHANNELS, dropout)
 
     def forward(self, bases: Tensor) -> Tensor:
         one_hot = F.one_hot(bases, len(BASES)).to(self.convolution.weight.dtype)
-        return self.head(F.gelu(convolve(self.convolution, one_hot)))
+        return F.gelu(convolve(self.convolution, one_hot))
+
+
+class CnnBaseline(ScorePredictor):
+    """A layer over bases, then the same head as on the GPT. It sees 10 bases on either side."""
+
+    def __init__(self, dropout: float = 0.1):
+        super().__init__()
+        self.bases = BaseLayer()
+        self.head = RegressionHead(HEAD_CHANNELS, dropout)
+
+    def forward(self, bases: Tensor) -> Tensor:
+        return self.head(self.bases(bases))
 
 
 class GptPredictor(ScorePredictor):
@@ -79,14 +90,28 @@ class GptPredictor(ScorePredictor):
         direction: ``causal`` features have seen the bases before; the others also run the core over the reverse
             complement, whose features of the paired base have seen the bases after, and take the mean of both
             (``average``: the head keeps its size) or both (``concatenate``).
+        bases: beside these features the head reads what the first layer of the CNN makes of the bases, so that
+            nothing the CNN knows is missing and the features can only add.
     """
 
-    def __init__(self, core: Gpt, direction: str, frozen: bool, dropout: float = 0.1, core_lr_scale: float = 1.0):
+    def __init__(
+        self,
+        core: Gpt,
+        direction: str,
+        frozen: bool,
+        dropout: float = 0.1,
+        core_lr_scale: float = 1.0,
+        bases: bool = False,
+    ):
         super().__init__()
         if direction not in DIRECTIONS:
             raise InputError(f"direction: found {direction!r}, allowed: {', '.join(DIRECTIONS)}")
         self.core, self.direction, self.frozen, self.core_lr_scale = core, direction, frozen, core_lr_scale
-        self.head = RegressionHead(core.config.width * (2 if direction == "concatenate" else 1), dropout)
+        width = core.config.width * (2 if direction == "concatenate" else 1)
+        self.bases = BaseLayer() if bases else None
+        # Without it small features of one kind would be drowned in those of the other by the norm of the head.
+        self.norm = nn.LayerNorm(HEAD_CHANNELS) if bases else None
+        self.head = RegressionHead(width + (HEAD_CHANNELS if bases else 0), dropout)
         self.register_buffer("_ids", torch.from_numpy(core.config.letters.ids(BASES)).long(), persistent=False)
         core.requires_grad_(not frozen)
 
@@ -111,7 +136,10 @@ class GptPredictor(ScorePredictor):
             return (before + after) / 2 if self.direction == "average" else torch.cat([before, after], dim=2)
 
     def forward(self, bases: Tensor) -> Tensor:
-        return self.head(self.features(bases))
+        features = self.features(bases)
+        if self.bases is not None:
+            features = torch.cat([features, self.norm(self.bases(bases))], dim=2)
+        return self.head(features)
 
 
 def save_predictor(model: ScorePredictor, folder: Path) -> None:
@@ -120,6 +148,7 @@ def save_predictor(model: ScorePredictor, folder: Path) -> None:
     about: dict = {"kind": "cnn", "dropout": model.head.dropout.p, "parameters": parameter_count(model)}
     if isinstance(model, GptPredictor):
         about |= {"kind": "gpt", "direction": model.direction, "frozen": model.frozen}
+        about["bases"] = model.bases is not None
         about["core"] = dataclasses.asdict(model.core.config)
     (folder / CONFIG_FILE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
@@ -135,7 +164,7 @@ def load_predictor(folder: Path) -> ScorePredictor:
         model: ScorePredictor = CnnBaseline(about["dropout"])
         if about["kind"] == "gpt":
             core = Gpt(GptConfig(**about["core"]))
-            model = GptPredictor(core, about["direction"], about["frozen"], about["dropout"])
+            model = GptPredictor(core, about["direction"], about["frozen"], about["dropout"], bases=about["bases"])
         safetensors.torch.load_model(model, str(folder / WEIGHTS_FILE))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder}: not a predictor ({' '.join(str(error).split())})") from None

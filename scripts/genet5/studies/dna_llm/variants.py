@@ -18,6 +18,7 @@ class Variant:
     pretrained: bool = False
     frozen: bool = True
     direction: str = "causal"
+    bases: bool = False  # the head also reads what the CNN makes of the bases themselves
 
     @property
     def folder(self) -> str:
@@ -42,5 +43,7 @@ VARIANTS = {
         Variant(
             "concatenated_unfrozen", "GPT, both side by side, trained through", "vocab4", True, False, "concatenate"
         ),
+        Variant("with_cnn", "CNN that also reads a GPT, frozen", "vocab4", True, True, "concatenate", bases=True),
+        Variant("with_cnn_random", "CNN that also reads a random core", "vocab4", False, True, "concatenate", bases=True),
     )
 }
