@@ -65,9 +65,7 @@ def build_predictor(
         core = Gpt(dataclasses.replace(sizes, alphabet=variant.alphabet))
     if not variant.frozen:
         core = _with_dropout(core, options.core_dropout)
-    return GptPredictor(
-        core, variant.direction, variant.frozen, options.dropout, options.core_lr_scale, variant.bases
-    )
+    return GptPredictor(core, variant.direction, variant.frozen, options.dropout, options.core_lr_scale, variant.bases)
 
 
 def _with_dropout(core: Gpt, dropout: float) -> Gpt:

@@ -43,7 +43,7 @@ VARIANTS = {
         Variant(
             "concatenated_unfrozen", "GPT, both side by side, trained through", "vocab4", True, False, "concatenate"
         ),
-        Variant("with_cnn", "CNN that also reads a GPT, frozen", "vocab4", True, True, "concatenate", bases=True),
-        Variant("with_cnn_random", "CNN that also reads a random core", "vocab4", False, True, "concatenate", bases=True),
+        Variant("with_cnn", "CNN and GPT, frozen", "vocab4", True, True, "concatenate", bases=True),
+        Variant("with_cnn_random", "CNN and a random core, frozen", "vocab4", False, True, "concatenate", bases=True),
     )
 }
