@@ -130,7 +130,7 @@ def test_truth_is_a_row_of_simulated_pairs_alone(study):
     assert baselines_of(study, "tcga_mrna_protein") == ["mean", "ridge", "pls", "knn", "wnn"]
 
 
-@pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_small.yaml"])
+@pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
 def test_shipped_configurations_are_valid(default_config, repository, name):
     config = merged(default_config, yaml.safe_load((repository / "config" / name).read_text()))
     check_config(config)
