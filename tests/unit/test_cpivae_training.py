@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -25,7 +26,7 @@ from genet5.studies.cpivae.batches import PartDataset
 from genet5.studies.cpivae.evaluation import read_result
 from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.intervals import LEVELS
-from genet5.studies.cpivae.models.registry import load_model
+from genet5.studies.cpivae.models.registry import build_model, load_model
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged
 from genet5.studies.cpivae.tables import read_table
 from genet5.studies.cpivae.training import Scoring, fit_model, run_training
@@ -105,9 +106,23 @@ def test_losses_of_training_and_validation_are_defined_alike(trained):
     logged = {}
     model._log_losses = lambda stage, losses, rows: logged.update({stage: losses["total"]})
     with torch.no_grad():
-        model.training_step(batch, 0)
+        trained = model.training_step(batch, 0)
         model.validation_step(batch, 0)
-    assert torch.equal(logged["train"], logged["val"])
+    assert torch.equal(trained, logged["val"])
+
+
+def test_the_logged_training_loss_is_the_mean_over_the_epoch(tmp_path):
+    data = toy_data()
+    model = build_model(default_settings(), **{f"width_{p}": width for p, width in data.widths.items()})
+    dataset, logged = PartDataset(data.parts["train"]), {}
+    model._log_losses = lambda stage, losses, rows: logged.update(losses)
+    model.losses = lambda batch: {"total": batch["a"].mean()}
+    model._trainer = SimpleNamespace(num_training_batches=2)
+    for _ in range(2):  # the second epoch begins anew
+        for index, rows in enumerate(([0, 1, 2], [3])):
+            model.training_step(dataset[rows], index)
+            model.on_train_batch_end(None, dataset[rows], index)
+    assert float(logged["total"]) == pytest.approx(data.parts["train"].values["a"][:4].mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -9,27 +9,15 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from genet5.atomic import atomic_write
-
+from ..panels import draw
 from .comparison import DIRECTIONS, Run
 from .names import TRUTH
 
 _MODEL, _BASELINE, _TRUTH = "#4477aa", "#bb9944", "#999999"
 _LABELS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994455", "#117733", "#88ccee", "#882255")
 _MOST_LINES = 150
-
-
-def draw(path: Path, width: float, height: float, *drawings: Callable[[Axes], None]) -> None:
-    """Write a PNG with one panel for each drawing, side by side; sizes in inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    for axes, drawing in zip(figure.subplots(1, len(drawings), squeeze=False)[0], drawings, strict=True):
-        drawing(axes)
-        axes.spines[["top", "right"]].set_visible(False)
-    with atomic_write(path, "wb") as stream:
-        figure.savefig(stream, format="png", dpi=110)
 
 
 def performance_figure(entry: Mapping[str, Any], path: Path) -> None:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genet5.report import page as main_page
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count
 
+from ..report_page import picture, report_page
 from .names import TRUTH
 
 _STYLE = """
-img { max-width: 100%; background: #fff; border-radius: 6px; }
-section { margin: 26px 0; }
-table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
-td { white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; color: var(--muted); max-width: 9em; }
 tr.baseline td:first-child { color: var(--note); } tr.best td { font-weight: 700; }
-.met { color: var(--good); } .missed { color: var(--bad); }
 """
 _EXPLAINED = (
     "Feature r: Pearson correlation over test samples of each predicted feature, mean over features and both "
@@ -36,22 +27,14 @@ _EXPLAINED = (
 
 def build_page(run: str, pairs: Mapping[str, Any], pictures: Mapping[str, Mapping[str, Path]]) -> str:
     """The page as HTML text. ``pictures``: PNG files by pair and name."""
-    body = tag(
-        "body",
-        tag("header", tag("div", tag("h1", f"cpiVAE · {run}"), tag("p", _headline(pairs))), class_="top"),
-        tag("main", [_section(pair, entry, pictures[pair]) for pair, entry in pairs.items()], tag("p", _EXPLAINED)),
-        tag("footer", "Values of one platform predicted from those of another, for samples that no training has seen."),
+    return report_page(
+        f"cpiVAE · {run}",
+        tag("p", _headline(pairs)),
+        *(_section(pair, entry, pictures[pair]) for pair, entry in pairs.items()),
+        tag("p", _EXPLAINED),
+        footer="Values of one platform predicted from those of another, for samples that no training has seen.",
+        style=_STYLE,
     )
-    css = (Path(main_page.__file__).with_name("page.css")).read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"cpiVAE · {run}"),
-        tag("link", rel="icon", href="data:,"),
-        tag("style", Markup(css + _STYLE)),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _headline(pairs: Mapping[str, Any]) -> str:
@@ -69,7 +52,7 @@ def _section(pair: str, entry: Mapping[str, Any], pictures: Mapping[str, Path]) 
         tag("p", f"{samples} samples; {features}."),
         _verdict(entry),
         _table(entry),
-        [tag("p", _picture(path, f"{pair}: {name}")) for name, path in pictures.items()],
+        [tag("p", picture(path, f"{pair}: {name}")) for name, path in pictures.items()],
         id=pair,
     )
 
@@ -121,8 +104,3 @@ def _table(entry: Mapping[str, Any]) -> Markup:
 def _bounded(cell: Mapping[str, Any], sign: str = "") -> str:
     bounds = cell["interval"]
     return f"{cell['value']:{sign}.3f}" + (f" [{bounds[0]:{sign}.3f}, {bounds[1]:{sign}.3f}]" if bounds else "")
-
-
-def _picture(path: Path, text: str) -> Markup:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return tag("img", src=f"data:image/png;base64,{data}", alt=text)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from genet5.report import page as main_page
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count, percent
 
+from ..report_page import picture, report_page
 from .bounds import best_accuracy, least_rate
 
 TARGET_ACCURACY, TARGET_BITS, TARGET_USAGE = 0.99, 2.0, 0.9
@@ -42,51 +41,29 @@ def build_page(
 ) -> str:
     """The page as HTML text. ``results``: of each point, in table order; ``pictures``: PNG files by name."""
     chosen = next(row for row in results if row["point"] == main)
-    body = tag(
-        "body",
-        tag("header", tag("div", tag("h1", f"VQ-Transformer · {run}"), _facts(chosen, histories[main])), class_="top"),
+    return report_page(
+        f"VQ-Transformer · {run}",
+        _facts(chosen, histories[main]),
+        tag("section", tag("h2", "What was reached"), _verdict(chosen, round_trip), _honest(chosen, limits)),
         tag(
-            "main",
-            tag("section", tag("h2", "What was reached"), _verdict(chosen, round_trip), _honest(chosen, limits)),
-            tag(
-                "section",
-                tag("h2", "Rate and errors"),
-                _picture(pictures["rate_distortion"], "Rate-distortion curve"),
-                _points_table(results, limits),
-                tag("p", _EXPLAINED),
-            ),
-            tag(
-                "section",
-                tag("h2", "Without any error"),
-                _picture(pictures["lossless"], "Bits per base of compressors and codecs"),
-                _limits_table(limits),
-            ),
-            tag("section", tag("h2", "Codes"), _picture(pictures["codes"], "Principal components of codes")),
-            tag("section", tag("h2", "Training"), _picture(pictures["training"], "Losses"), _training(histories)),
+            "section",
+            tag("h2", "Rate and errors"),
+            tag("p", picture(pictures["rate_distortion"], "Rate-distortion curve")),
+            _points_table(results, limits),
+            tag("p", _EXPLAINED),
         ),
-        tag("footer", "Held-out DNA was seen in no training; validation DNA chose the weights."),
+        tag(
+            "section",
+            tag("h2", "Without any error"),
+            tag("p", picture(pictures["lossless"], "Bits per base of compressors and codecs")),
+            _limits_table(limits),
+        ),
+        tag("section", tag("h2", "Codes"), tag("p", picture(pictures["codes"], "Principal components of codes"))),
+        tag("section", tag("h2", "Training"), tag("p", picture(pictures["training"], "Losses")), _training(histories)),
+        footer="Held-out DNA was seen in no training; validation DNA chose the weights.",
     )
-    css = (Path(main_page.__file__).with_name("page.css")).read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"VQ-Transformer · {run}"),
-        tag("link", rel="icon", href="data:,"),
-        tag("style", Markup(css + _STYLE)),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-_STYLE = """
-img { max-width: 100%; background: #fff; border-radius: 6px; }
-section { margin: 26px 0; }
-table { border-collapse: collapse; font-size: .88rem; display: block; overflow-x: auto; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: right; vertical-align: bottom; }
-th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; color: var(--muted); max-width: 9em; }
-.met { color: var(--good); } .missed { color: var(--bad); }
-"""
 _EXPLAINED = (
     "Filled circles: log2 of the number of codes; open ones: the entropy of the codes as they occur. k-mers alone: the "
     "best code of k-mers found by Lloyd's algorithm in Hamming distance on training DNA, without network or context. "
@@ -182,8 +159,3 @@ def _training(histories: Mapping[str, Mapping[str, Any]]) -> Markup:
                  f"{history['total_time_s']:.0f}")  # fmt: skip
         rows.append(tag("tr", [tag("td", cell) for cell in cells]))
     return tag("table", tag("tr", [tag("th", text) for text in names]), rows)
-
-
-def _picture(path: Path, text: str) -> Markup:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return tag("p", tag("img", src=f"data:image/png;base64,{data}", alt=text))
