@@ -118,8 +118,8 @@ class PlatformModel(lightning.LightningModule):
         training = self.settings["training"]
         kind = OPTIMIZERS[training["optimizer"]]
         options = {"lr": training["learning_rate"], "weight_decay": training["weight_decay"]}
-        # A fused step is faster, but Lightning cannot clip what it scales itself, and radam has none.
-        if kind is not torch.optim.RAdam and self.settings["hardware"]["precision"] != 16:
+        # A fused step is faster, but Lightning does not clip before one in mixed precision, and radam has none.
+        if kind is not torch.optim.RAdam and self.settings["hardware"]["precision"] == 32:
             options["fused"] = True
         optimizer = kind(self.parameters(), **options)
         if training["scheduler"] == "none":
