@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,23 @@ class BestCheckpoints(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
 
 
+class LastCheckpoint(ModelCheckpoint):
+    """The state to resume from: of the last epoch, and before it of an epoch every half minute. Writing it after each
+    epoch of a small table takes as long as the epoch."""
+
+    def __init__(self, folder: Path, least_seconds: float = 30.0) -> None:
+        super().__init__(dirpath=folder, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+        self.least_seconds, self._written = least_seconds, time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        due = time.monotonic() - self._written >= self.least_seconds
+        at_end = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        # All processes write together, so the first one's clock decides.
+        if trainer.strategy.broadcast(due or at_end):
+            super().on_train_epoch_end(trainer, pl_module)
+            self._written = time.monotonic()
+
+
 def require_logged(name: str, logged: Mapping[str, Any], key: str) -> None:
     """Raise ``InputError`` unless a value of that name is logged."""
     if name not in logged:
@@ -89,9 +107,7 @@ def training_callbacks(settings: Mapping[str, Any], folder: Path, name: str) -> 
             save_top_k=best,
             save_on_train_epoch_end=True,
         ),
-        ModelCheckpoint(
-            dirpath=checkpoints, filename="last", save_on_train_epoch_end=True, enable_version_counter=False
-        ),
+        LastCheckpoint(checkpoints),
     ]
     monitor, mode, patience, least = stopping_monitor(settings)
     if patience:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import yaml
-from sklearn.impute import KNNImputer
 
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
@@ -154,6 +153,8 @@ class Preprocessor:
         if not missing.any():
             return values
         if self.reference is not None:
+            from sklearn.impute import KNNImputer  # seconds to import, and seldom asked for
+
             return KNNImputer(n_neighbors=self.neighbors).fit(self.reference).transform(values)
         return np.where(missing, self.fill, values)
 

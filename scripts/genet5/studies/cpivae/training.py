@@ -101,7 +101,10 @@ def fit_model(
     trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - begin
     if trainer.interrupted:
-        raise InputError(f"interrupted; continue with --resume_from_checkpoint {folder / 'checkpoints' / 'last.ckpt'}")
+        last = folder / "checkpoints" / "last.ckpt"
+        raise InputError(
+            f"interrupted; {f'continue with --resume_from_checkpoint {last}' if last.is_file() else 'start again'}"
+        )
     best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))
     history = next(callback for callback in callbacks if isinstance(callback, History))
     if not best.best_model_path:
