@@ -9,8 +9,10 @@ import sys
 import pytest
 from test_dry_runs import commands, jobs
 
+from genet5.studies.dna_llm.variants import VARIANTS
+
 SMALL = ("--configfile", "config/dna_llm_small.yaml")
-PREDICTORS = 11
+PREDICTORS = len(VARIANTS)
 
 
 @pytest.fixture(scope="module")
