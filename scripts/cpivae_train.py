@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from genet5.errors import InputError, run_command
+from genet5.studies.cpivae.arguments import add_input_arguments
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import read_settings
 from genet5.studies.cpivae.training import Scoring, run_training, try_once
@@ -19,11 +20,7 @@ VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="YAML: what differs from config/cpivae_training.yaml"
-    )
-    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
-    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
+    add_input_arguments(parser)
     parser.add_argument("--output_dir", type=Path, default=Path("outputs"), help="(%(default)s)")
     parser.add_argument("--experiment_name", default="joint_vae_experiment", help="(%(default)s)")
     parser.add_argument("--version", help="folder of this run (version_ and the time)")

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 
 from genet5.errors import InputError, run_command
+from genet5.studies.cpivae.arguments import add_input_arguments
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import read_settings
 from genet5.studies.cpivae.tuning import Search, run_search
@@ -18,11 +19,7 @@ from genet5.studies.cpivae.tuning import Search, run_search
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--config", type=Path, required=True, help="YAML: what differs from config/cpivae_training.yaml"
-    )
-    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
-    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
+    add_input_arguments(parser)
     parser.add_argument("--output_dir", type=Path, default=Path("outputs_tune"), help="(%(default)s)")
     parser.add_argument("--study_name", default="joint_vae_study", help="(%(default)s)")
     parser.add_argument("--n_trials", type=int, default=50, help="trainings in all (%(default)s)")

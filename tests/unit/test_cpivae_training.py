@@ -23,6 +23,7 @@ import cpivae_train
 import cpivae_tune
 from genet5.errors import InputError
 from genet5.studies.cpivae.batches import PartDataset
+from genet5.studies.cpivae.callbacks import LastCheckpoint
 from genet5.studies.cpivae.evaluation import read_result
 from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.intervals import LEVELS
@@ -109,6 +110,19 @@ def test_losses_of_training_and_validation_are_defined_alike(trained):
         trained = model.training_step(batch, 0)
         model.validation_step(batch, 0)
     assert torch.equal(trained, logged["val"])
+
+
+@pytest.mark.parametrize(("least_seconds", "written"), [(0.0, [1, 2, 3]), (3600.0, [3])])
+def test_the_state_to_resume_from_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch, least_seconds, written):
+    epochs = []
+
+    def save(self, trainer, path):
+        epochs.append(trainer.current_epoch + 1)
+
+    monkeypatch.setattr(LastCheckpoint, "_save_checkpoint", save)
+    monkeypatch.setattr(LastCheckpoint.__init__, "__defaults__", (least_seconds,))
+    fit_model(tiny_settings(training={"max_epochs": 3}), toy_data(), tmp_path, "m")
+    assert epochs == written
 
 
 def test_the_logged_training_loss_is_the_mean_over_the_epoch(tmp_path):

@@ -20,7 +20,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from genet5.errors import InputError
 
 from .batches import PairedDataModule
-from .callbacks import BestCheckpoints, History, training_callbacks
+from .callbacks import BestCheckpoints, History, LastCheckpoint, training_callbacks
 from .evaluation import evaluate, share_closer, write_result
 from .intervals import INTERVALS_FILE, write_intervals
 from .models.base import PlatformModel
@@ -101,10 +101,9 @@ def fit_model(
     trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
     seconds = time.monotonic() - begin
     if trainer.interrupted:
-        last = folder / "checkpoints" / "last.ckpt"
-        raise InputError(
-            f"interrupted; {f'continue with --resume_from_checkpoint {last}' if last.is_file() else 'start again'}"
-        )
+        # Not whether the file is there: it may be of another training in the folder.
+        last = next(callback for callback in callbacks if isinstance(callback, LastCheckpoint)).best_model_path
+        raise InputError(f"interrupted; {f'continue with --resume_from_checkpoint {last}' if last else 'start again'}")
     best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))
     history = next(callback for callback in callbacks if isinstance(callback, History))
     if not best.best_model_path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ _EVALUATION_SEED = 20_011
 Batch = Mapping[str, Tensor]
 
 
-class PlatformModel(lightning.LightningModule):
+class PlatformModel(lightning.LightningModule, ABC):
     """A model of two platforms. Values are float32 [rows, features], scaled; ``observed`` says what was measured.
 
     In evaluation mode everything is deterministic: posterior means are decoded, and what has to be drawn comes from a
@@ -50,25 +51,25 @@ class PlatformModel(lightning.LightningModule):
 
     # --- what a model has to say
 
+    @abstractmethod
     def terms(self, batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The unweighted terms of the loss. ``inputs``: per platform what is read (noisy while training)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def term_weights(self) -> dict[str, float]:
         """Weight of each of the terms."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, values: Tensor, source: str, target: str) -> Tensor:
         """Point prediction of platform ``target`` from values of ``source``, deterministic in evaluation mode."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, values: Tensor, source: str, target: str, generator: torch.Generator) -> Tensor | None:
         """One draw from what is believed of ``target``, same shape as ``predict``; None for a model without belief."""
-        raise NotImplementedError
 
+    @abstractmethod
     def embed(self, values: Tensor, platform: str) -> Tensor:
         """Where samples stand in the latent space, [rows, latent_dim]."""
-        raise NotImplementedError
 
     def start_from(self, data: PairedData) -> None:
         """Take first values of parameters from the training split. Most models have nothing to take."""

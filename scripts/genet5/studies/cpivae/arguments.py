@@ -1,0 +1,15 @@
+"""Arguments of the commands that train: settings and the tables of two platforms."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """``--config``, ``--platform_a`` and ``--platform_b``."""
+    parser.add_argument(
+        "--config", type=Path, required=True, help="YAML: what differs from config/cpivae_training.yaml"
+    )
+    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
+    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
