@@ -1,8 +1,9 @@
 #!/usr/bin/env python
 """Train the reader's stem to fill in hidden bases before it sees a gene: a row of ``reader_ablation.py``.
 
-Needs no annotation: the windows of the manifests are read for their DNA alone. Stretches of one to six bases, a share
-of all, are hidden from both strands; the loss is the cross-entropy of what stood there, in nats per hidden base.
+Needs no annotation: windows of the manifests, or regions of a genome, are read for their DNA alone. Stretches of one to
+six bases, a share of all, are hidden from both strands; the loss is the cross-entropy of what stood there, in nats per
+hidden base.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from genet5.bake.manifest import file_sha256, shard_paths  # noqa: E402
 from genet5.bake.shards import ShardSet  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
-from genet5.errors import run_command  # noqa: E402
+from genet5.errors import InputError, run_command  # noqa: E402
+from genet5.genome.fasta import Genome  # noqa: E402
+from genet5.genome.splits import parse_regions  # noqa: E402
 from genet5.model.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
 from genet5.tokens.clades import Grammars  # noqa: E402
+from genet5.tokens.sites import encode_bases, reverse_complement_codes  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.loop import fit  # noqa: E402
 from genet5.training.options import ReaderOptions, add_option_arguments, options_from_arguments  # noqa: E402
@@ -60,6 +64,28 @@ def hide_bases(codes: Tensor, rng: np.random.Generator) -> HiddenBases:
     return HiddenBases(codes.masked_fill(both, UNKNOWN), codes.long().masked_fill(~both, -100))
 
 
+class RegionWindows:
+    """Windows of regions of a genome at random places; as many in an epoch as fit side by side."""
+
+    def __init__(self, genome: Genome, regions: str, window_bp: int) -> None:
+        places = parse_regions(regions, genome.lengths)
+        self.window_bp, self.codes = window_bp, [encode_bases(genome.sequence(*place)) for place in places]
+        bases = np.array([len(codes) for codes in self.codes])
+        if bases.min(initial=window_bp) < window_bp or not len(bases):
+            raise InputError(f"--regions {regions!r}: wanted regions of {window_bp} bases or more")
+        self.share = bases / bases.sum()
+        self.lengths = np.full(int(bases.sum()) // window_bp, window_bp)
+
+    def codes_of(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> Tensor:
+        """uint8 [B, 2, W]."""
+        found = []
+        for region in rng.choice(len(self.codes), size=len(indices), p=self.share):
+            start = rng.integers(len(self.codes[region]) - self.window_bp + 1)
+            forward = self.codes[region][start : start + self.window_bp]
+            found.append(np.stack([forward, reverse_complement_codes(forward)]))
+        return torch.from_numpy(np.stack(found))
+
+
 class MaskedPretraining(nn.Module):
     """The stem with a head that names bases."""
 
@@ -78,26 +104,39 @@ class MaskedPretraining(nn.Module):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, help="model folder to start from")
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="windows whose DNA is read")
+    parser.add_argument("--manifests", type=Path, nargs="+", default=[], help="windows whose DNA is read")
+    parser.add_argument("--genome", type=Path, help="FASTA whose --regions are read, instead of --manifests")
+    parser.add_argument("--regions", default="", help="of --genome, as contig:first-last, separated by commas")
+    parser.add_argument("--window-bp", type=int, default=12000, help="bases of a window of --genome (%(default)s)")
     parser.add_argument("--grammar", type=Path, default=REPOSITORY / "resources/grammar.yaml", help="(%(default)s)")
     parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
     add_option_arguments(parser, ReaderOptions)
     arguments = parser.parse_args()
+    if bool(arguments.manifests) == bool(arguments.genome and arguments.regions):
+        raise InputError("--manifests, or --genome with --regions: wanted one of both")
     options, output = options_from_arguments(ReaderOptions, arguments), arguments.output_dir
     fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
     fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}
+    if arguments.genome:
+        fingerprint |= {"genome": file_sha256(arguments.genome), "regions": arguments.regions}
     if export_finished(output, options, fingerprint):
         return
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(arguments.model)
-    shards = ShardSet([path for manifest in arguments.manifests for path in shard_paths(manifest, "train")])
-    data = ReaderData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
+    if arguments.genome:
+        with Genome(arguments.genome) as genome:
+            windows = RegionWindows(genome, arguments.regions, arguments.window_bp)
+        lengths, codes_of = windows.lengths, windows.codes_of
+    else:
+        shards = ShardSet([path for manifest in arguments.manifests for path in shard_paths(manifest, "train")])
+        data = ReaderData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
+        lengths, codes_of = data.lengths, lambda *drawn: data.training_batch(*drawn).codes
     fabric = start_fabric(options)
     result = fit(
         MaskedPretraining(model.reader.stem, model.config.stem_channels),
         BatchSource(
-            BatchPlan(data.lengths, int(data.lengths.max()), 1, options.seed),
-            lambda indices, epoch, rng: hide_bases(data.training_batch(indices, epoch, rng).codes, rng),
+            BatchPlan(lengths, int(lengths.max()), 1, options.seed),
+            lambda indices, epoch, rng: hide_bases(codes_of(indices, epoch, rng), rng),
         ),
         options,
         output,

@@ -29,14 +29,15 @@ SPECIES = ("S.pombe", "S.cerevisiae")
 class Row(NamedTuple):
     """A variant: flags of reader.py, fields of the network, species, windows of a batch (steps shrink to match).
 
-    hidden: first as many windows again with hidden bases to fill in (``masked_pretraining.py``).
+    hidden: first as many windows again with hidden bases to fill in (``masked_pretraining.py``), of the training
+    species or, if it names regions of *S. pombe*, of these.
     """
 
     flags: tuple[str, ...] = ()
     overrides: tuple[str, ...] = ()
     species: tuple[str, ...] = SPECIES
     batch: int = 1
-    hidden: bool = False
+    hidden: str = ""
 
 
 ROWS = {
@@ -51,7 +52,8 @@ ROWS = {
     "narrow view (no dilation beyond 2)": Row(overrides=("codon_dilations=1,2,2,2", "stretch_dilations=1,1,2,2,2,2")),
     "no dropout": Row(overrides=("stem_dropout=0",)),
     "S. pombe alone": Row(species=SPECIES[:1]),
-    "hidden bases filled in first": Row(hidden=True),
+    "hidden bases filled in first": Row(hidden="training"),
+    "hidden bases of held-out DNA filled in first": Row(hidden=f"{REGION},III"),
 }
 
 
@@ -88,15 +90,18 @@ def run_row(name: str, arguments: argparse.Namespace) -> list[float]:
         call("resize_model.py", f"--model={folder / 'fresh'}", f"--tokenizer={model}",
              f"--output-dir={folder / 'resized'}")  # fmt: skip
         model = folder / "resized"
+    raw = arguments.data / "raw/S.pombe"
     if row.hidden:
+        unlabelled = [f"--genome={raw / 'fna'}", f"--regions={row.hidden}"]
+        if row.hidden == "training":
+            unlabelled = ["--manifests", *map(str, manifests)]
         call(REPOSITORY / "benchmarks/masked_pretraining.py", f"--model={model}", f"--output-dir={folder / 'filled'}",
              f"--grammar={GRAMMAR}", f"--max-steps={arguments.steps}", "--lr=3e-3", "--epochs=1000", seed,
-             "--manifests", *map(str, manifests))  # fmt: skip
+             *unlabelled)  # fmt: skip
         model = folder / "filled"
     steps = arguments.steps // row.batch
     options = [f"--max-steps={steps}", f"--eval-steps={steps}", f"--max-batch-size={row.batch}", seed, *row.flags]
     train_reader(model, baked / "validation.tar", folder / "reader", manifests, *options)
-    raw = arguments.data / "raw/S.pombe"
     found = annotate(folder / "reader", raw / "fna", "fungi", REGION, folder / "annotation")
     return f1_scores({name: found}, raw, REGION)[name]
 

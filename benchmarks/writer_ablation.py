@@ -3,9 +3,9 @@
 
 One reader, fine-tuned on *S. pombe* and *S. cerevisiae* with the same windows for every row, scored on the validation
 region of *S. pombe*: dynamic programming over the reader alone, the language part before and after fine-tuning with
-several widths of beam, and a language part that never sees the reader's evidence, so that it has pointers and features
-of the DNA alone. Needs what ``reader_ablation.py`` needs, and a trained reader (``--reader``). A stopped row goes on
-where it was; a finished one is not repeated.
+several widths of beam, after reinforcement learning on exon and gene F1, and a language part that never sees the
+reader's evidence, so that it has pointers and features of the DNA alone. Needs what ``reader_ablation.py`` needs, and a
+trained reader (``--reader``). A stopped row goes on where it was; a finished one is not repeated.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
-from experiment import GRAMMAR, LEVELS, REPOSITORY, annotate, f1_scores
+from experiment import GRAMMAR, LEVELS, REPOSITORY, annotate, call, f1_scores
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
+from genet5.grpo.options import GrpoOptions
+from genet5.grpo.training import run_grpo
 from genet5.model.building import load_model, save_model
 from genet5.model.network import GeneT5Model
 from genet5.training import sft
@@ -49,6 +51,8 @@ ROWS = {
     "language part, greedy": Row("trained", "lm"),
     "language part, beam 4": Row("trained", "lm", 4),
     "language part, beam 8": Row("trained", "lm", 8),
+    "language part, reinforced, greedy": Row("reinforced", "lm"),
+    "language part, reinforced, beam 4": Row("reinforced", "lm", 4),
     "without evidence, greedy": Row("without_evidence", "lm"),
     "without evidence, beam 4": Row("without_evidence", "lm", 4),
 }
@@ -58,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reader", type=Path, required=True, help="model with a trained reader")
     parser.add_argument("--steps", type=int, default=150, help="steps of fine-tuning (%(default)s)")
+    parser.add_argument("--grpo-steps", type=int, default=24, help="steps of reinforcement learning (%(default)s)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data", help="the workflow's data folder")
     arguments = parser.parse_args()
@@ -80,6 +85,8 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
     """Folder of the model called ``name``, trained where it must be."""
     if name == "before":
         return arguments.reader
+    if name == "reinforced":
+        return reinforce(train("trained", arguments, work), arguments, work)
     baked, start = arguments.data / "baked/fungi", arguments.reader
     prepare = {"trained": lambda model: None, "without_evidence": without_evidence}[name]
     if name == "without_evidence":
@@ -101,6 +108,21 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
         sft.run_sft(start, [baked / species / "manifest.json" for species in SPECIES], baked / "validation.tar",
                     baked / "eval.json", read_grammar(GRAMMAR), options, work / name)  # fmt: skip
     return work / name
+
+
+def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
+    """Folder of ``start`` after reinforcement learning; of first and last step the one with more reward is kept."""
+    baked, output = arguments.data / "baked/fungi", work / f"reinforced_{arguments.grpo_steps}"
+    manifests = [str(baked / species / "manifest.json") for species in SPECIES]
+    call("grpo_prompts.py", "--num-prompts=1600", f"--output-dir={work}", "--manifests", *manifests)
+    options = GrpoOptions(
+        max_steps=arguments.grpo_steps, eval_steps=arguments.grpo_steps, save_steps=4, epochs=100, lr=1e-4,
+        batch_size=8, grad_accum=2, group_size=16, token_budget=200_000, temperature=0.5, top_k=0, top_p=1.0,
+        boundary_weight=0.2, beta=0.0, early_stopping=0,
+    )  # fmt: skip
+    run_grpo(start, work / "grpo_prompts.tar", baked / "validation.tar", baked / "eval.json", read_grammar(GRAMMAR),
+             options, output)  # fmt: skip
+    return output
 
 
 @torch.no_grad()
