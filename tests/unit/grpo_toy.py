@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
+from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
@@ -189,6 +191,14 @@ def run_toy(inputs: ToyInputs, output_dir: Path, options: Mapping[str, Any], res
     """`run_grpo` with options over `OPTIONS`."""
     checked = read_options(GrpoOptions, OPTIONS | dict(options), "test")
     run_grpo(**inputs.arguments, options=checked, output_dir=output_dir, restart=restart)
+
+
+def tensors(folder: Path) -> dict[str, Tensor]:
+    return safetensors.torch.load_file(folder / "model.safetensors")
+
+
+def numbers(log: list[dict[str, str]], column: str) -> list[float]:
+    return [float(row[column]) for row in log]
 
 
 def rows(path: Path) -> list[dict[str, str]]:

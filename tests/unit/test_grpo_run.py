@@ -1,14 +1,11 @@
-"""Whole runs on toy windows: logs, the best weights, exact resumes, what does not move, and what ends a run."""
+"""Whole runs on toy windows: logs, the best weights, what does not move, several processes."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,16 +13,23 @@ from typing import Any
 import grpo_toy
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
-from grpo_toy import CODES, GRAMMARS, OPTIONS, ToyInputs, planted_windows, rows, run_toy, toy_rollout, write_inputs
+from grpo_toy import (
+    CODES,
+    GRAMMARS,
+    OPTIONS,
+    ToyInputs,
+    numbers,
+    planted_windows,
+    rows,
+    run_toy,
+    tensors,
+    toy_rollout,
+    write_inputs,
+)
 from model_toy import toy_model
-from torch import Tensor
 
-from genet5.annotate import decoding
-from genet5.bake.shards import ShardReader, write_shard
-from genet5.errors import InputError
-from genet5.genome.genes import Interval
+from genet5.bake.shards import ShardReader
 from genet5.genome.genetic_code import reverse_complement
 from genet5.grpo import run as grpo_run
 from genet5.grpo.options import GrpoOptions
@@ -42,7 +46,6 @@ from genet5.training.windows import Window, WindowScorer, crop, read_eval_window
 
 FROZEN = ("reader.",)
 ROLL_OUT = grpo_run.roll_out
-SAMPLE = grpo_run.GrpoRun._sample
 COLUMNS = [
     "timestamp", "elapsed_s", "step", "total_steps", "epoch", "reward_mean", "reward_std", "exon_f1", "gene_f1",
     "nucleotide_f1", "boundary_f1", "zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts",
@@ -54,14 +57,6 @@ COLUMNS = [
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> ToyInputs:
     return write_inputs(tmp_path_factory.mktemp("grpo") / "inputs")
-
-
-def tensors(folder: Path) -> dict[str, Tensor]:
-    return safetensors.torch.load_file(folder / "model.safetensors")
-
-
-def numbers(log: list[dict[str, str]], column: str) -> list[float]:
-    return [float(row[column]) for row in log]
 
 
 def finished(folder: Path) -> dict[str, Any]:
@@ -266,137 +261,6 @@ def test_a_batch_may_mix_clades(inputs: ToyInputs, tmp_path: Path, monkeypatch):
     assert len(windows) == 8 and {(w.clade, w.genetic_code) for w in windows} == set(CODES.items())
 
 
-# ---------------------------------------------------------------- stopping and resuming
-
-RESUMED: dict[str, Any] = {
-    "grad_accum": 2, "max_steps": 5, "eval_steps": 2, "log_every": 2, "save_steps": 2, "epochs": 9
-}  # fmt: skip
-KINDS: dict[str, dict[str, Any]] = {
-    "one update": {"beta": 0.0, "max_steps_without_variance": 4},
-    "two updates, a reference": {"beta": 0.3, "updates_per_rollout": 2, "lr": 5e-3, "top_k": 5, "top_p": 0.95},
-}
-
-PLACES = {"roll_out": (grpo_run, ROLL_OUT), "write_genes": (training_windows, decoding.write_genes)}
-#: the call of a function (two a step, two an evaluation) at which a run is stopped, and the run that goes on with it
-INTERRUPTIONS = {
-    # the first evaluation, steps 1 and 2, the evaluation of step 4, step 5
-    "one update": [("write_genes", 1), ("roll_out", 2), ("roll_out", 1), ("write_genes", 3), ("roll_out", 1)],
-    # steps 1, 3 and 5
-    "two updates, a reference": [("roll_out", 2), ("roll_out", 3), ("roll_out", 4)],
-}
-
-
-def assert_same_run(one: Path, two: Path) -> None:
-    for log in ("grpo_log.csv", "eval_log.csv"):
-        assert rows(one / log) == rows(two / log)
-    for name in ("best", "final", "."):
-        for key, tensor in tensors(one / name).items():
-            assert torch.equal(tensor, tensors(two / name)[key]), (name, key)
-
-
-def deadly(calls: int, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, which at a call of this number first sends its own process SIGTERM."""
-    count = [0]
-
-    def call(*arguments, **keywords):
-        count[0] += 1
-        if count[0] == calls:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return function(*arguments, **keywords)
-
-    return call
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_stopped_and_resumed_is_the_uninterrupted_run(kind: str, inputs: ToyInputs, tmp_path: Path, monkeypatch):
-    options = RESUMED | KINDS[kind]
-    run_toy(inputs, tmp_path / "whole", options)
-    stopped = tmp_path / "stopped"
-    for name, calls in INTERRUPTIONS[kind]:
-        module, function = PLACES[name]
-        with monkeypatch.context() as patch, pytest.raises(SystemExit) as caught:
-            patch.setattr(module, name, deadly(calls, function))
-            run_toy(inputs, stopped, options)
-        assert caught.value.code == 128 + signal.SIGTERM
-    assert (stopped / "checkpoint_latest").resolve().name == "checkpoint_step_5"
-    assert not (stopped / "finished.json").exists()
-    run_toy(inputs, stopped, options)
-    assert_same_run(tmp_path / "whole", stopped)
-    log = rows(stopped / "grpo_log.csv")
-    assert [row["step"] for row in log] == ["2", "4", "5"]
-    assert [row["step"] for row in rows(stopped / "eval_log.csv")] == ["0", "2", "4", "5"]
-    if options["beta"]:
-        assert min(numbers(log, "kl")) > 0
-        assert max(numbers(log, "clip_share")) > 0
-    else:
-        assert set(numbers(log, "kl")) == {0.0}
-
-
-def test_a_run_that_broke_off_goes_on_from_its_last_checkpoint(
-    inputs: ToyInputs, whole: Path, tmp_path: Path, monkeypatch
-):
-    """Without a chance to save: in step 1, when only the starting weights are scored, and in step 4 after a save in 2.
-
-    Rows that were logged after the checkpoint are written again, not twice.
-    """
-
-    def broken(calls: int) -> Callable[..., Rollout]:
-        count = [0]
-
-        def call(*arguments: Any, **keywords: Any) -> Rollout:
-            count[0] += 1
-            if count[0] == calls:
-                raise MemoryError("as if killed")
-            return ROLL_OUT(*arguments, **keywords)
-
-        return call
-
-    for calls, logged, evaluated in ((1, [], ["0"]), (4, ["1", "2", "3"], ["0", "2"])):
-        with monkeypatch.context() as patch, pytest.raises(MemoryError):
-            patch.setattr(grpo_run, "roll_out", broken(calls))
-            run_toy(inputs, tmp_path, {"save_steps": 2})
-        log = tmp_path / "grpo_log.csv"
-        assert ([row["step"] for row in rows(log)] if log.exists() else []) == logged
-        assert [row["step"] for row in rows(tmp_path / "eval_log.csv")] == evaluated
-    run_toy(inputs, tmp_path, {"save_steps": 2})
-    assert_same_run(whole, tmp_path)
-
-
-def test_the_reference_is_the_model_it_started_from(inputs: ToyInputs, tmp_path: Path, monkeypatch):
-    """In every step, before and after a resume, while the policy itself has moved on."""
-    start = tensors(inputs.arguments["model_dir"])
-    distances: list[float] = []
-
-    def spy(self: grpo_run.GrpoRun, *arguments: Any) -> grpo_run.Piece:
-        reference = {name: tensor for name, tensor in self.reference.state_dict().items() if name in start}
-        assert len(reference) == len(start) and not self.reference.training
-        assert all(torch.equal(start[name], tensor) for name, tensor in reference.items())
-        policy = self.model.state_dict()
-        distances.append(max(float((policy[name] - start[name]).abs().max()) for name in start))
-        return SAMPLE(self, *arguments)
-
-    monkeypatch.setattr(grpo_run.GrpoRun, "_sample", spy)
-    options = {"max_steps": 3, "eval_steps": 9}
-    with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(grpo_run, "roll_out", deadly(2, ROLL_OUT))
-        run_toy(inputs, tmp_path, options)
-    run_toy(inputs, tmp_path, options)
-    assert len(distances) == 3 and distances[0] == 0.0 < distances[1] < distances[2]
-
-
-def test_a_finished_run_is_exported_again_and_another_is_refused(inputs: ToyInputs, whole: Path, tmp_path: Path):
-    before = (whole / "grpo_log.csv").read_bytes()
-    (whole / "model.safetensors").unlink()
-    run_toy(inputs, whole, {})
-    assert (whole / "model.safetensors").read_bytes() == (whole / "best/model.safetensors").read_bytes()
-    assert (whole / "grpo_log.csv").read_bytes() == before
-    with pytest.raises(InputError, match=r"beta is 0\.05 there, 0\.1 here"):
-        run_toy(inputs, whole, {"beta": 0.1})
-    missing = dataclasses.replace(inputs, folder=tmp_path)
-    with pytest.raises(InputError, match=r"grpo_prompts\.tar: no such file; run grpo_prompts first$"):
-        run_toy(missing, tmp_path / "run", {})
-
-
 # ---------------------------------------------------------------- what one update is
 
 
@@ -439,102 +303,6 @@ def test_equal_rewards_leave_the_weights_as_they_are(inputs: ToyInputs, tmp_path
     assert all(torch.equal(start[name], final[name]) for name in start)
     log = rows(tmp_path / "grpo_log.csv")
     assert numbers(log, "grad_norm") == [0.0, 0.0] and numbers(log, "zero_variance_groups") == [1.0, 1.0]
-
-
-# ---------------------------------------------------------------- what ends a run
-
-
-def refusal(inputs: ToyInputs, folder: Path, options: Mapping[str, Any]) -> str:
-    with pytest.raises(InputError) as caught:
-        run_toy(inputs, folder, {"eval_steps": 99, **options})
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_a_run_that_cannot_learn_says_so_and_ends(inputs: ToyInputs, tmp_path: Path):
-    """Sampling as good as greedy: equal texts, equal rewards, step after step."""
-    options = {"temperature": 1e-4, "max_steps_without_variance": 3, "max_steps": 9, "epochs": 9}
-    message = refusal(inputs, tmp_path, options)
-    assert message.startswith("step 3: all texts of every group earned the same for 3 steps (mean reward ")
-    assert "raise temperature, top_p or group_size" in message
-    assert len(rows(tmp_path / "grpo_log.csv")) == 2
-
-
-@pytest.mark.parametrize("off", [0, 1])
-def test_a_run_that_has_learned_everything_says_that(off: int, inputs: ToyInputs, tmp_path: Path, monkeypatch):
-    """All texts as the window's genes are, or all of them a base off, which a dense term still rewards well."""
-
-    def taught(*arguments: Any, **keywords: Any) -> Rollout:
-        rollout = ROLL_OUT(*arguments, **keywords)
-        for window, texts in zip(rollout.windows, rollout.texts, strict=True):
-            genes = [
-                dataclasses.replace(gene, cds=tuple(Interval(start + off, end + off) for start, end in gene.cds))
-                for gene in window.genes
-            ]
-            for text in texts:
-                text.genes = genes
-        return rollout
-
-    monkeypatch.setattr(grpo_run, "roll_out", taught)
-    options = {"max_steps_without_variance": 2, "boundary_weight": 3.0, "batch_size": 8, "epochs": 9}
-    message = refusal(inputs, tmp_path, options)
-    assert message.startswith("step 2:")
-    assert message.endswith("the model already writes these windows perfectly") == (off == 0)
-    mean = float(rows(tmp_path / "grpo_log.csv")[0]["reward_mean"])
-    assert 1.0 < mean <= 4.0 and (mean == pytest.approx(4.0)) == (off == 0)
-
-
-def test_one_step_with_variance_is_enough_to_go_on(inputs: ToyInputs, tmp_path: Path, monkeypatch):
-    """Steps without variance in a row are counted, not all of them."""
-    calls = [0]
-
-    def sometimes(*arguments: Any, **keywords: Any) -> Rollout:
-        rollout = ROLL_OUT(*arguments, **keywords)
-        calls[0] += 1
-        if calls[0] % 2:  # steps 1, 3 and 5
-            rollout.texts = [[texts[0]] * len(texts) for texts in rollout.texts]
-        return rollout
-
-    monkeypatch.setattr(grpo_run, "roll_out", sometimes)
-    run_toy(inputs, tmp_path, {"max_steps_without_variance": 2, "max_steps": 5, "epochs": 9, "eval_steps": 99})
-    equal = numbers(rows(tmp_path / "grpo_log.csv"), "zero_variance_groups")
-    assert equal[::2] == [1.0] * 3 and max(equal[1::2]) < 1
-
-
-def test_steps_that_may_be_left_out_leave_the_weights_alone(inputs: ToyInputs, tmp_path: Path, monkeypatch, capsys):
-    """A loss that is not finite in step 1 ends the run, or is left out where options allow it."""
-    monkeypatch.setattr(
-        grpo_run, "score_choices", lambda *arguments: score_choices(*arguments)._replace(router_loss=torch.tensor(1e39))
-    )
-    assert refusal(inputs, tmp_path / "no", {"max_steps": 1, "beta": 0.0}).startswith("step 1: loss ")
-    run_toy(inputs, tmp_path / "yes", {"max_steps": 1, "beta": 0.0, "max_skipped_steps": 1, "eval_steps": 99})
-    assert "left out (1 of 1)" in capsys.readouterr().out
-    (row,) = rows(tmp_path / "yes/grpo_log.csv")
-    assert row["reward_mean"] == row["total_loss"] == "nan"
-    start, final = tensors(inputs.arguments["model_dir"]), tensors(tmp_path / "yes/final")
-    assert all(torch.equal(start[name], final[name]) for name in start)
-
-
-def test_input_that_cannot_be_used_is_one_line(inputs: ToyInputs, tmp_path: Path):
-    assert "monitor: found 'f1'" in refusal(inputs, tmp_path / "monitor", {"monitor": "f1", "eval_steps": 1})
-    copied = ToyInputs(tmp_path / "copied")
-    copied.folder.mkdir()
-    for name in ("validation.tar", "eval.json"):
-        (copied.folder / name).write_bytes((inputs.folder / name).read_bytes())
-    (copied.folder / "model").symlink_to(inputs.folder / "model")
-    write_shard(copied.folder / "grpo_prompts.tar", [], "train")
-    assert refusal(copied, tmp_path / "empty", {}) == "no samples to make batches of: the list of lengths is empty"
-    (copied.folder / "grpo_prompts.tar").write_bytes(b"")
-    assert "empty file, expected a shard" in refusal(copied, tmp_path / "cut", {})
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("group_size", 1), ("temperature", 0.0), ("top_p", 0.0), ("top_p", 1.5), ("clip_low", 1.0), ("beta", -0.1)],
-)
-def test_options_out_of_range_are_refused(name: str, value: float):
-    with pytest.raises(InputError, match=rf"^grpo: {name}: found {value}, allowed: "):
-        read_options(GrpoOptions, {name: value}, "grpo")
 
 
 # ---------------------------------------------------------------- several processes
