@@ -111,7 +111,7 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
 
 
 def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
-    """Folder of ``start`` after reinforcement learning; of first and last step the one with more reward is kept."""
+    """Folder of ``start`` after the last step of reinforcement learning, better or not: none is chosen on what is scored."""
     baked, output = arguments.data / "baked/fungi", work / f"reinforced_{arguments.grpo_steps}"
     manifests = [str(baked / species / "manifest.json") for species in SPECIES]
     call("grpo_prompts.py", "--num-prompts=1600", f"--output-dir={work}", "--manifests", *manifests)
@@ -122,7 +122,7 @@ def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
     )  # fmt: skip
     run_grpo(start, work / "grpo_prompts.tar", baked / "validation.tar", baked / "eval.json", read_grammar(GRAMMAR),
              options, output)  # fmt: skip
-    return output
+    return output / "final"
 
 
 @torch.no_grad()

@@ -75,15 +75,38 @@ def test_resamples_are_those_of_the_samples():
     truth = rng.normal(size=(40, 6))
     predicted = truth + rng.normal(size=truth.shape)
     observed = np.ones_like(truth, dtype=bool)
-    draws = metrics.bootstrap(predicted, truth, observed, 300, seed=5)
-    times = np.random.default_rng(5).multinomial(40, np.full(40, 1 / 40), size=300)
-    rows = np.repeat(np.arange(40), times[7])
+    counts = metrics.resample_counts([f"s{number}" for number in range(40)], 300, seed=5)
+    draws = metrics.bootstrap(predicted, truth, observed, counts)
+    rows = np.repeat(np.arange(40), counts[7].astype(int))
     again = metrics.scores(predicted[rows], truth[rows], observed[rows])
     for key in ("corr_mean", "sample_corr_mean"):
         assert draws[key][7] == pytest.approx(again[key])
     low, high = metrics.interval(draws["corr_mean"])
     assert low < metrics.scores(predicted, truth, observed)["corr_mean"] < high
     assert metrics.interval(np.zeros(0)) is None
+
+
+def test_splits_of_one_cohort_share_their_resamples():
+    """Many splits say no more of another cohort than its samples do: the interval does not shrink towards nothing."""
+    rng = np.random.default_rng(6)
+    truth = rng.normal(size=(60, 8))
+    predicted, observed = truth + rng.normal(size=truth.shape), np.ones_like(truth, dtype=bool)
+    names = np.array([f"s{number}" for number in range(60)])
+
+    def width(splits: int) -> float:
+        draws = []
+        for _ in range(splits):
+            test = rng.choice(60, 15, replace=False)
+            counts = metrics.resample_counts(names[test], 500, seed=1)
+            draws.append(metrics.bootstrap(predicted[test], truth[test], observed[test], counts)["corr_mean"])
+        low, high = metrics.interval(np.mean(draws, axis=0))
+        return high - low
+
+    whole = metrics.bootstrap(predicted, truth, observed, metrics.resample_counts(names, 500, seed=1))["corr_mean"]
+    assert width(60) == pytest.approx(np.subtract(*metrics.interval(whole)[::-1]), rel=0.35)
+    one, other = (metrics.resample_counts(some, 500, 1) for some in (["s1", "s2"], ["s2", "s3", "s1"]))
+    assert (one[:, 0] == other[:, 2]).all() and (one[:, 1] == other[:, 0]).all()
+    assert abs(one.mean() - 1) < 0.1 and (metrics.resample_counts(["s1"], 500, 2)[:, 0] != one[:, 0]).any()
 
 
 def test_intervals_hold_what_they_promise():

@@ -67,7 +67,11 @@ def per_seed(run: Run, key: str) -> list[float]:
 
 
 def mean_draws(run: Run, key: str) -> np.ndarray:
-    """Mean of both directions and all seeds for each resample; empty without resamples."""
+    """Mean of both directions and all seeds for each resample; empty without resamples.
+
+    A resample holds a sample equally often in the test samples of all seeds (``metrics.resample_counts``), so more
+    seeds make the interval no narrower than another cohort allows.
+    """
     parts = [a[name] for a in run.arrays for name in (f"{d}_{key}_draws" for d in DIRECTIONS) if name in a]
     return np.mean(parts, axis=0) if parts else np.zeros(0)
 
@@ -79,7 +83,7 @@ def difference(run: Run, reference: Run, key: str = "corr_mean") -> dict[str, An
     return {
         "value": float(np.mean(ours) - np.mean(theirs)),
         "interval": metrics.interval(drawn[0] - drawn[1]) if len(drawn[0]) else None,
-        "seeds_won": int(sum(a >= b for a, b in zip(ours, theirs, strict=True))),
+        "seeds_won": int(sum(a > b for a, b in zip(ours, theirs, strict=True))),
     }
 
 

@@ -40,6 +40,7 @@ def evaluate(
     result["features"] = data.widths
     arrays: dict[str, np.ndarray] = {}
     fitted: dict[str, Intervals] = {}
+    counts = metrics.resample_counts(data.parts["test"].samples, resamples, seed)
     for source in PLATFORMS:
         target = other(source)
         name = direction(target)
@@ -52,7 +53,7 @@ def evaluate(
         truth, observed = test.values[target], test.observed[target]
         row: dict[str, Any] = metrics.scores(mean, truth, observed)
         row["coverage"], row["half_width"] = coverage(fitted[target], mean, variance, truth, observed)
-        draws = metrics.bootstrap(mean, truth, observed, resamples, seed) if resamples else {}
+        draws = metrics.bootstrap(mean, truth, observed, counts) if resamples else {}
         row["intervals"] = {key: metrics.interval(draws[key]) if draws else None for key in BOOTSTRAPPED}
         result.setdefault("test", {})[name] = row
         arrays[f"{name}_feature_corr"] = metrics.feature_correlations(mean, truth, observed)

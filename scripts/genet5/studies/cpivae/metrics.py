@@ -8,6 +8,9 @@ vary, or with fewer than three observed cells, has no correlation: nan, left out
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 
 CONFIDENCE = 0.95
@@ -57,22 +60,32 @@ def scores(predicted: np.ndarray, truth: np.ndarray, observed: np.ndarray) -> di
     }
 
 
-def bootstrap(
-    predicted: np.ndarray, truth: np.ndarray, observed: np.ndarray, resamples: int, seed: int
-) -> dict[str, np.ndarray]:
-    """``corr_mean`` and ``sample_corr_mean`` of every resample of the samples, [resamples].
+def resample_counts(samples: Sequence[str], resamples: int, seed: int) -> np.ndarray:
+    """How often each resample holds each sample, float64 [resamples, samples]: Poisson of mean 1, the Poisson bootstrap.
 
-    The draws depend on seed and number of samples alone, so two predictors of the same samples see the same ones.
+    The counts of a sample depend on its id and the seed alone. So predictors see the same resamples, and so do several
+    splits of one cohort: their test samples overlap, and drawn by themselves, splits would seem independent.
     """
-    number = len(truth)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples).astype(np.float64)
+    counts = np.empty((resamples, len(samples)))
+    for column, name in enumerate(samples):
+        own = int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "big")
+        counts[:, column] = np.random.default_rng([seed, own]).poisson(1.0, resamples)
+    return counts
+
+
+def bootstrap(
+    predicted: np.ndarray, truth: np.ndarray, observed: np.ndarray, counts: np.ndarray
+) -> dict[str, np.ndarray]:
+    """``corr_mean`` and ``sample_corr_mean`` of every resample, [resamples]; nan where a resample is too small.
+
+    counts: [resamples, samples], see ``resample_counts``.
+    """
     moments = _moments(predicted, truth, observed)
-    by_feature = _correlation(np.stack([drawn @ moment for moment in moments]))
+    by_feature = _correlation(np.stack([counts @ moment for moment in moments]))
     by_sample = sample_correlations(predicted, truth, observed)
     known = np.isfinite(by_sample)
     with np.errstate(divide="ignore", invalid="ignore"):
-        sample_mean = drawn[:, known] @ by_sample[known] / drawn[:, known].sum(axis=1)
+        sample_mean = counts[:, known] @ by_sample[known] / counts[:, known].sum(axis=1)
     return {"corr_mean": _nanmean(by_feature, axis=1), "sample_corr_mean": sample_mean}
 
 

@@ -68,7 +68,7 @@ def _verdict(entry: Mapping[str, Any]) -> Markup | None:
         "p",
         tag("strong", "met: " if met else "missed: ", class_="met" if met else "missed"),
         f"best model {model['name']} {_bounded(model['corr_mean'])}, best baseline {baseline['name']} "
-        f"{_bounded(baseline['corr_mean'])}; difference {_bounded(over, '+')}, at least as good on {over['seeds_won']} "
+        f"{_bounded(baseline['corr_mean'])}; difference {_bounded(over, '+')}, better on {over['seeds_won']} "
         f"of {model['seeds']} seeds. Validation would have chosen {chosen['name']} "
         f"({chosen['corr_mean']['value']:.3f}).",
     )
