@@ -8,7 +8,8 @@ further on these and on pieces without the k-th contig of every species, and ann
 none out, for genomes elsewhere. The merged annotations are ready for
 ``benchmarks/accuracy_vs_peers.py --ours reader=data/studies/small_sets/annotation``.
 
-A stopped run goes on where it was, and nothing is repeated.
+A stopped run goes on where it was, and nothing is repeated. ``--audit`` says instead what held-out contigs share with
+what their fold learns from.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from genet5.atomic import atomic_write
 from genet5.errors import InputError, run_command
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.kmers import canonical_kmers
+from genet5.genome.leak_audit import AuditedSpecies, audited_species, leak_audit, report_table
 
 K, SHARED = 24, 0.1  # a locus with more of its 24-mers than this in a scored piece is left out
 COPIES, SEED = 3, 42  # of each locus in pseudo-chromosomes
@@ -71,7 +73,7 @@ WINDOW = ("--window-bp=12000", "--stride-bp=4000", "--flank-bp=1000")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="model to start from, for example the fungal reader")
+    parser.add_argument("--model", type=Path, help="model to start from, for example the fungal reader")
     parser.add_argument("--loci-steps", type=int, default=4000, help="loci that the reader sees first (%(default)s)")
     parser.add_argument("--joined-steps", type=int, default=2500, help="windows of joined loci after it (%(default)s)")
     parser.add_argument("--steps", type=int, default=600, help="windows that each fold sees (%(default)s)")
@@ -79,9 +81,18 @@ def main() -> None:
     parser.add_argument("--folds", nargs="+", choices=folds, default=folds, help="(default: all of them)")
     parser.add_argument("--jobs", type=int, default=1, help="folds trained at the same time (%(default)s)")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "data/studies/small_sets", help="(%(default)s)")
+    parser.add_argument(
+        "--audit", action="store_true", help="prepare the data, and print what each fold's splits share"
+    )
     arguments = parser.parse_args()
     work, joined = arguments.work, [f"{name}.joined" for name in LOCI]
     prepare(work)
+    if arguments.audit:
+        for fold in range(FOLDS):
+            print(f"fold {fold}\n{report_table(leak_audit(species_of(fold, work)))}", flush=True)
+        return
+    if not arguments.model:
+        raise InputError("--model: wanted a model to start from")
     train(arguments.model, work, "loci", list(LOCI), f"--max-steps={arguments.loci_steps}")
     train(work / "loci", work, "base", joined, f"--max-steps={arguments.joined_steps}", "--lr=2.5e-3")
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -157,6 +168,21 @@ def known_loci(loci: Path, genome: Path, contigs: tuple[str, ...]) -> tuple[set[
             if (scored[np.minimum(at, len(scored) - 1)] == words).mean() > SHARED:
                 known.add(name)
     return known, names
+
+
+def species_of(fold: int, work: Path) -> list[AuditedSpecies]:
+    """Pieces and loci with the regions that are held out or left out in a fold."""
+    data, found = data_folder(), []
+    for name, pieces in PIECES.items():
+        held = {"test_regions": pieces.contigs[fold]} if fold < len(pieces.contigs) else {}
+        held["excluded_regions"] = ",".join(pieces.excluded)
+        found.append(audited_species(name, work / "raw" / f"{name}.fna", data / name / "gff.gz",
+                                     genetic_code=1, split="train", **held))  # fmt: skip
+    for name, loci in LOCI.items():
+        left_out = json.loads(manifest(work, name).read_text(encoding="utf-8"))["parameters"]["excluded_regions"]
+        found.append(audited_species(name, work / "raw" / f"{name}.fna", data / name / loci.annotation,
+                                     genetic_code=1, split="train", excluded_regions=left_out))  # fmt: skip
+    return found
 
 
 def bake(work: Path, species: str, clade: str, annotation: Path, regions: list[str], name: str) -> None:

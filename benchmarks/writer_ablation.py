@@ -111,7 +111,7 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
 
 
 def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
-    """Folder of ``start`` after the last step of reinforcement learning, better or not: none is chosen on what is scored."""
+    """Folder of ``start`` after the last step of reinforcement learning: no step is chosen on what is scored."""
     baked, output = arguments.data / "baked/fungi", work / f"reinforced_{arguments.grpo_steps}"
     manifests = [str(baked / species / "manifest.json") for species in SPECIES]
     call("grpo_prompts.py", "--num-prompts=1600", f"--output-dir={work}", "--manifests", *manifests)

@@ -26,7 +26,7 @@ from genet5.annotate.genomes import (
 from genet5.atomic import atomic_write
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
-from genet5.genome.fasta import Genome
+from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
@@ -69,6 +69,8 @@ def main(argv: list[str] | None = None) -> None:
     for flag, value in (("--batch-size", arguments.batch_size), ("--beam-width", arguments.beam_width)):
         if value < 1:
             raise InputError(f"{flag}: {value}, must be at least 1")
+    if arguments.track_loci < 0:
+        raise InputError(f"--track-loci: {arguments.track_loci}, must be at least 0")
     code = GeneticCode.from_table(arguments.genetic_code)
     model, tokenizer = load_model(arguments.model)
     calibration = load_calibration(arguments.model, arguments.decoder)
@@ -78,9 +80,10 @@ def main(argv: list[str] | None = None) -> None:
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
     grammar = Grammars(tokenizer, read_grammar(arguments.grammar)).of(arguments.clade, arguments.genetic_code)
     genome = Genome(arguments.genome)
-    regions = [Region(name, 0, genome.lengths[name]) for name in genome.names if genome.lengths[name]]
+    regions = [Region(name, 0, genome.lengths[name]) for name in genome.names]
     if arguments.regions:
         regions = list(parse_regions(arguments.regions, genome.lengths))
+    check_bases(genome, regions)
     options = AnnotationOptions(**{field.name: getattr(arguments, field.name) for field in fields(AnnotationOptions)})
     cpu, wall = time.process_time(), time.perf_counter()
     result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options, calibration.probability)

@@ -13,7 +13,8 @@ import pytest
 
 from genet5.errors import InputError
 from genet5.genome import fasta
-from genet5.genome.fasta import Genome, decompress_genome, index_genome, write_fasta
+from genet5.genome.fasta import Genome, check_bases, decompress_genome, index_genome, write_fasta
+from genet5.genome.genes import Region
 
 
 def refuse(path: Path, pattern: str, output: Path | None = None) -> None:
@@ -159,3 +160,22 @@ def test_every_shared_genome_unpacks_to_what_biopython_reads(shared_data: Path, 
             assert {key: len(bases) for key, bases in expected.items()} == lengths
             for key, bases in expected.items():
                 assert genome.sequence(key, keep_case=True) == bases
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (">p\nMKLLQWERTY\n", "my.fna: sequence 'p', base 3: found 'L', expected bases (IUPAC codes)"),
+        (">a\nACGTN\n>none\n", "my.fna: sequence 'none' has no bases"),
+    ],
+)
+def test_what_is_annotated_must_be_dna(tmp_path, text, message):
+    path = tmp_path / "my.fna"
+    path.write_text(text)
+    genome = Genome(path)
+    with pytest.raises(InputError) as caught:
+        check_bases(genome, [Region(name, 0, genome.lengths[name]) for name in genome.names])
+    assert str(caught.value).endswith(message)
+    path.write_text(">a\nACGTN\n>c\nRYSWKMBDHVacgtnU\n")
+    genome = Genome(path)
+    check_bases(genome, [Region("a", 0, 5), Region("c", 0, 16)])

@@ -66,7 +66,11 @@ def test_the_lock_has_every_dependency_and_only_plain_versions(repository):
         assert versions[requirement.name.lower()] in requirement.specifier, text
 
 
-def test_every_output_and_log_stands_under_data(repository):
+def test_every_rule_logs_under_data(repository):
     for path in (repository / "workflow" / "rules").glob("*.smk"):
-        for log in re.findall(r'log:\s+"(.+?)"', path.read_text()):
-            assert log.startswith("data/logs/")
+        text = path.read_text()
+        logs = re.findall(r'log:\s+f?"(.+?)"', text)
+        assert all(log.startswith("data/logs/") for log in logs), path.name
+        rules = re.findall(r"^rule (\w+):.*?(?=^rule |\Z)", text, flags=re.MULTILINE | re.DOTALL)
+        with_shell = len(re.findall(r"^    shell:", text, flags=re.MULTILINE))
+        assert len(logs) == with_shell, f"{path.name}: {rules}"

@@ -18,6 +18,7 @@ from genet5.errors import InputError
 from genet5.genome.compressed import open_input
 from genet5.genome.drafts import shown_names
 from genet5.genome.genbank import genbank_sequences
+from genet5.genome.genes import Region
 
 LINE_BP = 60
 """Bases per line in the FASTA files written here."""
@@ -198,6 +199,19 @@ class Genome:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def check_bases(genome: Genome, regions: Iterable[Region]) -> None:
+    """Raises InputError where a region is empty or holds a letter that is no base (IUPAC codes are bases)."""
+    for seqid, start, end in regions:
+        if start == end:
+            raise InputError(f"{genome.path}: sequence {seqid!r} has no bases")
+        for first in range(start, end, _BLOCK_BYTES):
+            text = genome.sequence(seqid, first, min(first + _BLOCK_BYTES, end)).encode()
+            if strange := text.translate(None, _IUPAC):
+                place = first + text.index(strange[:1]) + 1
+                found = f"sequence {seqid!r}, base {place}: found {chr(strange[0])!r}"
+                raise InputError(f"{genome.path}: {found}, expected bases (IUPAC codes)")
 
 
 def index_genome(fna: str | Path) -> Path:

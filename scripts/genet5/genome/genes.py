@@ -1,6 +1,6 @@
 """Genes as the whole project sees them: coding structures in 0-based, half-open, forward-strand coordinates.
 
-Only the readers and writers of this room convert to the 1-based closed coordinates of GFF3, GTF and GenBank.
+Only the readers and writers of this package convert to the 1-based closed coordinates of GFF3, GTF and GenBank.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ SPLITS = (("train", "Training", "s1"), ("validation", "Validation", "s3"), ("tes
 N_WORTH_SAYING = 0.01
 DROPPED = {"mostly_n": "mostly N", "empty": "without genes", "over_cap": "over the cap"}
 WINDOW_STYLES = ("s2", "s4", "s5", "s6", "s7")
-FLAG_STYLES = ("s2", "s4", "s5", "s6", "s3", "s7")
 SPLIT_ROWS = (
     ("Regions", ("regions",), count),
     ("Bases", ("bases",), bases),

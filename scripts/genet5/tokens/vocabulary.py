@@ -36,10 +36,6 @@ _PLACE = re.compile(r"<(loc|off)_\d+>")
 _NUCLEOTIDES = re.compile(r"[ACGTUNRYSWKMBDHV]+", re.IGNORECASE)
 
 
-def clade_token(name: str) -> str:
-    return f"<clade:{name}>"
-
-
 def clade_name(token: str) -> str | None:
     """``plant`` for ``<clade:plant>``, None for any other token."""
     match = _CLADE.fullmatch(token)

@@ -61,7 +61,7 @@ def scores(predicted: np.ndarray, truth: np.ndarray, observed: np.ndarray) -> di
 
 
 def resample_counts(samples: Sequence[str], resamples: int, seed: int) -> np.ndarray:
-    """How often each resample holds each sample, float64 [resamples, samples]: Poisson of mean 1, the Poisson bootstrap.
+    """How often each resample holds each sample, float64 [resamples, samples]: a Poisson bootstrap (mean 1).
 
     The counts of a sample depend on its id and the seed alone. So predictors see the same resamples, and so do several
     splits of one cohort: their test samples overlap, and drawn by themselves, splits would seem independent.
