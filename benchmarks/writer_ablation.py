@@ -28,6 +28,7 @@ from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
 from genet5.model.building import load_model, save_model
 from genet5.model.network import GeneT5Model
+from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.training import sft
 from genet5.training.options import TrainingOptions
 
@@ -53,6 +54,7 @@ ROWS = {
     "language part, beam 8": Row("trained", "lm", 8),
     "language part, reinforced, greedy": Row("reinforced", "lm"),
     "language part, reinforced, beam 4": Row("reinforced", "lm", 4),
+    "without the clade's token, greedy": Row("without_clade", "lm"),
     "without evidence, greedy": Row("without_evidence", "lm"),
     "without evidence, beam 4": Row("without_evidence", "lm", 4),
 }
@@ -88,16 +90,16 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
     if name == "reinforced":
         return reinforce(train("trained", arguments, work), arguments, work)
     baked, start = arguments.data / "baked/fungi", arguments.reader
-    prepare = {"trained": lambda model: None, "without_evidence": without_evidence}[name]
+    prepare = {"without_evidence": without_evidence, "without_clade": without_clade}.get(name, lambda *_: None)
     if name == "without_evidence":
         start = work / "blind"
         model, tokenizer = load_model(arguments.reader)
-        without_evidence(model)
+        without_evidence(model, tokenizer)
         save_model(model, tokenizer, start)
 
     def load(folder: Path) -> tuple:
         model, tokenizer = load_model(folder)
-        prepare(model)
+        prepare(model, tokenizer)
         return model, tokenizer
 
     options = TrainingOptions(
@@ -126,11 +128,19 @@ def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
 
 
 @torch.no_grad()
-def without_evidence(model: GeneT5Model) -> None:
+def without_evidence(model: GeneT5Model, _tokenizer: GeneTokenizer) -> None:
     """Take the reader's evidence from the language part for good."""
     for weights in (model.evidence.weights, model.option_evidence):
         weights.zero_()
         weights.requires_grad_(False)
+
+
+@torch.no_grad()
+def without_clade(model: GeneT5Model, tokenizer: GeneTokenizer) -> None:
+    """Make the tokens of clades say nothing for good."""
+    embeddings, clades = model.get_input_embeddings().weight, torch.tensor(list(map(tokenizer.clade, tokenizer.clades)))
+    embeddings[clades] = 0.0
+    embeddings.register_hook(lambda gradient: gradient.index_fill(0, clades, 0.0))
 
 
 if __name__ == "__main__":
