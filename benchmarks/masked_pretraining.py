@@ -112,8 +112,8 @@ def main() -> None:
     parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
     add_option_arguments(parser, ReaderOptions)
     arguments = parser.parse_args()
-    if bool(arguments.manifests) == bool(arguments.genome and arguments.regions):
-        raise InputError("--manifests, or --genome with --regions: wanted one of both")
+    if bool(arguments.manifests) == bool(arguments.genome) or bool(arguments.genome) != bool(arguments.regions):
+        raise InputError("wanted either --manifests, or --genome and --regions")
     options, output = options_from_arguments(ReaderOptions, arguments), arguments.output_dir
     fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
     fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}

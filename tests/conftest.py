@@ -29,5 +29,6 @@ def shared_data() -> Path:
     """The folder of reference genomes: ``GENET5_DATA``, or ``../shared/data`` beside the checkout."""
     folder = Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data"))
     if not (folder / "S.cerevisiae/fna.gz").is_file():
+        # docs/data.md says what it is; pytest -rs, the default here, lists these tests with the reason.
         pytest.skip(f"needs the reference data folder, not found at {folder}: set GENET5_DATA")
     return folder

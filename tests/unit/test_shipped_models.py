@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import annotate_genome
 from genet5.annotate.calibration import load_calibration
 from genet5.annotate.genomes import DECODERS
+from genet5.errors import InputError
 from genet5.evaluate.comparison import Prediction, compare
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.genetic_code import GeneticCode
@@ -57,3 +59,14 @@ def test_a_shipped_model_annotates_a_chromosome_out_of_the_box(
             regions=list(parse_regions(region, genome.lengths)),
         )["systems"]["shipped"]  # fmt: skip
     assert report["exon"]["f1"] > 0.85 and report["gene"]["f1"] > 0.8
+
+
+def test_proteins_are_no_genome(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "my.fna").write_text(">p\nMKLLQWERTY\n")
+    command = f"--model={repository}/resources/models/fungi --genome={tmp_path}/my.fna --output-prefix={tmp_path}/found"
+    how = (
+        f"--clade=fungi --genetic-code=1 --grammar={repository}/resources/grammar.yaml --window-bp=9000 --overlap-bp=0"
+    )
+    with pytest.raises(InputError, match=r"my.fna: sequence 'p', base 3: found 'L', expected bases \(IUPAC codes\)$"):
+        annotate_genome.main([*command.split(), *how.split(), "--decoder=viterbi"])
+    assert not list(tmp_path.glob("found*"))

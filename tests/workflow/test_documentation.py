@@ -42,11 +42,10 @@ def test_shown_commands_have_a_target_that_no_option_swallows(repository, monkey
         _, arguments = parse_args(shlex.split(command, comments=True)[1:])
         if arguments.unlock:
             continue
-        assert arguments.targets, command
-        for target in arguments.targets:
-            assert target in TARGETS or target.startswith(
-                ("data/score/", "data/annotation/", "data/model/", "data/raw/")
-            ), command
+        assert len(arguments.targets) == 1, command
+        (target,) = arguments.targets
+        places = ("data/score/", "data/annotation/", "data/model/", "data/raw/")
+        assert target in TARGETS or target.startswith(places), command
 
 
 def test_shown_python_commands_name_scripts_and_flags_that_exist(repository):

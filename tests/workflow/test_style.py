@@ -71,6 +71,4 @@ def test_every_rule_logs_under_data(repository):
         text = path.read_text()
         logs = re.findall(r'log:\s+f?"(.+?)"', text)
         assert all(log.startswith("data/logs/") for log in logs), path.name
-        rules = re.findall(r"^rule (\w+):.*?(?=^rule |\Z)", text, flags=re.MULTILINE | re.DOTALL)
-        with_shell = len(re.findall(r"^    shell:", text, flags=re.MULTILINE))
-        assert len(logs) == with_shell, f"{path.name}: {rules}"
+        assert len(logs) == len(re.findall(r"^    shell:", text, flags=re.MULTILINE)), path.name
