@@ -35,7 +35,7 @@ def test_the_published_parameter_counts():
     assert parameter_count(predictor) == 7_753_601
     assert sum(p.numel() for p in predictor.parameters() if p.requires_grad) == 541_697
     assert parameter_count(GptPredictor(vocab4, "average", frozen=True)) == 7_739_777
-    assert parameter_count(CnnBaseline()) == 186_497
+    assert parameter_count(CnnBaseline()) == parameter_count(CnnBaseline(causal=True)) == 186_497
 
 
 def test_a_letter_is_predicted_from_those_before_it_alone(core, bases):
@@ -62,6 +62,23 @@ def test_both_directions_see_the_bases_after(core, bases, direction):
     assert not torch.allclose(both.features(bases)[:, 5], both.features(changed)[:, 5])
 
 
+@pytest.mark.parametrize(("causal", "before", "ahead"), [(False, 10, 10), (True, 15, 5)])
+def test_what_a_cnn_sees(bases, causal, before, ahead):
+    """The causal one as far ahead as the head of a GPT that reads forward, and not a base further."""
+    model = CnnBaseline(causal=causal).eval()
+    changed = bases.clone()
+    changed[:, 20] = (changed[:, 20] + 1) % 4
+    moved = (model(bases) != model(changed)).any(0).nonzero().flatten().tolist()
+    assert (moved[0], moved[-1]) == (20 - ahead, 20 + before)
+
+
+def test_a_frozen_gpt_that_reads_forward_sees_five_bases_ahead(core, bases):
+    model = GptPredictor(core, "causal", frozen=True).eval()
+    changed = bases.clone()
+    changed[:, 20] = (changed[:, 20] + 1) % 4
+    assert (model(bases) != model(changed)).any(0).nonzero().flatten()[0] == 15
+
+
 def test_averaged_features_of_the_other_strand_are_the_same_backwards(core, bases):
     model = GptPredictor(core, "average", frozen=True).eval()
     turned = model.features((3 - bases).flip(1)).flip(1)
@@ -74,7 +91,7 @@ def test_evaluation_is_deterministic_and_training_is_not(bases, name):
     variant = VARIANTS[name]
     core = Gpt(GptConfig(variant.alphabet or "vocab4", 2, 32, 2, 40, dropout=0.3))
     gpt = GptPredictor(core, variant.direction, variant.frozen, 0.3, bases=variant.bases)
-    model = gpt if variant.alphabet else CnnBaseline(0.3)
+    model = gpt if variant.alphabet else CnnBaseline(0.3, variant.causal)
     model.train()
     assert not torch.equal(model(bases), model(bases))
     model.eval()
@@ -141,7 +158,12 @@ def test_models_come_back_as_they_were_saved(core, bases, tmp_path):
     save_gpt(core, tmp_path / "gpt")
     assert torch.equal(load_gpt(tmp_path / "gpt").eval()(bases), core(bases))
     both = GptPredictor(core, "concatenate", False), GptPredictor(core, "concatenate", True, bases=True)
-    for folder, model in (("predictor", both[0]), ("predictor", both[1]), ("cnn", CnnBaseline())):
+    for folder, model in (
+        ("predictor", both[0]),
+        ("predictor", both[1]),
+        ("cnn", CnnBaseline()),
+        ("cnn", CnnBaseline(causal=True)),
+    ):
         save_predictor(model.eval(), tmp_path / folder)
         assert torch.equal(load_predictor(tmp_path / folder)(bases), model(bases))
     with pytest.raises(InputError, match=r"not a nucleotide GPT"):

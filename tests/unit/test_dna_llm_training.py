@@ -18,10 +18,12 @@ from genet5.studies.dna_llm.binding_windows import BindingWindows, load_windows,
 from genet5.studies.dna_llm.corpus import CorpusOptions, write_corpus
 from genet5.studies.dna_llm.finetuning import FinetuneOptions, build_predictor, predict, run_finetuning
 from genet5.studies.dna_llm.gpt import GptConfig, load_gpt
+from genet5.studies.dna_llm.kept_features import keep_features, stay_the_same
 from genet5.studies.dna_llm.metrics import average_precision, pearson_r
 from genet5.studies.dna_llm.predictors import CnnBaseline, load_predictor
 from genet5.studies.dna_llm.pretraining import PretrainOptions, run_pretraining
 from genet5.studies.dna_llm.variants import VARIANTS
+from genet5.training.processes import start_fabric
 
 SMALL = GptConfig("vocab4", layers=1, width=16, heads=2, context=60, dropout=0.1)
 FINETUNE = FinetuneOptions(epochs=4, batch_size=8, precision="fp32", log_every=1)
@@ -127,6 +129,55 @@ def core_of(folder: Path) -> Path:
         torch.manual_seed(1)
         pretraining.save_gpt(pretraining.Gpt(SMALL), path)
     return path
+
+
+@pytest.mark.parametrize("name", ["vocab4", "bidirectional", "concatenated", "with_cnn"])
+def test_features_kept_for_all_epochs_change_nothing(tmp_path, windows_file, monkeypatch, name):
+    """Where windows are neither moved nor turned a frozen core reads each once, whatever the number of epochs."""
+    options = FinetuneOptions(**{**FINETUNE.__dict__, "max_shift": 0})
+    read = []
+    plain = pretraining.Gpt.features
+
+    def counted(core, ids):
+        read.append(len(ids))
+        return plain(core, ids)
+
+    monkeypatch.setattr(pretraining.Gpt, "features", counted)
+    run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "kept")
+    directions = 1 if name == "vocab4" else 2
+    # 30 windows of each split: for training and for validation once, and for the predictions of the saved weights.
+    assert sum(read) == directions * (30 + 30) + directions * (30 + 30)
+    read.clear()
+    run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "kept")
+    assert sum(read) == directions * (30 + 30)  # a finished run only predicts
+    monkeypatch.setattr(finetuning, "stay_the_same", lambda *_: False)
+    run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "computed")
+    assert_same_run(tmp_path / "kept", tmp_path / "computed")
+    assert not [path for path in (tmp_path / "kept").iterdir() if path.name.startswith("tmp")]
+
+
+def test_features_are_computed_anew_where_they_change(tmp_path):
+    """Of moved or turned windows, and of a core that learns; the CNN has none."""
+    model = {
+        name: build_predictor(VARIANTS[name], core_of(tmp_path), SMALL, FINETUNE) for name in VARIANTS if name != "full"
+    }
+    assert stay_the_same(model["vocab4"], 0, False)
+    assert not stay_the_same(model["vocab4"], 1, False)
+    assert not stay_the_same(model["vocab4"], 0, True)
+    assert not stay_the_same(model["unfrozen"], 0, False)
+    assert not stay_the_same(model["baseline"], 0, False)
+    assert not stay_the_same(model["causal"], 0, False)
+
+
+def test_kept_features_are_bf16_where_training_is(tmp_path, windows_file):
+    """They are what the core says, to the last digit kept."""
+    model = build_predictor(VARIANTS["bidirectional"], core_of(tmp_path), SMALL, FINETUNE)
+    bases = load_windows(windows_file).part("train").bases
+    fabric = start_fabric(FinetuneOptions(precision="bf16"))
+    kept = keep_features(model, bases, 7, fabric, tmp_path)
+    assert kept.dtype == torch.bfloat16 and kept.shape == (30, 60, SMALL.width)
+    with fabric.autocast(), torch.no_grad():
+        torch.testing.assert_close(kept, model.eval().features(torch.from_numpy(bases).long()).bfloat16())
 
 
 def test_test_windows_change_nothing_that_is_trained(tmp_path, windows_file):

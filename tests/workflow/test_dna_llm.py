@@ -60,7 +60,9 @@ def test_pretrained_predictors_alone_get_a_core(dry_run):
     study = "data/studies/dna_llm/dna_llm_small"
     for name, line in lines.items():
         core = re.search(r"--core (.*?) --", line)
-        expected = None if name == "baseline" or "random" in name else "full" if name == "full" else "vocab4"
+        expected = (
+            None if name in ("baseline", "causal") or "random" in name else "full" if name == "full" else "vocab4"
+        )
         assert (core and core[1]) == (expected and f"{study}/outputs/ckpt_{expected}"), name
 
 

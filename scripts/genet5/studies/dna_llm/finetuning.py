@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from lightning.fabric import Fabric
 from genet5.checksums import file_sha256
 from genet5.errors import InputError
 from genet5.training.batches import BatchSource
-from genet5.training.loop import fit
+from genet5.training.loop import SupervisedRun, fit
 from genet5.training.options import RunOptions, option
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export
@@ -23,6 +25,7 @@ from genet5.training.sampler import BatchPlan
 from .augmentation import augment
 from .binding_windows import BindingWindows, load_windows
 from .gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
+from .kept_features import keep_features, stay_the_same
 from .metrics import average_precision, pearson_r
 from .predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predictor, save_predictor
 from .results import HELD_OUT, write_predictions
@@ -54,7 +57,7 @@ def build_predictor(
 ) -> ScorePredictor:
     """The untrained predictor: pretrained core from ``core_dir``, or a random one of ``sizes``."""
     if not variant.alphabet:
-        return CnnBaseline(options.dropout)
+        return CnnBaseline(options.dropout, variant.causal)
     if variant.pretrained:
         if core_dir is None:
             raise InputError(f"{variant.name}: needs --core, the folder of a pretrained core")
@@ -74,22 +77,26 @@ def _with_dropout(core: Gpt, dropout: float) -> Gpt:
     return changed
 
 
-def training_source(windows: BindingWindows, options: FinetuneOptions) -> BatchSource:
-    """Augmented batches of training windows."""
+def training_source(windows: BindingWindows, options: FinetuneOptions, kept: Mapping[str, torch.Tensor]) -> BatchSource:
+    """Augmented batches of training windows, with their features where ``kept["train"]`` has them."""
 
     def make_batch(indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         bases, scores = windows.bases[indices], windows.scores[indices]
-        return _batch(*augment(bases, scores, options.max_shift, options.reverse_complement, rng))
+        batch = _batch(*augment(bases, scores, options.max_shift, options.reverse_complement, rng))
+        return batch | {"features": kept["train"][indices]} if "train" in kept else batch
 
     return BatchSource(_plan(windows, options, shuffle=True), make_batch)
 
 
-def validation_source(windows: BindingWindows, options: FinetuneOptions) -> BatchSource:
-    """Windows as they are, every base with weight 1."""
+def validation_source(
+    windows: BindingWindows, options: FinetuneOptions, kept: Mapping[str, torch.Tensor]
+) -> BatchSource:
+    """Windows as they are, every base with weight 1, with their features where ``kept["validation"]`` has them."""
 
     def make_batch(indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> dict[str, torch.Tensor]:
         scores = windows.scores[indices]
-        return _batch(windows.bases[indices], scores, np.ones_like(scores))
+        batch = _batch(windows.bases[indices], scores, np.ones_like(scores))
+        return batch | {"features": kept["validation"][indices]} if "validation" in kept else batch
 
     return BatchSource(_plan(windows, options, shuffle=False), make_batch)
 
@@ -106,15 +113,23 @@ def _batch(bases: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> dict[s
 
 
 @torch.no_grad()
-def predict(model: ScorePredictor, bases: np.ndarray, batch_size: int) -> np.ndarray:
-    """Scores of windows [windows, bp] in evaluation mode, float32; the model's mode is left as it was found."""
+def predict(
+    model: ScorePredictor, bases: np.ndarray, batch_size: int, features: torch.Tensor | None = None
+) -> np.ndarray:
+    """Scores of windows [windows, bp] in evaluation mode, float32; the model's mode is left as it was found.
+
+    ``features``: kept ones of these windows; else they are computed.
+    """
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    parts = [
-        model(torch.from_numpy(bases[first : first + batch_size].astype(np.int64)).to(device)).float().cpu().numpy()
-        for first in range(0, len(bases), batch_size)
-    ]
+    parts = []
+    for first in range(0, len(bases), batch_size):
+        chosen = slice(first, first + batch_size)
+        inputs = {"bases": torch.from_numpy(bases[chosen].astype(np.int64)).to(device)}
+        if features is not None:
+            inputs["features"] = features[chosen].to(device)
+        parts.append(model(**inputs).float().cpu().numpy())
     model.train(training)
     return np.concatenate(parts)
 
@@ -147,16 +162,27 @@ def run_finetuning(
         f"{variant.name} ({variant.about}): {counts['parameters']:,} parameters, {trained:,} of them trained, "
         f"head {counts['head']:,}; {len(train.bases)} training, {len(validation.bases)} validation windows",
     )
+    rows = 4 * options.batch_size  # of a batch without gradients
+    kept: dict[str, torch.Tensor] = {}
+
+    def make_run(*arguments: Any) -> SupervisedRun:
+        """``fit`` calls this when it knows that there is something to train; features count as training time."""
+        run = SupervisedRun(*arguments)
+        if stay_the_same(model, options.max_shift, options.reverse_complement):
+            say(fabric, "computing features once for all epochs, since core and windows stay as they are")
+            for split, part in (("train", train), ("validation", validation)):
+                kept[split] = keep_features(model, part.bases, rows, fabric, output_dir)
+        return run
 
     def evaluate(model: ScorePredictor) -> dict[str, float]:
-        predicted = predict(model, validation.bases, 4 * options.batch_size)
+        predicted = predict(model, validation.bases, rows, kept.get("validation"))
         in_site = validation.scores > 0
         return {"val_r": pearson_r(predicted, validation.scores), "val_auprc": average_precision(predicted, in_site)}
 
     pretrained = variant.pretrained and core_dir is not None
     result = fit(
         model,
-        training_source(train, options),
+        training_source(train, options, kept),
         options,
         output_dir,
         fingerprint={
@@ -165,10 +191,11 @@ def run_finetuning(
             "core": file_sha256(core_dir / WEIGHTS_FILE) if pretrained else dataclasses.asdict(sizes),
         },
         save_model=lambda folder: save_predictor(model, folder),
-        validation=validation_source(validation, options),
+        validation=validation_source(validation, options, kept),
         evaluate=evaluate,
         restart=restart,
         fabric=fabric,
+        make_run=make_run,
     )
     if fabric.is_global_zero:
         best = load_predictor(result.best)

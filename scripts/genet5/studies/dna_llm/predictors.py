@@ -22,12 +22,12 @@ HEAD_CHANNELS = 128
 
 
 def convolve(layer: nn.Conv1d, x: Tensor) -> Tensor:
-    """``layer`` over the bases of [rows, bp, channels], channels last before and after.
+    """``layer``, with its own padding, over the bases of [rows, bp, channels], channels last before and after.
 
     As a convolution over a picture one pixel high it needs no copy to the other order: a third less time on a CPU.
     """
     image = x.transpose(1, 2)[:, :, None]
-    return F.conv2d(image, layer.weight[:, :, None], layer.bias, padding=(0, KERNEL_BP // 2))[:, :, 0].transpose(1, 2)
+    return F.conv2d(image, layer.weight[:, :, None], layer.bias, padding=(0, *layer.padding))[:, :, 0].transpose(1, 2)
 
 
 class RegressionHead(nn.Module):
@@ -48,34 +48,47 @@ class RegressionHead(nn.Module):
 
 
 class ScorePredictor(nn.Module):
-    """What both kinds share: ``forward(bases [rows, bp]) -> scores [rows, bp]`` and the loss of a batch."""
+    """What both kinds share: ``forward(bases [rows, bp]) -> scores [rows, bp]`` and the loss of a batch.
+
+    A batch may hold the ``features`` of a frozen core, too, [rows, bp, width of the features], that were kept.
+    """
 
     label_smoothing = 0.0  # set by the training loop and not used
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Squared error summed over bases, weighted; the weight is summed beside it."""
-        error = (self(batch["bases"]) - batch["scores"]) ** 2
+        inputs = {name: batch[name] for name in ("bases", "features") if name in batch}
+        error = (self(**inputs) - batch["scores"]) ** 2
         return {"sum": (error * batch["weights"]).sum(), "weight": batch["weights"].sum()}
 
 
 class BaseLayer(nn.Module):
-    """A convolution over one-hot bases and GELU: [rows, bp] -> [rows, bp, channels]."""
+    """A convolution over one-hot bases and GELU: [rows, bp] -> [rows, bp, channels].
 
-    def __init__(self):
+    ``causal``: over a base and the ten before it instead of five on either side.
+    """
+
+    def __init__(self, causal: bool = False):
         super().__init__()
-        self.convolution = nn.Conv1d(len(BASES), HEAD_CHANNELS, KERNEL_BP, padding=KERNEL_BP // 2)
+        self.convolution = nn.Conv1d(
+            len(BASES), HEAD_CHANNELS, KERNEL_BP, padding=KERNEL_BP - 1 if causal else KERNEL_BP // 2
+        )
 
     def forward(self, bases: Tensor) -> Tensor:
         one_hot = F.one_hot(bases, len(BASES)).to(self.convolution.weight.dtype)
-        return F.gelu(convolve(self.convolution, one_hot))
+        return F.gelu(convolve(self.convolution, one_hot)[:, : bases.shape[1]])
 
 
 class CnnBaseline(ScorePredictor):
-    """A layer over bases, then the same head as on the GPT. It sees 10 bases on either side."""
+    """A layer over bases, then the same head as on the GPT. It sees 10 bases on either side.
 
-    def __init__(self, dropout: float = 0.1):
+    ``causal``: 15 bases before and, in its head, 5 ahead, as far as the same head on a GPT that reads forward.
+    """
+
+    def __init__(self, dropout: float = 0.1, causal: bool = False):
         super().__init__()
-        self.bases = BaseLayer()
+        self.causal = causal
+        self.bases = BaseLayer(causal)
         self.head = RegressionHead(HEAD_CHANNELS, dropout)
 
     def forward(self, bases: Tensor) -> Tensor:
@@ -107,11 +120,11 @@ class GptPredictor(ScorePredictor):
         if direction not in DIRECTIONS:
             raise InputError(f"direction: found {direction!r}, allowed: {', '.join(DIRECTIONS)}")
         self.core, self.direction, self.frozen, self.core_lr_scale = core, direction, frozen, core_lr_scale
-        width = core.config.width * (2 if direction == "concatenate" else 1)
+        self.features_width = core.config.width * (2 if direction == "concatenate" else 1)
         self.bases = BaseLayer() if bases else None
         # Without it small features of one kind would be drowned in those of the other by the norm of the head.
         self.norm = nn.LayerNorm(HEAD_CHANNELS) if bases else None
-        self.head = RegressionHead(width + (HEAD_CHANNELS if bases else 0), dropout)
+        self.head = RegressionHead(self.features_width + (HEAD_CHANNELS if bases else 0), dropout)
         self.register_buffer("_ids", torch.from_numpy(core.config.letters.ids(BASES)).long(), persistent=False)
         core.requires_grad_(not frozen)
 
@@ -126,7 +139,7 @@ class GptPredictor(ScorePredictor):
         return {"core.": self.core_lr_scale}
 
     def features(self, bases: Tensor) -> Tensor:
-        """[rows, bp, width of the head] from base codes [rows, bp]."""
+        """What the core says of base codes [rows, bp]: [rows, bp, features_width]."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if self.direction == "causal":
                 return self.core.features(self._ids[bases])
@@ -135,8 +148,8 @@ class GptPredictor(ScorePredictor):
             after = after.flip(1)
             return (before + after) / 2 if self.direction == "average" else torch.cat([before, after], dim=2)
 
-    def forward(self, bases: Tensor) -> Tensor:
-        features = self.features(bases)
+    def forward(self, bases: Tensor, features: Tensor | None = None) -> Tensor:
+        features = self.features(bases) if features is None else features
         if self.bases is not None:
             features = torch.cat([features, self.norm(self.bases(bases))], dim=2)
         return self.head(features)
@@ -146,6 +159,8 @@ def save_predictor(model: ScorePredictor, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` into an existing folder."""
     safetensors.torch.save_model(model, str(folder / WEIGHTS_FILE))
     about: dict = {"kind": "cnn", "dropout": model.head.dropout.p, "parameters": parameter_count(model)}
+    if isinstance(model, CnnBaseline):
+        about["causal"] = model.causal
     if isinstance(model, GptPredictor):
         about |= {"kind": "gpt", "direction": model.direction, "frozen": model.frozen}
         about["bases"] = model.bases is not None
@@ -161,8 +176,9 @@ def load_predictor(folder: Path) -> ScorePredictor:
     """
     try:
         about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        model: ScorePredictor = CnnBaseline(about["dropout"])
-        if about["kind"] == "gpt":
+        if about["kind"] == "cnn":
+            model: ScorePredictor = CnnBaseline(about["dropout"], about["causal"])
+        else:
             core = Gpt(GptConfig(**about["core"]))
             model = GptPredictor(core, about["direction"], about["frozen"], about["dropout"], bases=about["bases"])
         safetensors.torch.load_model(model, str(folder / WEIGHTS_FILE))
