@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import email.utils
 import gzip
 import hashlib
 import random
 import socket
-import socketserver
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from file_servers import Server, ftp_server
 
 from genet5.errors import InputError
 from genet5.genome.download import fetch
@@ -29,65 +26,6 @@ PACKED = gzip.compress(PLAIN, mtime=1)
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-class Server:
-    """One file over HTTP. ``script`` holds one action per request, and the file is served properly once it is used up.
-
-    An action is ``("cut", bytes)``: close after that many; ``("status", code, headers)``; with ``"whole"`` in it the
-    answer is 200 and starts at byte 0 whatever the Range.
-    """
-
-    def __init__(self, content: bytes, *script: tuple, etag: str | None = '"v1"') -> None:
-        self.content, self.script, self.etag = content, list(script), etag
-        self.ranges: list[str | None] = []
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/genome.fna.gz"
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        wanted = request.headers.get("Range")
-        self.ranges.append(wanted)
-        action = self.script.pop(0) if self.script else ("serve",)
-        if action[0] == "status":
-            request.send_response(action[1])
-            for name, value in action[2].items():
-                request.send_header(name, value)
-            request.end_headers()
-            return
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and "whole" not in action else 0
-        if request.headers.get("If-Range", self.etag) != self.etag:
-            start = 0
-        if start and start >= len(self.content):
-            request.send_response(416)
-            request.send_header("Content-Range", f"bytes */{len(self.content)}")
-            request.end_headers()
-            return
-        request.send_response(206 if start else 200)
-        if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
-        if self.etag:
-            request.send_header("ETag", self.etag)
-        request.send_header("Content-Length", str(len(self.content) - start))
-        request.end_headers()
-        end = start + action[1] if action[0] == "cut" else len(self.content)
-        request.wfile.write(self.content[start:end])
-
-    def __enter__(self) -> Server:
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
 
 
 @pytest.fixture
@@ -227,7 +165,7 @@ def test_file_changed_between_attempts_starts_over(get: Callable[..., Path]) -> 
     newer = gzip.compress(PLAIN[::-1])
 
     class Changing(Server):
-        def answer(self, request: BaseHTTPRequestHandler) -> None:
+        def answer(self, request: object) -> None:
             super().answer(request)
             self.content, self.etag = newer, '"v2"'
 
@@ -377,57 +315,13 @@ def test_two_downloads_of_one_file_do_not_mix(get: Callable[..., Path], tmp_path
     assert left(tmp_path) == []
 
 
-class FtpHandler(socketserver.StreamRequestHandler):
-    """As much of RFC 959 as a passive download needs. The server's ``cuts`` list holds bytes to send before closing."""
-
-    def say(self, text: str) -> None:
-        self.wfile.write(f"{text}\r\n".encode())
-
-    def handle(self) -> None:
-        self.say("220 ready")
-        start, data = 0, None
-        for line in self.rfile:
-            command, _, argument = line.decode().strip().partition(" ")
-            self.server.seen.append((command, argument))
-            if command == "PASV":
-                data = socket.create_server(("127.0.0.1", 0))
-                high, low = divmod(data.getsockname()[1], 256)
-                self.say(f"227 entering (127,0,0,1,{high},{low})")
-            elif command == "REST" and self.server.can_rest:
-                start = int(argument)
-                self.say("350 ok")
-            elif command in ("SIZE", "RETR") and argument != "genomes/x.gz":
-                self.say("550 no such file")
-            elif command == "SIZE":
-                self.say(f"213 {len(PACKED)}")
-            elif command == "RETR":
-                self.say("150 coming")
-                cut = self.server.cuts.pop(0) if self.server.cuts else None
-                connection, _ = data.accept()
-                connection.sendall(PACKED[start:] if cut is None else PACKED[start : start + cut])
-                connection.close()
-                data.close()
-                self.say("226 done" if cut is None else "426 aborted")
-            else:
-                self.say({"USER": "331 password", "PASS": "230 in", "TYPE": "200 ok"}.get(command, "502 unknown"))
-
-
-@contextlib.contextmanager
-def ftp_server(*cuts: int, can_rest: bool = True) -> Iterator[tuple[str, list]]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), FtpHandler) as server:
-        server.daemon_threads, server.cuts, server.can_rest, server.seen = True, list(cuts), can_rest, []
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"ftp://127.0.0.1:{server.server_address[1]}/genomes/x.gz", server.seen
-        server.shutdown()
-
-
 @pytest.mark.parametrize("can_rest", [True, False])
 def test_ftp_is_continued_where_the_server_can(
     get: Callable[..., Path], can_rest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ftp_proxy", "FTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with ftp_server(8_000, can_rest=can_rest) as (url, seen):
+    with ftp_server(PACKED, 8_000, can_rest=can_rest) as (url, seen):
         output = get(url, sha256=sha256(PACKED))
     assert output.read_bytes() == PACKED
     assert ("REST", "8000") in seen
@@ -435,7 +329,7 @@ def test_ftp_is_continued_where_the_server_can(
 
 
 def test_ftp_missing_file_fails_at_once(get: Callable[..., Path], naps: list[float], tmp_path: Path) -> None:
-    with ftp_server() as (url, _), pytest.raises(InputError, match="FTP server answers 550 no such file"):
+    with ftp_server(PACKED) as (url, _), pytest.raises(InputError, match="FTP server answers 550 no such file"):
         get(url.replace("x.gz", "y.gz"))
     assert (naps, left(tmp_path)) == ([], [])
 
