@@ -64,3 +64,10 @@ def test_augmentation_depends_on_its_generator_alone():
     one, two = (augment(windows.bases, windows.scores, 10, True, np.random.default_rng(5)) for _ in range(2))
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first, second)
+
+
+def test_a_batch_none_of_which_is_turned_stays_as_it_is():
+    windows = toy_windows(2)
+    given = (windows.bases, windows.scores, np.ones(windows.scores.shape, np.float32))
+    for one, two in zip(given, reverse_complement_windows(*given, np.zeros(2, bool)), strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -35,7 +35,7 @@ def test_the_published_parameter_counts():
     assert parameter_count(predictor) == 7_753_601
     assert sum(p.numel() for p in predictor.parameters() if p.requires_grad) == 541_697
     assert parameter_count(GptPredictor(vocab4, "average", frozen=True)) == 7_739_777
-    assert parameter_count(CnnBaseline()) == parameter_count(CnnBaseline(causal=True)) == 186_497
+    assert parameter_count(CnnBaseline()) == parameter_count(CnnBaseline(one_sided=True)) == 186_497
 
 
 def test_a_letter_is_predicted_from_those_before_it_alone(core, bases):
@@ -62,10 +62,10 @@ def test_both_directions_see_the_bases_after(core, bases, direction):
     assert not torch.allclose(both.features(bases)[:, 5], both.features(changed)[:, 5])
 
 
-@pytest.mark.parametrize(("causal", "before", "ahead"), [(False, 10, 10), (True, 15, 5)])
-def test_what_a_cnn_sees(bases, causal, before, ahead):
-    """The causal one as far ahead as the head of a GPT that reads forward, and not a base further."""
-    model = CnnBaseline(causal=causal).eval()
+@pytest.mark.parametrize(("one_sided", "before", "ahead"), [(False, 10, 10), (True, 15, 5)])
+def test_what_a_cnn_sees(bases, one_sided, before, ahead):
+    """The one-sided one as far ahead as the head of a GPT that reads forward, and not a base further."""
+    model = CnnBaseline(one_sided=one_sided).eval()
     changed = bases.clone()
     changed[:, 20] = (changed[:, 20] + 1) % 4
     moved = (model(bases) != model(changed)).any(0).nonzero().flatten().tolist()
@@ -91,7 +91,7 @@ def test_evaluation_is_deterministic_and_training_is_not(bases, name):
     variant = VARIANTS[name]
     core = Gpt(GptConfig(variant.alphabet or "vocab4", 2, 32, 2, 40, dropout=0.3))
     gpt = GptPredictor(core, variant.direction, variant.frozen, 0.3, bases=variant.bases)
-    model = gpt if variant.alphabet else CnnBaseline(0.3, variant.causal)
+    model = gpt if variant.alphabet else CnnBaseline(0.3, variant.one_sided)
     model.train()
     assert not torch.equal(model(bases), model(bases))
     model.eval()
@@ -162,7 +162,7 @@ def test_models_come_back_as_they_were_saved(core, bases, tmp_path):
         ("predictor", both[0]),
         ("predictor", both[1]),
         ("cnn", CnnBaseline()),
-        ("cnn", CnnBaseline(causal=True)),
+        ("cnn", CnnBaseline(one_sided=True)),
     ):
         save_predictor(model.eval(), tmp_path / folder)
         assert torch.equal(load_predictor(tmp_path / folder)(bases), model(bases))

@@ -60,7 +60,11 @@ def test_pretrained_predictors_alone_get_a_core(dry_run):
     for name, line in lines.items():
         core = re.search(r"--core (.*?) --", line)
         expected = (
-            None if name in ("baseline", "causal") or "random" in name else "full" if name == "full" else "vocab4"
+            None
+            if name in ("baseline", "one_sided_cnn") or "random" in name
+            else "full"
+            if name == "full"
+            else "vocab4"
         )
         assert (core and core[1]) == (expected and f"{study}/outputs/ckpt_{expected}"), name
 

@@ -157,7 +157,7 @@ rule dna_llm_finetune:
     log:
         "data/logs/dna_llm_finetune/{run}/{predictor}.log",
     wildcard_constraints:
-        predictor="cnn_(baseline|causal)_model|gpt_binding_model_[a-z0-9_]+",
+        predictor="|".join(DNA_LLM_VARIANTS),
     conda:
         "../../envs/train.yaml"
     threads: 16

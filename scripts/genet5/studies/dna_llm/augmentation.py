@@ -52,7 +52,7 @@ def reverse_complement_windows(
     bases[turned] = 3 - bases[turned][:, ::-1]
     scores[turned] = scores[turned][:, ::-1]
     other = weights[turned][:, ::-1].copy()
-    other[:, : SITE_BP - 1] = other[:, len(other[0]) - SITE_BP + 1 :] = 0
+    other[:, : SITE_BP - 1] = other[:, 1 - SITE_BP :] = 0
     weights[turned] = other
     return bases, scores, weights
 

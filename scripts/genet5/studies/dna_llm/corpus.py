@@ -149,7 +149,8 @@ class Corpus:
     def __init__(self, folder: Path, split: str):
         try:
             self.meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            self.tokens = np.memmap(folder / f"{split}.bin", dtype=np.uint8, mode="r")
+            self.file = folder / f"{split}.bin"
+            self.tokens = np.memmap(self.file, dtype=np.uint8, mode="r")
             self.ends = np.load(folder / f"{split}_stretches.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: not a corpus ({error}); make it with scripts/dna_llm_corpus.py") from None
@@ -161,7 +162,7 @@ class Corpus:
         places = np.maximum(self.ends - self.starts - length + 1, 0)
         bounds = np.cumsum(places)
         if not bounds[-1]:
-            raise InputError(f"no stretch of the corpus has {length} letters")
+            raise self._too_short(length)
         drawn = rng.integers(0, bounds[-1], size=count)
         stretch = np.searchsorted(bounds, drawn, side="right")
         return self.starts[stretch] + drawn - (bounds - places)[stretch]
@@ -172,7 +173,13 @@ class Corpus:
             np.arange(start, end - length + 1, length) for start, end in zip(self.starts, self.ends, strict=True)
         )
         every = np.concatenate(list(tiles))
+        if not len(every):
+            raise self._too_short(length)
         return every[np.unique(np.linspace(0, len(every) - 1, min(most, len(every))).round().astype(np.int64))]
+
+    def _too_short(self, length: int) -> InputError:
+        longest = int((self.ends - self.starts).max())
+        return InputError(f"{self.file}: no stretch has {length} letters, the longest {longest}; lower the context")
 
     def windows(self, starts: np.ndarray, length: int) -> np.ndarray:
         """Ids, uint8, [windows, length]."""

@@ -57,7 +57,7 @@ def build_predictor(
 ) -> ScorePredictor:
     """The untrained predictor: pretrained core from ``core_dir``, or a random one of ``sizes``."""
     if not variant.alphabet:
-        return CnnBaseline(options.dropout, variant.causal)
+        return CnnBaseline(options.dropout, variant.one_sided)
     if variant.pretrained:
         if core_dir is None:
             raise InputError(f"{variant.name}: needs --core, the folder of a pretrained core")
@@ -69,6 +69,12 @@ def build_predictor(
     if not variant.frozen:
         core = _with_dropout(core, options.core_dropout)
     return GptPredictor(core, variant.direction, variant.frozen, options.dropout, options.core_lr_scale, variant.bases)
+
+
+def _core_fingerprint(variant: Variant, core_dir: Path | None, sizes: GptConfig) -> Any:
+    if variant.pretrained and core_dir is not None:
+        return file_sha256(core_dir / WEIGHTS_FILE)
+    return dataclasses.asdict(sizes) if variant.alphabet else None
 
 
 def _with_dropout(core: Gpt, dropout: float) -> Gpt:
@@ -154,6 +160,9 @@ def run_finetuning(
     train, validation = windows.part("train"), windows.part("validation")
     torch.manual_seed(options.seed)
     model = build_predictor(variant, core_dir, sizes, options)
+    bp = windows.bases.shape[1]
+    if isinstance(model, GptPredictor) and model.core.config.context < bp:
+        raise InputError(f"context: the core reads {model.core.config.context} letters, windows have {bp} bases")
     fabric = start_fabric(options)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     counts = {"parameters": parameter_count(model), "trained": trained, "head": parameter_count(model.head)}
@@ -179,7 +188,6 @@ def run_finetuning(
         in_site = validation.scores > 0
         return {"val_r": pearson_r(predicted, validation.scores), "val_auprc": average_precision(predicted, in_site)}
 
-    pretrained = variant.pretrained and core_dir is not None
     result = fit(
         model,
         training_source(train, options, kept),
@@ -188,7 +196,7 @@ def run_finetuning(
         fingerprint={
             "windows": file_sha256(windows_file),
             "variant": dataclasses.asdict(variant),
-            "core": file_sha256(core_dir / WEIGHTS_FILE) if pretrained else dataclasses.asdict(sizes),
+            "core": _core_fingerprint(variant, core_dir, sizes),
         },
         save_model=lambda folder: save_predictor(model, folder),
         validation=validation_source(validation, options, kept),
@@ -228,15 +236,19 @@ def predict_held_out(
 
 
 def history(output_dir: Path) -> dict[str, list[float]]:
-    """Step, training and validation loss, validation r, and seconds since the start at the end of each epoch."""
+    """Step, mean training loss, validation loss and r, and seconds since the start, for each epoch."""
     with open(output_dir / "training_log.csv", newline="", encoding="utf-8") as stream:
         training = {int(row["step"]): row for row in csv.DictReader(stream)}
     with open(output_dir / "eval_log.csv", newline="", encoding="utf-8") as stream:
         evaluations = list(csv.DictReader(stream))
     steps = [int(row["step"]) for row in evaluations]
+    # A row of the training log is the mean since the row before: sums up to each row, then means between evaluations.
+    logged = np.array(sorted(training))
+    losses = np.array([float(training[step]["train_loss"]) for step in logged])
+    sums = np.cumsum(losses * np.diff(logged, prepend=0))[np.searchsorted(logged, steps)]
     return {
         "step": steps,
-        "train_loss": [float(training[step]["train_loss"]) for step in steps],
+        "train_loss": (np.diff(sums, prepend=0) / np.diff(steps, prepend=0)).tolist(),
         "val_loss": [float(row["val_loss"]) for row in evaluations],
         "val_r": [float(row["val_r"]) for row in evaluations],
         "elapsed_time": [float(training[step]["elapsed_s"]) for step in steps],

@@ -1,11 +1,12 @@
 """Features of a frozen core, computed once for all epochs instead of once in each.
 
-Through a core of full size an epoch of the head takes most of its time. Features are only the same in every epoch where
-windows are: neither moved nor read from the other strand.
+Most of an epoch of a head is spent in the core. Features are only the same in every epoch where windows are: neither
+moved nor read from the other strand.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
+
+from genet5.errors import InputError
 
 from .predictors import GptPredictor, ScorePredictor
 
@@ -28,6 +31,9 @@ def keep_features(model: GptPredictor, bases: np.ndarray, batch_size: int, fabri
 
     bf16 where training computes in it, else fp32. The tensor is a file in ``folder`` without a name: it may be larger
     than the memory, and the operating system frees it when the process ends, however that happens.
+
+    Raises:
+        InputError: no room for it on the disk.
     """
     model.core.eval()
     rows, bp = bases.shape
@@ -36,8 +42,16 @@ def keep_features(model: GptPredictor, bases: np.ndarray, batch_size: int, fabri
         mixed = torch.is_autocast_enabled(device.type)
         dtype = torch.get_autocast_dtype(device.type) if mixed else torch.float32
         shape = (rows, bp, model.features_width)
+        size = int(np.prod(shape)) * dtype.itemsize
         with tempfile.TemporaryFile(dir=folder) as file:  # the mapping outlives the handle
-            mapped = np.memmap(file, dtype=np.uint8, mode="w+", shape=int(np.prod(shape)) * dtype.itemsize)
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk later on would kill the process without a word
+            except OSError as error:
+                raise InputError(
+                    f"{folder}: features of {rows} windows need {size / 1e9:.1f} GB on this disk ({error.strerror}); "
+                    "with max_shift above 0 they are not kept"
+                ) from None
+            mapped = np.memmap(file, dtype=np.uint8, mode="r+", shape=size)
         kept = torch.from_numpy(mapped).view(dtype).view(shape)
         for first in range(0, rows, batch_size):
             chosen = slice(first, first + batch_size)

@@ -65,13 +65,13 @@ class ScorePredictor(nn.Module):
 class BaseLayer(nn.Module):
     """A convolution over one-hot bases and GELU: [rows, bp] -> [rows, bp, channels].
 
-    ``causal``: over a base and the ten before it instead of five on either side.
+    ``one_sided``: over a base and the ten before it instead of five on either side.
     """
 
-    def __init__(self, causal: bool = False):
+    def __init__(self, one_sided: bool = False):
         super().__init__()
         self.convolution = nn.Conv1d(
-            len(BASES), HEAD_CHANNELS, KERNEL_BP, padding=KERNEL_BP - 1 if causal else KERNEL_BP // 2
+            len(BASES), HEAD_CHANNELS, KERNEL_BP, padding=KERNEL_BP - 1 if one_sided else KERNEL_BP // 2
         )
 
     def forward(self, bases: Tensor) -> Tensor:
@@ -82,13 +82,13 @@ class BaseLayer(nn.Module):
 class CnnBaseline(ScorePredictor):
     """A layer over bases, then the same head as on the GPT. It sees 10 bases on either side.
 
-    ``causal``: 15 bases before and, in its head, 5 ahead, as far as the same head on a GPT that reads forward.
+    ``one_sided``: 15 bases before and, in its head, 5 ahead, as far as the same head on a GPT that reads forward.
     """
 
-    def __init__(self, dropout: float = 0.1, causal: bool = False):
+    def __init__(self, dropout: float = 0.1, one_sided: bool = False):
         super().__init__()
-        self.causal = causal
-        self.bases = BaseLayer(causal)
+        self.one_sided = one_sided
+        self.bases = BaseLayer(one_sided)
         self.head = RegressionHead(HEAD_CHANNELS, dropout)
 
     def forward(self, bases: Tensor) -> Tensor:
@@ -160,7 +160,7 @@ def save_predictor(model: ScorePredictor, folder: Path) -> None:
     safetensors.torch.save_model(model, str(folder / WEIGHTS_FILE))
     about: dict = {"kind": "cnn", "dropout": model.head.dropout.p, "parameters": parameter_count(model)}
     if isinstance(model, CnnBaseline):
-        about["causal"] = model.causal
+        about["one_sided"] = model.one_sided
     if isinstance(model, GptPredictor):
         about |= {"kind": "gpt", "direction": model.direction, "frozen": model.frozen}
         about["bases"] = model.bases is not None
@@ -177,7 +177,7 @@ def load_predictor(folder: Path) -> ScorePredictor:
     try:
         about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         if about["kind"] == "cnn":
-            model: ScorePredictor = CnnBaseline(about["dropout"], about["causal"])
+            model: ScorePredictor = CnnBaseline(about["dropout"], about["one_sided"])
         else:
             core = Gpt(GptConfig(**about["core"]))
             model = GptPredictor(core, about["direction"], about["frozen"], about["dropout"], bases=about["bases"])

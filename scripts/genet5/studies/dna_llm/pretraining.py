@@ -38,19 +38,21 @@ class PretrainOptions(RunOptions):
     batch_size: int = option(64, "windows of a batch", minimum=1)
     validation_windows: int = option(2000, "windows that are evaluated, evenly spread", minimum=1)
     reverse_complement: bool = option(True, "read every other window from the other strand")
-    markov_order: int = option(5, "order of the Markov chain to compare with", minimum=0, maximum=10)
+    markov_order: int = option(
+        5, "order of the Markov chain to compare with", minimum=0, maximum=10, affects_result=False
+    )
 
 
 class CorpusWindows:
     """Windows of ``length`` letters as batches of ids."""
 
-    def __init__(self, corpus: Corpus, length: int, options: PretrainOptions):
-        self.corpus, self.length, self.options = corpus, length, options
+    def __init__(self, corpus: Corpus, length: int, options: PretrainOptions, processes: int = 1):
+        self.corpus, self.length, self.options, self.processes = corpus, length, options, processes
         self.complement = corpus.alphabet.complement()
 
     def training(self) -> BatchSource:
-        """As many windows as the steps need, each at a random place; which one depends on seed and step alone."""
-        count = self.options.max_steps * self.options.grad_accum * self.options.batch_size
+        """As many windows as the steps of all processes need, each at a random place, from seed and step alone."""
+        count = self.options.max_steps * self.processes * self.options.grad_accum * self.options.batch_size
         return BatchSource(self._plan(count, shuffle=True), self._random_batch)
 
     def validation(self) -> BatchSource:
@@ -94,7 +96,7 @@ def run_pretraining(
     valid = CorpusWindows(held_out, length, options)
     result = fit(
         model,
-        CorpusWindows(train, length, options).training(),
+        CorpusWindows(train, length, options, fabric.world_size).training(),
         options,
         output_dir,
         fingerprint={

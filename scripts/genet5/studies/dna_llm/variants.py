@@ -19,18 +19,18 @@ class Variant:
     frozen: bool = True
     direction: str = "causal"
     bases: bool = False  # the head also reads what the CNN makes of the bases themselves
-    causal: bool = False  # a CNN whose first layer sees no base ahead, so that the whole sees as far ahead as on a GPT
+    one_sided: bool = False  # a CNN whose first layer sees no base ahead, as a GPT that reads forward
 
     @property
     def folder(self) -> str:
-        return f"gpt_binding_model_{self.name}" if self.alphabet else f"cnn_{self.name}_model"
+        return f"gpt_binding_model_{self.name}" if self.alphabet else f"cnn_{self.name.removesuffix('_cnn')}_model"
 
 
 VARIANTS = {
     variant.name: variant
     for variant in (
         Variant("baseline", "CNN"),
-        Variant("causal", "CNN, as few bases ahead as a GPT", causal=True),
+        Variant("one_sided_cnn", "CNN, as few bases ahead as a GPT", one_sided=True),
         Variant("full", "GPT, 40 letters, frozen", "full", pretrained=True),
         Variant("vocab4", "GPT, 4 letters, frozen", "vocab4", pretrained=True),
         Variant("random", "random core, frozen", "vocab4"),
