@@ -92,7 +92,14 @@ def test_the_comparison_draws_and_tabulates_what_is_trained_and_trains_nothing(c
     table = (study / "models/comparison.tsv").read_text().splitlines()
     assert [line.split("\t")[0] for line in table] == ["predictor", *document["predictors"]]
     assert len({line.count("\t") for line in table}) == 1
-    assert "bits per base" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    for name, line in zip(document["predictors"], table[1:], strict=True):
+        found = document["predictors"][name]["r_difference"]
+        row = dict(zip(table[0].split("\t"), line.split("\t"), strict=True))
+        shown = [float(row[f"test_r_difference{end}"]) for end in ("", "_low", "_high")]
+        assert shown == pytest.approx([found["value"], *found["interval"]], rel=1e-5)
+        assert f"{found['value']:+.4f} [{found['interval'][0]:+.4f}, {found['interval'][1]:+.4f}]" in printed
+    assert "bits per base" in printed
     assert compare(command, study, *names, losses=("losses_full.json", "losses_vocab4.json")) == document
 
 

@@ -31,7 +31,7 @@ def test_metrics_agree_with_their_definitions(digits):
     assert pearson_r(predicted, scores) == pytest.approx(np.corrcoef(predicted.ravel(), scores.ravel())[0, 1])
     expected = plain_average_precision(predicted.ravel(), (scores > 0).ravel())
     assert average_precision(predicted, scores > 0) == pytest.approx(expected)
-    assert score(predicted, scores, np.zeros(8))["mse"]["value"] == pytest.approx(((predicted - scores) ** 2).mean())
+    assert score(predicted, scores)["mse"]["value"] == pytest.approx(((predicted - scores) ** 2).mean())
 
 
 def test_perfect_and_constant_predictions():
@@ -51,7 +51,7 @@ def test_a_resample_is_the_metric_of_the_windows_it_draws():
     times = np.random.default_rng(7).multinomial(4, np.full(4, 0.25), size=5)
     for draw, counts in enumerate(times):
         rows = np.concatenate([np.tile(np.flatnonzero(stretches == s), n) for s, n in enumerate(counts)])
-        direct = score(predicted[rows], scores[rows], stretches[rows])
+        direct = score(predicted[rows], scores[rows])
         for metric, values in draws.items():
             assert values[draw] == pytest.approx(direct[metric]["value"]), metric
 
@@ -60,10 +60,10 @@ def test_intervals_hold_the_value_and_need_resamples():
     rng = np.random.default_rng(3)
     scores = np.where(rng.random((40, 30)) < 0.2, 5.0, 0.0)
     predicted = scores + rng.normal(size=scores.shape)
-    for metric in score(predicted, scores, np.arange(40), 200, 1).values():
+    for metric in score(predicted, scores, resampled(predicted, scores, np.arange(40), 200, 1)).values():
         low, high = metric["interval"]
         assert low < metric["value"] < high
-    assert all(metric["interval"] is None for metric in score(predicted, scores, np.arange(40)).values())
+    assert all(metric["interval"] is None for metric in score(predicted, scores).values())
 
 
 def test_the_lookup_knows_a_site_on_either_strand_and_nothing_else():

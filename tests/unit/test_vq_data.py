@@ -61,7 +61,12 @@ def test_fasta_and_plain_text_are_read_alike(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [(">a\nACGT\n>a\nAC\n", "repeated"), (">a\n>b\nAC\n", "no bases"), ("ACGT1", "holds '1'"), (" \n", "no bases")],
+    [
+        (">a\nACGT\n>a\nAC\n", "appears twice"),
+        (">a\n>b\nAC\n", "no bases"),
+        ("ACGT1", "holds '1'"),
+        (" \n", "no bases"),
+    ],
 )
 def test_what_is_no_dna_is_one_line(tmp_path, text, problem):
     path = tmp_path / "x.txt"

@@ -12,6 +12,7 @@ from genet5.bake.samples import SampleGene, count_introns, gene_key, visible_gen
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Gene, Interval, Region
+from genet5.genome.spans import true_runs
 from genet5.genome.splits import GeneIndex, genes_in_region
 
 _SCAN_BP = 1 << 20
@@ -182,8 +183,7 @@ def n_runs(genome: Genome, region: Region) -> np.ndarray:
         text = genome.sequence(region.seqid, start, min(start + _SCAN_BP, region.end))
         if "N" in text:
             is_n = np.frombuffer(text.encode("ascii"), dtype=np.uint8) == ord("N")
-            edges = np.flatnonzero(np.diff(is_n.astype(np.int8), prepend=0, append=0))
-            runs.append(edges.reshape(-1, 2) + start)
+            runs.append(true_runs(is_n) + start)
     return np.concatenate(runs)
 
 

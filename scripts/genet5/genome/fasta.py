@@ -24,8 +24,8 @@ LINE_BP = 60
 """Bases per line in the FASTA files written here."""
 
 _BLOCK_BYTES = 1 << 22
-_BLANK = b"\n\r \t\x0b\x0c"
-_IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
+BLANK = b"\n\r \t\x0b\x0c"
+IUPAC_LETTERS = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 _RNA_TO_DNA = bytes.maketrans(b"Uu", b"Tt")
 
 
@@ -40,7 +40,7 @@ def decompress_genome(archive: str | Path, fna: str | Path) -> dict[str, int]:
     archive = Path(archive)
     with open_input(archive) as stream:
         head = stream.read(4096)
-    if head.lstrip(_BLANK).startswith(b"LOCUS"):
+    if head.lstrip(BLANK).startswith(b"LOCUS"):
         return write_fasta(fna, genbank_sequences(archive))
     with open_input(archive) as stream, atomic_write(fna, "wb") as output:
         return _clean_fasta(archive, stream, output)
@@ -68,16 +68,50 @@ def _wrapped(bases: bytes) -> bytes:
     return lines.tobytes() + (rest + b"\n" if rest else b"")
 
 
+def fasta_records(path: str | Path) -> Iterator[tuple[str, bytes]]:
+    """(name, bases) of each sequence of a FASTA file, plain or gzip; case is kept, U becomes T.
+
+    Raises:
+        InputError: what `decompress_genome` says.
+    """
+    path = Path(path)
+    name, parts = "", []
+    with open_input(path) as stream:
+        for sequence, header, bases in _checked_pieces(path, stream):
+            if header and name:
+                yield name, b"".join(parts)
+            if header:
+                name, parts = sequence, []
+            else:
+                parts.append(bases)
+    yield name, b"".join(parts)
+
+
 def _clean_fasta(path: Path, stream: IO[bytes], output: IO[bytes]) -> dict[str, int]:
     lengths: dict[str, int] = {}
-    name, header_line, waiting = "", 0, b""
+    waiting = b""
+    for name, header, bases in _checked_pieces(path, stream):
+        if header:
+            output.write(_wrapped(waiting) + header.encode() + b"\n")
+            lengths[name], waiting = 0, b""
+            continue
+        lengths[name] += len(bases)
+        waiting += bases
+        whole = len(waiting) // LINE_BP * LINE_BP
+        output.write(_wrapped(waiting[:whole]))
+        waiting = waiting[whole:]
+    output.write(_wrapped(waiting))
+    return lengths
+
+
+def _checked_pieces(path: Path, stream: IO[bytes]) -> Iterator[tuple[str, str, bytes]]:
+    """(sequence name, its header, b"") where a sequence begins, then (name, "", some of its bases) until the next."""
+    names: set[str] = set()
+    name, header_line, has_bases = "", 0, True
 
     def finish_record() -> None:
-        if not name:
-            return
-        if not lengths[name]:
+        if not has_bases:
             raise InputError(f"{path}, line {header_line}: sequence {name!r} has no bases")
-        output.write(_wrapped(waiting))
 
     for line_number, is_header, text in _pieces(stream):
         if is_header:
@@ -85,17 +119,16 @@ def _clean_fasta(path: Path, stream: IO[bytes], output: IO[bytes]) -> dict[str, 
             words = text[1:].split(None, 1)
             if not words:
                 raise InputError(f"{path}, line {line_number}: '>' without a sequence name")
-            name, header_line, waiting = words[0].decode("utf-8", "replace"), line_number, b""
-            if name in lengths:
+            name, header_line, has_bases = words[0].decode("utf-8", "replace"), line_number, False
+            if name in names:
                 raise InputError(
                     f"{path}, line {line_number}: sequence name {name!r} appears twice, names must be unique"
                 )
-            lengths[name] = 0
+            names.add(name)
             # Header bytes of any encoding become UTF-8, which the index can be read as.
-            header = text.decode("utf-8", "replace").strip()
-            output.write(header.encode() + b"\n")
+            yield name, text.decode("utf-8", "replace").strip(), b""
             continue
-        bases = text.translate(_RNA_TO_DNA, _BLANK)
+        bases = text.translate(_RNA_TO_DNA, BLANK)
         if not bases:
             continue
         if not name:
@@ -103,17 +136,13 @@ def _clean_fasta(path: Path, stream: IO[bytes], output: IO[bytes]) -> dict[str, 
                 f"{path}, line {_first_line(text, line_number)}: not a FASTA file: "
                 f"expected a '>' header, found {_shown(text)}"
             )
-        if bases.translate(None, _IUPAC):
+        if bases.translate(None, IUPAC_LETTERS):
             raise _letter_error(path, text, line_number, name)
-        lengths[name] += len(bases)
-        waiting += bases
-        whole = len(waiting) // LINE_BP * LINE_BP
-        output.write(_wrapped(waiting[:whole]))
-        waiting = waiting[whole:]
+        has_bases = True
+        yield name, "", bases
     finish_record()
-    if not lengths:
+    if not names:
         raise InputError(f"{path}: not a FASTA file: no '>' header found")
-    return lengths
 
 
 def _pieces(stream: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
@@ -144,15 +173,15 @@ def _split_headers(block: bytes, line_number: int, inside_line: bool) -> Iterato
 
 
 def _first_line(text: bytes, line_number: int) -> int:
-    return line_number + text[: len(text) - len(text.lstrip(_BLANK))].count(b"\n")
+    return line_number + text[: len(text) - len(text.lstrip(BLANK))].count(b"\n")
 
 
 def _shown(text: bytes) -> str:
-    return repr(text.strip(_BLANK)[:40].split(b"\n")[0].decode("latin-1"))
+    return repr(text.strip(BLANK)[:40].split(b"\n")[0].decode("latin-1"))
 
 
 def _letter_error(path: Path, text: bytes, line_number: int, name: str) -> InputError:
-    wrong_by_line = (line.translate(None, _IUPAC + _BLANK) for line in text.split(b"\n"))
+    wrong_by_line = (line.translate(None, IUPAC_LETTERS + BLANK) for line in text.split(b"\n"))
     offset, wrong = next((offset, wrong) for offset, wrong in enumerate(wrong_by_line) if wrong)
     letters = "".join(sorted({chr(code) for code in wrong}))
     return InputError(
@@ -208,7 +237,7 @@ def check_bases(genome: Genome, regions: Iterable[Region]) -> None:
             raise InputError(f"{genome.path}: sequence {seqid!r} has no bases")
         for first in range(start, end, _BLOCK_BYTES):
             text = genome.sequence(seqid, first, min(first + _BLOCK_BYTES, end)).encode()
-            if strange := text.translate(None, _IUPAC):
+            if strange := text.translate(None, IUPAC_LETTERS):
                 place = first + text.index(strange[:1]) + 1
                 found = f"sequence {seqid!r}, base {place}: found {chr(strange[0])!r}"
                 raise InputError(f"{genome.path}: {found}, expected bases (IUPAC codes)")

@@ -13,6 +13,7 @@ from .metrics import METRICS, STRETCH_BP, interval, pearson_r, resampled, score
 from .results import HELD_OUT, Result
 
 REFERENCE = "baseline"
+_NOTHING = {"value": "", "interval": None}
 
 
 def compare_results(
@@ -27,7 +28,7 @@ def compare_results(
     test = truth["test"]
     stretches = np.array([f"{s}:{p}" for s, p in zip(test.seqids, test.starts // STRETCH_BP, strict=True)])
     draws = {
-        result.name: resampled(result.predictions["test"], test.scores, stretches, resamples, seed)["pearson_r"]
+        result.name: resampled(result.predictions["test"], test.scores, stretches, resamples, seed)
         for result in results
         if resamples
     }
@@ -36,12 +37,12 @@ def compare_results(
     for result in results:
         predicted = result.predictions["test"]
         row: dict[str, Any] = {
-            "validation": score(result.predictions["validation"], truth["validation"].scores, np.zeros(0)),
-            "test": score(predicted, test.scores, stretches, resamples, seed),
+            "validation": score(result.predictions["validation"], truth["validation"].scores),
+            "test": score(predicted, test.scores, draws.get(result.name, {})),
             "interior_r": pearson_r(predicted[:, : 1 - SITE_BP], test.scores[:, : 1 - SITE_BP]),
         }
         if REFERENCE in values:
-            difference = draws[result.name] - draws[REFERENCE] if draws else None
+            difference = draws[result.name]["pearson_r"] - draws[REFERENCE]["pearson_r"] if draws else None
             gain = values[result.name] - values[REFERENCE]
             row["r_difference"] = {"value": gain, "interval": interval(difference)}
         table[result.name] = row
@@ -71,13 +72,14 @@ def comparison_document(
 def comparison_tsv(document: dict[str, Any]) -> str:
     """One row for each predictor; bounds of the test intervals beside their values."""
     columns = ["predictor", "about", "parameters", "trained", "seconds", "validation_r"]
-    columns += [f"test_{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")] + ["test_interior_r"]
+    columns += [f"test_{metric}{end}" for metric in (*METRICS, "r_difference") for end in ("", "_low", "_high")]
+    columns.append("test_interior_r")
     lines = ["\t".join(columns)]
     for name, row in document["predictors"].items():
         cells: list[Any] = [name, row["about"], row["parameters"], row["trained"], row["elapsed_time"]]
         cells.append(row["validation"]["pearson_r"]["value"])
-        for metric in METRICS:
-            cells += [row["test"][metric]["value"], *(row["test"][metric]["interval"] or ("", ""))]
+        for found in (*(row["test"][metric] for metric in METRICS), row.get("r_difference", _NOTHING)):
+            cells += [found["value"], *(found["interval"] or ("", ""))]
         cells.append(row["interior_r"])
         lines.append("\t".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in cells))
     return "\n".join(lines) + "\n"
@@ -87,16 +89,18 @@ def comparison_text(document: dict[str, Any]) -> str:
     """The table for a terminal."""
     counts = ", ".join(f"{number} {split}" for split, number in document["windows"].items())
     lines = [f"windows: {counts}", f"test MSE of predicting 0: {document['predict_zero_mse']:.3f}", ""]
-    lines.append(
-        f"{'predictor':<32}{'trained':>11}{'time':>8}{'valid r':>9}  {'test r':<26}{'AUPRC':<26}{'MSE':<28}inner r"
-    )
+    headings = ("predictor", "trained", "time", "valid r", "  test r", "over the CNN", "AUPRC", "MSE", "inner r")
+    form = "{:<32}{:>11}{:>8}{:>9}{:<28}{:<28}{:<26}{:<28}{}"
+    lines.append(form.format(*headings))
     for name, row in document["predictors"].items():
-        widths = zip(METRICS, (26, 26, 28), strict=True)
-        cells = "".join(f"{_with_interval(row['test'][metric]):<{width}}" for metric, width in widths)
-        lines.append(
-            f"{name:<32}{row['trained']:>11,}{row['elapsed_time']:>7.0f}s{row['validation']['pearson_r']['value']:>9.4f}"
-            f"  {cells}{row['interior_r']:.4f}"
+        r, auprc, mse = (_with_interval(row["test"][metric]) for metric in METRICS)
+        gain = _with_interval(row["r_difference"], "+.4f") if "r_difference" in row else ""
+        numbers = (
+            f"{row['trained']:,}",
+            f"{row['elapsed_time']:.0f}s",
+            f"{row['validation']['pearson_r']['value']:.4f}",
         )
+        lines.append(form.format(name, *numbers, f"  {r}", gain, auprc, mse, f"{row['interior_r']:.4f}"))
     for alphabet, entry in document["pretraining"].items():
         lines.append(
             f"pretraining {alphabet}: {entry['best_bits_per_base']:.4f} bits per base, Markov chain of order "
@@ -106,6 +110,6 @@ def comparison_text(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _with_interval(metric: dict[str, Any]) -> str:
+def _with_interval(metric: dict[str, Any], form: str = ".4f") -> str:
     bounds = metric["interval"]
-    return f"{metric['value']:.4f}" + (f" [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else "")
+    return f"{metric['value']:{form}}" + (f" [{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else "")

@@ -16,7 +16,8 @@ import numpy as np
 
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
-from genet5.genome.compressed import open_input
+from genet5.genome.fasta import fasta_records
+from genet5.genome.spans import true_runs
 
 from .alphabets import Alphabet, alphabet_named
 from .shared_kmers import KmerSet
@@ -24,29 +25,6 @@ from .shared_kmers import KmerSet
 SPLITS = ("train", "val")
 _BASE = np.zeros(256, dtype=bool)
 _BASE[list(b"ACGTUacgtu")] = True
-
-
-def fasta_records(path: Path) -> Iterator[tuple[str, bytes]]:
-    """(name, bases as they stand) of each sequence of a FASTA file, plain or gzip.
-
-    Raises:
-        InputError: not a FASTA file, or a letter that no nucleotide code has.
-    """
-    name, lines = "", []
-    with open_input(path) as stream:
-        for line in stream:
-            line = line.strip()
-            if line.startswith(b">"):
-                if name:
-                    yield name, b"".join(lines)
-                name, lines = (line[1:].split() or [b"?"])[0].decode("utf-8", "replace"), []
-            elif line and not name:
-                raise InputError(f"{path}: not a FASTA file: expected a '>' header, found {line[:40]!r}")
-            else:
-                lines.append(line)
-    if not name:
-        raise InputError(f"{path}: not a FASTA file: no '>' header found")
-    yield name, b"".join(lines)
 
 
 @dataclass(frozen=True)
@@ -73,12 +51,6 @@ def validation_blocks(lengths: Mapping[str, int], options: CorpusOptions) -> dic
     chosen[np.random.default_rng(options.seed).permutation(total)[:wanted]] = True
     parts = np.split(chosen, np.cumsum(list(counts.values()))[:-1])
     return dict(zip(counts, parts, strict=True))
-
-
-def true_runs(mask: np.ndarray) -> np.ndarray:
-    """Starts and ends (half-open) of the runs of True, int64, [runs, 2]."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return edges.reshape(-1, 2)
 
 
 def write_corpus(

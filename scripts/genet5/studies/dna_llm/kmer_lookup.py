@@ -36,12 +36,16 @@ class KmerLookup:
 
     def predict(self, bases: np.ndarray) -> np.ndarray:
         """The highest mean of the 10-mers over each base, float32, [windows, bp]."""
-        means = self.means[kmer_numbers(bases)].astype(np.float32)
-        predicted = np.zeros(bases.shape, dtype=np.float32)
-        for offset in range(SITE_BP):
-            part = predicted[:, offset : offset + means.shape[1]]
-            np.maximum(part, means, out=part)
-        return predicted
+        return highest_over_bases(self.means[kmer_numbers(bases)])
+
+
+def highest_over_bases(sites: np.ndarray) -> np.ndarray:
+    """The highest score over each base, float32, [windows, bp], of sites whose score stands at their first base."""
+    highest = np.zeros((len(sites), sites.shape[1] + SITE_BP - 1), dtype=np.float32)
+    for offset in range(SITE_BP):
+        part = highest[:, offset : offset + sites.shape[1]]
+        np.maximum(part, sites.astype(np.float32), out=part)
+    return highest
 
 
 def kmer_numbers(bases: np.ndarray) -> np.ndarray:

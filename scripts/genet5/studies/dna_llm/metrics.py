@@ -6,6 +6,9 @@ neighbouring windows are not independent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import numpy as np
 
 STRETCH_BP = 100_000
@@ -28,29 +31,26 @@ def average_precision(predicted: np.ndarray, in_site: np.ndarray) -> float:
 
 
 def score(
-    predicted: np.ndarray, scores: np.ndarray, stretches: np.ndarray, resamples: int = 0, seed: int = 0
+    predicted: np.ndarray, scores: np.ndarray, draws: Mapping[str, np.ndarray] = MappingProxyType({})
 ) -> dict[str, dict[str, float | list[float] | None]]:
-    """``{metric: {value, interval}}`` for predictions and scores of shape [windows, bp].
-
-    ``stretches`` ([windows], any labels) tells which windows are drawn together. The draws depend on seed and
-    stretches alone, so that two predictors of the same windows see the same draws.
-    """
+    """``{metric: {value, interval}}`` for predictions and scores of shape [windows, bp], and what `resampled` drew."""
     predicted = predicted.astype(np.float64)
     values = {
         "pearson_r": pearson_r(predicted, scores),
         "auprc": average_precision(predicted, scores > 0),
         "mse": float(np.mean((predicted - scores) ** 2)),
     }
-    draws = resampled(predicted, scores, stretches, resamples, seed) if resamples else {}
     return {name: {"value": values[name], "interval": interval(draws.get(name))} for name in METRICS}
 
 
 def resampled(
     predicted: np.ndarray, scores: np.ndarray, stretches: np.ndarray, resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Each metric of every resample, float64, [resamples].
+    """Each metric of every resample of windows [windows, bp], float64, [resamples].
 
-    Average precision is taken from the counts of 8,192 classes of predictions of equal size, the others exactly.
+    ``stretches`` ([windows], any labels) tells which windows are drawn together. The draws depend on seed and
+    stretches alone, so that two predictors of the same windows see the same draws. Average precision is taken from the
+    counts of 8,192 classes of predictions of equal size, the others exactly.
     """
     _, stretch = np.unique(stretches, return_inverse=True)
     number = int(stretch.max()) + 1
@@ -60,8 +60,7 @@ def resampled(
     drawn = times_drawn @ moments
     counts = _site_counts(predicted, scores > 0, stretch, number)
     hits, misses = (np.cumsum(times_drawn @ part, axis=1) for part in counts)
-    count, sum_p, sum_s, square_p, square_s, product = drawn.T
-    del sum_p, sum_s
+    count, _, _, square_p, square_s, product = drawn.T
     return {
         "pearson_r": _correlation(drawn),
         "auprc": _average_precision(hits, misses),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from .augmentation import SITE_BP
-from .kmer_lookup import kmer_numbers
+from .kmer_lookup import highest_over_bases, kmer_numbers
 
 LEAST_SEEN = 3  # labelled sites of a 10-mer, so that two sites side by side or one odd label make no new one
 TOO_CLOSE_BP = SITE_BP // 2
@@ -53,11 +53,7 @@ class SiteRule:
     def predict(self, bases: np.ndarray) -> np.ndarray:
         """The highest score of the labelled sites over each base, float32, [windows, bp]."""
         sites = self.scores[kmer_numbers(bases)]
-        kept = np.where(_beaten(sites), 0, sites).astype(np.float32)
-        predicted = np.zeros(bases.shape, dtype=np.float32)
-        for offset in range(SITE_BP):
-            part = predicted[:, offset : offset + kept.shape[1]]
-            np.maximum(part, kept, out=part)
+        predicted = highest_over_bases(np.where(_beaten(sites), 0, sites))
         for shown, means in self.edges.items():
             numbers = bases[:, -shown:].astype(np.int64) @ 4 ** np.arange(shown - 1, -1, -1)
             part = predicted[:, -shown:]

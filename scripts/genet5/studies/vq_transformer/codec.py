@@ -13,6 +13,7 @@ from torch import Tensor
 
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.genome.spans import true_runs
 
 from .encodings import BASES, UNKNOWN, base_codes, base_letters
 from .network import VqTransformer, load_network
@@ -67,7 +68,7 @@ class VqTokenizer:
         codes = [self.network.codes(tokens).flatten(0, 1) for tokens in self._blocks(bases)]
         width = self.config.groups
         joined = torch.cat(codes).numpy().astype(np.uint16) if codes else np.zeros((0, width), dtype=np.uint16)
-        runs = _runs(bases == UNKNOWN)
+        runs = true_runs(bases == UNKNOWN)
         return CodedDna(joined, len(bases), runs)
 
     def decode_bases(self, coded: CodedDna) -> np.ndarray:
@@ -123,12 +124,6 @@ def _batches(items: Tensor, per_block: int, bases_each: int) -> list[Tensor]:
     blocks = items[: whole * per_block].reshape(whole, per_block, *items.shape[1:])
     rest = items[whole * per_block :]
     return [*(blocks.split(rows) if whole else ()), *([rest[None]] if len(rest) else [])]
-
-
-def _runs(mask: np.ndarray) -> np.ndarray:
-    """Starts and ends (half-open) of the runs of True, int64, [runs, 2]."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return edges.astype(np.int64).reshape(-1, 2)
 
 
 def save_coded(sequences: Mapping[str, CodedDna], path: Path) -> None:

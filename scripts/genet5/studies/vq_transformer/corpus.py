@@ -14,6 +14,7 @@ import numpy as np
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
 from genet5.genome.compressed import open_input
+from genet5.genome.fasta import BLANK, IUPAC_LETTERS, fasta_records
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.splits import complement
 
@@ -22,8 +23,6 @@ from .encodings import UNKNOWN, KmerEncoding, base_codes, encoding_named
 SPLITS = ("train", "val", "test")
 CLASSES = ("intergenic", "intron", "coding")
 NO_CLASS = len(CLASSES)
-_BLANK = b" \t\r\n\x0b\x0c"
-_IUPAC = b"ACGTURYSWKMBDHVNacgturyswkmbdhvn"
 
 
 def read_dna(path: str | Path) -> dict[str, np.ndarray]:
@@ -35,23 +34,16 @@ def read_dna(path: str | Path) -> dict[str, np.ndarray]:
         InputError: no bases, a name that stands twice, a letter that no nucleotide code has.
     """
     with open_input(path) as stream:
-        text = stream.read()
-    if text.lstrip(_BLANK).startswith(b">"):
-        records = [record.partition(b"\n") for record in text.lstrip(_BLANK)[1:].split(b"\n>")]
-        named = [((head.split() or [b""])[0].decode("utf-8", "replace"), body) for head, _, body in records]
-    else:
-        named = [(Path(path).name.split(".")[0], text)]
-    sequences: dict[str, np.ndarray] = {}
-    for name, body in named:
-        bases = body.translate(None, _BLANK)
-        if not name or name in sequences:
-            raise InputError(f"{path}: sequence name {name!r} is {'repeated' if name else 'empty'}")
-        if not bases:
-            raise InputError(f"{path}: sequence {name!r} has no bases")
-        if wrong := bases.translate(None, _IUPAC):
-            raise InputError(f"{path}: sequence {name!r} holds {chr(wrong[0])!r}; allowed: IUPAC nucleotide letters")
-        sequences[name] = base_codes(bases)
-    return sequences
+        if stream.read(4096).lstrip(BLANK).startswith(b">"):
+            return {name: base_codes(bases) for name, bases in fasta_records(path)}
+    name = Path(path).name.split(".")[0]
+    with open_input(path) as stream:
+        bases = stream.read().translate(None, BLANK)
+    if not bases:
+        raise InputError(f"{path}: sequence {name!r} has no bases")
+    if wrong := bases.translate(None, IUPAC_LETTERS):
+        raise InputError(f"{path}: sequence {name!r} holds {chr(wrong[0])!r}; allowed: IUPAC nucleotide letters")
+    return {name: base_codes(bases)}
 
 
 @dataclass(frozen=True)
