@@ -140,12 +140,28 @@ def judged_genes(genes: Sequence[Gene], verdicts: Sequence[str]) -> Judged:
 
 
 def spread(regions: Sequence[Region], most_bp: int) -> list[Region]:
-    """The regions; where they have more than ``most_bp`` bases, evenly spread stretches of about as many."""
-    if sum(region.end - region.start for region in regions) <= most_bp:
+    """The regions; where they have more than ``most_bp`` bases, evenly spread stretches of almost as many.
+
+    Stretches end with their region, so that of short contigs more are needed.
+    """
+    total = sum(region.end - region.start for region in regions)
+    if total <= most_bp:
         return list(regions)
     length = min(STRETCH_BP, most_bp)
+    number, most_loci = most_bp // length, 2 * (total // length + len(regions))
     chosen: list[Region] = []
-    for region in spread_loci(regions, most_bp // length, length):
+    while number <= most_loci:
+        more = _apart(spread_loci(regions, number, length))
+        if sum(region.end - region.start for region in more) > most_bp:
+            break
+        chosen, number = more, number + max(1, number // 8)
+    return chosen
+
+
+def _apart(regions: Sequence[Region]) -> list[Region]:
+    """Sorted regions without those that overlap the one before."""
+    chosen: list[Region] = []
+    for region in regions:
         if not chosen or chosen[-1].seqid != region.seqid or chosen[-1].end <= region.start:
             chosen.append(region)
     return chosen

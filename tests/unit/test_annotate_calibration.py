@@ -258,6 +258,13 @@ def test_cut_and_unjudged_genes_are_not_fitted_to() -> None:
     assert judged == ([-0.1, -0.2], [True, False])
 
 
+@pytest.mark.parametrize("contig_bp", [10_000, 30_000, 240_000])
+def test_of_short_contigs_almost_as_many_bases_are_read(contig_bp: int) -> None:
+    contigs = [Region(f"c{number:04d}", 0, contig_bp) for number in range(10_000_000 // contig_bp)]
+    read = sum(region.end - region.start for region in calibrate.spread(contigs, 3_000_000))
+    assert 2_500_000 < read <= 3_000_000
+
+
 def test_long_regions_are_read_in_stretches() -> None:
     whole = [Region(CONTIG, 0, 900_000), Region("small", 0, 100_000)]
     assert calibrate.spread(whole, 1_000_000) == whole

@@ -145,6 +145,16 @@ def test_a_genome_of_unknown_bases_has_no_genes(model, grammar: Grammar, tmp_pat
     assert result.genes == [] and result.counts["tiles"] == result.counts["tiles_unknown"] == 3
 
 
+def test_dna_between_long_gaps_is_decoded(model, grammar: Grammar, genome: Genome, tmp_path: Path) -> None:
+    """200 known bases of a window of 3,000 are enough for a gene."""
+    island = genome.sequence("long", 1_000, 1_200)
+    (tmp_path / "gaps.fna").write_text(">gaps\n" + "N" * 6000 + island + "N" * 6000 + "\n")
+    with Genome(tmp_path / "gaps.fna") as gaps:
+        options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
+        counts = annotate_regions(model, grammar, gaps, whole(gaps), CLADE, CODE, options).counts
+    assert counts["tiles"] - counts["tiles_unknown"] == 2  # 4000-7000 and 6000-9000
+
+
 def test_only_the_regions_asked_for_are_annotated(model, grammar: Grammar, genome: Genome) -> None:
     regions = [Region("long", 5_000, 9_000), Region("long", 20_000, 22_000)]
     options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
@@ -161,6 +171,19 @@ def test_progress_is_a_line_at_each_tenth_in_a_log(model, grammar: Grammar, geno
     # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
     assert done == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
     assert all(" kb/s, " in line and line.endswith(" s left") for line in lines) and lines[-1].endswith(" 0 s left")
+
+
+@pytest.mark.parametrize("batch_size", [3, 8, 50])
+def test_progress_of_batches_shows_each_tenth_that_is_passed(
+    model, grammar: Grammar, genome: Genome, capsys, batch_size
+):
+    """Also where the last tiles are unknown, and belong to no batch."""
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, batch_size)
+    regions = [Region("long", 0, 38_500), Region("unknown", 0, 5_000)]
+    annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    lines = capsys.readouterr().out.splitlines()
+    done = [int(line.split("/21 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    assert done == {3: [3, 6, 9, 12, 15, 18, 21], 8: [8, 16, 21], 50: [21]}[batch_size]
 
 
 # ---------------------------------------------------------------- tracks
@@ -348,6 +371,10 @@ def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, 
         ({"min_confidence": "nan"}, "--min-confidence: nan, allowed: 0 to 1"),
         ({"min_confidence": 0.5}, "--min-confidence: 0.5, but scores are not calibrated, so only 0 is allowed ("),
         ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
+        (
+            {"genetic_code": 1},
+            "clade 'bacteria' of the grammar table starts genes with GTG, which genetic code 1 does not; its own: ATG,",
+        ),
         ({"genetic_code": 99}, "99"),
         ({"regions": "long:1-90000"}, "regions"),
         ({"regions": "chrX"}, "chrX"),

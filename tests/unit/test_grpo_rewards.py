@@ -119,6 +119,18 @@ def test_where_nobody_cares_a_wrong_gene_costs_nothing(
     assert found[:4] == pytest.approx((0.6 * exon + 0.4 * gene_f1, exon, gene_f1, base), abs=1e-12)
 
 
+def test_where_nobody_cares_the_ends_of_a_wrong_gene_cost_nothing():
+    weights = RewardWeights(boundary=0.2)
+    wrong = gene("+", (200, 260))
+    assert weights.of([], [wrong], [(190, 300, ".")]).boundary_f1 == 1
+    assert weights.of([], [wrong], [(240, 300, ".")]).boundary_f1 == 0  # a third of it
+    assert weights.of(TRUTH, [*TRUTH, wrong], [(190, 300, ".")]) == weights.of(TRUTH, TRUTH)
+    assert weights.of(TRUTH, [*TRUTH, wrong]).boundary_f1 < 1
+    # A true gene counts where nobody cares, too.
+    assert weights.of(TRUTH, TRUTH, [(0, 400, ".")]).boundary_f1 == 1
+    assert weights.of(TRUTH, [], [(0, 400, ".")]).boundary_f1 == 0
+
+
 # ---------------------------------------------------------------- the dense term of boundaries
 
 

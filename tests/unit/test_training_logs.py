@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -95,3 +98,25 @@ def test_the_console_line_names_what_matters():
     assert line.startswith("step   7/250 | epoch 1 | loss 2.5000 | val 2.2500 | lr 1.00e-04")
     assert "12.3k tok/s | mfu 31% | eta 1 h 6 min" in line
     assert [duration(s) for s in (9, 80, 7300)] == ["9 s", "1 min 20 s", "2 h 1 min"]
+
+
+def test_a_reader_of_the_output_that_is_gone_ends_no_training(repository):
+    """As ``tee`` after a signal to all: what comes after the line that nobody reads is still done."""
+    code = (
+        "import sys; from types import SimpleNamespace; from genet5.training.processes import say\n"
+        "sys.stdin.readline()\n"
+        "for _ in range(2): say(SimpleNamespace(is_global_zero=True), 'x' * 100_000)\n"
+        "print('saved', file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(repository / "scripts")},
+    )
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate("go\n")
+    assert (process.returncode, errors) == (0, "saved\n")

@@ -19,7 +19,7 @@ from toy_training import OPTIONS, ToyModel, toy_source, train_toy
 from genet5.errors import InputError
 from genet5.training.batches import BatchSource, load_batches
 from genet5.training.options import TrainingOptions, read_options
-from genet5.training.runs import finished_run
+from genet5.training.runs import export_finished, finished_run
 from genet5.training.schedule import learning_rate
 
 CLOCK = {"timestamp", "elapsed_s", "tokens_per_s", "eta_s", "eval_s", "ram_used_gb"}
@@ -339,6 +339,24 @@ def test_a_finished_run_returns_at_once_and_another_is_refused(tmp_path):
     train_toy(tmp_path, {"epochs": 1}, fingerprint={"data": "new"}, restart=True)
     again, _ = train_toy(tmp_path, {"epochs": 1, "log_every": 7}, fingerprint={"data": "new"})
     assert again.elapsed_s == finished_run(tmp_path, options, {"data": "new"}).elapsed_s
+
+
+def test_a_finished_run_is_exported_again_by_the_first_process_alone(tmp_path, monkeypatch, capsys):
+    """And not when it is to be forgotten."""
+    train_toy(tmp_path, {"epochs": 1})
+    (tmp_path / "best").mkdir(exist_ok=True)
+    (tmp_path / "best/model.safetensors").write_bytes(b"weights")
+    options = read_options(TrainingOptions, OPTIONS | {"epochs": 1}, "test")
+    exported = tmp_path / "model.safetensors"
+    for rank, restart, done in (("0", True, False), ("1", False, True)):
+        monkeypatch.setenv("RANK", rank)
+        exported.unlink(missing_ok=True)
+        assert export_finished(tmp_path, options, {"data": "toy"}, restart) is done
+        assert not exported.exists()
+    monkeypatch.setenv("RANK", "0")
+    capsys.readouterr()
+    assert export_finished(tmp_path, options, {"data": "toy"}, restart=False)
+    assert exported.read_bytes() == b"weights" and "already finished" in capsys.readouterr().out
 
 
 def test_unfinished_is_not_finished(tmp_path):

@@ -28,6 +28,7 @@ from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.training import runs
 from genet5.training import windows as training_windows
+from genet5.training.inputs import find_inputs
 from genet5.training.options import TrainingOptions
 from genet5.training.runs import export
 from genet5.training.sft import run_sft
@@ -307,6 +308,28 @@ def test_the_language_model_leaves_the_reader_as_it_is(arguments: dict) -> None:
     before, after = (load_model(folder)[0].state_dict() for folder in (arguments["model_dir"], arguments["output_dir"]))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert len(moved) > 20 and not any(name.startswith("reader.") for name in moved)
+
+
+def test_a_run_of_other_scored_windows_is_refused(arguments: dict, run: ToyRun, tmp_path: Path) -> None:
+    arguments["options"] = TrainingOptions(max_steps=1, max_batch_size=2)
+    run_sft(**arguments)
+    arguments["eval_samples"] = tmp_path / "eval.json"
+    arguments["eval_samples"].write_bytes((run.baked / "eval.json").read_bytes() + b"\n")
+    with pytest.raises(InputError, match=r"eval_samples is "):
+        run_sft(**arguments)
+
+
+def test_the_order_of_species_belongs_to_a_run(arguments: dict, run: ToyRun, tmp_path: Path, table: dict) -> None:
+    """It numbers the windows."""
+    other = shutil.copytree(run.manifest.parent, tmp_path / "other") / "manifest.json"
+    manifest = json.loads(other.read_text())
+    manifest["parameters"]["species"] = "another"
+    other.write_text(json.dumps(manifest))
+    one, two = (
+        find_inputs(arguments["model_dir"], manifests, arguments["validation"], table).fingerprint
+        for manifests in ([run.manifest, other], [other, run.manifest])
+    )
+    assert one != two and one["manifests"] == two["manifests"]
 
 
 def test_a_missing_shard_and_an_empty_training_set_are_one_line(arguments: dict, run: ToyRun, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ rule calibrate:
             --beam-width {params.options[beam_width]} \
             --most-bp {params.options[calibration_bp]} \
             --output {output:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -118,7 +118,7 @@ rule annotate_genome:
             --beam-width {params.how[beam_width]} \
             --min-confidence {params.how[min_confidence]} \
             --output-prefix {params.prefix:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 

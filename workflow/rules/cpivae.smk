@@ -217,5 +217,5 @@ rule cpivae_compare:
             {params.labels:q} \
             {params.label_patterns:q} \
             --output_dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """

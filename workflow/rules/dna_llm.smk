@@ -140,7 +140,7 @@ rule dna_llm_pretrain:
             {params.options:q} \
             --losses {output.losses:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -181,7 +181,7 @@ rule dna_llm_finetune:
             {params.network:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -253,5 +253,5 @@ rule dna_llm_compare:
             --predictors {params.predictors:q} \
             --bootstrap {params.bootstrap} \
             --seed {params.seed} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """

@@ -67,5 +67,5 @@ rule grpo:
             --grammar {input.grammar:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """

@@ -39,7 +39,7 @@ rule reader:
             --grammar {input.grammar:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -79,5 +79,5 @@ rule sft:
             --grammar {input.grammar:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """

@@ -106,7 +106,7 @@ rule vq_train:
             {params.options:q} \
             --history {output.history:q} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -265,5 +265,5 @@ rule vq_report:
             --points {params.points:q} \
             --main {params.main} \
             --output-dir {params.directory:q} \
-            2>&1 | tee {log:q}
+            2>&1 | tee -i {log:q}
         """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from math import exp
 
 import numpy as np
@@ -28,7 +30,7 @@ from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 
 DECODERS = ("lm", "viterbi", "joint")
-MOSTLY_UNKNOWN = 0.9  # tiles with a larger share of unknown bases are not decoded
+LEAST_KNOWN_BP = 60  # tiles with fewer known bases are not decoded: no clade's genes are shorter
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def annotate_regions(
 ) -> GenomeAnnotation:
     """Genes of ``regions``; ``score``: what their log-probabilities are shown as.
 
-    The result does not depend on ``batch_size``.
+    On a CPU the result does not depend on ``batch_size``; a GPU rounds batches of other shapes otherwise.
     """
     tiles = [
         tile
@@ -77,7 +79,7 @@ def annotate_regions(
     ]
     windows: list[list[ScoredGene]] = [[] for _ in tiles]
     counts = {"tiles": len(tiles), "tiles_unknown": 0, "texts_truncated": 0}
-    started = time.monotonic()
+    progress = _Progress(len(tiles), options.window_bp - options.overlap_bp)
     for done, numbers, bases in _batches(genome, tiles, options.batch_size, counts):
         by_evidence = []
         if options.decoder == "viterbi" or (options.decoder == "joint" and not grammar.rules.splice_pairs):
@@ -93,7 +95,8 @@ def annotate_regions(
                     ScoredGene(*pair) for pair in zip(written.genes, written.gene_log_probability, strict=True)
                 ]
                 counts["texts_truncated"] += written.truncated
-        _show_progress(done, len(tiles), options.window_bp - options.overlap_bp, started)
+        progress.show(done)
+    progress.show(len(tiles))
     result = stitch(
         tiles,
         windows,
@@ -116,7 +119,7 @@ def _batches(
     for number, tile in enumerate(tiles):
         window = genome.sequence(tile.seqid, tile.start, tile.end).upper()
         known = sum(window.count(letter) for letter in "ACGT")
-        if known < (1 - MOSTLY_UNKNOWN) * len(window) or known < 3:
+        if known < min(LEAST_KNOWN_BP, len(window)) or known < 3:
             counts["tiles_unknown"] += 1
             continue
         numbers.append(number)
@@ -128,16 +131,28 @@ def _batches(
         yield len(tiles), numbers, bases
 
 
-def _show_progress(done: int, total: int, step_bp: int, started: float) -> None:
-    """A line that overwrites itself on a terminal; in a log one at each tenth."""
-    seconds = time.monotonic() - started
-    rate = done * step_bp / max(seconds, 1e-9) / 1000
-    left = seconds / done * (total - done)
-    line = f"annotated {done}/{total} windows, {rate:.0f} kb/s, {left:.0f} s left"
-    if sys.stderr.isatty():
-        print(f"\r{line} ", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done == total or done * 10 // total != (done - 1) * 10 // total:
-        print(line, flush=True)
+class _Progress:
+    """A line that overwrites itself on a terminal; in a log one when another tenth is done."""
+
+    def __init__(self, total: int, step_bp: int) -> None:
+        self.total, self.step_bp, self.started = total, step_bp, time.monotonic()
+        self.shown = 0
+
+    def show(self, done: int) -> None:
+        """``done`` tiles of all; twice the same says nothing."""
+        if done == self.shown:
+            return
+        seconds = time.monotonic() - self.started
+        rate = done * self.step_bp / max(seconds, 1e-9) / 1000
+        left = seconds / done * (self.total - done)
+        line = f"annotated {done}/{self.total} windows, {rate:.0f} kb/s, {left:.0f} s left"
+        if sys.stderr.isatty():
+            print(f"\r{line} ", end="\n" if done == self.total else "", file=sys.stderr, flush=True)
+        elif done == self.total or done * 10 // self.total != self.shown * 10 // self.total:
+            print(line, flush=True)
+        else:
+            return
+        self.shown = done
 
 
 # -------------------------------------------------------------------- the reader alone
@@ -196,16 +211,12 @@ def evidence_tracks(
 
 
 def spread_loci(regions: Sequence[Region], number: int, length_bp: int) -> list[Region]:
-    """``number`` loci of at most ``length_bp``, evenly spread over the bases of ``regions``."""
-    total = sum(region.end - region.start for region in regions)
-    chosen = []
-    for index in range(number):
-        offset = (2 * index + 1) * total // (2 * number)
-        for region in regions:
-            size = region.end - region.start
-            if offset < size:
-                start = max(region.start, min(region.start + offset - length_bp // 2, region.end - length_bp))
-                chosen.append(Region(region.seqid, start, min(start + length_bp, region.end)))
-                break
-            offset -= size
-    return sorted(set(chosen))
+    """``number`` loci of at most ``length_bp``, evenly spread over the bases of ``regions``; each one once."""
+    ends = list(accumulate(region.end - region.start for region in regions))
+    chosen = set()
+    for index in range(number if regions else 0):
+        offset = (2 * index + 1) * ends[-1] // (2 * number)
+        region, end = regions[place := bisect_right(ends, offset)], ends[place]
+        start = max(region.start, min(region.end - (end - offset) - length_bp // 2, region.end - length_bp))
+        chosen.add(Region(region.seqid, start, min(start + length_bp, region.end)))
+    return sorted(chosen)

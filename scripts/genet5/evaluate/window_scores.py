@@ -48,12 +48,11 @@ def window_f1(
     exons = {(strand, start, end) for strand, cds in reference for start, end in cds}
     made_exons = {(strand, start, end) for strand, cds in predicted for start, end in cds}
     spared: dict[str, list[Span]] = {}
-    counted_exons = made_exons
     open_genes = Counter(reference)
     right = wrong = 0
     if dont_care:
         spared = {side: _spared_spans(side, dont_care, exons) for side in "+-"}
-        counted_exons = {exon for exon in made_exons if exon in exons or not _is_spared(exon[0], (exon[1:],), spared)}
+    counted_exons = _judged(exons, made_exons, spared)
     for gene in predicted:
         if open_genes[gene] > 0:
             open_genes[gene] -= 1
@@ -65,6 +64,18 @@ def window_f1(
         gene_f1=_f1(right, len(reference), right + wrong),
         nucleotide_f1=_nucleotide_f1(exons, made_exons, spared),
     )
+
+
+def judged_exons(exons: set[Exon], made_exons: set[Exon], dont_care: Sequence[tuple[int, int, str]]) -> set[Exon]:
+    """Predicted exons that count: without wrong ones that lie more than half on ``dont_care``."""
+    spared = {side: _spared_spans(side, dont_care, exons) for side in "+-"} if dont_care else {}
+    return _judged(exons, made_exons, spared)
+
+
+def _judged(exons: set[Exon], made_exons: set[Exon], spared: dict[str, list[Span]]) -> set[Exon]:
+    if not spared:
+        return made_exons
+    return {exon for exon in made_exons if exon in exons or not _is_spared(exon[0], (exon[1:],), spared)}
 
 
 def _f1(shared: int, one: int, other: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from genet5.evaluate.window_scores import Structure, window_f1
+from genet5.evaluate.window_scores import Exon, Structure, judged_exons, window_f1
 
 
 class Reward(NamedTuple):
@@ -38,7 +38,7 @@ class RewardWeights:
     ) -> Reward:
         """Reward of the genes written for a window; terms as in ``window_f1`` and ``boundary_f1``."""
         scores = window_f1(reference, written, dont_care)
-        boundary = boundary_f1(reference, written, self.boundary_bp)
+        boundary = boundary_f1(reference, written, self.boundary_bp, dont_care)
         total = (
             self.exon * scores.exon_f1
             + self.gene * scores.gene_f1
@@ -48,13 +48,19 @@ class RewardWeights:
         return Reward(total, scores.exon_f1, scores.gene_f1, scores.nucleotide_f1, boundary)
 
 
-def boundary_f1(reference: Iterable[Structure], written: Iterable[Structure], reach_bp: int) -> float:
+def boundary_f1(
+    reference: Iterable[Structure],
+    written: Iterable[Structure],
+    reach_bp: int,
+    dont_care: Sequence[tuple[int, int, str]] = (),
+) -> float:
     """F1 of exon ends where a near miss counts in part: an end d bases off earns 1 - d / ``reach_bp``, or nothing.
 
     Each distinct end (strand, left or right, position) is compared with the nearest one of its kind on the other side.
-    Both sides empty: 1; one side empty: 0.
+    Ends of wrong exons that lie mostly on ``dont_care`` do not count. Both sides empty: 1; one side empty: 0.
     """
-    wanted, made = _ends(reference), _ends(written)
+    right = _exons(reference)
+    wanted, made = _ends(right), _ends(judged_exons(right, _exons(written), dont_care))
     size, other = sum(map(len, wanted.values())), sum(map(len, made.values()))
     if not size or not other:
         return float(size == other)
@@ -63,12 +69,15 @@ def boundary_f1(reference: Iterable[Structure], written: Iterable[Structure], re
     return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
 
 
-def _ends(genes: Iterable[Structure]) -> dict[tuple[str, int], list[int]]:
+def _exons(genes: Iterable[Structure]) -> set[Exon]:
+    return {(gene.strand, start, end) for gene in genes for start, end in gene.cds}
+
+
+def _ends(exons: Iterable[Exon]) -> dict[tuple[str, int], list[int]]:
     found: dict[tuple[str, int], set[int]] = {}
-    for gene in genes:
-        for segment in gene.cds:
-            for side, position in enumerate(segment):
-                found.setdefault((gene.strand, side), set()).add(position)
+    for strand, *segment in exons:
+        for side, position in enumerate(segment):
+            found.setdefault((strand, side), set()).add(position)
     return {kind: sorted(positions) for kind, positions in found.items()}
 
 

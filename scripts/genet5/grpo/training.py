@@ -68,7 +68,7 @@ def run_grpo(
         "model": file_sha256(weights) if weights.is_file() else "",
         "grammar": json.loads(json.dumps(grammar_table)),
     }
-    if export_finished(output_dir, options, fingerprint):
+    if export_finished(output_dir, options, fingerprint, restart):
         return
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)

@@ -28,6 +28,11 @@ class Grammars:
             rules = dict(self.table[clade])
             rules["starts"] = tuple(rules["starts"])
             rules["splice_pairs"] = tuple(tuple(pair) for pair in rules["splice_pairs"])
-            stops = GeneticCode.from_table(genetic_code).stops
-            self._made[key] = Grammar(self.tokenizer, GrammarRules(**rules), stops)
+            code = GeneticCode.from_table(genetic_code)
+            if wrong := sorted(set(rules["starts"]) - code.starts):
+                raise InputError(
+                    f"clade {clade!r} of the grammar table starts genes with {', '.join(wrong)}, which genetic code "
+                    f"{genetic_code} does not; its own: {', '.join(sorted(code.starts))}"
+                )
+            self._made[key] = Grammar(self.tokenizer, GrammarRules(**rules), code.stops)
         return self._made[key]

@@ -34,8 +34,10 @@ def find_inputs(
 ) -> TrainingInputs:
     """Raises ``InputError`` for missing or damaged manifests and shards."""
     weights = model_dir / "model.safetensors"
+    species = [read_manifest(path)["parameters"]["species"] for path in manifests]
     fingerprint = {
-        "manifests": {read_manifest(path)["parameters"]["species"]: file_sha256(path) for path in sorted(manifests)},
+        "manifests": {name: file_sha256(path) for name, path in sorted(zip(species, manifests, strict=True))},
+        "species": species,  # their order numbers the windows that a resumed run goes on with
         "validation": file_sha256(validation),
         "model": file_sha256(weights) if weights.is_file() else "",
         "grammar": json.loads(json.dumps(grammar_table)),

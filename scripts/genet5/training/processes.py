@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import torch
 import torch.distributed
@@ -40,7 +41,11 @@ def start_fabric(options: RunOptions) -> Fabric:
 def say(fabric: Fabric, text: str) -> None:
     """One line on the console, from the first process of all (Fabric's own print speaks once a node)."""
     if fabric.is_global_zero:
-        print(text, flush=True)
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            # Whoever read along is gone, as tee after a signal to all. What is to be saved is saved all the same.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def any_process(fabric: Fabric, flag: bool) -> bool:

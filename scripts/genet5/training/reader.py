@@ -146,7 +146,7 @@ def run_reader(
     if not validation.is_file():
         raise InputError(f"{validation}: no such file; run merge_validation first")
     inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    if export_finished(output_dir, options, inputs.fingerprint):
+    if export_finished(output_dir, options, inputs.fingerprint, restart):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,9 +23,13 @@ def finished_run(output_dir: str | Path, options: RunOptions, fingerprint: Mappi
     return _result(folder) if same else None
 
 
-def export_finished(output_dir: Path, options: RunOptions, fingerprint: Mapping[str, Any]) -> bool:
-    """Whether a run with these settings is finished; its best weights are then exported again."""
-    if result := finished_run(output_dir, options, fingerprint):
+def export_finished(output_dir: Path, options: RunOptions, fingerprint: Mapping[str, Any], restart: bool) -> bool:
+    """Whether a run with these settings is finished; its best weights are then exported again, by one process of all.
+
+    Not so with ``restart``, which forgets it.
+    """
+    result = None if restart else finished_run(output_dir, options, fingerprint)
+    if result and os.environ.get("RANK", "0") == "0":  # torchrun's: Fabric has not been started yet
         print(f"{output_dir}: already finished after {result.steps} steps", flush=True)
         export(result.best, output_dir)
     return result is not None

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from genet5.bake.shards import ShardReader
+from genet5.checksums import file_sha256
 from genet5.errors import InputError
 from genet5.model.building import load_model, save_model
 from genet5.tokens.clades import Grammars
@@ -41,7 +42,8 @@ def run_sft(
         if not path.is_file():
             raise InputError(f"{path}: no such file; run merge_validation first")
     inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    if export_finished(output_dir, options, inputs.fingerprint):
+    fingerprint = {**inputs.fingerprint, "eval_samples": file_sha256(eval_samples)}
+    if export_finished(output_dir, options, fingerprint, restart):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)
@@ -65,7 +67,7 @@ def run_sft(
         ),
         options,
         output_dir,
-        fingerprint=inputs.fingerprint,
+        fingerprint=fingerprint,
         save_model=lambda folder: save_model(model, tokenizer, folder),
         validation=BatchSource(
             BatchPlan(valid.lengths, budget, rows, long_alone=True, shuffle=False), valid.validation_batch
