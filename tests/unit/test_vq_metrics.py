@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from vq_toy import random_dna, toy_corpus, toy_network
 
+from genet5.genome.genes import Region
 from genet5.studies.vq_transformer.bounds import (
     best_accuracy,
     block_code_accuracy,
@@ -115,8 +116,11 @@ def test_the_mixture_learns_repeats_and_inverted_repeats_and_nothing_from_noise(
     assert math.isclose(mixture_bits(noise[:0], noise[:1]), 2.0)
 
 
-def test_limits_of_noise_and_of_a_repeat():
-    limits = measure_limits(toy_corpus(8000, 400), [0, 2], mixture=True)
+@pytest.mark.parametrize("held_out", [(), (Region("chr1", 0, 2000),)])
+def test_limits_of_noise_and_of_a_repeat(held_out):
+    limits = measure_limits(toy_corpus(8000, 400, held_out=held_out), [0, 2], mixture=True)
+    assert 1.95 < limits["entropy"] < 2.05
+    assert limits["held_out"] == bool(held_out)
     assert abs(limits["figures"]["packed"] - 2) < 0.01 and limits["figures"]["zstd_packed"] > 1.99
     assert all(1.98 < limits[key][order] < 2.1 for key in ("adaptive", "learned") for order in ("0", "2"))
     assert pack(np.array([0, 1, 2, 3, 3], dtype=np.uint8)) == bytes([0b00011011, 0b11000000])

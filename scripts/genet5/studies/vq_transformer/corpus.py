@@ -128,6 +128,11 @@ class Corpus:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(f"{path}: not a corpus ({error}); make it with scripts/vq_corpus.py") from None
 
+    @property
+    def held_out(self) -> bool:
+        """Whether the test split is DNA of its own, not the validation blocks."""
+        return not np.array_equal(self.spans["test"], self.spans["val"])
+
     def size(self, split: str) -> int:
         """Bases of a split."""
         return int(np.diff(self.spans[split]).sum())
