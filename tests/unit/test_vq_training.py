@@ -147,6 +147,14 @@ def losses(folder) -> list[tuple[str, ...]]:
         return [(row["step"], row["train_loss"], row["lr"], row["grad_norm"]) for row in csv.DictReader(stream)]
 
 
+def test_a_restarted_run_is_a_new_one(corpus_file, tmp_path):
+    config, found = dataclasses.replace(CONFIG, epochs=8), []
+    for restart in (False, True):
+        run_training(corpus_file, SMALL, config, tmp_path / "run", tmp_path / "h.json", restart)
+        found.append(losses(tmp_path / "run"))
+    assert found[0] == found[1]
+
+
 def test_another_codec_does_not_take_the_folder(corpus_file, tmp_path):
     run_training(corpus_file, SMALL, CONFIG, tmp_path / "run", tmp_path / "h.json")
     other = dataclasses.replace(SMALL, beta=0.5)
