@@ -80,6 +80,8 @@ def test_points():
     assert not point_named("16x256").has_table and not point_named("2x256").has_table
     with pytest.raises(InputError, match=r"main: '4x16' is not in vq_transformer.points \(4x256\)"):
         check_points(["4x256"], "4x16")
+    with pytest.raises(InputError, match=r"vq_transformer.points: found '4x256x1', expected '4x256'"):
+        check_points(["4x256x1"], "4x256x1")
 
 
 def test_the_first_codebook_lies_among_the_vectors():

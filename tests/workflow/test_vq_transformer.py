@@ -51,6 +51,7 @@ def test_vq_commands_use_flags_that_their_scripts_have(dry_run, repository):
     ("section", "problem"),
     [
         ("main: 4x8", "vq_transformer.main: '4x8' is not in vq_transformer.points (4x256, 4x64, 4x16, 8x256)"),
+        ("points: [4x8x1], main: 4x8x1", "vq_transformer.points: found '4x8x1', expected '4x8'"),
         ("points: [4by8]", "vq_transformer.points[0]: '4by8' is not allowed, expected BASESxCODES or"),
         ("train: {lerning_rate: 1.0}", "vq_transformer.train.lerning_rate is unknown; did you mean 'learning_rate'?"),
         ("train: {learning_rate: 1e-4}", "vq_transformer.train.learning_rate: '1e-4' is text"),

@@ -49,9 +49,11 @@ def point_named(name: str) -> Point:
 
 
 def check_points(names: Sequence[str], main: str) -> None:
-    """Raises ``InputError`` for a name that is none, and when ``main`` is not among them."""
+    """Raises ``InputError`` for a name that is none or is spelled unusually, and when ``main`` is not among them."""
     for name in names:
-        point_named(name)
+        # Results carry the name of the point, and are looked up by the name in the list.
+        if (usual := point_named(name).name) != name:
+            raise InputError(f"config key vq_transformer.points: found {name!r}, expected {usual!r}")
     if main not in names:
         raise InputError(
             f"config key vq_transformer.main: {main!r} is not in vq_transformer.points ({', '.join(names)})"
