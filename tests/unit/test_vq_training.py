@@ -82,6 +82,10 @@ def test_points():
         check_points(["4x256"], "4x16")
     with pytest.raises(InputError, match=r"vq_transformer.points: found '4x256x1', expected '4x256'"):
         check_points(["4x256x1"], "4x256x1")
+    check_points(["4x2", "8x65536"], "4x2")
+    for name in ("4x1", "8x65537"):
+        with pytest.raises(InputError, match=rf"vq_transformer.points: '{name}' has \d+ codes, allowed: 2 to 65536"):
+            check_points([name], name)
 
 
 def test_the_first_codebook_lies_among_the_vectors():
