@@ -87,6 +87,7 @@ def test_the_page_holds_its_pictures_and_asks_the_network_for_nothing(study):
     assert "it is the validation DNA: it chose the weights" in page and "Held-out DNA was seen" not in page
     for name in ("rate_distortion", "lossless", "codes", "training"):
         assert (study / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("<td>-</td>") == len(POINTS)  # what codes tell of classes that are not annotated
     rows = (study / "report/results.tsv").read_text().splitlines()
     assert [row.split("\t")[0] for row in rows] == ["point", *POINTS]
 
