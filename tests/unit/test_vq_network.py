@@ -110,6 +110,12 @@ def test_every_encoding_gives_codes_and_bases(changes, tokens):
     assert torch.equal(network.eval().codes(batch["tokens"]), network(batch["tokens"])[1].codes)
 
 
+def test_codes_under_autocast_are_those_of_training():
+    network, batch = toy_network().eval(), toy_batch(rows=64)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(network.codes(batch["tokens"]), network(batch["tokens"])[1].codes)
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -178,8 +178,9 @@ class VqTransformer(nn.Module):
     def codes(self, tokens: Tensor) -> Tensor:
         """Codes, int64, [batch, codes, groups]; the codebook stays as it is whatever mode the network is in."""
         vectors = self.encode(tokens)
-        parts = self.quantiser._parts(vectors.float())
-        return self.quantiser._nearest(parts).T.reshape(*vectors.shape[:2], self.config.groups)
+        with torch.autocast(vectors.device.type, enabled=False):  # as in training: the nearest in full precision
+            parts = self.quantiser._parts(vectors.float())
+            return self.quantiser._nearest(parts).T.reshape(*vectors.shape[:2], self.config.groups)
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Cross-entropy + mse_weight x squared error of the probabilities + beta x commitment (+ codebook error).
