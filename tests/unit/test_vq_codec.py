@@ -85,9 +85,11 @@ def test_a_file_of_codes_comes_back(exact, tmp_path):
     save_coded(sequences, tmp_path / "x.npz")
     back = load_coded(tmp_path / "x.npz")
     assert {name: exact.decode(coded) for name, coded in back.items()} == {"a": "ACGTNNA", "b": "TT", "c": "NACGN"}
-    (tmp_path / "y.npz").write_text("x")
-    with pytest.raises(InputError, match="not a file of codes"):
-        load_coded(tmp_path / "y.npz")
+    whole = (tmp_path / "x.npz").read_bytes()
+    for data in (b"x", b"", whole[: len(whole) // 2]):
+        (tmp_path / "y.npz").write_bytes(data)
+        with pytest.raises(InputError, match=r"y.npz: not a file of codes .*; make it with scripts/vq_encode.py"):
+            load_coded(tmp_path / "y.npz")
 
 
 # -------------------------------------------------------------------- codes as DNA tokens

@@ -84,8 +84,10 @@ def test_decoded_and_original_fasta_are_the_same_text_where_the_code_is_exact(st
 def test_the_page_holds_its_pictures_and_asks_the_network_for_nothing(study):
     page = (study / "report/index.html").read_text()
     assert page.count("data:image/png;base64,") == 4 and "http://" not in page and "https://" not in page
+    assert "it is the validation DNA: it chose the weights" in page and "Held-out DNA was seen" not in page
     for name in ("rate_distortion", "lossless", "codes", "training"):
         assert (study / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert page.count("<td>-</td>") == len(POINTS)  # what codes tell of classes that are not annotated
     rows = (study / "report/results.tsv").read_text().splitlines()
     assert [row.split("\t")[0] for row in rows] == ["point", *POINTS]
 

@@ -106,9 +106,11 @@ def test_a_corpus_comes_back_from_disk(tmp_path):
     back = Corpus.load(tmp_path / "c.npz")
     assert np.array_equal(back.bases, corpus.bases) and back.names == ("chr1",)
     assert all(np.array_equal(back.spans[split], corpus.spans[split]) for split in corpus.spans)
-    (tmp_path / "c.npz").write_bytes(b"no")
-    with pytest.raises(InputError, match="not a corpus"):
-        Corpus.load(tmp_path / "c.npz")
+    whole = (tmp_path / "c.npz").read_bytes()
+    for data in (b"no", b"", whole[: len(whole) // 2]):
+        (tmp_path / "c.npz").write_bytes(data)
+        with pytest.raises(InputError, match=r"c.npz: not a corpus"):
+            Corpus.load(tmp_path / "c.npz")
 
 
 def test_batches_are_windows_of_their_split_and_two_differ(tmp_path):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from vq_toy import random_dna, toy_corpus, toy_network
 
+from genet5.genome.genes import Region
+from genet5.studies.vq_transformer import figures
 from genet5.studies.vq_transformer.bounds import (
     best_accuracy,
     block_code_accuracy,
@@ -17,6 +21,7 @@ from genet5.studies.vq_transformer.bounds import (
     least_rate,
 )
 from genet5.studies.vq_transformer.codec import VqTokenizer
+from genet5.studies.vq_transformer.corpus import NO_CLASS
 from genet5.studies.vq_transformer.encodings import base_codes
 from genet5.studies.vq_transformer.entropy import (
     CountModel,
@@ -72,6 +77,7 @@ def test_what_a_code_tells_of_the_class():
     telling = code_information(np.array([[5], [1], [7], [1]]), classes, piece, 2)
     assert math.isclose(telling, -(1 / 3) * math.log2(1 / 3) - (2 / 3) * math.log2(2 / 3))
     assert math.isclose(code_information(np.array([[1], [1], [7], [1]]), classes, piece, 2), 0.0, abs_tol=1e-12)
+    assert code_information(np.array([[5], [1], [7], [1]]), [np.full(8, NO_CLASS)], piece, 2) is None
 
 
 # -------------------------------------------------------------------- entropy
@@ -115,8 +121,11 @@ def test_the_mixture_learns_repeats_and_inverted_repeats_and_nothing_from_noise(
     assert math.isclose(mixture_bits(noise[:0], noise[:1]), 2.0)
 
 
-def test_limits_of_noise_and_of_a_repeat():
-    limits = measure_limits(toy_corpus(8000, 400), [0, 2], mixture=True)
+@pytest.mark.parametrize("held_out", [(), (Region("chr1", 0, 2000),)])
+def test_limits_of_noise_and_of_a_repeat(held_out):
+    limits = measure_limits(toy_corpus(8000, 400, held_out=held_out), [0, 2], mixture=True)
+    assert 1.95 < limits["entropy"] < 2.05
+    assert limits["held_out"] == bool(held_out)
     assert abs(limits["figures"]["packed"] - 2) < 0.01 and limits["figures"]["zstd_packed"] > 1.99
     assert all(1.98 < limits[key][order] < 2.1 for key in ("adaptive", "learned") for order in ("0", "2"))
     assert pack(np.array([0, 1, 2, 3, 3], dtype=np.uint8)) == bytes([0b00011011, 0b11000000])
@@ -160,5 +169,22 @@ def test_an_untrained_codec_is_scored_whole():
     assert result["nominal_bits"] == 2.0 and result["entropy_bits"] <= 2.0
     assert result["lossless_bits"] >= 1.95  # no codec describes noise in less than two bits
     assert 0 <= result["table_agreement"] <= 1 and result["block_code_accuracy"] == 1.0
+    assert result["information_bits"] is None and json.dumps(result, allow_nan=False)
     picture = code_picture(tokenizer, corpus, 50, seed=0)
     assert picture["codes"].shape == (16, 2) and picture["slots"].shape[1] == 2
+
+
+@pytest.mark.parametrize("annotated", [False, True])
+def test_every_code_that_occurs_is_drawn_whether_annotated_or_not(monkeypatch, tmp_path, annotated):
+    corpus, panels = toy_corpus(), []
+    if annotated:
+        corpus.classes[: len(corpus.bases) // 2] = 2
+    picture = code_picture(VqTokenizer(toy_network()), corpus, 50, seed=0)
+    assert picture["counts"].sum() == sum((end - start) // 16 * 8 for start, end in corpus.spans["test"])
+    monkeypatch.setattr(figures, "draw", lambda path, width, height, *drawings: panels.extend(drawings))
+    figures.codes_figure(picture, "2x16", tmp_path / "x.png")
+    axes = Figure().subplots()
+    panels[1](axes)
+    (dots,) = axes.collections
+    assert len(dots.get_offsets()) == (picture["counts"] > 0).sum() > 1
+    assert len(axes.figure.axes) == 1 + annotated  # colours mean something

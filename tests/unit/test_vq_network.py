@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 from vq_toy import SMALL, toy_batch, toy_network
 
 from genet5.errors import InputError
@@ -109,6 +110,12 @@ def test_every_encoding_gives_codes_and_bases(changes, tokens):
     assert torch.equal(network.eval().codes(batch["tokens"]), network(batch["tokens"])[1].codes)
 
 
+def test_codes_under_autocast_are_those_of_training():
+    network, batch = toy_network().eval(), toy_batch(rows=64)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(network.codes(batch["tokens"]), network(batch["tokens"])[1].codes)
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
@@ -116,7 +123,8 @@ def test_every_encoding_gives_codes_and_bases(changes, tokens):
         ({"heads": 3}, "width: 16 is no multiple of heads"),
         ({"encoding": "base_3k"}, "bases_per_code: 2 is no multiple of the 3 bases"),
         ({"encoding": "base_9k"}, "encoding: found 'base_9k'"),
-        ({"codebook_size": 1}, "codebook_size: found 1"),
+        ({"codebook_size": 1}, "codebook_size: found 1, allowed: 2 to 65536"),
+        ({"codebook_size": 65_537}, "codebook_size: found 65537, allowed: 2 to 65536"),
         ({"decay": 1.0}, "decay: found 1.0"),
         ({"layers": 0}, "layers: found 0"),
     ],
@@ -187,6 +195,29 @@ def test_dead_codes_move_to_where_the_error_is():
         quantiser(inputs)
     assert int(quantiser.restarts) >= 1
     assert torch.allclose(quantiser.codebook.flatten().sort().values, torch.tensor([0.0, 4.0, 5.0]), atol=0.1)
+
+
+def test_the_nearest_centres_are_found_in_pieces(monkeypatch):
+    points, centres = torch.randn(50, 3), torch.randn(7, 3)
+    expected = torch.cdist(points, centres).argmin(1)
+    for at_once in (1, 7, 30, 1000):
+        monkeypatch.setattr("genet5.studies.vq_transformer.quantiser.DISTANCES_AT_ONCE", at_once)
+        assert torch.equal(nearest(points, centres), expected)
+
+
+def test_no_table_of_distances_is_larger_than_256_mb():
+    sizes = []
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            made = func(*args, **(kwargs or {}))
+            sizes.extend(each.nbytes for each in (made if isinstance(made, (list, tuple)) else [made]))
+            return made
+
+    points, centres = (torch.empty(number, 8, device="meta") for number in (20 * 16_384, 16_384))
+    with Recorder():
+        assert nearest(points, centres).shape == (20 * 16_384,)
+    assert max(sizes) <= 2**28
 
 
 def test_kmeans_finds_clusters_even_when_they_are_as_many_as_centres():

@@ -80,6 +80,12 @@ def test_points():
     assert not point_named("16x256").has_table and not point_named("2x256").has_table
     with pytest.raises(InputError, match=r"main: '4x16' is not in vq_transformer.points \(4x256\)"):
         check_points(["4x256"], "4x16")
+    with pytest.raises(InputError, match=r"vq_transformer.points: found '4x256x1', expected '4x256'"):
+        check_points(["4x256x1"], "4x256x1")
+    check_points(["4x2", "8x65536"], "4x2")
+    for name in ("4x1", "8x65537"):
+        with pytest.raises(InputError, match=rf"vq_transformer.points: '{name}' has \d+ codes, allowed: 2 to 65536"):
+            check_points([name], name)
 
 
 def test_the_first_codebook_lies_among_the_vectors():
@@ -145,6 +151,14 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(corpus_file, tmp_path, m
 def losses(folder) -> list[tuple[str, ...]]:
     with open(folder / "training_log.csv", newline="") as stream:
         return [(row["step"], row["train_loss"], row["lr"], row["grad_norm"]) for row in csv.DictReader(stream)]
+
+
+def test_a_restarted_run_is_a_new_one(corpus_file, tmp_path):
+    config, found = dataclasses.replace(CONFIG, epochs=8), []
+    for restart in (False, True):
+        run_training(corpus_file, SMALL, config, tmp_path / "run", tmp_path / "h.json", restart)
+        found.append(losses(tmp_path / "run"))
+    assert found[0] == found[1]
 
 
 def test_another_codec_does_not_take_the_folder(corpus_file, tmp_path):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
+from genet5.genome.genes import Region
 from genet5.studies.vq_transformer.corpus import Corpus
 from genet5.studies.vq_transformer.network import VqConfig, VqTransformer
 
@@ -18,9 +21,9 @@ def random_dna(length: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 4, size=length, dtype=np.uint8)
 
 
-def toy_corpus(length: int = 4000, block_bp: int = 200, seed: int = 0) -> Corpus:
-    """One sequence of random bases, split by block."""
-    return Corpus.split({"chr1": random_dna(length, seed)}, (), 0.25, block_bp, seed=1)
+def toy_corpus(length: int = 4000, block_bp: int = 200, seed: int = 0, held_out: Sequence[Region] = ()) -> Corpus:
+    """One sequence of random bases, ``chr1``, split by block."""
+    return Corpus.split({"chr1": random_dna(length, seed)}, held_out, 0.25, block_bp, seed=1)
 
 
 def toy_network(config: VqConfig = SMALL, seed: int = 0) -> VqTransformer:

@@ -47,10 +47,21 @@ def test_vq_commands_use_flags_that_their_scripts_have(dry_run, repository):
     assert len([name for name in check_flags(commands(dry_run), repository) if "vq_" in name]) == 8
 
 
+def test_vq_reads_a_file_instead_of_species(workspace):
+    (workspace.folder / "my.txt").write_text("ACGT\n")
+    overlay = workspace.overlay("vq_transformer: {dna: my.txt}")
+    result = workspace.run("vq_transformer", "-n", "-p", *SMALL, overlay)
+    assert result.returncode == 0, result.stdout
+    assert "download" not in jobs(result.stdout) and "index_genome" not in jobs(result.stdout)
+    (line,) = [line for line in commands(result.stdout) if "vq_corpus.py" in line]
+    assert "--dna dna=my.txt " in line and "--held-out " not in line and "--annotations" not in line
+
+
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
         ("main: 4x8", "vq_transformer.main: '4x8' is not in vq_transformer.points (4x256, 4x64, 4x16, 8x256)"),
+        ("points: [4x8x1], main: 4x8x1", "vq_transformer.points: found '4x8x1', expected '4x8'"),
         ("points: [4by8]", "vq_transformer.points[0]: '4by8' is not allowed, expected BASESxCODES or"),
         ("train: {lerning_rate: 1.0}", "vq_transformer.train.lerning_rate is unknown; did you mean 'learning_rate'?"),
         ("train: {learning_rate: 1e-4}", "vq_transformer.train.learning_rate: '1e-4' is text"),

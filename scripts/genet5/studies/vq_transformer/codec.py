@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +152,8 @@ def load_coded(path: Path) -> dict[str, CodedDna]:
             unknown = np.split(arrays["unknown"], np.cumsum(arrays["num_unknown"])[:-1])
             rows = zip(arrays["names"].tolist(), codes, arrays["lengths"].tolist(), unknown, strict=True)
             return {name: CodedDna(part, length, runs) for name, part, length, runs in rows}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not a file of codes ({error}); make it with scripts/vq_tokenize.py") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a file of codes ({error}); make it with scripts/vq_encode.py") from None
 
 
 def kmer_table(tokenizer: VqTokenizer, dna: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,6 +5,7 @@ A span is DNA that stands together in one sequence and belongs to one split; no 
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,8 +126,13 @@ class Corpus:
                 return cls(
                     arrays["bases"], spans, tuple(arrays["names"].tolist()), arrays["offsets"], arrays["classes"]
                 )
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: not a corpus ({error}); make it with scripts/vq_corpus.py") from None
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the test split is DNA of its own, not the validation blocks."""
+        return not np.array_equal(self.spans["test"], self.spans["val"])
 
     def size(self, split: str) -> int:
         """Bases of a split."""

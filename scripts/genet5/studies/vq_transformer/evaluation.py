@@ -97,10 +97,10 @@ def code_use(codes: np.ndarray, size: int) -> dict[str, float]:
 
 def code_information(
     codes: np.ndarray, classes: Sequence[np.ndarray], pieces: Sequence[np.ndarray], bases_per_code: int
-) -> float:
+) -> float | None:
     """Mutual information in bits of a code (of the first group) and the class of its bases, where they have one class.
 
-    Counted from the same codes, so it is a little too high when codes are rare.
+    Counted from the same codes, so it is a little too high when codes are rare. None where nothing is annotated.
     """
     labels = np.concatenate([slot_classes(row, bases_per_code) for row in classes])
     whole = np.concatenate([np.arange(-(-len(piece) // bases_per_code)) < len(piece) // bases_per_code
@@ -110,7 +110,7 @@ def code_information(
     joint = np.zeros((int(codes.max()) + 1, len(CLASSES)))
     np.add.at(joint, (column[known], labels[known]), 1)
     if not joint.sum():
-        return float("nan")
+        return None
     joint /= joint.sum()
     apart = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     there = joint > 0
@@ -128,8 +128,8 @@ def slot_classes(labels: np.ndarray, bases_per_code: int) -> np.ndarray:
 def code_picture(tokenizer: VqTokenizer, corpus: Corpus, most: int, seed: int) -> dict[str, np.ndarray]:
     """Two principal components of what is quantised, of at most ``most`` slots of each class, and of the codebook.
 
-    ``slots`` [n, 2], ``labels`` [n], ``codes`` [codes, 2] of the first group, ``shares`` [codes, classes]: how often
-    a code occurs in each class; ``explained`` [2]: share of variance.
+    ``slots`` [n, 2], ``labels`` [n], ``codes`` [codes, 2] of the first group, ``counts`` [codes]: how often a code
+    occurs, ``shares`` [codes, classes]: how often in each class; ``explained`` [2]: share of variance.
     """
     config, k = tokenizer.config, tokenizer.config.bases_per_code
     rng = np.random.default_rng(seed)
@@ -155,6 +155,7 @@ def code_picture(tokenizer: VqTokenizer, corpus: Corpus, most: int, seed: int) -
         "slots": (points - mean) @ axes[:2].T,
         "labels": classes[chosen] if len(chosen) else np.full(len(points), len(CLASSES)),
         "codes": (book - mean) @ axes[:2].T,
+        "counts": np.bincount(codes, minlength=config.codebook_size),
         "shares": shares,
         "explained": scale[:2] ** 2 / (scale**2).sum(),
     }

@@ -151,17 +151,20 @@ def codes_figure(picture: Mapping[str, np.ndarray], name: str, path: Path) -> No
         axes.set(xlabel=f"component 1 ({first:.0%})", ylabel=f"component 2 ({second:.0%})")
 
     def codes(axes: Axes) -> None:
-        shares = picture["shares"].astype(np.float64)
-        used = shares.sum(1) > 0
+        counts, shares = picture["counts"], picture["shares"].astype(np.float64)
+        used = counts > 0
+        size = 8 + 160 * counts[used] / max(1, counts.max())
+        axes.set(title="codes in use (size: how often)", xlabel="component 1", ylabel="component 2")
+        if not shares.any():
+            axes.scatter(*picture["codes"][used].T, s=size, c="#333333")
+            return
         frequency = (shares + 1) / (shares + 1).sum(0)
         coding, other = CLASSES.index("coding"), CLASSES.index("intergenic")
         enrichment = np.log2(frequency[:, coding] / frequency[:, other])
-        size = 8 + 160 * shares.sum(1) / max(1, shares.sum(1).max())
         limit = max(0.5, float(np.abs(enrichment[used]).max(initial=0.5)))
         drawn = axes.scatter(
-            *picture["codes"][used].T, s=size[used], c=enrichment[used], cmap="PuOr_r", vmin=-limit, vmax=limit
+            *picture["codes"][used].T, s=size, c=enrichment[used], cmap="PuOr_r", vmin=-limit, vmax=limit
         )
         axes.figure.colorbar(drawn, ax=axes, label="log2 of its share in coding / in intergenic DNA")
-        axes.set(title="codes in use (size: how often)", xlabel="component 1", ylabel="component 2")
 
     draw(path, 13, 5.5, slots, codes)

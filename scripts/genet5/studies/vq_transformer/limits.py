@@ -19,9 +19,12 @@ def measure_limits(corpus: Corpus, orders: list[int], mixture: bool) -> dict[str
     """Bits per known base of the test split: packed, zstd, models of each order, arithmetic coding, the mixture.
 
     ``learned`` figures have read the training and validation DNA, as the network has; the others the test DNA alone.
+    ``held_out``: whether the test DNA is not the validation DNA, which then teaches nothing.
     ``mixture``: also measure the mixture of models, which takes a minute for 10 Mb.
     """
-    pieces, before = corpus.pieces("test"), [*corpus.pieces("train"), *corpus.pieces("val")]
+    pieces, before = corpus.pieces("test"), corpus.pieces("train")
+    if corpus.held_out:
+        before += corpus.pieces("val")
     test = np.concatenate([known_bases(piece) for piece in pieces])
     number = len(test)
     text, packed = base_letters(test).encode(), pack(test)
@@ -44,6 +47,7 @@ def measure_limits(corpus: Corpus, orders: list[int], mixture: bool) -> dict[str
         figures["mixture_learned"] = mixture_bits(known, test) / number
     return {
         "test_bases": number,
+        "held_out": corpus.held_out,
         "figures": figures,
         "arithmetic_coder_order": best,
         "adaptive": {str(order): bits for order, bits in adaptive.items()},

@@ -17,6 +17,7 @@ from genet5.atomic import atomic_write
 from genet5.errors import InputError
 
 from .encodings import UNKNOWN, KmerEncoding, encoding_named
+from .points import LARGEST_CODEBOOK
 from .quantiser import Quantised, VectorQuantiser
 
 _FAINT = 0.1
@@ -61,8 +62,8 @@ class VqConfig:
         ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: found {getattr(self, name)}, allowed: at least 1")
-        if self.codebook_size < 2:
-            raise InputError(f"codebook_size: found {self.codebook_size}, allowed: at least 2")
+        if not 2 <= self.codebook_size <= LARGEST_CODEBOOK:
+            raise InputError(f"codebook_size: found {self.codebook_size}, allowed: 2 to {LARGEST_CODEBOOK}")
         for name in ("beta", "restart_below", "mse_weight", "dropout", "decay"):
             least, limit = getattr(self, name), 1 if name in ("dropout", "decay", "restart_below") else math.inf
             if not 0 <= least < limit:
@@ -177,8 +178,9 @@ class VqTransformer(nn.Module):
     def codes(self, tokens: Tensor) -> Tensor:
         """Codes, int64, [batch, codes, groups]; the codebook stays as it is whatever mode the network is in."""
         vectors = self.encode(tokens)
-        parts = self.quantiser._parts(vectors.float())
-        return self.quantiser._nearest(parts).T.reshape(*vectors.shape[:2], self.config.groups)
+        with torch.autocast(vectors.device.type, enabled=False):  # as in training: the nearest in full precision
+            parts = self.quantiser._parts(vectors.float())
+            return self.quantiser._nearest(parts).T.reshape(*vectors.shape[:2], self.config.groups)
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Cross-entropy + mse_weight x squared error of the probabilities + beta x commitment (+ codebook error).

@@ -60,10 +60,12 @@ def build_page(
         ),
         tag("section", tag("h2", "Codes"), tag("p", picture(pictures["codes"], "Principal components of codes"))),
         tag("section", tag("h2", "Training"), tag("p", picture(pictures["training"], "Losses")), _training(histories)),
-        footer="Held-out DNA was seen in no training; validation DNA chose the weights.",
+        footer=_HELD_OUT if limits["held_out"] else _NOT_HELD_OUT,
     )
 
 
+_HELD_OUT = "Held-out DNA was seen in no training; validation DNA chose the weights."
+_NOT_HELD_OUT = "The scored DNA was seen in no training, but it is the validation DNA: it chose the weights."
 _EXPLAINED = (
     "Filled circles: log2 of the number of codes; open ones: the entropy of the codes as they occur. k-mers alone: the "
     "best code of k-mers found by Lloyd's algorithm in Hamming distance on training DNA, without network or context. "

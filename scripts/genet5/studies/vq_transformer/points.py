@@ -10,6 +10,7 @@ from typing import NamedTuple
 from genet5.errors import InputError
 
 LARGEST_TABLE_K = 8
+LARGEST_CODEBOOK = 2**16  # codes are written as uint16
 PATTERN = re.compile(r"([1-9]\d*)x([1-9]\d*)(?:x([1-9]\d*))?")
 
 
@@ -49,9 +50,18 @@ def point_named(name: str) -> Point:
 
 
 def check_points(names: Sequence[str], main: str) -> None:
-    """Raises ``InputError`` for a name that is none, and when ``main`` is not among them."""
+    """Raises ``InputError`` for a name that is none or is spelled unusually, and when ``main`` is not among them.
+
+    The same for a codebook that is too small or too large.
+    """
     for name in names:
-        point_named(name)
+        # Results carry the name of the point, and are looked up by the name in the list.
+        if (usual := point_named(name).name) != name:
+            raise InputError(f"config key vq_transformer.points: found {name!r}, expected {usual!r}")
+        if not 2 <= (size := point_named(name).codebook_size) <= LARGEST_CODEBOOK:
+            raise InputError(
+                f"config key vq_transformer.points: {name!r} has {size} codes, allowed: 2 to {LARGEST_CODEBOOK}"
+            )
     if main not in names:
         raise InputError(
             f"config key vq_transformer.main: {main!r} is not in vq_transformer.points ({', '.join(names)})"

@@ -14,6 +14,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 LLOYD_ROUNDS = 10
+DISTANCES_AT_ONCE = 2**26  # 256 MB
 _SMALLEST_COUNT = 1e-5
 
 
@@ -131,7 +132,8 @@ class VectorQuantiser(nn.Module):
 
 def nearest(points: Tensor, centres: Tensor) -> Tensor:
     """Index of the centre nearest to each point (squared Euclidean distance), int64, [points]."""
-    return (centres.pow(2).sum(1) - 2 * points @ centres.T).argmin(1)
+    squares, rows = centres.pow(2).sum(1), max(1, DISTANCES_AT_ONCE // len(centres))
+    return torch.cat([(squares - 2 * part @ centres.T).argmin(1) for part in points.split(rows)])
 
 
 def kmeans(points: Tensor, size: int) -> tuple[Tensor, Tensor]:

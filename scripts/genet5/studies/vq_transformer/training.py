@@ -199,7 +199,7 @@ def run_training(
     fabric = start_fabric(options)
     millions = parameter_count(network) / 1e6
     say(fabric, f"VQ-Transformer, {sizes.bits_per_base:.3f} bits per base: {millions:.2f} million parameters")
-    if not (output_dir / "checkpoint_latest").exists():
+    if restart or not (output_dir / "checkpoint_latest").exists():
         vectors = initialise_codebook(network, windows, config)
         say(fabric, f"{sizes.groups} x {sizes.codebook_size} codes placed among {vectors:,} vectors")
     valid = windows.fixed("val")
