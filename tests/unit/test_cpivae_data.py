@@ -29,6 +29,14 @@ def test_a_table_is_read_whatever_its_separator_and_packing(tmp_path, separator,
     np.testing.assert_equal(table.values, [[1.5, np.nan], [np.nan, -2]])
 
 
+def test_a_field_may_hold_the_separator_and_a_line_nothing(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('id,"g,1",g2\n"S,1",1,2\n\n  \nS2,,4\n')
+    table = read_table(path)
+    assert (table.samples, table.features) == (["S,1", "S2"], ["g,1", "g2"])
+    np.testing.assert_equal(table.values, [[1, 2], [np.nan, 4]])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -39,6 +47,10 @@ def test_a_table_is_read_whatever_its_separator_and_packing(tmp_path, separator,
         ("id,g1\n,3\n", "line 2 has no sample id"),
         ("id\nS1\n", "1 column, expected sample ids and at least one feature"),
         ("id,g1\n", "no samples"),
+        # As write.table of R leaves them: no name above the sample ids.
+        ("g1\tg2\nS1\t1\t2\nS2\t3\t4\n", "line 2 has 3 fields, expected 2 as the header"),
+        ("id,g1,g2\nS1,1,2\nS2,3,4,\n", "line 3 has 4 fields, expected 3 as the header"),
+        ("id,g1,g2\nS1,1,2\n\nS2,3\n", "line 4 has 2 fields, expected 3 as the header"),
     ],
 )
 def test_a_broken_table_is_named_with_its_place(tmp_path, text, message):
