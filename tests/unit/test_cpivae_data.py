@@ -125,6 +125,26 @@ def test_scaling_is_what_its_name_says(normalization, expected):
     assert observed.all()
 
 
+@pytest.mark.parametrize("normalization", ["zscore", "minmax", "robust"])
+def test_a_constant_feature_is_seen_whatever_its_size_and_a_small_one_is_not_constant(normalization, caplog):
+    rng = np.random.default_rng(1)
+    values = np.column_stack([np.full(97, 123456.789), np.zeros(97), 1e-7 * rng.normal(size=97)])
+    data = merged(tiny_settings()["data"], {"normalization": normalization})
+    with caplog.at_level(logging.WARNING):
+        fitted = Preprocessor.fit(Table("t", [f"s{i}" for i in range(97)], list("ghi"), values), data, "a")
+    assert fitted.scale[:2].tolist() == [1, 1] and 0 < fitted.scale[2] < 1e-6
+    assert "t: 2 features do not vary in training samples" in caplog.text
+
+
+def test_a_feature_whose_quartiles_are_equal_is_scaled_by_its_deviation(caplog):
+    values = np.array([[5.0, 7], [5, 7], [5, 7], [5, 7], [5, 7], [1, 7], [900, 7]])
+    data = merged(tiny_settings()["data"], {"normalization": "robust"})
+    with caplog.at_level(logging.WARNING):
+        fitted = Preprocessor.fit(Table("t", list("abcdefg"), ["g", "h"], values), data, "a")
+    assert fitted.center.tolist() == [5, 7] and fitted.scale.tolist() == [values[:, 0].std(), 1]
+    assert "t: 1 features do not vary in training samples" in caplog.text
+
+
 @pytest.mark.parametrize(("strategy", "filled"), [("mean", 4.0), ("median", 2.5), ("knn", 2.5)])
 def test_gaps_are_filled_as_asked_and_before_the_logarithm(strategy, filled):
     data = merged(
