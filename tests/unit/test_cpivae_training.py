@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,6 +29,7 @@ from genet5.studies.cpivae.evaluation import read_result
 from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.intervals import LEVELS
 from genet5.studies.cpivae.models.registry import build_model, load_model
+from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged
 from genet5.studies.cpivae.tables import read_table
 from genet5.studies.cpivae.training import Scoring, fit_model, run_training
@@ -44,6 +46,25 @@ class StopAfter(Callback):
 
     def on_train_epoch_end(self, trainer, module) -> None:
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+class PressCtrlC(Callback):
+    """What Ctrl-C does in an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_works():
+    """Lightning ignores Ctrl-C for good once it was pressed."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +215,76 @@ def test_a_checkpoint_of_other_settings_is_refused(trained, tmp_path):
     (tmp_path / "broken.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(InputError, match=r"broken.ckpt: not a checkpoint of this study"):
         load_model(tmp_path / "broken.ckpt")
+
+
+def resumable(tmp_path, epochs: int):
+    """A run of cpivae_train.py whose machine was lost after some epochs; its arguments and its folder."""
+    tables = write_toy(tmp_path)
+    # The largest loss, for the first epochs to be the best ones: the later ones must not pass for better.
+    config = merged(TINY, {"logging": {"save_top_k": 1, "mode": "max"}})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", tmp_path / "config.yaml", "--platform_a", tables[0], "--platform_b", tables[1]]
+    folder = tmp_path / "out/toy/v1"
+    settings = merged(default_settings(), config)
+    stop = [StopAfter(epochs)]
+    fit_model(settings, PairedData.read(*tables, settings["data"]), folder, "toy", more_callbacks=stop)
+    return [*map(str, words), "--bootstrap", "20"], folder
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_resumed_run_stays_in_its_folder_and_knows_its_best_epoch(tmp_path, moved, monkeypatch):
+    words, folder = resumable(tmp_path, 2)
+    if moved:
+        folder = (tmp_path / "out").rename(tmp_path / "elsewhere") / "toy/v1"
+    monkeypatch.chdir(tmp_path)  # no folder outputs/ beside it
+    cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+    assert not (tmp_path / "outputs").exists() and [path.name for path in folder.parent.iterdir()] == ["v1"]
+    with (folder / "history.csv").open() as stream:
+        losses = [float(row["val_total_loss"]) for row in csv.DictReader(stream)]
+    result, _ = read_result(folder)
+    best = int(np.argmax(losses))
+    assert len(losses) == 4 and best < 2
+    assert result["best_epoch"] == best and result["best_monitored"] == pytest.approx(losses[best])
+    final = torch.load(folder / "final_model.ckpt", weights_only=True)
+    assert final["epoch"] == best
+    (kept,) = (folder / "checkpoints").glob("toy-epoch=*.ckpt")
+    assert kept.name.startswith(f"toy-epoch={best:02d}")
+
+
+def test_a_run_resumed_elsewhere_or_at_its_end_is_refused_in_one_line(tmp_path):
+    words, folder = resumable(tmp_path, 4)
+    last = folder / "checkpoints/last.ckpt"
+    for more, message in (
+        (["--version", "v2"], r"--version: found v2, but .*last.ckpt goes on in v1"),
+        (["--experiment_name", "x"], r"--experiment_name: found x, but .*last.ckpt goes on in toy"),
+        (["--output_dir", "x"], r"--output_dir: found .*x, but .*last.ckpt goes on in .*out"),
+        (["--version", "v1"], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
+        ([], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
+    ):
+        with pytest.raises(InputError, match=message):
+            cpivae_train.main([*words, *more, "--resume_from_checkpoint", str(last)])
+    copied = tmp_path / "last.ckpt"
+    shutil.copyfile(last, copied)
+    with pytest.raises(InputError, match=r"last.ckpt: not in a run's folder checkpoints"):
+        cpivae_train.main([*words, "--resume_from_checkpoint", str(copied)])
+    with pytest.raises(InputError, match=r"--version: 'a/b' is no name of a folder"):
+        cpivae_train.main([*words, "--version", "a/b"])
+    settings = merged(default_settings(), yaml.safe_load((tmp_path / "config.yaml").read_text()))
+    with pytest.raises(InputError, match=r"last.ckpt: goes on in its own folder .*v1, not in .*other"):
+        fit_model(settings, toy_data(), tmp_path / "other", "toy", resume_from=last)
+
+
+def test_an_interrupted_training_says_how_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(LastCheckpoint.__init__, "__defaults__", (0.0,))
+    settings, data = tiny_settings(), toy_data()
+    with pytest.raises(InputError, match=r"^interrupted; start again$"):
+        fit_model(settings, data, tmp_path, "m", more_callbacks=[PressCtrlC(0)])
+    last = tmp_path / "checkpoints/last.ckpt"
+    for resume_from, epoch in ((None, 2), (last, 2), (last, 3)):
+        with pytest.raises(InputError, match=r"interrupted; continue with the same arguments and --res") as error:
+            fit_model(settings, data, tmp_path, "m", resume_from, more_callbacks=[PressCtrlC(epoch)])
+        assert str(error.value).endswith(f"--resume_from_checkpoint {last}")
+    assert fit_model(settings, data, tmp_path, "m", resume_from=last).facts["epochs"] == 4
 
 
 def test_gradients_can_be_accumulated_and_training_stops_early(tmp_path):
