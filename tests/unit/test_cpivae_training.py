@@ -14,7 +14,7 @@ import optuna
 import pytest
 import torch
 import yaml
-from cpivae_toy import MODELS, TINY, tiny_settings, toy_data, write_toy
+from cpivae_toy import MODELS, TINY, changed, tiny_settings, toy_data, toy_tables, write_toy
 from lightning import Callback
 
 import cpivae_baseline
@@ -33,7 +33,7 @@ from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged
 from genet5.studies.cpivae.tables import read_table
 from genet5.studies.cpivae.training import Scoring, fit_model, run_training
-from genet5.studies.cpivae.tuning import trial_settings
+from genet5.studies.cpivae.tuning import Search, done_trials, run_search, trial_settings
 
 SCORING = Scoring(draws=4, resamples=20, seed=1)
 
@@ -361,6 +361,32 @@ def test_a_search_continues_and_never_looks_at_test_samples(tmp_path, monkeypatc
     assert best["training"]["learning_rate"] == study.best_params["learning_rate"]
     assert best["training"]["max_epochs"] == 4
     assert {path.name for path in (tmp_path / "tune").iterdir()} == {"toy.db", "toy_best_config.yaml"}
+    # Drawn anew, not the same numbers again.
+    first, second = (trial.params for trial in study.trials)
+    assert all(first[key] != second[key] for key in ("learning_rate", "weight_decay", "gradient_clip_val"))
+
+
+def test_a_search_is_continued_with_what_it_was_begun_with_alone(tmp_path, monkeypatch):
+    data, settings = toy_data(), tiny_settings()
+    search = Search(tmp_path, "toy", 1, 1)
+    study = run_search(settings, data, search)
+    a, b = toy_tables()
+    b = changed(b, np.array([3]), b.values[3] + 1)
+    for others, message in (
+        ((tiny_settings(training={"accumulate_grad_batches": 2}), data, search), "other settings"),
+        ((settings, PairedData.prepare(a, b, settings["data"]), search), "other tables"),
+        ((settings, data, Search(tmp_path, "toy", 1, 2)), "other --max_epochs"),
+    ):
+        with pytest.raises(InputError, match=rf"toy.db: a search with {message} \(choose another --study_name\)"):
+            run_search(*others)
+    # A trial that failed says nothing.
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    study = run_search(settings, data, Search(tmp_path, "toy", 2, 1))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert len(done_trials(study)) == 2
+    monkeypatch.setattr("genet5.studies.cpivae.tuning.Report.on_train_epoch_end", PressCtrlC(0).on_train_epoch_start)
+    with pytest.raises(InputError, match=r"^interrupted; continue with the same arguments$"):
+        run_search(settings, data, Search(tmp_path, "toy", 3, 1))
 
 
 @pytest.mark.parametrize("name", ["JointVQ", "res_unet", "generative_vae gan"])
