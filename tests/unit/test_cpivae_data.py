@@ -178,10 +178,12 @@ def test_negative_values_are_shifted_once_for_a_platform_and_come_back():
     assert np.isfinite(fitted.transform(below)[0]).all()
 
 
-def test_drop_leaves_out_whole_samples_of_both_platforms():
+def test_drop_leaves_out_whole_samples_of_both_platforms(caplog):
     a, b = toy_tables()
     whole = [not np.isnan(np.concatenate([x, y])).any() for x, y in zip(a.values, b.values, strict=True)]
-    data = PairedData.prepare(a, b, tiny_settings(data={"missing_value_strategy": "drop"})["data"])
+    with caplog.at_level(logging.WARNING):
+        data = PairedData.prepare(a, b, tiny_settings(data={"missing_value_strategy": "drop"})["data"])
+    assert f"a.csv, b.csv: {len(whole) - sum(whole)} of {len(whole)} samples have an empty cell" in caplog.text
     assert 0 < sum(whole) < len(whole)
     assert data.tables["a"].samples == [name for name, kept in zip(a.samples, whole, strict=True) if kept]
     assert sum(len(part.samples) for part in data.parts.values()) == sum(whole)
