@@ -131,6 +131,19 @@ def test_intervals_hold_what_they_promise():
     assert (half[1] > half[0] + 1).all()
 
 
+@pytest.mark.parametrize("samples", [6, 15])
+def test_intervals_of_few_samples_hold_what_they_promise(samples):
+    """The scale of a feature follows the errors that it is fitted on: in units of it these are too small."""
+    inside = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        error = rng.uniform(0.5, 1.5, 300) * rng.normal(size=(samples + 1000, 300))
+        none, observed = np.zeros_like(error), np.ones_like(error, dtype=bool)
+        fitted = Intervals.fit(none[:samples], none[:samples], error[:samples], observed[:samples])
+        inside.append(coverage(fitted, none[samples:], none[samples:], error[samples:], observed[samples:])[0]["0.9"])
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.01)
+
+
 def test_intervals_come_back_from_their_file(tmp_path):
     rng = np.random.default_rng(3)
     fitted = Intervals.fit(
