@@ -415,4 +415,5 @@ def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
     entry = json.loads((tmp_path / "report/comparison.json").read_text())["toy"]
     assert set(entry["rows"]) == {"mean", "ridge", "joint_vae"} and entry["best_baseline"] == "ridge"
     page = (tmp_path / "report/index.html").read_text()
+    assert "set after a look at test scores of splits 42 to 44" in page
     assert page.count("data:image/png") == 4 and "http" not in page.replace("http-equiv", "")
