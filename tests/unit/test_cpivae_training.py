@@ -274,6 +274,14 @@ def test_a_run_resumed_elsewhere_or_at_its_end_is_refused_in_one_line(tmp_path):
         fit_model(settings, toy_data(), tmp_path / "other", "toy", resume_from=last)
 
 
+def test_a_resumed_run_whose_best_checkpoint_was_deleted_says_so(tmp_path):
+    words, folder = resumable(tmp_path, 2)
+    (best,) = (folder / "checkpoints").glob("toy-epoch=*.ckpt")
+    best.unlink()
+    with pytest.raises(InputError, match=rf"{re.escape(best.name)}: the best checkpoint is gone, start again"):
+        cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+
+
 def test_an_interrupted_training_says_how_it_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(LastCheckpoint.__init__, "__defaults__", (0.0,))
     settings, data = tiny_settings(), toy_data()
