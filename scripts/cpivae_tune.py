@@ -14,7 +14,7 @@ from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.arguments import add_input_arguments
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import read_settings
-from genet5.studies.cpivae.tuning import Search, run_search
+from genet5.studies.cpivae.tuning import Search, done_trials, run_search
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
     search = Search(arguments.output_dir, arguments.study_name, arguments.n_trials, arguments.max_epochs)
     study = run_search(settings, data, search)
-    print(f"best of {len(study.trials)} trials, number {study.best_trial.number}: {study.best_value:.4f}")
+    print(f"best of {len(done_trials(study))} trials, number {study.best_trial.number}: {study.best_value:.4f}")
     print(arguments.output_dir / f"{arguments.study_name}_best_config.yaml")
 
 

@@ -114,6 +114,14 @@ def test_later_changes_win(study):
         ({"sources": {"simulated": {"platform_a": "x"}}}, "expected platform_a and platform_b, or simulation"),
         ({"settings": {"model": {"depth": 3}}}, "key model.depth is unknown"),
         ({"sources": {"simulated": {"variants": {"vae": {}}}}}, "simulated.variants.vae is not in cpivae.variants"),
+        (
+            {"variants": {"JointVQ": {"data": {"normalization": "robust"}}}},
+            "on nci60_agilent_hgu133, key data.normalization: robust of JointVQ, zscore of joint_vae; expected",
+        ),
+        (
+            {"sources": {"simulated": {"variants": {"joint_vae": {"data": {"val_split": 0.2, "test_split": 0.1}}}}}},
+            "on simulated, key data.val_split: 0.1 of joint_vae_linear, 0.2 of joint_vae; expected the same",
+        ),
     ],
 )
 def test_the_study_is_checked_before_anything_runs(study, change, message):

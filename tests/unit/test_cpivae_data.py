@@ -29,6 +29,14 @@ def test_a_table_is_read_whatever_its_separator_and_packing(tmp_path, separator,
     np.testing.assert_equal(table.values, [[1.5, np.nan], [np.nan, -2]])
 
 
+def test_a_field_may_hold_the_separator_and_a_line_nothing(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text('id,"g,1",g2\n"S,1",1,2\n\n  \nS2,,4\n')
+    table = read_table(path)
+    assert (table.samples, table.features) == (["S,1", "S2"], ["g,1", "g2"])
+    np.testing.assert_equal(table.values, [[1, 2], [np.nan, 4]])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -39,6 +47,10 @@ def test_a_table_is_read_whatever_its_separator_and_packing(tmp_path, separator,
         ("id,g1\n,3\n", "line 2 has no sample id"),
         ("id\nS1\n", "1 column, expected sample ids and at least one feature"),
         ("id,g1\n", "no samples"),
+        # As write.table of R leaves them: no name above the sample ids.
+        ("g1\tg2\nS1\t1\t2\nS2\t3\t4\n", "line 2 has 3 fields, expected 2 as the header"),
+        ("id,g1,g2\nS1,1,2\nS2,3,4,\n", "line 3 has 4 fields, expected 3 as the header"),
+        ("id,g1,g2\nS1,1,2\n\nS2,3\n", "line 4 has 2 fields, expected 3 as the header"),
     ],
 )
 def test_a_broken_table_is_named_with_its_place(tmp_path, text, message):
@@ -113,6 +125,26 @@ def test_scaling_is_what_its_name_says(normalization, expected):
     assert observed.all()
 
 
+@pytest.mark.parametrize("normalization", ["zscore", "minmax", "robust"])
+def test_a_constant_feature_is_seen_whatever_its_size_and_a_small_one_is_not_constant(normalization, caplog):
+    rng = np.random.default_rng(1)
+    values = np.column_stack([np.full(97, 123456.789), np.zeros(97), 1e-7 * rng.normal(size=97)])
+    data = merged(tiny_settings()["data"], {"normalization": normalization})
+    with caplog.at_level(logging.WARNING):
+        fitted = Preprocessor.fit(Table("t", [f"s{i}" for i in range(97)], list("ghi"), values), data, "a")
+    assert fitted.scale[:2].tolist() == [1, 1] and 0 < fitted.scale[2] < 1e-6
+    assert "t: 2 features do not vary in training samples" in caplog.text
+
+
+def test_a_feature_whose_quartiles_are_equal_is_scaled_by_its_deviation(caplog):
+    values = np.array([[5.0, 7], [5, 7], [5, 7], [5, 7], [5, 7], [1, 7], [900, 7]])
+    data = merged(tiny_settings()["data"], {"normalization": "robust"})
+    with caplog.at_level(logging.WARNING):
+        fitted = Preprocessor.fit(Table("t", list("abcdefg"), ["g", "h"], values), data, "a")
+    assert fitted.center.tolist() == [5, 7] and fitted.scale.tolist() == [values[:, 0].std(), 1]
+    assert "t: 1 features do not vary in training samples" in caplog.text
+
+
 @pytest.mark.parametrize(("strategy", "filled"), [("mean", 4.0), ("median", 2.5), ("knn", 2.5)])
 def test_gaps_are_filled_as_asked_and_before_the_logarithm(strategy, filled):
     data = merged(
@@ -146,10 +178,12 @@ def test_negative_values_are_shifted_once_for_a_platform_and_come_back():
     assert np.isfinite(fitted.transform(below)[0]).all()
 
 
-def test_drop_leaves_out_whole_samples_of_both_platforms():
+def test_drop_leaves_out_whole_samples_of_both_platforms(caplog):
     a, b = toy_tables()
     whole = [not np.isnan(np.concatenate([x, y])).any() for x, y in zip(a.values, b.values, strict=True)]
-    data = PairedData.prepare(a, b, tiny_settings(data={"missing_value_strategy": "drop"})["data"])
+    with caplog.at_level(logging.WARNING):
+        data = PairedData.prepare(a, b, tiny_settings(data={"missing_value_strategy": "drop"})["data"])
+    assert f"a.csv, b.csv: {len(whole) - sum(whole)} of {len(whole)} samples have an empty cell" in caplog.text
     assert 0 < sum(whole) < len(whole)
     assert data.tables["a"].samples == [name for name, kept in zip(a.samples, whole, strict=True) if kept]
     assert sum(len(part.samples) for part in data.parts.values()) == sum(whole)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
-from cpivae_toy import tiny_settings
+from cpivae_toy import changed, tiny_settings
 
 from genet5.studies.cpivae import metrics
 from genet5.studies.cpivae.baselines import baseline_predictor, truth_predictor
@@ -17,16 +19,19 @@ from genet5.studies.cpivae.tables import Table
 from genet5.studies.cpivae.wnn import neighbor_graph, supervised_axes, transfer_weights
 
 
-@pytest.fixture(scope="module")
-def linear() -> PairedData:
+def linear_tables() -> list[Table]:
     """Platform b is a linear function of a, with little noise."""
     rng = np.random.default_rng(1)
     z = rng.standard_normal((120, 3))
     a = z @ rng.standard_normal((3, 9)) + 0.05 * rng.standard_normal((120, 9))
     b = z @ rng.standard_normal((3, 12)) + 0.05 * rng.standard_normal((120, 12))
     names = [f"S{i:03d}" for i in range(120)]
-    tables = [Table(name, names, [f"{name}{i}" for i in range(v.shape[1])], v) for name, v in (("a", a), ("b", b))]
-    return PairedData.prepare(*tables, tiny_settings()["data"])
+    return [Table(name, names, [f"{name}{i}" for i in range(v.shape[1])], v) for name, v in (("a", a), ("b", b))]
+
+
+@pytest.fixture(scope="module")
+def linear() -> PairedData:
+    return PairedData.prepare(*linear_tables(), tiny_settings()["data"])
 
 
 def test_a_perfect_prediction_scores_one_and_a_damaged_one_what_is_computed_by_hand():
@@ -126,6 +131,19 @@ def test_intervals_hold_what_they_promise():
     assert (half[1] > half[0] + 1).all()
 
 
+@pytest.mark.parametrize("samples", [6, 15])
+def test_intervals_of_few_samples_hold_what_they_promise(samples):
+    """The scale of a feature follows the errors that it is fitted on: in units of it these are too small."""
+    inside = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        error = rng.uniform(0.5, 1.5, 300) * rng.normal(size=(samples + 1000, 300))
+        none, observed = np.zeros_like(error), np.ones_like(error, dtype=bool)
+        fitted = Intervals.fit(none[:samples], none[:samples], error[:samples], observed[:samples])
+        inside.append(coverage(fitted, none[samples:], none[samples:], error[samples:], observed[samples:])[0]["0.9"])
+    assert np.mean(inside) == pytest.approx(0.9, abs=0.01)
+
+
 def test_intervals_come_back_from_their_file(tmp_path):
     rng = np.random.default_rng(3)
     fitted = Intervals.fit(
@@ -149,14 +167,29 @@ def test_baselines_learn_what_is_linear(linear, name):
     assert arrays["a_to_b_feature_corr"].shape == (12,) and arrays["b_to_a_corr_mean_draws"].shape == (20,)
 
 
-def test_baselines_see_no_test_values(linear):
-    predictor, _ = baseline_predictor("wnn", linear, seed=1)
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_see_no_test_values(linear, name):
+    """With other test values from the start, inputs and targets, the same is chosen and the same predicted."""
+    test = np.flatnonzero(linear.splits == "test")
+    rng = np.random.default_rng(7)
+    wild = [changed(t, test, rng.normal(5, 20, (len(test), len(t.features)))) for t in linear_tables()]
+    found = []
+    for data in (linear, PairedData.prepare(*wild, tiny_settings()["data"])):
+        predictor, chosen = baseline_predictor(name, data, seed=1)
+        ways = (("a", "b"), ("b", "a"))
+        found.append((chosen, [predictor(data.parts["val"], *way)[0] for way in ways], data.parts["test"]))
+    assert not np.array_equal(found[0][2].values["a"], found[1][2].values["a"])
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1][0], found[1][1][0])
+    np.testing.assert_array_equal(found[0][1][1], found[1][1][1])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_do_not_read_what_they_predict(linear, name):
+    predictor, _ = baseline_predictor(name, linear, seed=1)
     part = linear.parts["test"]
-    first, _ = predictor(part, "a", "b")
-    part.values["b"][:] += 100
-    second, _ = predictor(part, "a", "b")
-    part.values["b"][:] -= 100
-    np.testing.assert_array_equal(first, second)
+    other = dataclasses.replace(part, values={**part.values, "b": part.values["b"] + 100})
+    np.testing.assert_array_equal(predictor(part, "a", "b")[0], predictor(other, "a", "b")[0])
 
 
 def test_the_truth_of_a_simulation_is_the_best_prediction(linear):

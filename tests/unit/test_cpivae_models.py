@@ -189,6 +189,23 @@ def test_flows_know_how_they_stretch_space():
         torch.testing.assert_close(found, torch.linalg.slogdet(jacobian)[1])
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_the_prior_of_learned_inputs_is_exact_in_half_precision(data, kind):
+    model = built("JointVAEVampPrior", data).eval()
+    with torch.no_grad():
+        for p in "ab":  # narrow components far from 0, where the terms of the square are large and cancel
+            model.encoders[p].mean.bias += 20
+            model.encoders[p].log_variance.bias -= 6
+        with torch.autocast("cpu", kind):
+            posteriors = [model.encoders[p](inputs) for p, inputs in model.pseudo_inputs.items()]
+            z = posteriors[0][0][:3]
+            found = model.prior_log_density(z)
+        mean, log_variance = (torch.cat(parts).double() for parts in zip(*posteriors, strict=True))
+        wanted = losses.gaussian_log_density(z.double()[:, None], mean, log_variance).logsumexp(1) - math.log(len(mean))
+    assert z.dtype == kind and found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-2, atol=1e-2)
+
+
 def test_the_prior_of_learned_inputs_is_their_mixture(data):
     model = built("JointVAEVampPrior", data).eval()
     z = torch.randn(7, 4)

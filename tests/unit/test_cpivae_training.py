@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import shutil
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,7 @@ import optuna
 import pytest
 import torch
 import yaml
-from cpivae_toy import MODELS, TINY, tiny_settings, toy_data, write_toy
+from cpivae_toy import MODELS, TINY, changed, tiny_settings, toy_data, toy_tables, write_toy
 from lightning import Callback
 
 import cpivae_baseline
@@ -28,10 +29,11 @@ from genet5.studies.cpivae.evaluation import read_result
 from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.intervals import LEVELS
 from genet5.studies.cpivae.models.registry import build_model, load_model
+from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged
 from genet5.studies.cpivae.tables import read_table
 from genet5.studies.cpivae.training import Scoring, fit_model, run_training
-from genet5.studies.cpivae.tuning import trial_settings
+from genet5.studies.cpivae.tuning import Search, done_trials, run_search, trial_settings
 
 SCORING = Scoring(draws=4, resamples=20, seed=1)
 
@@ -44,6 +46,25 @@ class StopAfter(Callback):
 
     def on_train_epoch_end(self, trainer, module) -> None:
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
+
+
+class PressCtrlC(Callback):
+    """What Ctrl-C does in an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_works():
+    """Lightning ignores Ctrl-C for good once it was pressed."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
@@ -196,6 +217,84 @@ def test_a_checkpoint_of_other_settings_is_refused(trained, tmp_path):
         load_model(tmp_path / "broken.ckpt")
 
 
+def resumable(tmp_path, epochs: int):
+    """A run of cpivae_train.py whose machine was lost after some epochs; its arguments and its folder."""
+    tables = write_toy(tmp_path)
+    # The largest loss, for the first epochs to be the best ones: the later ones must not pass for better.
+    config = merged(TINY, {"logging": {"save_top_k": 1, "mode": "max"}})
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    words = ["--config", tmp_path / "config.yaml", "--platform_a", tables[0], "--platform_b", tables[1]]
+    folder = tmp_path / "out/toy/v1"
+    settings = merged(default_settings(), config)
+    stop = [StopAfter(epochs)]
+    fit_model(settings, PairedData.read(*tables, settings["data"]), folder, "toy", more_callbacks=stop)
+    return [*map(str, words), "--bootstrap", "20"], folder
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_resumed_run_stays_in_its_folder_and_knows_its_best_epoch(tmp_path, moved, monkeypatch):
+    words, folder = resumable(tmp_path, 2)
+    if moved:
+        folder = (tmp_path / "out").rename(tmp_path / "elsewhere") / "toy/v1"
+    monkeypatch.chdir(tmp_path)  # no folder outputs/ beside it
+    cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+    assert not (tmp_path / "outputs").exists() and [path.name for path in folder.parent.iterdir()] == ["v1"]
+    with (folder / "history.csv").open() as stream:
+        losses = [float(row["val_total_loss"]) for row in csv.DictReader(stream)]
+    result, _ = read_result(folder)
+    best = int(np.argmax(losses))
+    assert len(losses) == 4 and best < 2
+    assert result["best_epoch"] == best and result["best_monitored"] == pytest.approx(losses[best])
+    final = torch.load(folder / "final_model.ckpt", weights_only=True)
+    assert final["epoch"] == best
+    (kept,) = (folder / "checkpoints").glob("toy-epoch=*.ckpt")
+    assert kept.name.startswith(f"toy-epoch={best:02d}")
+
+
+def test_a_run_resumed_elsewhere_or_at_its_end_is_refused_in_one_line(tmp_path):
+    words, folder = resumable(tmp_path, 4)
+    last = folder / "checkpoints/last.ckpt"
+    for more, message in (
+        (["--version", "v2"], r"--version: found v2, but .*last.ckpt goes on in v1"),
+        (["--experiment_name", "x"], r"--experiment_name: found x, but .*last.ckpt goes on in toy"),
+        (["--output_dir", "x"], r"--output_dir: found .*x, but .*last.ckpt goes on in .*out"),
+        (["--version", "v1"], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
+        ([], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
+    ):
+        with pytest.raises(InputError, match=message):
+            cpivae_train.main([*words, *more, "--resume_from_checkpoint", str(last)])
+    copied = tmp_path / "last.ckpt"
+    shutil.copyfile(last, copied)
+    with pytest.raises(InputError, match=r"last.ckpt: not in a run's folder checkpoints"):
+        cpivae_train.main([*words, "--resume_from_checkpoint", str(copied)])
+    with pytest.raises(InputError, match=r"--version: 'a/b' is no name of a folder"):
+        cpivae_train.main([*words, "--version", "a/b"])
+    settings = merged(default_settings(), yaml.safe_load((tmp_path / "config.yaml").read_text()))
+    with pytest.raises(InputError, match=r"last.ckpt: goes on in its own folder .*v1, not in .*other"):
+        fit_model(settings, toy_data(), tmp_path / "other", "toy", resume_from=last)
+
+
+def test_a_resumed_run_whose_best_checkpoint_was_deleted_says_so(tmp_path):
+    words, folder = resumable(tmp_path, 2)
+    (best,) = (folder / "checkpoints").glob("toy-epoch=*.ckpt")
+    best.unlink()
+    with pytest.raises(InputError, match=rf"{re.escape(best.name)}: the best checkpoint is gone, start again"):
+        cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+
+
+def test_an_interrupted_training_says_how_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(LastCheckpoint.__init__, "__defaults__", (0.0,))
+    settings, data = tiny_settings(), toy_data()
+    with pytest.raises(InputError, match=r"^interrupted; start again$"):
+        fit_model(settings, data, tmp_path, "m", more_callbacks=[PressCtrlC(0)])
+    last = tmp_path / "checkpoints/last.ckpt"
+    for resume_from, epoch in ((None, 2), (last, 2), (last, 3)):
+        with pytest.raises(InputError, match=r"interrupted; continue with the same arguments and --res") as error:
+            fit_model(settings, data, tmp_path, "m", resume_from, more_callbacks=[PressCtrlC(epoch)])
+        assert str(error.value).endswith(f"--resume_from_checkpoint {last}")
+    assert fit_model(settings, data, tmp_path, "m", resume_from=last).facts["epochs"] == 4
+
+
 def test_gradients_can_be_accumulated_and_training_stops_early(tmp_path):
     settings = tiny_settings(training={"accumulate_grad_batches": 3, "max_epochs": 2})
     fitted = fit_model(settings, toy_data(), tmp_path / "accumulated", "m")
@@ -270,6 +369,32 @@ def test_a_search_continues_and_never_looks_at_test_samples(tmp_path, monkeypatc
     assert best["training"]["learning_rate"] == study.best_params["learning_rate"]
     assert best["training"]["max_epochs"] == 4
     assert {path.name for path in (tmp_path / "tune").iterdir()} == {"toy.db", "toy_best_config.yaml"}
+    # Drawn anew, not the same numbers again.
+    first, second = (trial.params for trial in study.trials)
+    assert all(first[key] != second[key] for key in ("learning_rate", "weight_decay", "gradient_clip_val"))
+
+
+def test_a_search_is_continued_with_what_it_was_begun_with_alone(tmp_path, monkeypatch):
+    data, settings = toy_data(), tiny_settings()
+    search = Search(tmp_path, "toy", 1, 1)
+    study = run_search(settings, data, search)
+    a, b = toy_tables()
+    b = changed(b, np.array([3]), b.values[3] + 1)
+    for others, message in (
+        ((tiny_settings(training={"accumulate_grad_batches": 2}), data, search), "other settings"),
+        ((settings, PairedData.prepare(a, b, settings["data"]), search), "other tables"),
+        ((settings, data, Search(tmp_path, "toy", 1, 2)), "other --max_epochs"),
+    ):
+        with pytest.raises(InputError, match=rf"toy.db: a search with {message} \(choose another --study_name\)"):
+            run_search(*others)
+    # A trial that failed says nothing.
+    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
+    study = run_search(settings, data, Search(tmp_path, "toy", 2, 1))
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
+    assert len(done_trials(study)) == 2
+    monkeypatch.setattr("genet5.studies.cpivae.tuning.Report.on_train_epoch_end", PressCtrlC(0).on_train_epoch_start)
+    with pytest.raises(InputError, match=r"^interrupted; continue with the same arguments$"):
+        run_search(settings, data, Search(tmp_path, "toy", 3, 1))
 
 
 @pytest.mark.parametrize("name", ["JointVQ", "res_unet", "generative_vae gan"])
@@ -298,4 +423,5 @@ def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
     entry = json.loads((tmp_path / "report/comparison.json").read_text())["toy"]
     assert set(entry["rows"]) == {"mean", "ridge", "joint_vae"} and entry["best_baseline"] == "ridge"
     page = (tmp_path / "report/index.html").read_text()
+    assert "set after a look at test scores of splits 42 to 44" in page
     assert page.count("data:image/png") == 4 and "http" not in page.replace("http-equiv", "")

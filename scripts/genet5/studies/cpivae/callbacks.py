@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from genet5.atomic import atomic_write
 from genet5.errors import InputError
 
-from .names import HISTORY_FILE
+from .names import CHECKPOINTS, HISTORY_FILE
 from .settings import checkpoint_monitor, stopping_monitor
 
 
@@ -60,7 +60,20 @@ class Stopping(EarlyStopping):
         return super()._validate_condition_metric(logs)
 
 
-class BestCheckpoints(ModelCheckpoint):
+class Checkpoints(ModelCheckpoint):
+    """Checkpoints of a run whose folder may have been moved: Lightning would forget which ones are the best."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {key: here(state_dict[key]) for key in paths}
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath})
+
+
+class BestCheckpoints(Checkpoints):
     """The best checkpoints; a wrong ``monitor`` is a mistake in the settings."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -69,7 +82,7 @@ class BestCheckpoints(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
 
 
-class LastCheckpoint(ModelCheckpoint):
+class LastCheckpoint(Checkpoints):
     """The state to resume from: of the last epoch, and before it of an epoch every half minute. Writing it after each
     epoch of a small table takes as long as the epoch."""
 
@@ -96,7 +109,7 @@ def require_logged(name: str, logged: Mapping[str, Any], key: str) -> None:
 def training_callbacks(settings: Mapping[str, Any], folder: Path, name: str) -> list[Callback]:
     """Callbacks of a run in ``folder``; checkpoints are named after the experiment."""
     monitor, mode, best = checkpoint_monitor(settings)
-    checkpoints = folder / "checkpoints"
+    checkpoints = folder / CHECKPOINTS
     callbacks: list[Callback] = [
         History(folder / HISTORY_FILE),
         BestCheckpoints(

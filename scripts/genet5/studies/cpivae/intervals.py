@@ -23,8 +23,10 @@ class Intervals:
     """How wide an interval around a prediction has to be, learned from validation samples.
 
     The spread of a cell is the square root of the posterior's variance there and of what validation errors of the
-    feature have beyond it. A level's factor is the quantile of validation errors in units of the spread (normalised
-    split-conformal prediction; Papadopoulos et al. 2002), so the coverage does not rest on any distribution.
+    feature have beyond it. A level's factor is the quantile of validation errors in units of the spread, where the
+    spread of a validation sample is that of the other ones: it would follow the sample's own error, as that of a new
+    sample cannot. So the factor rests on no distribution of errors, and holds nearly, not exactly, for new samples
+    (normalised conformal prediction, Papadopoulos et al. 2002, takes the spread from samples of its own).
     """
 
     noise_variance: np.ndarray
@@ -38,17 +40,23 @@ class Intervals:
         of five cells.
         """
         squares = np.where(observed, predicted.astype(np.float64) - truth, 0.0) ** 2
-        cells = observed.sum(axis=0)
+        cells, mean_variance = observed.sum(axis=0), variance.mean(axis=0)
         pooled = squares.sum() / max(cells.sum(), 1)
-        error = (squares.sum(axis=0) + _PRIOR_CELLS * pooled) / (cells + _PRIOR_CELLS)
-        noise = np.maximum(error - variance.mean(axis=0), 0.05 * error) + 1e-9
-        ratios = np.sort(np.sqrt(squares / (noise + variance))[observed])
+
+        def beyond(sums: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+            """Variance of the errors that the posterior does not have, from their squares."""
+            error = (sums + _PRIOR_CELLS * pooled) / (numbers + _PRIOR_CELLS)
+            return np.maximum(error - mean_variance, 0.05 * error) + 1e-9
+
+        sums = squares.sum(axis=0)
+        others = beyond(sums - squares, cells - observed)
+        ratios = np.sort(np.sqrt(squares / (others + variance))[observed])
         factors = {}
         for level in LEVELS:
             # The rank that makes coverage at least the level for exchangeable cells.
             rank = min(int(np.ceil(level * (len(ratios) + 1))), len(ratios)) - 1
             factors[level] = float(ratios[rank]) if len(ratios) else float("nan")
-        return cls(noise, factors)
+        return cls(beyond(sums, cells), factors)
 
     def half_width(self, variance: np.ndarray, level: float) -> np.ndarray:
         """Half the length of the interval of each cell, [rows, features], scaled."""

@@ -5,5 +5,5 @@ from __future__ import annotations
 BASELINES = ("mean", "ridge", "pls", "knn", "wnn")
 TRUTH = "truth"
 
-HISTORY_FILE = "history.csv"
+HISTORY_FILE, CHECKPOINTS = "history.csv", "checkpoints"
 FINAL_MODEL, CONFIG_FILE, SPLIT_FILE = "final_model.ckpt", "config.yaml", "split.tsv"

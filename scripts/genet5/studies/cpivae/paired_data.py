@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from genet5.atomic import atomic_write
 from .preprocessing import SPLITS, Preprocessor, complete_samples, split_samples
 from .tables import Table, align, read_table
 
+log = logging.getLogger(__name__)
 PLATFORMS = ("a", "b")
 
 
@@ -46,6 +48,12 @@ class PairedData:
         a, b = align(a, b)
         if data["missing_value_strategy"] == "drop":
             kept = [name for name, whole in zip(a.samples, complete_samples(a, b), strict=True) if whole]
+            lost = len(a.samples) - len(kept)
+            if lost:
+                log.warning(
+                    "%s, %s: %d of %d samples have an empty cell and are left out (data.missing_value_strategy: drop)",
+                    a.source, b.source, lost, len(a.samples),
+                )  # fmt: skip
             a, b = a.rows(kept), b.rows(kept)
         splits = split_samples(len(a.samples), data, data["random_seed"])
         tables = {"a": a, "b": b}

@@ -107,11 +107,17 @@ class Preprocessor:
             self.center, self.scale = values.min(axis=0), np.ptp(values, axis=0)
         else:
             low, self.center, high = np.percentile(values, [25, 50, 75], axis=0)
-            self.scale = high - low
-        constant = self.scale < 1e-12
+            # Of a feature with most of its values alike, the quartiles say nothing, but the others vary.
+            flat = self._constant(high - low)
+            self.scale = np.where(flat, values.std(axis=0), high - low)
+        constant = self._constant(self.scale)
         if constant.any():
             log.warning("%s: %d features do not vary in training samples", source, int(constant.sum()))
             self.scale = np.where(constant, 1.0, self.scale)
+
+    def _constant(self, scale: np.ndarray) -> np.ndarray:
+        """Which features differ by rounding alone: the deviation of equal values grows with their size."""
+        return scale <= np.maximum(1e-12, 1e-9 * np.abs(self.center))
 
     def transform(self, table: Table) -> tuple[np.ndarray, np.ndarray]:
         """Scaled values without gaps, float32, and which cells were measured, bool; both [samples, features].

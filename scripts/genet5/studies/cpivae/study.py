@@ -45,9 +45,12 @@ def check_study(study: Mapping[str, Any]) -> None:
         for variant in source.get("variants", {}):
             if variant not in study["variants"]:
                 raise InputError(f"config key cpivae.sources.{pair}.variants.{variant} is not in cpivae.variants")
+        sections = {}
         for variant in study["models"]:
             settings = training_settings(study, pair, variant, study["seeds"][0])
             check_settings(settings, f"cpivae settings of {variant} on {pair}")
+            sections[variant] = settings["data"]
+        _same_data(pair, sections)
 
 
 def is_simulated(study: Mapping[str, Any], pair: str) -> bool:
@@ -59,3 +62,16 @@ def baselines_of(study: Mapping[str, Any], pair: str) -> list[str]:
     """Baselines of a pair in table order; a simulation's truth is the last one."""
     chosen = [name for name in BASELINES if name in study["baselines"]]
     return [*chosen, TRUTH] if is_simulated(study, pair) else chosen
+
+
+def _same_data(pair: str, sections: Mapping[str, Settings]) -> None:
+    """Models of a pair are compared with each other and with baselines: on the same samples, scaled alike."""
+    first, *others = sections
+    for variant in others:
+        for key, value in sections[first].items():
+            found = sections[variant][key]
+            if found != value:
+                raise InputError(
+                    f"cpivae settings on {pair}, key data.{key}: {found} of {variant}, {value} of {first}; "
+                    "expected the same for all models of a pair"
+                )

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pandas as pd
@@ -37,21 +38,25 @@ def read_table(path: Path) -> Table:
     """Read a table: a header, then sample id and features; tabs if the header has one, else commas; gzip or not.
 
     Raises:
-        InputError: no such file, no features, a cell that is no number, a sample or feature that stands there twice.
+        InputError: no such file, no features, a row longer or shorter than the header, a cell that is no number, a
+            sample or feature that stands there twice.
     """
     try:
         with gzip.open(path, "rt", encoding="utf-8") if _packed(path) else path.open(encoding="utf-8") as stream:
             line = stream.readline().rstrip("\r\n")
             separator = "\t" if "\t" in line else ","
             header = next(csv.reader([line], delimiter=separator), [])
+            if len(header) < 2:
+                raise InputError(f"{path}: {len(header)} column, expected sample ids and at least one feature")
+            _same_fields(stream, separator, len(header), path)
+            stream.seek(0)
+            stream.readline()
             # Names come from the header as it is: pandas would rename a second feature of a name.
             frame = pd.read_csv(stream, sep=separator, header=None, names=range(len(header)), dtype={0: str})
     except OSError as error:
         raise InputError(f"{path}: cannot read the table ({error.strerror or error})") from None
-    except (ValueError, UnicodeDecodeError, EOFError) as error:
+    except (ValueError, UnicodeDecodeError, EOFError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
-    if len(header) < 2:
-        raise InputError(f"{path}: {len(header)} column, expected sample ids and at least one feature")
     if frame.empty:
         raise InputError(f"{path}: no samples")
     _no_duplicates(header[1:], f"{path}: feature")
@@ -121,6 +126,17 @@ def write_table(path: Path, id_name: str, samples: Sequence[str], features: Sequ
 def _packed(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(2) == b"\x1f\x8b"
+
+
+def _same_fields(stream: TextIO, separator: str, expected: int, path: Path) -> None:
+    """Check the rows after the header: pandas would shift a row that is longer, and fill up one that is shorter."""
+    rows = csv.reader(stream, delimiter=separator)
+    for row in rows:
+        blank = not row or (len(row) == 1 and not row[0].strip())  # pandas skips such lines
+        if len(row) != expected and not blank:
+            raise InputError(
+                f"{path}: line {rows.line_num + 1} has {len(row)} fields, expected {expected} as the header"
+            )
 
 
 def _no_duplicates(names: Sequence[str], what: str) -> None:

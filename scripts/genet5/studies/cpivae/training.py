@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 import warnings
@@ -25,7 +26,7 @@ from .evaluation import evaluate, share_closer, write_result
 from .intervals import INTERVALS_FILE, write_intervals
 from .models.base import PlatformModel
 from .models.registry import build_model, load_model
-from .names import CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
+from .names import CHECKPOINTS, CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
 from .paired_data import PLATFORMS, PairedData, Part
 from .prediction import embed, posterior_variance, predict
 from .preprocessing import SPLITS, save_preprocessors
@@ -51,6 +52,10 @@ class Fitted:
     module: PairedDataModule
     best: BestCheckpoints
     facts: dict[str, Any]
+
+
+class Interrupted(InputError):
+    """A training was stopped by hand; the message says how it goes on."""
 
 
 def run_training(
@@ -87,8 +92,14 @@ def fit_model(
     resume_from: Path | None = None,
     more_callbacks: Sequence[Callback] = (),
 ) -> Fitted:
-    """Train without a look at test samples; checkpoints and what imputation needs of the data stand in ``folder``."""
+    """Train without a look at test samples; checkpoints and what imputation needs of the data stand in ``folder``.
+
+    Raises:
+        InputError: as ``run_training``; ``resume_from`` is of another folder, or has nothing left to train.
+    """
     model = start_model(settings, data, resume_from)
+    if resume_from is not None:
+        _goes_on(resume_from, folder, settings["training"]["max_epochs"])
     callbacks = [*training_callbacks(settings, folder, experiment_name), *more_callbacks]
     trainer = make_trainer(settings, folder, callbacks)
     if trainer.is_global_zero:
@@ -98,16 +109,21 @@ def fit_model(
         data.write_split(folder / SPLIT_FILE)
     module = PairedDataModule(data, settings["training"]["batch_size"], settings["data"])
     begin = time.monotonic()
-    trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
-    seconds = time.monotonic() - begin
-    if trainer.interrupted:
+    try:
+        trainer.fit(model, module, ckpt_path=resume_from, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        if not trainer.interrupted:
+            raise
         # Not whether the file is there: it may be of another training in the folder.
         last = next(callback for callback in callbacks if isinstance(callback, LastCheckpoint)).best_model_path
-        raise InputError(f"interrupted; {f'continue with --resume_from_checkpoint {last}' if last else 'start again'}")
+        last = last or resume_from
+        hint = f"continue with the same arguments and --resume_from_checkpoint {last}" if last else "start again"
+        raise Interrupted(f"interrupted; {hint}") from None
+    seconds = time.monotonic() - begin
     best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))
     history = next(callback for callback in callbacks if isinstance(callback, History))
-    if not best.best_model_path:
-        raise InputError(f"{resume_from}: has been trained for training.max_epochs already")
+    if trainer.is_global_zero and not Path(best.best_model_path).is_file():
+        raise InputError(f"{best.best_model_path}: the best checkpoint is gone, start again")
     facts = {
         "model_type": settings["model"]["model_type"],
         "parameters": parameter_count(model),
@@ -120,6 +136,15 @@ def fit_model(
         "random_seed": settings["data"]["random_seed"],
     }
     return Fitted(trainer, module, best, facts)
+
+
+def run_folder(checkpoint: Path) -> Path:
+    """Folder of the run that a checkpoint is of. Raises ``InputError`` when it lies somewhere else."""
+    # Not resolve(): a link keeps its name.
+    folder = Path(os.path.abspath(checkpoint)).parent
+    if folder.name != CHECKPOINTS:
+        raise InputError(f"{checkpoint}: not in a run's folder {CHECKPOINTS}, where its best checkpoints stand")
+    return folder.parent
 
 
 def try_once(settings: Settings, data: PairedData, folder: Path) -> None:
@@ -227,6 +252,16 @@ def _same_model(stored: PlatformModel, model: PlatformModel, path: Path) -> None
             if stored.settings[section].get(key) != value:
                 found = stored.settings[section].get(key)
                 raise InputError(f"{path}: trained with {section}.{key} {found}, the settings say {value}")
+
+
+def _goes_on(resume_from: Path, folder: Path, max_epochs: int) -> None:
+    """Check that a run can go on in its folder: the best checkpoints so far stand there."""
+    own = run_folder(resume_from)
+    if own.resolve() != folder.resolve():
+        raise InputError(f"{resume_from}: goes on in its own folder {own}, not in {folder}")
+    epochs = torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"] + 1
+    if epochs >= max_epochs:
+        raise InputError(f"{resume_from}: has been trained for training.max_epochs ({max_epochs}) already")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import tempfile
 from collections.abc import Mapping
@@ -9,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from lightning import Callback, LightningModule, Trainer
+from optuna.trial import TrialState
+
+from genet5.errors import InputError
 
 from .paired_data import PairedData
 from .settings import Settings, merged, write_settings
-from .training import fit_model, say
+from .training import Interrupted, fit_model, say
 
 OBJECTIVE = "val_cross_corr_mean"
 _WIDTHS = (64, 128, 256, 512, 1024)
@@ -48,6 +54,9 @@ def run_search(settings: Settings, data: PairedData, search: Search) -> optuna.S
     """Search, or continue a search, until ``trials`` trainings are done; write ``{name}_best_config.yaml``.
 
     The objective is the best epoch's mean cross-platform correlation by feature on validation samples (both ways).
+
+    Raises:
+        InputError: the study was begun with other settings, tables or epochs; interrupted.
     """
     search.folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -56,26 +65,37 @@ def run_search(settings: Settings, data: PairedData, search: Search) -> optuna.S
         study_name=search.name,
         storage=f"sqlite:///{search.folder / search.name}.db",
         direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=settings["data"]["random_seed"]),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=_WARM_UP_EPOCHS),
         load_if_exists=True,
     )
+    _same_search(study, _inputs(settings, data, search.max_epochs), search)
+    # A sampler of the same seed would begin again with the first trials.
+    seed = np.random.SeedSequence([settings["data"]["random_seed"], len(study.trials)]).generate_state(1)[0]
+    study.sampler = optuna.samplers.TPESampler(seed=int(seed))
 
     def objective(trial: optuna.Trial) -> float:
         chosen = trial_settings(trial, settings, search.max_epochs)
         report = Report(trial)
         with tempfile.TemporaryDirectory(dir=search.folder) as folder:
-            fit_model(chosen, data, Path(folder), search.name, more_callbacks=[report])
+            try:
+                fit_model(chosen, data, Path(folder), search.name, more_callbacks=[report])
+            except Interrupted:
+                raise InputError("interrupted; continue with the same arguments") from None
         say(f"trial {trial.number}: {OBJECTIVE} {report.best:.4f}")
         return report.best
 
-    finished = [trial for trial in study.trials if trial.state.is_finished()]
-    if len(finished) < search.trials:
-        study.optimize(objective, n_trials=search.trials - len(finished))
+    done = len(done_trials(study))
+    if done < search.trials:
+        study.optimize(objective, n_trials=search.trials - done)
     # The search trains for less than a training does: what it found is for max_epochs of the settings.
     chosen = trial_settings(optuna.trial.FixedTrial(study.best_params), settings, settings["training"]["max_epochs"])
     write_settings(chosen, search.folder / f"{search.name}_best_config.yaml")
     return study
+
+
+def done_trials(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    """Trials that say something: trained to the end, or ended because others were better."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
 def trial_settings(trial: optuna.trial.BaseTrial, settings: Settings, max_epochs: int) -> Settings:
@@ -172,3 +192,26 @@ def _generative(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
         "n_layers": trial.suggest_int("n_layers", 1, 3),
     }
     return {"model": {"encoder": encoder, "decoder": decoder}}
+
+
+def _inputs(settings: Settings, data: PairedData, max_epochs: int) -> dict[str, str]:
+    """Digest of each thing that trials must share to be compared."""
+    tables = hashlib.sha256()
+    for table in data.tables.values():
+        tables.update(json.dumps([table.samples, table.features]).encode())
+        tables.update(np.ascontiguousarray(table.values).tobytes())
+    return {
+        "settings": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        "tables": tables.hexdigest(),
+        "--max_epochs": str(max_epochs),
+    }
+
+
+def _same_search(study: optuna.Study, inputs: Mapping[str, str], search: Search) -> None:
+    stored = study.user_attrs.get("inputs", {})
+    other = [name for name, digest in inputs.items() if stored.get(name) != digest]
+    if other and study.trials:
+        raise InputError(
+            f"{search.folder / search.name}.db: a search with other {', '.join(other)} (choose another --study_name)"
+        )
+    study.set_user_attr("inputs", dict(inputs))

@@ -47,12 +47,14 @@ class JointVaeVampPrior(JointVae):
                 mean, log_variance = self.encoders[p](inputs)
             means.append(mean)
             log_variances.append(log_variance)
-        mean, log_variance = torch.cat(means), torch.cat(log_variances)
-        precision = (-log_variance).exp()
+        mean, log_variance = torch.cat(means).float(), torch.cat(log_variances).float()
         # The square of z - mean, written out: [rows, components] without an array of [rows, components, dimensions].
-        square = z.square() @ precision.T - 2 * z @ (mean * precision).T + (mean.square() * precision).sum(-1)
-        constant = losses.LOG_2PI * z.shape[1] + log_variance.sum(-1)
-        return torch.logsumexp(-0.5 * (square + constant), dim=1) - math.log(len(mean))
+        # Its terms cancel, so that half precision would leave noise of them, or infinities.
+        with torch.autocast(z.device.type, enabled=False):
+            z, precision = z.float(), (-log_variance).exp()
+            square = z.square() @ precision.T - 2 * z @ (mean * precision).T + (mean.square() * precision).sum(-1)
+            constant = losses.LOG_2PI * z.shape[1] + log_variance.sum(-1)
+            return torch.logsumexp(-0.5 * (square + constant), dim=1) - math.log(len(mean))
 
     def terms(self, batch: Batch, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         posteriors = {p: self.encoders[p](inputs[p]) for p in PLATFORMS}
