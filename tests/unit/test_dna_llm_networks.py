@@ -79,6 +79,24 @@ def test_a_frozen_gpt_that_reads_forward_sees_five_bases_ahead(core, bases):
     assert (model(bases) != model(changed)).any(0).nonzero().flatten()[0] == 15
 
 
+@pytest.mark.parametrize(("direction", "frozen"), [("causal", True), ("average", False), ("concatenate", True)])
+def test_features_are_centred_and_stay_so_on_the_disk(core, bases, tmp_path, direction, frozen):
+    """Whatever constant the core adds, and whatever its scale."""
+    plain = core.features
+    core.features = lambda ids: 5 * plain(ids) + 100
+    model = GptPredictor(core, direction, frozen)
+    model.centre(bases)
+    assert model.training and model.core.training is not frozen
+    features = model.eval().features(bases).flatten(0, 1)
+    torch.testing.assert_close(features.mean(0), torch.zeros(model.features_width), atol=1e-3, rtol=0)
+    assert features.square().mean().item() == pytest.approx(1, abs=1e-3)
+    save_predictor(model, tmp_path)
+    saved = load_predictor(tmp_path)
+    assert torch.equal(saved.mean, model.mean) and torch.equal(saved.spread, model.spread)
+    saved.core.features = model.core.features
+    assert torch.equal(saved(bases), model(bases))
+
+
 def test_averaged_features_of_the_other_strand_are_the_same_backwards(core, bases):
     model = GptPredictor(core, "average", frozen=True).eval()
     turned = model.features((3 - bases).flip(1)).flip(1)

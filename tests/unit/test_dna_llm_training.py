@@ -172,11 +172,11 @@ def test_features_kept_for_all_epochs_change_nothing(tmp_path, windows_file, mon
     monkeypatch.setattr(pretraining.Gpt, "features", counted)
     run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "kept")
     directions = 1 if name == "vocab4" else 2
-    # 30 windows of each split: for training and for validation once, and for the predictions of the saved weights.
-    assert sum(read) == directions * (30 + 30) + directions * (30 + 30)
+    # 30 windows of each split: to centre on, for training and validation once, for predictions of the saved weights.
+    assert sum(read) == directions * (30 + 30 + 30 + 30 + 30)
     read.clear()
     run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "kept")
-    assert sum(read) == directions * (30 + 30)  # a finished run only predicts
+    assert sum(read) == directions * (30 + 30 + 30)  # a finished run centres and predicts
     monkeypatch.setattr(finetuning, "stay_the_same", lambda *_: False)
     run_finetuning(VARIANTS[name], windows_file, core_of(tmp_path), SMALL, options, tmp_path / "computed")
     if precision == "fp32":

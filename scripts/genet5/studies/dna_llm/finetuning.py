@@ -31,6 +31,8 @@ from .predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predicto
 from .results import HELD_OUT, write_predictions
 from .variants import Variant
 
+CENTRED_ON = 256  # training windows, evenly spread, that tell the mean of a core's features
+
 
 @dataclass(frozen=True)
 class FinetuneOptions(RunOptions):
@@ -161,8 +163,10 @@ def run_finetuning(
     torch.manual_seed(options.seed)
     model = build_predictor(variant, core_dir, sizes, options)
     bp = windows.bases.shape[1]
-    if isinstance(model, GptPredictor) and model.core.config.context < bp:
-        raise InputError(f"context: the core reads {model.core.config.context} letters, windows have {bp} bases")
+    if isinstance(model, GptPredictor):
+        if model.core.config.context < bp:
+            raise InputError(f"context: the core reads {model.core.config.context} letters, windows have {bp} bases")
+        model.centre(torch.from_numpy(train.bases[:: -(-len(train.bases) // CENTRED_ON)].astype(np.int64)))
     fabric = start_fabric(options)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     counts = {"parameters": parameter_count(model), "trained": trained, "head": parameter_count(model.head)}

@@ -105,6 +105,8 @@ class GptPredictor(ScorePredictor):
             (``average``: the head keeps its size) or both (``concatenate``).
         bases: beside these features the head reads what the first layer of the CNN makes of the bases, so that
             nothing the CNN knows is missing and the features can only add.
+
+    `centre` it first: features of a pretrained core are a large constant and a small rest, which is all that differs.
     """
 
     def __init__(
@@ -127,6 +129,8 @@ class GptPredictor(ScorePredictor):
         self.head = RegressionHead(self.features_width + (HEAD_CHANNELS if bases else 0), dropout)
         self.register_buffer("_ids", torch.from_numpy(core.config.letters.ids(BASES)).long(), persistent=False)
         core.requires_grad_(not frozen)
+        self.register_buffer("mean", torch.zeros(self.features_width))
+        self.register_buffer("spread", torch.ones(()))
 
     def train(self, mode: bool = True) -> GptPredictor:
         """The frozen core stays in evaluation mode."""
@@ -138,8 +142,23 @@ class GptPredictor(ScorePredictor):
     def learning_rate_scales(self) -> dict[str, float]:
         return {"core.": self.core_lr_scale}
 
+    @torch.no_grad()
+    def centre(self, bases: Tensor) -> None:
+        """Let the features of these bases [rows, bp] have mean 0, and variance 1 on average; kept with the weights."""
+        self.core.eval()
+        parts = [self._read(part).flatten(0, 1).float() for part in bases.split(16)]
+        count = sum(map(len, parts))
+        mean = torch.stack([part.sum(0) for part in parts]).sum(0) / count
+        variance = torch.stack([(part - mean).square().mean(1).sum() for part in parts]).sum() / count
+        self.mean.copy_(mean)
+        self.spread.copy_(variance.sqrt())
+        self.train(self.training)
+
     def features(self, bases: Tensor) -> Tensor:
-        """What the core says of base codes [rows, bp]: [rows, bp, features_width]."""
+        """What the core says of base codes [rows, bp], centred: [rows, bp, features_width]."""
+        return (self._read(bases) - self.mean) / self.spread
+
+    def _read(self, bases: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if self.direction == "causal":
                 return self.core.features(self._ids[bases])
