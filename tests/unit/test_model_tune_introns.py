@@ -55,4 +55,4 @@ def test_the_best_bias_is_added_to_the_donors_of_all_readers(arguments, tmp_path
 
 def test_a_clade_without_introns_is_refused(arguments):
     with pytest.raises(InputError, match="--clade: bacteria has no introns"):
-        tune_introns.main([*arguments, "--clade=bacteria"])
+        tune_introns.main([*arguments, "--clade=bacteria", "--genetic-code=11"])
