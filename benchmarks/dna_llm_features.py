@@ -1,12 +1,13 @@
 #!/usr/bin/env python
-"""What the features of a nucleotide GPT say about the bases before, and how loudly.
+"""What the features of a nucleotide GPT say about the bases before, and how loudly beside what they always say.
 
     python benchmarks/dna_llm_features.py --windows data/studies/dna_llm/RUN/windows.npz \
         --cores data/studies/dna_llm/RUN/outputs/ckpt_vocab4 random
 
 For each number of bases back: how often a linear function of a base's features names the base that stands there
 (least squares on half of the windows, counted on the other half; 25 % is guessing), and the share of the variance of
-the features that this base explains, which is what a head sees first.
+the features that this base explains, which is what a head sees first. Constant: the root mean square of their mean in
+units of their standard deviation, which fine-tuning takes away.
 """
 
 from __future__ import annotations
@@ -62,17 +63,19 @@ def main() -> None:
     arguments = parser.parse_args()
     train = load_windows(arguments.windows).part("train").bases
     bases = train[np.random.default_rng(arguments.seed).permutation(len(train))[: arguments.number]]
-    print(f"{'core':<44}" + "".join(f"{f'{back} back':>16}" for back in BACK))
+    print(f"{'core':<44}{'constant':>9}" + "".join(f"{f'{back} back':>16}" for back in BACK))
     for name in arguments.cores:
         torch.manual_seed(arguments.seed)
         core = Gpt(GptConfig("vocab4")) if name == "random" else load_gpt(Path(name))
         features = features_of(core, bases)
+        every = features[:, FIRST:].flatten(0, 1)
+        constant = every.mean(0).square().mean().sqrt() / every.var(0).mean().sqrt()
         cells = []
         for back in BACK:
             truth = torch.from_numpy(bases[:, FIRST - back : bases.shape[1] - back].astype(np.int64)).flatten()
-            there = features[:, FIRST:].flatten(0, 1).double()
-            cells.append(f"{linear_accuracy(there, truth):.3f} ({explained_variance(there, truth):.4f})")
-        print(f"{name[-43:]:<44}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+            accuracy, share = linear_accuracy(every.double(), truth), explained_variance(every.double(), truth)
+            cells.append(f"{accuracy:.3f} ({share:.4f})")
+        print(f"{name[-43:]:<44}{constant:>9.2f}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
