@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning import Callback
 
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import default_settings, merged
@@ -74,3 +78,22 @@ def changed(table: Table, rows: np.ndarray, values: np.ndarray) -> Table:
     new = table.values.copy()
     new[rows] = values
     return Table(table.source, table.samples, table.features, new)
+
+
+class PressCtrlC(Callback):
+    """A callback that does what Ctrl-C does in an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer, module) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def ctrl_c_restored() -> Iterator[None]:
+    """Lightning ignores Ctrl-C for good once it was pressed."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)

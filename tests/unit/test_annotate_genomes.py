@@ -1,4 +1,4 @@
-"""Annotating a genome: one result for every batch size, unknown DNA skipped, tracks, and files that are checked."""
+"""Annotating a genome: one result for every batch size, unknown DNA skipped, and files that are checked."""
 
 from __future__ import annotations
 
@@ -13,23 +13,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_bacterium import CLADE, CODE, WINDOW_BP, chromosome, write_genome, write_run
+from annotate_toy_genome import grammar_of, train_tiny_model, write_three_contigs
+from toy_bacterium import CLADE, CODE, WINDOW_BP
 
 import annotate_genome
 import ship_model
 from genet5.annotate import genomes
 from genet5.annotate.calibration import Calibration, write_calibration
-from genet5.annotate.genomes import AnnotationOptions, annotate_regions, evidence_tracks, spread_loci
-from genet5.configuration import read_grammar
+from genet5.annotate.genomes import AnnotationOptions, annotate_regions
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript
-from genet5.genome.genetic_code import reverse_complement
 from genet5.model.building import load_model
-from genet5.tokens.clades import Grammars
 from genet5.tokens.grammar import Grammar
-from genet5.training.options import TrainingOptions
-from genet5.training.sft import run_sft
 
 OVERLAP_BP = 1000
 
@@ -45,15 +41,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    """A tiny network trained for seconds: it writes genes, though few right ones."""
-    run = write_run(tmp_path_factory.mktemp("toy") / "run")
-    output = run.folder / "data/model/toy/sft"
-    options = TrainingOptions(
-        epochs=8, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=5e-3, precision="fp32", seed=1
-    )
-    table = read_grammar(repository / "resources/grammar.yaml")
-    run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)
-    return output
+    return train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +51,12 @@ def model(model_folder: Path):
 
 @pytest.fixture(scope="module")
 def grammar(model_folder: Path, repository: Path) -> Grammar:
-    table = read_grammar(repository / "resources/grammar.yaml")
-    return Grammars(load_model(model_folder)[1], table).of(CLADE, CODE.table)
+    return grammar_of(model_folder, repository)
 
 
 @pytest.fixture(scope="module")
 def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
-    """40 kb of real DNA in two contigs, one shorter than a window, and 7.2 kb of which most is unknown."""
-    path = write_genome(tmp_path_factory.mktemp("genome") / "fna", length_bp=38_500, name="long")
-    short, tail = chromosome()[200_000:201_500], chromosome()[300_000:300_600]
-    path.write_text(f"{path.read_text()}>short\n{short}\n>unknown\n{'N' * 6_600}{tail}\n")
-    return Genome(path)
+    return write_three_contigs(tmp_path_factory.mktemp("genome"))
 
 
 def whole(genome: Genome) -> list[Region]:
@@ -184,78 +167,6 @@ def test_progress_of_batches_shows_each_tenth_that_is_passed(
     lines = capsys.readouterr().out.splitlines()
     done = [int(line.split("/21 windows, ")[0].removeprefix("annotated ")) for line in lines]
     assert done == {3: [3, 6, 9, 12, 15, 18, 21], 8: [8, 16, 21], 50: [21]}[batch_size]
-
-
-# ---------------------------------------------------------------- tracks
-
-
-def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(model, grammar: Grammar, genome: Genome) -> None:
-    """On the reverse complement of a locus the strands change places and run backwards."""
-    loci = [Region("long", 3_000, 5_500), Region("short", 0, 1_500)]
-    tracks = evidence_tracks(model, grammar, genome, loci)
-    assert tracks["names"].tolist() == ["long:3000-5500", "short:0-1500"]
-    assert len(tracks) == 1 + 2 * 4
-    turned = StubGenome({name: reverse_complement(genome.sequence(name)) for name in genome.names})
-    length = genome.lengths["long"]
-    mirrored = evidence_tracks(
-        model, grammar, turned, [Region("long", length - 5_500, length - 3_000), Region("short", 0, 1_500)]
-    )
-    for number, size in enumerate((2_500, 1_500)):
-        for kind in ("coding", "intron"):
-            plus, minus = (tracks[f"locus_{number}_{kind}_{strand}"] for strand in ("plus", "minus"))
-            assert plus.shape == minus.shape == (size,) and plus.dtype == np.float16
-            assert plus.min() >= 0 and plus.max() <= 1 and not np.array_equal(plus, minus)
-            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_plus"], minus[::-1], atol=2e-3)
-            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_minus"], plus[::-1], atol=2e-3)
-
-
-class StubGenome:
-    """Sequences in memory."""
-
-    def __init__(self, sequences: dict[str, str]) -> None:
-        self.sequences = sequences
-
-    def sequence(self, seqid: str, start: int, end: int) -> str:
-        return self.sequences[seqid][start:end]
-
-
-def test_tracks_show_coding_where_the_base_head_says_so(grammar: Grammar, genome: Genome, model, monkeypatch) -> None:
-    """A head that marks the first 30 bases of either strand: plus shows them on the left, minus on the right."""
-
-    def read(_model, sites):
-        logits = torch.full((1, 2, sites[0].window_bp, 5), -20.0)
-        logits[..., 0] = 20.0
-        logits[0, :, :30, :] = torch.tensor([-20.0, 20.0, -20.0, -20.0, -20.0])
-        return type("Reading", (), {"class_logits": logits})
-
-    monkeypatch.setattr(genomes, "read_windows", read)
-    tracks = evidence_tracks(model, grammar, genome, [Region("short", 100, 300)])
-    assert np.flatnonzero(tracks["locus_0_coding_plus"] > 0.5).tolist() == list(range(30))
-    assert np.flatnonzero(tracks["locus_0_coding_minus"] > 0.5).tolist() == list(range(170, 200))
-
-
-def test_loci_are_spread_over_the_regions() -> None:
-    regions = [Region("a", 1_000, 101_000), Region("b", 0, 100_000)]
-    loci = spread_loci(regions, 4, 10_000)
-    assert loci == [
-        Region("a", 21_000, 31_000),
-        Region("a", 71_000, 81_000),
-        Region("b", 20_000, 30_000),
-        Region("b", 70_000, 80_000),
-    ]
-
-
-@pytest.mark.parametrize(("number", "length_bp"), [(1, 500), (3, 5_000), (6, 12_000), (40, 300)])
-def test_loci_stay_inside_their_regions_and_none_stands_twice(number: int, length_bp: int) -> None:
-    regions = [Region("a", 50, 450), Region("b", 1_000, 30_000), Region("c", 0, 3)]
-    loci = spread_loci(regions, number, length_bp)
-    assert 1 <= len(loci) <= number and len(set(loci)) == len(loci) and loci == sorted(loci)
-    bounds = {region.seqid: region for region in regions}
-    for seqid, start, end in loci:
-        region = bounds[seqid]
-        assert region.start <= start < end <= region.end
-        assert end - start == min(length_bp, region.end - region.start)
-    assert spread_loci(regions, 0, 100) == []
 
 
 # ---------------------------------------------------------------- files

@@ -6,22 +6,27 @@ import csv
 import json
 import re
 import shutil
-import signal
 from types import SimpleNamespace
 
 import numpy as np
-import optuna
 import pytest
 import torch
 import yaml
-from cpivae_toy import MODELS, TINY, changed, tiny_settings, toy_data, toy_tables, write_toy
+from cpivae_toy import (
+    MODELS,
+    TINY,
+    PressCtrlC,
+    ctrl_c_restored,
+    tiny_settings,
+    toy_data,
+    write_toy,
+)
 from lightning import Callback
 
 import cpivae_baseline
 import cpivae_compare
 import cpivae_impute
 import cpivae_train
-import cpivae_tune
 from genet5.errors import InputError
 from genet5.studies.cpivae.batches import PartDataset
 from genet5.studies.cpivae.callbacks import LastCheckpoint
@@ -30,10 +35,9 @@ from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.intervals import LEVELS
 from genet5.studies.cpivae.models.registry import build_model, load_model
 from genet5.studies.cpivae.paired_data import PairedData
-from genet5.studies.cpivae.settings import check_settings, default_settings, merged
+from genet5.studies.cpivae.settings import default_settings, merged
 from genet5.studies.cpivae.tables import read_table
 from genet5.studies.cpivae.training import Scoring, fit_model, run_training
-from genet5.studies.cpivae.tuning import Search, done_trials, run_search, trial_settings
 
 SCORING = Scoring(draws=4, resamples=20, seed=1)
 
@@ -48,23 +52,10 @@ class StopAfter(Callback):
         trainer.should_stop = trainer.current_epoch + 1 >= self.epochs
 
 
-class PressCtrlC(Callback):
-    """What Ctrl-C does in an epoch."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def on_train_epoch_start(self, trainer, module) -> None:
-        if trainer.current_epoch == self.epoch:
-            raise KeyboardInterrupt
-
-
 @pytest.fixture(autouse=True)
 def ctrl_c_works():
-    """Lightning ignores Ctrl-C for good once it was pressed."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
+    with ctrl_c_restored():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -355,55 +346,6 @@ def test_imputing_twice_gives_the_same_bytes_and_intervals_their_ends(trained, t
             cpivae_impute.main([*map(str, [*words, "--output", tmp_path / "x.csv"]), *more])
 
 
-def test_a_search_continues_and_never_looks_at_test_samples(tmp_path, monkeypatch):
-    a, b = write_toy(tmp_path)
-    (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
-    monkeypatch.setattr("lightning.Trainer.test", None)
-    words = ["--config", tmp_path / "c.yaml", "--platform_a", a, "--platform_b", b, "--output_dir", tmp_path / "tune"]
-    words += ["--study_name", "toy", "--max_epochs", "2"]
-    cpivae_tune.main([*map(str, words), "--n_trials", "1"])
-    cpivae_tune.main([*map(str, words), "--n_trials", "2"])
-    study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'tune/toy.db'}")
-    assert len(study.trials) == 2 and -1 <= study.best_value <= 1
-    best = yaml.safe_load((tmp_path / "tune/toy_best_config.yaml").read_text())
-    assert best["training"]["learning_rate"] == study.best_params["learning_rate"]
-    assert best["training"]["max_epochs"] == 4
-    assert {path.name for path in (tmp_path / "tune").iterdir()} == {"toy.db", "toy_best_config.yaml"}
-    # Drawn anew, not the same numbers again.
-    first, second = (trial.params for trial in study.trials)
-    assert all(first[key] != second[key] for key in ("learning_rate", "weight_decay", "gradient_clip_val"))
-
-
-def test_a_search_is_continued_with_what_it_was_begun_with_alone(tmp_path, monkeypatch):
-    data, settings = toy_data(), tiny_settings()
-    search = Search(tmp_path, "toy", 1, 1)
-    study = run_search(settings, data, search)
-    a, b = toy_tables()
-    b = changed(b, np.array([3]), b.values[3] + 1)
-    for others, message in (
-        ((tiny_settings(training={"accumulate_grad_batches": 2}), data, search), "other settings"),
-        ((settings, PairedData.prepare(a, b, settings["data"]), search), "other tables"),
-        ((settings, data, Search(tmp_path, "toy", 1, 2)), "other --max_epochs"),
-    ):
-        with pytest.raises(InputError, match=rf"toy.db: a search with {message} \(choose another --study_name\)"):
-            run_search(*others)
-    # A trial that failed says nothing.
-    study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))
-    study = run_search(settings, data, Search(tmp_path, "toy", 2, 1))
-    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert len(done_trials(study)) == 2
-    monkeypatch.setattr("genet5.studies.cpivae.tuning.Report.on_train_epoch_end", PressCtrlC(0).on_train_epoch_start)
-    with pytest.raises(InputError, match=r"^interrupted; continue with the same arguments$"):
-        run_search(settings, data, Search(tmp_path, "toy", 3, 1))
-
-
-@pytest.mark.parametrize("name", ["JointVQ", "res_unet", "generative_vae gan"])
-def test_a_search_can_draw_settings_of_every_kind_of_model(name):
-    study = optuna.create_study()
-    for _ in range(5):
-        check_settings(trial_settings(study.ask(), tiny_settings(name), 3), "trial")
-
-
 def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
     folder, (a, b) = trained
     study = tmp_path / "study"
@@ -423,5 +365,5 @@ def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
     entry = json.loads((tmp_path / "report/comparison.json").read_text())["toy"]
     assert set(entry["rows"]) == {"mean", "ridge", "joint_vae"} and entry["best_baseline"] == "ridge"
     page = (tmp_path / "report/index.html").read_text()
-    assert "set after a look at test scores of splits 42 to 44" in page
+    assert "fitted or chosen without the test samples" in page and "development scores" in page
     assert page.count("data:image/png") == 4 and "http" not in page.replace("http-equiv", "")

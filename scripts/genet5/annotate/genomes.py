@@ -30,7 +30,6 @@ from genet5.tokens.grammar import Grammar
 from genet5.tokens.sites import WindowSites
 
 DECODERS = ("lm", "viterbi", "joint")
-LEAST_KNOWN_BP = 60  # tiles with fewer known bases are not decoded: no clade's genes are shorter
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def annotate_regions(
     windows: list[list[ScoredGene]] = [[] for _ in tiles]
     counts = {"tiles": len(tiles), "tiles_unknown": 0, "texts_truncated": 0}
     progress = _Progress(len(tiles), options.window_bp - options.overlap_bp)
-    for done, numbers, bases in _batches(genome, tiles, options.batch_size, counts):
+    for done, numbers, bases in _batches(genome, tiles, options.batch_size, grammar.rules.min_gene_bp, counts):
         by_evidence = []
         if options.decoder == "viterbi" or (options.decoder == "joint" and not grammar.rules.splice_pairs):
             by_evidence = decode_by_evidence(model, grammar, bases, options.precision)
@@ -111,15 +110,15 @@ def annotate_regions(
 
 
 def _batches(
-    genome: Genome, tiles: Sequence[Tile], batch_size: int, counts: dict[str, int]
+    genome: Genome, tiles: Sequence[Tile], batch_size: int, least_known_bp: int, counts: dict[str, int]
 ) -> Iterator[tuple[int, list[int], list[str]]]:
-    """(tiles done so far, tile numbers, bases) with ``batch_size`` tiles that hold known DNA at a time."""
+    """(tiles done so far, tile numbers, bases) with ``batch_size`` tiles at a time that hold as much DNA as a gene."""
     numbers: list[int] = []
     bases: list[str] = []
     for number, tile in enumerate(tiles):
         window = genome.sequence(tile.seqid, tile.start, tile.end).upper()
         known = sum(window.count(letter) for letter in "ACGT")
-        if known < min(LEAST_KNOWN_BP, len(window)) or known < 3:
+        if known < min(least_known_bp, len(window)) or known < 3:
             counts["tiles_unknown"] += 1
             continue
         numbers.append(number)
@@ -216,7 +215,8 @@ def spread_loci(regions: Sequence[Region], number: int, length_bp: int) -> list[
     chosen = set()
     for index in range(number if regions else 0):
         offset = (2 * index + 1) * ends[-1] // (2 * number)
-        region, end = regions[place := bisect_right(ends, offset)], ends[place]
-        start = max(region.start, min(region.end - (end - offset) - length_bp // 2, region.end - length_bp))
+        place = bisect_right(ends, offset)
+        region, middle = regions[place], regions[place].end - (ends[place] - offset)
+        start = max(region.start, min(middle - length_bp // 2, region.end - length_bp))
         chosen.add(Region(region.seqid, start, min(start + length_bp, region.end)))
     return sorted(chosen)

@@ -259,6 +259,7 @@ def _goes_on(resume_from: Path, folder: Path, max_epochs: int) -> None:
     own = run_folder(resume_from)
     if own.resolve() != folder.resolve():
         raise InputError(f"{resume_from}: goes on in its own folder {own}, not in {folder}")
+    # Numbers and tensors alone: nothing in the file is executed.
     epochs = torch.load(resume_from, map_location="cpu", weights_only=True)["epoch"] + 1
     if epochs >= max_epochs:
         raise InputError(f"{resume_from}: has been trained for training.max_epochs ({max_epochs}) already")
