@@ -15,31 +15,19 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.genetic_code import reverse_complement
 from genet5.model.building import load_model
+from genet5.model.network import GeneT5Model
 from genet5.tokens.grammar import Grammar
 
 
 @pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    return train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
+def toy(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[GeneT5Model, Grammar, Genome]:
+    folder = train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
+    return load_model(folder)[0], grammar_of(folder, repository), write_three_contigs(folder)
 
 
-@pytest.fixture(scope="module")
-def model(model_folder: Path):
-    return load_model(model_folder)[0]
-
-
-@pytest.fixture(scope="module")
-def grammar(model_folder: Path, repository: Path) -> Grammar:
-    return grammar_of(model_folder, repository)
-
-
-@pytest.fixture(scope="module")
-def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
-    return write_three_contigs(tmp_path_factory.mktemp("genome"))
-
-
-def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(model, grammar: Grammar, genome: Genome) -> None:
+def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(toy) -> None:
     """On the reverse complement of a locus the strands change places and run backwards."""
+    model, grammar, genome = toy
     loci = [Region("long", 3_000, 5_500), Region("short", 0, 1_500)]
     tracks = evidence_tracks(model, grammar, genome, loci)
     assert tracks["names"].tolist() == ["long:3000-5500", "short:0-1500"]
@@ -68,8 +56,9 @@ class StubGenome:
         return self.sequences[seqid][start:end]
 
 
-def test_tracks_show_coding_where_the_base_head_says_so(grammar: Grammar, genome: Genome, model, monkeypatch) -> None:
+def test_tracks_show_coding_where_the_base_head_says_so(toy, monkeypatch) -> None:
     """A head that marks the first 30 bases of either strand: plus shows them on the left, minus on the right."""
+    model, grammar, genome = toy
 
     def read(_model, sites):
         logits = torch.full((1, 2, sites[0].window_bp, 5), -20.0)
