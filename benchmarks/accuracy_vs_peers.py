@@ -26,10 +26,10 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.atomic import atomic_write  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.evaluate.comparison import Prediction, compare  # noqa: E402
 from genet5.evaluate.tables import score_text  # noqa: E402
+from genet5.files import atomic_write  # noqa: E402
 from genet5.genome.fasta import Genome, decompress_genome, write_fasta  # noqa: E402
 from genet5.genome.genes import Region  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402

@@ -23,11 +23,11 @@ from small_sets import PIECES, data_folder
 from calibrate import Judged, calibrate, describe, judged_genes
 from genet5.annotate.calibration import CALIBRATION_FILE, log_odds, write_calibration
 from genet5.errors import InputError, run_command
+from genet5.evaluate.verdicts import judge
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
-from genet5.model.building import WEIGHTS_FILE
-from genet5.report.verdicts import judge
+from genet5.writer.building import WEIGHTS_FILE
 
 LEAST_SCORE = 1e-6  # column 6 has six digits
 

@@ -34,7 +34,7 @@ def call(script: str | Path, *flags: str) -> None:
 def train_reader(model: Path, validation: Path, output_dir: Path, manifests: list[Path], *options: str) -> None:
     """Train a reader with the schedule of all experiments; ``options`` are further flags and override it."""
     schedule = "--betas 0.9 0.98 --lr=3e-3 --min-lr-ratio=0.02 --max-grad-norm=5 --epochs=1000 --log-every=50".split()
-    call("reader.py", f"--model={model}", f"--validation={validation}", f"--grammar={GRAMMAR}",
+    call("train_crf.py", f"--model={model}", f"--validation={validation}", f"--grammar={GRAMMAR}",
          f"--output-dir={output_dir}", *schedule, *options, "--manifests", *map(str, manifests))  # fmt: skip
 
 

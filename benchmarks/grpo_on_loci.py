@@ -2,8 +2,8 @@
 """Does reinforcement learning help? One fine-tuned model, several seeds, windows that no choice was made on.
 
 Needs a finished fine-tuning run (``snakemake data/model/loci/sft/model.safetensors data/baked/loci/grpo_prompts.tar
---configfile config/loci.yaml``). For each seed the options of the configuration's section ``grpo`` are trained (a run
-that was stopped goes on, a finished one is not repeated), then both models write genes greedily for the validation
+--configfile config/examples/loci.yaml``). For each seed the options of the configuration's section ``grpo`` are trained
+(a run that was stopped goes on, a finished one is not repeated), then both models write genes greedily for the validation
 windows that ``eval.json`` does not name and that share no base with those or with each other: the named ones chose the
 best step, so they say too much. Intervals: 95 %, windows drawn with replacement, the difference paired by window.
 """
@@ -26,17 +26,17 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.annotate.decoding import write_genes  # noqa: E402
 from genet5.bake.shards import ShardReader  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import reward_weights  # noqa: E402
 from genet5.grpo.training import run_grpo  # noqa: E402
-from genet5.model.building import load_model  # noqa: E402
-from genet5.tokens.clades import Grammars  # noqa: E402
+from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.training.options import read_options  # noqa: E402
-from genet5.training.windows import Window, crop  # noqa: E402
+from genet5.writer.building import load_model  # noqa: E402
+from genet5.writer.decoding import write_genes  # noqa: E402
+from genet5.writer.windows import Window, crop  # noqa: E402
 
 RESAMPLES = 2000
 BATCH = 8
@@ -111,7 +111,7 @@ def read_section(config: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=REPOSITORY / "config/loci.yaml", help="(%(default)s)")
+    parser.add_argument("--config", type=Path, default=REPOSITORY / "config/examples/loci.yaml", help="(%(default)s)")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data", help="the workflow's data folder")
     parser.add_argument("--run", default="loci", help="name of the fine-tuning run (%(default)s)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="(%(default)s)")

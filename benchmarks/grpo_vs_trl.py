@@ -62,22 +62,22 @@ from genet5.genome.genes import Interval  # noqa: E402
 from genet5.genome.genetic_code import reverse_complement  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import GrpoRun, Piece  # noqa: E402
-from genet5.model.building import new_model, resize_model  # noqa: E402
-from genet5.model.config import backbone_config, sized_config  # noqa: E402
-from genet5.tokens.clades import Grammars  # noqa: E402
 from genet5.tokens.codec import WindowGene  # noqa: E402
+from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.checkpoints import RunFolder  # noqa: E402
 from genet5.training.evaluation import Evaluation  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
 from genet5.training.signals import StopRequest  # noqa: E402
-from genet5.training.windows import Window  # noqa: E402
+from genet5.writer.building import new_model, resize_model  # noqa: E402
+from genet5.writer.config import backbone_config, sized_config  # noqa: E402
+from genet5.writer.windows import Window  # noqa: E402
 
 TEXT_TOKENS = 64
 LR = 1e-6
 TRL_WORDS = 256
-KMER, SEGMENT_BP = 6, 60  # as in config/demo.yaml
+KMER, SEGMENT_BP = 6, 60  # as in config/examples/demo.yaml
 GENETIC_CODE = {"bacteria": 11}  # others: 1
 STOPS = ("TAA", "TAG", "TGA")
 GENE_CODONS, GAP_BP = (60, 300), (40, 200)

@@ -24,19 +24,19 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from genet5.bake.manifest import file_sha256, shard_paths  # noqa: E402
 from genet5.bake.shards import ShardSet  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
+from genet5.crf.training import CrfData  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.genome.fasta import Genome  # noqa: E402
+from genet5.genome.sites import encode_bases, reverse_complement_codes  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
-from genet5.model.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
-from genet5.tokens.clades import Grammars  # noqa: E402
-from genet5.tokens.sites import encode_bases, reverse_complement_codes  # noqa: E402
+from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.loop import fit  # noqa: E402
-from genet5.training.options import ReaderOptions, add_option_arguments, options_from_arguments  # noqa: E402
+from genet5.training.options import CrfOptions, add_option_arguments, options_from_arguments  # noqa: E402
 from genet5.training.processes import start_fabric  # noqa: E402
-from genet5.training.reader import ReaderData  # noqa: E402
 from genet5.training.runs import export_best, export_finished  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
+from genet5.writer.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
 
 HIDDEN_SHARE, LONGEST_HIDDEN = 0.15, 6
 UNKNOWN = 4
@@ -110,11 +110,11 @@ def main() -> None:
     parser.add_argument("--window-bp", type=int, default=12000, help="bases of a window of --genome (%(default)s)")
     parser.add_argument("--grammar", type=Path, default=REPOSITORY / "resources/grammar.yaml", help="(%(default)s)")
     parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
-    add_option_arguments(parser, ReaderOptions)
+    add_option_arguments(parser, CrfOptions)
     arguments = parser.parse_args()
     if bool(arguments.manifests) == bool(arguments.genome) or bool(arguments.genome) != bool(arguments.regions):
         raise InputError("wanted either --manifests, or --genome and --regions")
-    options, output = options_from_arguments(ReaderOptions, arguments), arguments.output_dir
+    options, output = options_from_arguments(CrfOptions, arguments), arguments.output_dir
     fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
     fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}
     if arguments.genome:
@@ -129,7 +129,7 @@ def main() -> None:
         lengths, codes_of = windows.lengths, windows.codes_of
     else:
         shards = ShardSet([path for manifest in arguments.manifests for path in shard_paths(manifest, "train")])
-        data = ReaderData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
+        data = CrfData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
         lengths, codes_of = data.lengths, lambda *drawn: data.training_batch(*drawn).codes
     fabric = start_fabric(options)
     result = fit(

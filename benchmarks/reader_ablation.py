@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """What each part of the reader and of its training is worth: one run per part left out, all with the same bases.
 
-Trained on *S. pombe* and *S. cerevisiae* as ``config/fungi.yaml`` says, decoded by dynamic programming, scored on the
-validation region of *S. pombe* (which nothing here is chosen on but what the table shows). Needs
+Trained on *S. pombe* and *S. cerevisiae* as ``config/examples/fungi.yaml`` says, decoded by dynamic programming, scored
+on the validation region of *S. pombe* (which nothing here is chosen on but what the table shows). Needs
 ``snakemake data/model/fungi/resized/model.safetensors data/baked/fungi/validation.tar data/raw/S.pombe/fna
-data/raw/S.pombe/gff.gz --configfile config/fungi.yaml``. A stopped row goes on where it was; a finished one is not
-repeated. ``--rows`` picks some.
+data/raw/S.pombe/gff.gz --configfile config/examples/fungi.yaml``. A stopped row goes on where it was; a finished one is
+not repeated. ``--rows`` picks some.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPECIES = ("S.pombe", "S.cerevisiae")
 
 
 class Row(NamedTuple):
-    """A variant: flags of reader.py, fields of the network, species, windows of a batch (steps shrink to match).
+    """A variant: flags of train_crf.py, fields of the network, species, windows of a batch (steps shrink to match).
 
     hidden: first as many windows again with hidden bases to fill in (``masked_pretraining.py``), of the training
     species or, if it names regions of *S. pombe*, of these.
@@ -101,8 +101,8 @@ def run_row(name: str, arguments: argparse.Namespace) -> list[float]:
         model = folder / "filled"
     steps = arguments.steps // row.batch
     options = [f"--max-steps={steps}", f"--eval-steps={steps}", f"--max-batch-size={row.batch}", seed, *row.flags]
-    train_reader(model, baked / "validation.tar", folder / "reader", manifests, *options)
-    found = annotate(folder / "reader", raw / "fna", "fungi", REGION, folder / "annotation")
+    train_reader(model, baked / "validation.tar", folder / "crf", manifests, *options)
+    found = annotate(folder / "crf", raw / "fna", "fungi", REGION, folder / "annotation")
     return f1_scores({name: found}, raw, REGION)[name]
 
 

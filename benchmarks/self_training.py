@@ -7,7 +7,7 @@ training species. The guard: the adapted reader is taken only if its chains are 
 labels. The control is a reader trained as long on the training species alone. Prints the scores of all three on the
 genome's reference, which the training never reads.
 
-Needs a reader with its calibration, as ``snakemake annotate --configfile config/pombe.yaml`` leaves it.
+Needs a reader with its calibration, as ``snakemake annotate --configfile config/examples/pombe.yaml`` leaves it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from experiment import LEVELS, REPOSITORY, annotate, call, f1_scores, train_read
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.atomic import atomic_write
 from genet5.errors import run_command
+from genet5.files import atomic_write
 from genet5.genome.fasta import Genome
 from genet5.genome.splits import complement, format_regions, parse_regions
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data", help="the workflow's data folder")
     arguments = parser.parse_args()
     data, run, species = arguments.data, arguments.run, arguments.species
-    work, reader, raw = data / "studies/self_training" / run, data / "model" / run / "reader", data / "raw" / species
+    work, reader, raw = data / "studies/self_training" / run, data / "model" / run / "crf", data / "raw" / species
     work.mkdir(parents=True, exist_ok=True)
 
     def annotation(model: Path, prefix: Path) -> Path:

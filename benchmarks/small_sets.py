@@ -29,8 +29,8 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from pseudo_chromosomes import join_loci
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError, run_command
+from genet5.files import atomic_write
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.kmers import canonical_kmers
 from genet5.genome.leak_audit import AuditedSpecies, audited_species, leak_audit, report_table

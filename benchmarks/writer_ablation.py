@@ -26,11 +26,11 @@ from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
-from genet5.model.building import load_model, save_model
-from genet5.model.network import GeneT5Model
 from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.training import sft
 from genet5.training.options import TrainingOptions
+from genet5.writer import sft
+from genet5.writer.building import load_model, save_model
+from genet5.writer.network import GeneT5Model
 
 REGION = "II:1-500000"
 SPECIES = ("S.pombe", "S.cerevisiae")

@@ -23,17 +23,17 @@ from genet5.annotate.genomes import (
     evidence_tracks,
     spread_loci,
 )
-from genet5.atomic import atomic_write
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
+from genet5.files import atomic_write
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
-from genet5.model.building import load_model
-from genet5.model.precision import PRECISIONS
-from genet5.tokens.clades import Grammars
+from genet5.tokens.grammars import Grammars
+from genet5.training.precision import PRECISIONS
+from genet5.writer.building import load_model
 
 TRACK_BP = 12_000
 

@@ -7,9 +7,9 @@ import argparse
 import json
 from pathlib import Path
 
-from genet5.atomic import atomic_write
 from genet5.errors import run_command
 from genet5.evaluate.busco import run_busco
+from genet5.files import atomic_write
 
 
 def main() -> None:

@@ -19,15 +19,15 @@ from genet5.annotate.genomes import DECODERS, AnnotationOptions, annotate_region
 from genet5.bake.manifest import read_manifest
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
+from genet5.evaluate.verdicts import EXACT, UNJUDGED, judge
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import format_regions, split_regions
-from genet5.model.building import WEIGHTS_FILE, load_model
-from genet5.model.network import GeneT5Model
-from genet5.report.verdicts import EXACT, UNJUDGED, judge
-from genet5.tokens.clades import Grammars
+from genet5.tokens.grammars import Grammars
+from genet5.writer.building import WEIGHTS_FILE, load_model
+from genet5.writer.network import GeneT5Model
 
 STRETCH_BP = 250_000  # of validation DNA, where not all of it is read
 

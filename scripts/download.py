@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import run_command
-from genet5.genome.download import ALLOWED_SOURCES, fetch
+from genet5.sources.download import ALLOWED_SOURCES, fetch
 
 
 def main() -> None:

@@ -6,14 +6,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from genet5.atomic import atomic_write
 from genet5.errors import run_command
-from genet5.model.building import save_model
-from genet5.model.config import SIZES
-from genet5.model.first_weights import SCRATCH, first_weights
-from genet5.model.init_report import report_summary, report_table, report_tsv
-from genet5.model.overrides import parse_overrides
+from genet5.files import atomic_write
 from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.writer.building import save_model
+from genet5.writer.config import SIZES
+from genet5.writer.first_weights import SCRATCH, first_weights
+from genet5.writer.init_report import report_summary, report_table, report_tsv
+from genet5.writer.overrides import parse_overrides
 
 
 def main() -> None:

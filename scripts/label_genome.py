@@ -9,7 +9,7 @@ import sys
 from genet5.errors import run_command
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
-from genet5.genome.teacher import SOURCE, label_genome
+from genet5.genome.prodigal import SOURCE, label_genome
 from genet5.genome.writing import write_gff3
 
 

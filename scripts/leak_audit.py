@@ -10,8 +10,8 @@ import argparse
 import json
 import sys
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError, run_command
+from genet5.files import atomic_write
 from genet5.genome.leak_audit import audited_species, check_report, leak_audit, report_table
 from genet5.species_table import read_species_table, select_species
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import run_command
-from genet5.model.building import load_model, resize_model, save_model
 from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.writer.building import load_model, resize_model, save_model
 
 
 def main() -> None:

@@ -7,12 +7,12 @@ import argparse
 import json
 from pathlib import Path
 
-from genet5.atomic import atomic_write
 from genet5.errors import run_command
 from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.comparison import Prediction, compare
 from genet5.evaluate.scores import ISOFORMS
 from genet5.evaluate.tables import score_text, score_tsv
+from genet5.files import atomic_write
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genet5.annotate.genomes import DECODERS
-from genet5.atomic import atomic_write
 from genet5.errors import run_command
-from genet5.model.building import CONFIG_FILE, WEIGHTS_FILE, load_model
+from genet5.files import atomic_write
 from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE
+from genet5.writer.building import CONFIG_FILE, WEIGHTS_FILE, load_model
 
 USE_FILE = "use.json"
 

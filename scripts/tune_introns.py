@@ -17,15 +17,15 @@ import torch
 
 from genet5.annotate.genomes import AnnotationOptions, annotate_regions
 from genet5.configuration import read_grammar
+from genet5.crf.labels import DONOR_SITE
 from genet5.errors import InputError, run_command
 from genet5.evaluate.comparison import Prediction, compare
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import write_gff3
-from genet5.model.building import load_model, save_model
-from genet5.model.labels import DONOR_SITE
-from genet5.tokens.clades import Grammars
+from genet5.tokens.grammars import Grammars
+from genet5.writer.building import load_model, save_model
 
 BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 

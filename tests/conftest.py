@@ -20,7 +20,7 @@ def repository() -> Path:
 @pytest.fixture
 def default_config(repository) -> dict:
     """The shipped defaults of every key of the configuration."""
-    files = [repository / "config" / name for name in ("config.yaml", "studies.yaml")]
+    files = [repository / "config" / name for name in ("config.yaml", "studies/defaults.yaml")]
     return {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
 
 

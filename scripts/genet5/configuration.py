@@ -20,7 +20,7 @@ from jsonschema.exceptions import ValidationError
 from genet5.errors import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
-# Their sections of the configuration have defaults in config/studies.yaml and schemas in workflow/schemas/studies.
+# Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
 STUDIES = ("dna_llm", "vq_transformer", "cpivae")
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".

@@ -6,10 +6,10 @@ import json
 import shlex
 
 import pytest
+from dry_runs import commands, jobs
 from script_flags import check_flags
-from test_dry_runs import commands, jobs
 
-SMALL = ("--configfile", "config/cpivae_small.yaml")
+SMALL = ("--configfile", "config/studies/cpivae_small.yaml")
 MODELS, BASELINES = 11, 5
 
 

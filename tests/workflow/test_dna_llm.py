@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
+from dry_runs import commands, jobs
 from script_flags import check_flags
-from test_dry_runs import commands, jobs
 
 from genet5.studies.dna_llm.variants import VARIANTS
 
-SMALL = ("--configfile", "config/dna_llm_small.yaml")
+SMALL = ("--configfile", "config/studies/dna_llm_small.yaml")
 PREDICTORS = len(VARIANTS)
 
 

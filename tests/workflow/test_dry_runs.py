@@ -5,20 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from dry_runs import commands, jobs
 from script_flags import check_flags
 
-DEMO = ("--configfile", "config/demo.yaml", "--")
-
-
-def jobs(output: str) -> dict[str, int]:
-    """Number of jobs per rule, from the table that a dry run prints."""
-    table = output.split("Job stats:")[1].split("total")[0]
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
-
-
-def commands(output: str) -> list[str]:
-    """Shell commands of a dry run with -p, one line each."""
-    return [" ".join(line.split()) for line in output.splitlines() if re.match(r" +(python|bash) scripts/", line)]
+DEMO = ("--configfile", "config/examples/demo.yaml", "--")
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +29,10 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "expand_tokenizer": 1,
         "init_model": 1,
         "resize_model": 1,
-        "reader": 1,
-        "sft": 1,
+        "train_crf": 1,
+        "train_sft": 1,
         "grpo_prompts": 1,
-        "grpo": 1,
+        "train_grpo": 1,
         "calibrate": 2,
         "annotate_genome": 4,
         "score": 4,
@@ -52,7 +42,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
 
 
 def test_training_reads_no_test_species(demo_run):
-    for script in ("scripts/reader.py", "scripts/sft.py", "scripts/grpo_prompts.py", "scripts/calibrate.py"):
+    for script in ("scripts/train_crf.py", "scripts/train_sft.py", "scripts/grpo_prompts.py", "scripts/calibrate.py"):
         lines = [line for line in commands(demo_run) if script in line]
         assert len(lines) == (2 if "calibrate" in script else 1)
         for line in lines:
@@ -60,7 +50,7 @@ def test_training_reads_no_test_species(demo_run):
 
 
 def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left_out(workspace, demo_run):
-    (line,) = [line for line in commands(demo_run) if "scripts/grpo.py" in line]
+    (line,) = [line for line in commands(demo_run) if "scripts/train_grpo.py" in line]
     for words in (
         "--model data/model/demo/sft ",
         "--prompts data/baked/demo/grpo_prompts.tar ",
@@ -68,7 +58,7 @@ def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left
     ):
         assert words in line
     overlay = workspace.overlay("stages: [sft]")
-    alone = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
+    alone = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
     assert not [line for line in commands(alone.stdout) if "scripts/grpo" in line]
     assert jobs(alone.stdout)["annotate_genome"] == 2
     overlay = workspace.overlay("stages: [sft]\nannotate: {stage: grpo}")
@@ -82,7 +72,7 @@ def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
     assert not [line for line in commands(demo_run) if "--override" in line]
     overlay = workspace.overlay("model: {overrides: {window_size: 64, init_std: 0.1, stem_dilations: [1, 3]}}")
-    result = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
+    result = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "init_model.py" in line]
     assert "--override init_std=0.1 stem_dilations=1,3 window_size=64 --output-dir" in line
 
@@ -112,8 +102,8 @@ def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confide
     assert {re.search(r"--model data/model/demo/(\w+) ", line)[1] for line in lines} == {"sft", "grpo"}
     assert all("--decoder joint " in line and "--window-bp 6000 --overlap-bp 2000 " in line for line in lines)
     assert all("--min-confidence 0.0 " in line for line in commands(demo_run) if "annotate_genome.py" in line)
-    overlay = workspace.overlay("stages: [reader]\nannotate: {min_confidence: 0.5, calibration_bp: 0}")
-    result = workspace.run("-n", "-p", "--configfile", "config/demo.yaml", overlay, "--", "all")
+    overlay = workspace.overlay("stages: [crf]\nannotate: {min_confidence: 0.5, calibration_bp: 0}")
+    result = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "calibrate.py" in line]
     assert "--decoder viterbi --manifests --genomes --annotations --window-bp --overlap-bp" in line
     assert all("--min-confidence 0.5 " in line for line in commands(result.stdout) if "annotate_genome.py" in line)
@@ -144,7 +134,9 @@ def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confide
     ],
 )
 def test_bake_species_bakes_what_is_chosen(workspace, selection, baked):
-    result = workspace.run("bake_species", "-n", "--configfile", "config/real.yaml", "--config", f"species={selection}")
+    result = workspace.run(
+        "bake_species", "-n", "--configfile", "config/examples/real.yaml", "--config", f"species={selection}"
+    )
     assert result.returncode == 0, result.stdout
     assert set(re.findall(r"data/baked/real/([^/]+)/manifest\.json, ", result.stdout)) == baked
     assert set(jobs(result.stdout)) == {"download", "index_genome", "bake_shards", "bake_species"}
@@ -184,7 +176,9 @@ def test_wrong_types_are_one_clear_line(workspace):
 
 def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run("annotate", "-n", "-p", "--configfile", "config/demo.yaml", "--config", "genome=my.fa")
+    result = workspace.run(
+        "annotate", "-n", "-p", "--configfile", "config/examples/demo.yaml", "--config", "genome=my.fa"
+    )
     assert result.returncode == 0, result.stdout
     assert jobs(result.stdout)["annotate_genome"] == 1 and "score" not in jobs(result.stdout)
     (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]

@@ -53,7 +53,7 @@ def test_one_node_runs_the_script_with_its_arguments_and_status(launch, tmp_path
 
 
 def test_two_nodes_start_one_process_each_with_a_common_meeting_point(launch, tmp_path):
-    result, calls = launch("2", "scripts/sft.py", "--a", "two words", SLURM_JOB_ID="20007")
+    result, calls = launch("2", "scripts/train_sft.py", "--a", "two words", SLURM_JOB_ID="20007")
     assert result.returncode == 0, result.stderr
     squeue, srun, torchrun = calls
     assert "--jobs 20007" in squeue
@@ -61,7 +61,7 @@ def test_two_nodes_start_one_process_each_with_a_common_meeting_point(launch, tm
         assert flag in srun
     assert torchrun == (
         "torchrun --nnodes=2 --nproc-per-node=1 --node-rank=1 --master-addr=10.0.0.1 --master-port=20007 "
-        "-- scripts/sft.py --a two words"
+        "-- scripts/train_sft.py --a two words"
     )
     assert (tmp_path / "threads").read_text() == "18\n"
 

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-GPU_RULES = {"reader", "sft", "grpo", "calibrate", "annotate_genome"}
+GPU_RULES = {"crf", "sft", "grpo", "calibrate", "annotate_genome"}
 GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train", "cpivae_train"}
 
 
@@ -52,7 +52,7 @@ def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
 
 
 def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(workspace):
-    result = workspace.run("--profile", "profiles/dgx", "--configfile", "config/demo.yaml", "-n", "--", "all")
+    result = workspace.run("--profile", "profiles/dgx", "--configfile", "config/examples/demo.yaml", "-n", "--", "all")
     assert result.returncode == 0, result.stdout
     blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
     for name, expected in {

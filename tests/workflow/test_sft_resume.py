@@ -51,7 +51,7 @@ def run(tmp_path_factory) -> ToyRun:
 def command(run: ToyRun, output: Path, repository: Path, **changed) -> list[str]:
     flags = [f"--{key.replace('_', '-')}={value}" for key, value in (OPTIONS | changed).items()]
     return [
-        *(sys.executable, repository / "scripts/sft.py"),
+        *(sys.executable, repository / "scripts/train_sft.py"),
         *("--model", run.model),
         *("--manifests", run.manifest),
         *("--validation", run.baked / "validation.tar"),

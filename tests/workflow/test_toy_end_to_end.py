@@ -12,7 +12,7 @@ import yaml
 from toy_bacterium import CODE, TEST, VALIDATION, write_genome
 
 from genet5.genome.fasta import Genome
-from genet5.genome.teacher import label_genome
+from genet5.genome.prodigal import label_genome
 from genet5.genome.writing import write_gff3
 
 TOY = {
@@ -40,8 +40,8 @@ TOY = {
             "pointer_size": 16,
         },
     },
-    "stages": ["reader", "sft", "grpo"],
-    "reader": {"epochs": 1, "log_every": 2},
+    "stages": ["crf", "sft", "grpo"],
+    "crf": {"epochs": 1, "log_every": 2},
     "sft": {"epochs": 3, "lr": 3.0e-3, "token_budget": 4000, "max_batch_size": 4, "grad_accum": 1, "log_every": 2},
     "grpo_prompts": {"num_prompts": 12},
     "grpo": {"max_steps": 2, "batch_size": 3, "grad_accum": 2, "group_size": 4, "eval_samples": 2, "eval_steps": 1},
@@ -62,7 +62,7 @@ OPTIONS = (
     "calibrate=1",
     "annotate_genome=1",
 )
-STAGES = ("reader", "sft", "grpo")
+STAGES = ("crf", "sft", "grpo")
 FILES = {
     **{f"annotation/toy/{stage}/{{}}": ("gff3", "faa", "cds.fna", "json", "tracks.npz") for stage in STAGES},
     **{f"score/toy/{stage}/{{}}": ("json", "tsv") for stage in STAGES},

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dry_runs import commands, jobs
 from script_flags import check_flags
-from test_dry_runs import commands, jobs
 
-SMALL = ("--configfile", "config/vq_small.yaml")
+SMALL = ("--configfile", "config/studies/vq_small.yaml")
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ rule calibrate:
     log:
         "data/logs/calibrate/{run}/{stage}.log",
     wildcard_constraints:
-        stage="reader|sft|grpo",
+        stage="crf|sft|grpo",
     conda:
         "../../envs/train.yaml"
     threads: 8

@@ -85,5 +85,5 @@ for clade in sorted(set(CLADES.values())):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="reader|sft|grpo|shipped-[a-z]+",
+    stage="crf|sft|grpo|shipped-[a-z]+",
     kind="fna|gff",

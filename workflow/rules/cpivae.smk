@@ -61,7 +61,7 @@ rule cpivae_simulate:
         options=cpivae_simulation,
     shell:
         """
-        python scripts/cpivae_simulate.py \
+        python scripts/studies/cpivae/cpivae_simulate.py \
             {params.options:q} \
             --platform_a {output.platform_a:q} \
             --platform_b {output.platform_b:q} \
@@ -86,7 +86,7 @@ rule cpivae_settings:
         changes=cpivae_changes,
     shell:
         """
-        python scripts/cpivae_settings.py \
+        python scripts/studies/cpivae/cpivae_settings.py \
             --changes {params.changes:q} \
             --output {output:q} \
             >{log:q} 2>&1
@@ -121,7 +121,7 @@ rule cpivae_train:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/cpivae_train.py \
+        python scripts/studies/cpivae/cpivae_train.py \
             --config {input.settings:q} \
             --platform_a {input.platform_a:q} \
             --platform_b {input.platform_b:q} \
@@ -161,7 +161,7 @@ rule cpivae_baseline:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/cpivae_baseline.py \
+        python scripts/studies/cpivae/cpivae_baseline.py \
             --baseline {wildcards.baseline} \
             --config {input.settings:q} \
             --platform_a {input.platform_a:q} \
@@ -207,7 +207,7 @@ rule cpivae_compare:
         label_patterns=optional("--label_patterns", *CPIVAE_LABEL_PATTERNS),
     shell:
         """
-        python scripts/cpivae_compare.py \
+        python scripts/studies/cpivae/cpivae_compare.py \
             --run {wildcards.run} \
             --study {params.study:q} \
             --pairs {params.pairs:q} \

@@ -31,7 +31,7 @@ rule grpo_prompts:
         """
 
 
-rule grpo:
+rule train_grpo:
     """Sharpen the fine-tuned model on exon and gene F1; the same command continues an interrupted run exactly."""
     input:
         weights="data/model/{run}/sft/model.safetensors",
@@ -44,7 +44,7 @@ rule grpo:
         weights="data/model/{run}/grpo/model.safetensors",
         config="data/model/{run}/grpo/config.json",
     log:
-        "data/logs/grpo/{run}.log",
+        "data/logs/train_grpo/{run}.log",
     conda:
         "../../envs/train.yaml"
     threads: 16
@@ -59,7 +59,7 @@ rule grpo:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/grpo.py \
+        bash scripts/launch.sh {resources.nodes} scripts/train_grpo.py \
             --model {params.model:q} \
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \

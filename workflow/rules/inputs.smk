@@ -84,7 +84,7 @@ def test_regions(wildcards):
 
 def decoder_of(wildcards):
     """The decoder of a stage; the reader has no language to write in."""
-    return "viterbi" if wildcards.stage == "reader" else config["annotate"]["decoder"]
+    return "viterbi" if wildcards.stage == "crf" else config["annotate"]["decoder"]
 
 
 def validation_files(pattern):

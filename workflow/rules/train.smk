@@ -1,11 +1,11 @@
-"""Training: data/model/{run}/reader and sft.
+"""Training: data/model/{run}/crf and sft.
 
 Only the final weights are outputs. Checkpoints and logs stand beside them undeclared, because Snakemake deletes the
 outputs of a job that fails, and a killed run continues from its checkpoints.
 """
 
 
-rule reader:
+rule train_crf:
     """Train what reads DNA; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
     input:
         weights="data/model/{run}/resized/model.safetensors",
@@ -14,10 +14,10 @@ rule reader:
         validation="data/baked/{run}/validation.tar",
         grammar=config["grammar"],
     output:
-        weights="data/model/{run}/reader/model.safetensors",
-        config="data/model/{run}/reader/config.json",
+        weights="data/model/{run}/crf/model.safetensors",
+        config="data/model/{run}/crf/config.json",
     log:
-        "data/logs/reader/{run}.log",
+        "data/logs/train_crf/{run}.log",
     conda:
         "../../envs/train.yaml"
     threads: 16
@@ -27,12 +27,12 @@ rule reader:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["reader"]),
+        options=flags(config["crf"]),
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/reader.py \
+        bash scripts/launch.sh {resources.nodes} scripts/train_crf.py \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
@@ -43,11 +43,11 @@ rule reader:
         """
 
 
-rule sft:
+rule train_sft:
     """Supervised fine-tuning; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
     input:
-        weights="data/model/{run}/reader/model.safetensors",
-        config="data/model/{run}/reader/config.json",
+        weights="data/model/{run}/crf/model.safetensors",
+        config="data/model/{run}/crf/config.json",
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
         eval_samples="data/baked/{run}/eval.json",
@@ -56,7 +56,7 @@ rule sft:
         weights="data/model/{run}/sft/model.safetensors",
         config="data/model/{run}/sft/config.json",
     log:
-        "data/logs/sft/{run}.log",
+        "data/logs/train_sft/{run}.log",
     conda:
         "../../envs/train.yaml"
     threads: 16
@@ -71,7 +71,7 @@ rule sft:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/sft.py \
+        bash scripts/launch.sh {resources.nodes} scripts/train_sft.py \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.bake.manifest import file_sha256
 from genet5.configuration import check_against_schema, dotted
 from genet5.errors import InputError
-from genet5.model.building import WEIGHTS_FILE
+from genet5.files import atomic_write
+from genet5.writer.building import WEIGHTS_FILE
 
 CALIBRATION_FILE = "calibration.json"
 FEWEST_GENES = 50

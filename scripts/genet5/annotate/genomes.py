@@ -13,21 +13,21 @@ from math import exp
 import numpy as np
 import torch
 
-from genet5.annotate.decoding import write_genes
-from genet5.annotate.posterior import gene_log_posteriors
-from genet5.annotate.prompt_cache import read_windows_apart
 from genet5.annotate.stitching import ScoredGene, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
-from genet5.annotate.viterbi import best_genes
+from genet5.crf.decoding import best_genes
+from genet5.crf.labels import PADDING
+from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
-from genet5.model.batch import NOT_A_SITE, site_labels
-from genet5.model.labels import PADDING
-from genet5.model.network import GeneT5Model
-from genet5.model.passes import Reading
+from genet5.genome.sites import WindowSites
 from genet5.tokens.grammar import Grammar
-from genet5.tokens.sites import WindowSites
+from genet5.writer.batch import NOT_A_SITE, site_labels
+from genet5.writer.decoding import write_genes
+from genet5.writer.network import GeneT5Model
+from genet5.writer.passes import Reading
+from genet5.writer.prompt_cache import read_windows_apart
 
 DECODERS = ("lm", "viterbi", "joint")
 
@@ -37,7 +37,7 @@ class AnnotationOptions:
     """How a genome is annotated; lengths in bases.
 
     beam_width: texts of a tile that the language model keeps at a time; 1 is greedy. precision: of the reader,
-    ``auto``, ``fp32`` or ``bf16`` (``model/precision.py``).
+    ``auto``, ``fp32`` or ``bf16`` (``training/precision.py``).
     """
 
     decoder: str = "lm"

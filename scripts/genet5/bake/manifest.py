@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from genet5.atomic import atomic_write
 from genet5.bake.shards import ShardRecord
-from genet5.checksums import file_sha256
 from genet5.errors import InputError
+from genet5.files import atomic_write, file_sha256
 
 NAME = "manifest.json"
 FORMAT = 1

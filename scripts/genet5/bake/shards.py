@@ -16,9 +16,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.bake.samples import MEMBERS, Sample
 from genet5.errors import InputError
+from genet5.files import atomic_write
 
 _BLOCK = tarfile.BLOCKSIZE
 _INDEX_MAGIC = int.from_bytes(b"GT5IDX01", "little")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.fasta import LINE_BP, Genome, shown_names
 from genet5.genome.genes import Gene, Interval, Transcript, first_phase
 from genet5.genome.genetic_code import GeneticCode, reverse_complement

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from genet5.grpo.rollouts import Rollout
-from genet5.model.batch import Batch, collate_decisions
-from genet5.model.evidence import group_logsumexp
-from genet5.model.network import GeneT5Model
-from genet5.model.passes import Branches, PromptPass, Reading
+from genet5.writer.batch import Batch, collate_decisions
+from genet5.writer.crf_scores import group_logsumexp
+from genet5.writer.network import GeneT5Model
+from genet5.writer.passes import Branches, PromptPass, Reading
 
 
 class Packed(NamedTuple):

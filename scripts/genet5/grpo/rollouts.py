@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genet5.annotate.decoding import write_texts
-from genet5.annotate.prompt_cache import PromptCache, read_windows_apart
-from genet5.annotate.texts import TextWriter, choosable, option_logits
 from genet5.grpo.sampling import Sampling
-from genet5.model.batch import Prompt, collate_prompts, make_prompt
-from genet5.model.decisions import Decision
-from genet5.model.network import GeneT5Model
-from genet5.model.passes import PromptPass, Reading
-from genet5.tokens.clades import Grammars
 from genet5.tokens.codec import WindowGene
-from genet5.training.windows import Window
+from genet5.tokens.grammars import Grammars
+from genet5.writer.batch import Prompt, collate_prompts, make_prompt
+from genet5.writer.decisions import Decision
+from genet5.writer.decoding import write_texts
+from genet5.writer.network import GeneT5Model
+from genet5.writer.passes import PromptPass, Reading
+from genet5.writer.prompt_cache import PromptCache, read_windows_apart
+from genet5.writer.sequences import TextWriter, choosable, option_logits
+from genet5.writer.windows import Window
 
 
 @dataclass

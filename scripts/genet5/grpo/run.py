@@ -24,16 +24,16 @@ from genet5.grpo.policy import Packed, Scored, pack, score_choices
 from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.grpo.rollouts import Rollout, roll_out
 from genet5.grpo.sampling import Sampling
-from genet5.model.network import GeneT5Model
-from genet5.model.passes import PromptPass
-from genet5.tokens.clades import Grammars
+from genet5.tokens.grammars import Grammars
 from genet5.training.csv_log import CsvLog, now
 from genet5.training.logs import TrainingLog, duration
 from genet5.training.memory import memory_gb
 from genet5.training.processes import say
 from genet5.training.run import Run
 from genet5.training.state import TrainingState
-from genet5.training.windows import Window
+from genet5.writer.network import GeneT5Model
+from genet5.writer.passes import PromptPass
+from genet5.writer.windows import Window
 
 AUDIT = ("zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts", "text_tokens")
 

@@ -17,14 +17,14 @@ from genet5.bake.shards import ShardReader
 from genet5.errors import InputError
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.run import GrpoRun, reward_weights
-from genet5.model.building import load_model, save_model
-from genet5.tokens.clades import Grammars
+from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan
-from genet5.training.windows import Window, WindowData, WindowScorer, crop, read_eval_windows
+from genet5.writer.building import load_model, save_model
+from genet5.writer.windows import Window, WindowData, WindowScorer, crop, read_eval_windows
 
 
 class PromptData(WindowData):

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genet5.evaluate.verdicts import UNJUDGED
 from genet5.genome.genes import Gene, Region
 from genet5.report.figures import CHARACTER_PX, picture, ticks
 from genet5.report.loci import Locus, overlapping
 from genet5.report.markup import Markup, coordinate, tag
 from genet5.report.numbers import bases, count, counted
-from genet5.report.verdicts import UNJUDGED
 
 WIDTH = 1080.0
 LABEL_PX = 118.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.report.completeness import read_busco
 from genet5.report.datacard import read_data_card
 from genet5.report.genomes import Prediction, parse_reference, study_species

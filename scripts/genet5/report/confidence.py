@@ -11,11 +11,11 @@ from urllib.parse import unquote
 import numpy as np
 
 from genet5.errors import InputError
+from genet5.evaluate.verdicts import EXACT, UNJUDGED
 from genet5.genome.compressed import open_input
 from genet5.genome.genes import Gene
 from genet5.report.figures import Series, legend, line_chart
 from genet5.report.markup import Markup, tag
-from genet5.report.verdicts import EXACT, UNJUDGED
 
 MOST_BINS = 10
 FEWEST_PER_BIN = 20

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.evaluate.sanity import Check, compare, gene_set_shape, inside, scored_bases
+from genet5.evaluate.verdicts import WRONG, judge
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Gene, Region
@@ -14,9 +16,7 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.report.browser import GeneTrack
 from genet5.report.confidence import confidence_curve, confidence_dial, with_scores
 from genet5.report.loci import Locus, choose_loci, read_tracks
-from genet5.report.sanity import Check, compare, gene_set_shape, inside, scored_bases
 from genet5.report.scoreboard import system_label
-from genet5.report.verdicts import WRONG, judge
 
 NEUTRAL = "neutral"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from genet5.errors import InputError
+from genet5.evaluate.verdicts import EXACT, UNJUDGED, WRONG
 from genet5.genome.genes import Annotation, Gene, Region
-from genet5.report.verdicts import EXACT, UNJUDGED, WRONG
 
 GENES_PER_LOCUS = 12
 SHORTEST_LOCUS_BP = 6_000

@@ -28,7 +28,7 @@ SYSTEM_NAMES = {
     "prodigal": "Prodigal",
     "augustus": "AUGUSTUS",
 }
-STAGES = ("grpo", "sft", "reader")
+STAGES = ("grpo", "sft", "crf")
 
 
 def system_label(name: str) -> str:

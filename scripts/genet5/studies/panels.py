@@ -12,7 +12,7 @@ matplotlib.use("Agg")  # no display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from genet5.atomic import atomic_write
+from genet5.files import atomic_write
 
 
 def draw(path: Path, width: float, height: float, *drawings: Callable[[Axes], None]) -> None:

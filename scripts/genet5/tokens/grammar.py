@@ -24,7 +24,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from genet5.tokens.sites import NO_STOP, GrammarRules, StrandSites, WindowSites
+from genet5.genome.sites import NO_STOP, GrammarRules, StrandSites, WindowSites
 from genet5.tokens.tokenizer import GeneTokenizer
 
 CODON_BP = 3  # a first exon holds its start codon whole

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.tokens import dna, vocabulary, vq
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -88,7 +88,10 @@ class GeneTokenizer:
         if kind not in dna.KINDS:
             raise InputError(f"kind: {kind!r}, allowed {', '.join(dna.KINDS)}")
         if (kind in dna.KINDS_WITH_BASE) != (base is not None):
-            needed = {"bpe": "needs a tokenizer.json", "vq": "needs a table of codes (scripts/vq_table.py)"}
+            needed = {
+                "bpe": "needs a tokenizer.json",
+                "vq": "needs a table of codes (vq_table.py)",
+            }
             raise InputError(f"base: kind {kind} {needed.get(kind, 'takes none')}")
         if kind == "vq":
             codes = vq.read_vq_codes(base)

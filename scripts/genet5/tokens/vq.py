@@ -1,6 +1,6 @@
 """DNA tokens of a learned codebook: k bases have the code that a table gives their k-mer.
 
-The table is what the study VQ-Transformer writes (``scripts/vq_table.py``): the code its network mostly gives a k-mer.
+The table is what the study VQ-Transformer writes (``vq_table.py``): the code its network mostly gives a k-mer.
 So no network is needed where tokens are made, and equal k-mers have equal tokens.
 """
 
@@ -36,9 +36,9 @@ def read_vq_codes(path: str | Path) -> VqCodes:
     except OSError as error:
         raise InputError(f"{path}: cannot read the table of codes: {error.strerror}") from error
     except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); a table of codes is written by scripts/vq_table.py") from error
+        raise InputError(f"{path}: not JSON ({error}); a table of codes is written by vq_table.py") from error
     if not isinstance(document, Mapping) or document.get("format_version") != FORMAT_VERSION:
-        raise InputError(f"{path}: not a table of codes of format_version {FORMAT_VERSION} (scripts/vq_table.py)")
+        raise InputError(f"{path}: not a table of codes of format_version {FORMAT_VERSION} (vq_table.py)")
     return parse_vq_codes(document, str(path))
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import InputError
-from .sampler import BatchPlan
+from genet5.errors import InputError
+from genet5.training.sampler import BatchPlan
 
 MakeBatch = Callable[[np.ndarray, int, np.random.Generator], Any]
 

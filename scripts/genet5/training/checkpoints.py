@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from ..atomic import atomic_write
-from ..errors import InputError
+from genet5.errors import InputError
+from genet5.files import atomic_write
 
 STEP_PREFIX = "checkpoint_step_"
 LATEST = "checkpoint_latest"

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ..atomic import atomic_write
+from genet5.files import atomic_write
 
 
 class CsvLog:

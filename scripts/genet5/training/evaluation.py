@@ -9,12 +9,12 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .batches import BatchSource, load_batches
-from .losses import mean_losses, stack_losses
-from .options import RunOptions
-from .processes import any_process
-from .signals import StopRequest
+from genet5.errors import InputError
+from genet5.training.batches import BatchSource, load_batches
+from genet5.training.losses import mean_losses, stack_losses
+from genet5.training.options import RunOptions
+from genet5.training.processes import any_process
+from genet5.training.signals import StopRequest
 
 
 @contextmanager

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 
-from .csv_log import CsvLog, now
-from .memory import memory_gb
-from .processes import say
-from .state import TrainingState
+from genet5.training.csv_log import CsvLog, now
+from genet5.training.memory import memory_gb
+from genet5.training.processes import say
+from genet5.training.state import TrainingState
 
 # Dense bf16 peak of one device in FLOP/s, by a part of its name (makers' data sheets).
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "GB10": 125e12, "RTX 4090": 165e12}

@@ -23,16 +23,16 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from .batches import BatchSource
-from .checkpoints import RunFolder
-from .evaluation import Evaluation
-from .memory import MemoryWatch
-from .options import RunOptions
-from .processes import say, start_fabric
-from .run import Run
-from .runs import claim_run
-from .signals import StopRequest
-from .state import FitResult
+from genet5.training.batches import BatchSource
+from genet5.training.checkpoints import RunFolder
+from genet5.training.evaluation import Evaluation
+from genet5.training.memory import MemoryWatch
+from genet5.training.options import RunOptions
+from genet5.training.processes import say, start_fabric
+from genet5.training.run import Run
+from genet5.training.runs import claim_run
+from genet5.training.signals import StopRequest
+from genet5.training.state import FitResult
 
 
 def fit(

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from .csv_log import CsvLog, now
+from genet5.training.csv_log import CsvLog, now
 
 GIB = 2**30
 BUSY_S, CRITICAL_S = 5.0, 2.0  # intervals above 80 % and 90 % of RAM

@@ -8,7 +8,7 @@ import torch
 import torch.distributed
 from torch import Tensor, nn
 
-from .options import RunOptions
+from genet5.training.options import RunOptions
 
 BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from ..errors import InputError
+from genet5.errors import InputError
 
 Options = TypeVar("Options")
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -102,7 +102,7 @@ class TrainingOptions(RunOptions):
 
 
 @dataclass(frozen=True)
-class ReaderOptions(RunOptions):
+class CrfOptions(RunOptions):
     """Training of the reader alone."""
 
     max_batch_size: int = option(1, "windows of a batch at most; many small steps beat few large ones", minimum=1)

@@ -11,8 +11,8 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
-from ..model.precision import chosen_precision
-from .options import RunOptions
+from genet5.training.options import RunOptions
+from genet5.training.precision import chosen_precision
 
 
 def start_fabric(options: RunOptions) -> Fabric:

@@ -14,18 +14,18 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .batches import BatchSource, batch_seed, load_batches, seed_everything
-from .checkpoints import RunFolder, load_checkpoint
-from .evaluation import Evaluation
-from .logs import TrainingLog
-from .losses import stack_losses
-from .optimizer import build_optimizer, normalise_and_clip, reduce_gradients
-from .options import RunOptions
-from .processes import any_process, say, share_tensors
-from .schedule import learning_rate
-from .signals import StopRequest
-from .state import FitResult, TrainingState
+from genet5.errors import InputError
+from genet5.training.batches import BatchSource, batch_seed, load_batches, seed_everything
+from genet5.training.checkpoints import RunFolder, load_checkpoint
+from genet5.training.evaluation import Evaluation
+from genet5.training.logs import TrainingLog
+from genet5.training.losses import stack_losses
+from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
+from genet5.training.options import RunOptions
+from genet5.training.processes import any_process, say, share_tensors
+from genet5.training.schedule import learning_rate
+from genet5.training.signals import StopRequest
+from genet5.training.state import FitResult, TrainingState
 
 
 class Run:

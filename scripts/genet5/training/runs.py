@@ -10,10 +10,10 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from ..errors import InputError
-from .checkpoints import RunFolder
-from .options import RunOptions
-from .state import FitResult
+from genet5.errors import InputError
+from genet5.training.checkpoints import RunFolder
+from genet5.training.options import RunOptions
+from genet5.training.state import FitResult
 
 
 def finished_run(output_dir: str | Path, options: RunOptions, fingerprint: Mapping[str, Any]) -> FitResult | None:

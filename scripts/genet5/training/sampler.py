@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
+from genet5.errors import InputError
 
 POOL_BATCHES = 50  # samples of about this many batches are sorted by length together: little padding, still random
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .options import RunOptions
+from genet5.training.options import RunOptions
 
 
 def learning_rate(step: int, total_steps: int, options: RunOptions) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .losses import mean_losses
+from genet5.training.losses import mean_losses
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy as np
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from . import metrics, wnn
-from .evaluation import Predictor
-from .names import BASELINES
-from .paired_data import PairedData, Part, other
-from .tables import Table
+from genet5.studies.cpivae import metrics, wnn
+from genet5.studies.cpivae.evaluation import Predictor
+from genet5.studies.cpivae.names import BASELINES
+from genet5.studies.cpivae.paired_data import PairedData, Part, other
+from genet5.studies.cpivae.tables import Table
 
 #: Values -> predictions, both [rows, features], scaled.
 Fitted = Callable[[np.ndarray], np.ndarray]

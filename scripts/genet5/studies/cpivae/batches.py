@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from .paired_data import PLATFORMS, PairedData, Part
+from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part
 
 
 class PartDataset(Dataset):

@@ -11,11 +11,10 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
-
-from .names import CHECKPOINTS, HISTORY_FILE
-from .settings import checkpoint_monitor, stopping_monitor
+from genet5.files import atomic_write
+from genet5.studies.cpivae.names import CHECKPOINTS, HISTORY_FILE
+from genet5.studies.cpivae.settings import checkpoint_monitor, stopping_monitor
 
 
 class History(Callback):

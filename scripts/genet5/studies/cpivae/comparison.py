@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from . import metrics
-from .evaluation import BOOTSTRAPPED, read_result
-from .names import BASELINES, TRUTH
+from genet5.studies.cpivae import metrics
+from genet5.studies.cpivae.evaluation import BOOTSTRAPPED, read_result
+from genet5.studies.cpivae.names import BASELINES, TRUTH
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 LEVEL = "0.9"

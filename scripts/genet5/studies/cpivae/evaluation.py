@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
-
-from . import metrics
-from .intervals import LEVELS, Intervals
-from .paired_data import PLATFORMS, PairedData, Part, other
+from genet5.files import atomic_write
+from genet5.studies.cpivae import metrics
+from genet5.studies.cpivae.intervals import LEVELS, Intervals
+from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part, other
 
 RESULT_FILE, ARRAYS_FILE = "result.json", "evaluation.npz"
 BOOTSTRAPPED = ("corr_mean", "sample_corr_mean")

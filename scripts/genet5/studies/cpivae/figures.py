@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.decomposition import PCA
 
-from ..panels import draw
-from .comparison import DIRECTIONS, Run
-from .names import TRUTH
+from genet5.studies.cpivae.comparison import DIRECTIONS, Run
+from genet5.studies.cpivae.names import TRUTH
+from genet5.studies.panels import draw
 
 _MODEL, _BASELINE, _TRUTH = "#4477aa", "#bb9944", "#999999"
 _LABELS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994455", "#117733", "#88ccee", "#882255")

@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from genet5.errors import InputError
-
-from .intervals import INTERVALS_FILE, LEVELS, Intervals, read_intervals
-from .models.base import PlatformModel
-from .models.registry import load_model
-from .names import FINAL_MODEL
-from .prediction import embed, posterior_variance, predict
-from .preprocessing import Preprocessor, load_preprocessors
-from .tables import Table
+from genet5.studies.cpivae.intervals import INTERVALS_FILE, LEVELS, Intervals, read_intervals
+from genet5.studies.cpivae.models.base import PlatformModel
+from genet5.studies.cpivae.models.registry import load_model
+from genet5.studies.cpivae.names import FINAL_MODEL
+from genet5.studies.cpivae.prediction import embed, posterior_variance, predict
+from genet5.studies.cpivae.preprocessing import Preprocessor, load_preprocessors
+from genet5.studies.cpivae.tables import Table
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 
 INTERVALS_FILE = "intervals.json"
 LEVELS = (0.5, 0.8, 0.9, 0.95)

@@ -8,9 +8,8 @@ from typing import Any
 
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count
-
-from ..report_page import picture, report_page
-from .names import TRUTH
+from genet5.studies.cpivae.names import TRUTH
+from genet5.studies.report_page import picture, report_page
 
 _STYLE = """
 tr.baseline td:first-child { color: var(--note); } tr.best td { font-weight: 700; }

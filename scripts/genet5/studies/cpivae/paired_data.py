@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
-
-from .preprocessing import SPLITS, Preprocessor, complete_samples, split_samples
-from .tables import Table, align, read_table
+from genet5.files import atomic_write
+from genet5.studies.cpivae.preprocessing import SPLITS, Preprocessor, complete_samples, split_samples
+from genet5.studies.cpivae.tables import Table, align, read_table
 
 log = logging.getLogger(__name__)
 PLATFORMS = ("a", "b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .models.base import PlatformModel
+from genet5.studies.cpivae.models.base import PlatformModel
 
 _ROWS = 256
 

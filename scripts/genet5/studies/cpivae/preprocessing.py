@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
-
-from .tables import Table
+from genet5.files import atomic_write
+from genet5.studies.cpivae.tables import Table
 
 log = logging.getLogger(__name__)
 SPLITS = ("train", "val", "test")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from genet5.errors import InputError
-
-from .names import BASELINES, TRUTH
-from .settings import Settings, check_settings, default_settings, merged
+from genet5.studies.cpivae.names import BASELINES, TRUTH
+from genet5.studies.cpivae.settings import Settings, check_settings, default_settings, merged
 
 
 def training_settings(study: Mapping[str, Any], pair: str, variant: str, seed: int) -> Settings:

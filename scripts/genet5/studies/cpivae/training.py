@@ -19,18 +19,17 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from genet5.errors import InputError
-
-from .batches import PairedDataModule
-from .callbacks import BestCheckpoints, History, LastCheckpoint, training_callbacks
-from .evaluation import evaluate, share_closer, write_result
-from .intervals import INTERVALS_FILE, write_intervals
-from .models.base import PlatformModel
-from .models.registry import build_model, load_model
-from .names import CHECKPOINTS, CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
-from .paired_data import PLATFORMS, PairedData, Part
-from .prediction import embed, posterior_variance, predict
-from .preprocessing import SPLITS, save_preprocessors
-from .settings import Settings, write_settings
+from genet5.studies.cpivae.batches import PairedDataModule
+from genet5.studies.cpivae.callbacks import BestCheckpoints, History, LastCheckpoint, training_callbacks
+from genet5.studies.cpivae.evaluation import evaluate, share_closer, write_result
+from genet5.studies.cpivae.intervals import INTERVALS_FILE, write_intervals
+from genet5.studies.cpivae.models.base import PlatformModel
+from genet5.studies.cpivae.models.registry import build_model, load_model
+from genet5.studies.cpivae.names import CHECKPOINTS, CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
+from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part
+from genet5.studies.cpivae.prediction import embed, posterior_variance, predict
+from genet5.studies.cpivae.preprocessing import SPLITS, save_preprocessors
+from genet5.studies.cpivae.settings import Settings, write_settings
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,9 @@ from lightning import Callback, LightningModule, Trainer
 from optuna.trial import TrialState
 
 from genet5.errors import InputError
-
-from .paired_data import PairedData
-from .settings import Settings, merged, write_settings
-from .training import Interrupted, fit_model, say
+from genet5.studies.cpivae.paired_data import PairedData
+from genet5.studies.cpivae.settings import Settings, merged, write_settings
+from genet5.studies.cpivae.training import Interrupted, fit_model, say
 
 OBJECTIVE = "val_cross_corr_mean"
 _WIDTHS = (64, 128, 256, 512, 1024)

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.compressed import open_input
-
-from .alphabets import BASES
-from .shared_kmers import KmerSet
+from genet5.studies.dna_llm.alphabets import BASES
+from genet5.studies.dna_llm.shared_kmers import KmerSet
 
 SPLITS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
@@ -198,4 +197,4 @@ def load_windows(path: Path) -> BindingWindows:
         with np.load(path, allow_pickle=False) as arrays:
             return BindingWindows(**arrays)
     except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: no binding windows ({error}); make them with scripts/dna_llm_windows.py") from None
+        raise InputError(f"{path}: no binding windows ({error}); make them with dna_llm_windows.py") from None

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .augmentation import SITE_BP
-from .binding_windows import BindingWindows
-from .metrics import METRICS, STRETCH_BP, interval, pearson_r, resampled, score
-from .results import HELD_OUT, Result
+from genet5.studies.dna_llm.augmentation import SITE_BP
+from genet5.studies.dna_llm.binding_windows import BindingWindows
+from genet5.studies.dna_llm.metrics import METRICS, STRETCH_BP, interval, pearson_r, resampled, score
+from genet5.studies.dna_llm.results import HELD_OUT, Result
 
 REFERENCE = "baseline"
 _NOTHING = {"value": "", "interval": None}

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.fasta import fasta_records
 from genet5.genome.spans import true_runs
-
-from .alphabets import Alphabet, alphabet_named
-from .shared_kmers import KmerSet
+from genet5.studies.dna_llm.alphabets import Alphabet, alphabet_named
+from genet5.studies.dna_llm.shared_kmers import KmerSet
 
 SPLITS = ("train", "val")
 _BASE = np.zeros(256, dtype=bool)
@@ -125,7 +124,7 @@ class Corpus:
             self.tokens = np.memmap(self.file, dtype=np.uint8, mode="r")
             self.ends = np.load(folder / f"{split}_stretches.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
-            raise InputError(f"{folder}: not a corpus ({error}); make it with scripts/dna_llm_corpus.py") from None
+            raise InputError(f"{folder}: not a corpus ({error}); make it with dna_llm_corpus.py") from None
         self.alphabet = alphabet_named(self.meta["alphabet"])
         self.starts = np.concatenate(([0], self.ends[:-1]))
 

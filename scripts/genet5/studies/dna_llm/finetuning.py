@@ -13,23 +13,22 @@ import numpy as np
 import torch
 from lightning.fabric import Fabric
 
-from genet5.checksums import file_sha256
 from genet5.errors import InputError
+from genet5.files import file_sha256
+from genet5.studies.dna_llm.augmentation import augment
+from genet5.studies.dna_llm.binding_windows import BindingWindows, load_windows
+from genet5.studies.dna_llm.gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
+from genet5.studies.dna_llm.kept_features import keep_features, stay_the_same
+from genet5.studies.dna_llm.metrics import average_precision, pearson_r
+from genet5.studies.dna_llm.predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predictor, save_predictor
+from genet5.studies.dna_llm.results import HELD_OUT, write_predictions
+from genet5.studies.dna_llm.variants import Variant
 from genet5.training.batches import BatchSource
 from genet5.training.loop import SupervisedRun, fit
 from genet5.training.options import RunOptions, option
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan
-
-from .augmentation import augment
-from .binding_windows import BindingWindows, load_windows
-from .gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
-from .kept_features import keep_features, stay_the_same
-from .metrics import average_precision, pearson_r
-from .predictors import CnnBaseline, GptPredictor, ScorePredictor, load_predictor, save_predictor
-from .results import HELD_OUT, write_predictions
-from .variants import Variant
 
 CENTRED_ON = 256  # training windows, evenly spread, that tell the mean of a core's features
 

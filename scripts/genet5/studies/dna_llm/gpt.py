@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-
-from .alphabets import ALPHABETS, Alphabet, alphabet_named
+from genet5.studies.dna_llm.alphabets import ALPHABETS, Alphabet, alphabet_named
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 

@@ -16,8 +16,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.errors import InputError
-
-from .predictors import GptPredictor, ScorePredictor
+from genet5.studies.dna_llm.predictors import GptPredictor, ScorePredictor
 
 
 def stay_the_same(model: ScorePredictor, max_shift: int, reverse_complement: bool) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .augmentation import SITE_BP
+from genet5.studies.dna_llm.augmentation import SITE_BP
 
 
 class KmerLookup:

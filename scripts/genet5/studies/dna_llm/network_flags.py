@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import InputError
-
-from .gpt import GptConfig
+from genet5.studies.dna_llm.gpt import GptConfig
 
 _HELP = {
     "layers": "transformer layers",

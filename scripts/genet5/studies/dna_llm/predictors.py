@@ -12,10 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-
-from .alphabets import BASES
-from .gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
-from .variants import DIRECTIONS
+from genet5.studies.dna_llm.alphabets import BASES
+from genet5.studies.dna_llm.gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
+from genet5.studies.dna_llm.variants import DIRECTIONS
 
 KERNEL_BP = 11
 HEAD_CHANNELS = 128

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
-
-from .binding_windows import BindingWindows
+from genet5.files import atomic_write
+from genet5.studies.dna_llm.binding_windows import BindingWindows
 
 HELD_OUT = ("validation", "test")
 

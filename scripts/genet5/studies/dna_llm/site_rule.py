@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .augmentation import SITE_BP
-from .kmer_lookup import highest_over_bases, kmer_numbers
+from genet5.studies.dna_llm.augmentation import SITE_BP
+from genet5.studies.dna_llm.kmer_lookup import highest_over_bases, kmer_numbers
 
 LEAST_SEEN = 3  # labelled sites of a 10-mer, so that two sites side by side or one odd label make no new one
 TOO_CLOSE_BP = SITE_BP // 2

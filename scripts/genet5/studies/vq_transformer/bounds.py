@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .encodings import UNKNOWN
+from genet5.studies.vq_transformer.encodings import UNKNOWN
 
 ROUNDS = 30
 

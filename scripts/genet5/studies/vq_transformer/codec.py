@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.spans import true_runs
-
-from .encodings import BASES, UNKNOWN, base_codes, base_letters
-from .network import VqTransformer, load_network
-from .points import LARGEST_TABLE_K, Point
+from genet5.studies.vq_transformer.encodings import BASES, UNKNOWN, base_codes, base_letters
+from genet5.studies.vq_transformer.network import VqTransformer, load_network
+from genet5.studies.vq_transformer.points import LARGEST_TABLE_K, Point
 
 BATCH_BASES = 64 * 1024
 
@@ -153,7 +152,7 @@ def load_coded(path: Path) -> dict[str, CodedDna]:
             rows = zip(arrays["names"].tolist(), codes, arrays["lengths"].tolist(), unknown, strict=True)
             return {name: CodedDna(part, length, runs) for name, part, length, runs in rows}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a file of codes ({error}); make it with scripts/vq_encode.py") from None
+        raise InputError(f"{path}: not a file of codes ({error}); make it with vq_encode.py") from None
 
 
 def kmer_table(tokenizer: VqTokenizer, dna: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.compressed import open_input
 from genet5.genome.fasta import BLANK, IUPAC_LETTERS, fasta_records
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.splits import complement
-
-from .encodings import UNKNOWN, KmerEncoding, base_codes, encoding_named
+from genet5.studies.vq_transformer.encodings import UNKNOWN, KmerEncoding, base_codes, encoding_named
 
 SPLITS = ("train", "val", "test")
 CLASSES = ("intergenic", "intron", "coding")
@@ -127,7 +126,7 @@ class Corpus:
                     arrays["bases"], spans, tuple(arrays["names"].tolist()), arrays["offsets"], arrays["classes"]
                 )
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a corpus ({error}); make it with scripts/vq_corpus.py") from None
+            raise InputError(f"{path}: not a corpus ({error}); make it with vq_corpus.py") from None
 
     @property
     def held_out(self) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from .bounds import block_code_accuracy, code_entropy, fit_block_code, kmer_counts
-from .codec import CodedDna, VqTokenizer, kmer_table, table_accuracy
-from .corpus import CLASSES, Corpus
-from .encodings import UNKNOWN
-from .entropy import CountModel, arithmetic_encode
+from genet5.studies.vq_transformer.bounds import block_code_accuracy, code_entropy, fit_block_code, kmer_counts
+from genet5.studies.vq_transformer.codec import CodedDna, VqTokenizer, kmer_table, table_accuracy
+from genet5.studies.vq_transformer.corpus import CLASSES, Corpus
+from genet5.studies.vq_transformer.encodings import UNKNOWN
+from genet5.studies.vq_transformer.entropy import CountModel, arithmetic_encode
 
 CODE_STEP = 16  # of the adaptive model of codes: a code seen once is likelier than 256 never seen ones
 LARGEST_BLOCK_CODES = 4096

@@ -10,9 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from genet5.studies.panels import draw
-
-from .bounds import best_accuracy
-from .corpus import CLASSES, NO_CLASS
+from genet5.studies.vq_transformer.bounds import best_accuracy
+from genet5.studies.vq_transformer.corpus import CLASSES, NO_CLASS
 
 COLOURS = {"intergenic": "#999999", "intron": "#ee7733", "coding": "#0077bb"}
 _NETWORK, _CONTROL = "#0077bb", "#ee7733"

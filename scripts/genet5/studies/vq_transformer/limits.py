@@ -7,9 +7,16 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from .corpus import Corpus, known_bases
-from .encodings import base_letters
-from .entropy import CountModel, arithmetic_encode, code_length, mixture_bits, order_counts, static_bits
+from genet5.studies.vq_transformer.corpus import Corpus, known_bases
+from genet5.studies.vq_transformer.encodings import base_letters
+from genet5.studies.vq_transformer.entropy import (
+    CountModel,
+    arithmetic_encode,
+    code_length,
+    mixture_bits,
+    order_counts,
+    static_bits,
+)
 
 ZSTD_LEVEL = 19
 BLIND_BITS = 2.0

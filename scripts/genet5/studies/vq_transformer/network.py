@@ -13,12 +13,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from genet5.atomic import atomic_write
 from genet5.errors import InputError
-
-from .encodings import UNKNOWN, KmerEncoding, encoding_named
-from .points import LARGEST_CODEBOOK
-from .quantiser import Quantised, VectorQuantiser
+from genet5.files import atomic_write
+from genet5.studies.vq_transformer.encodings import UNKNOWN, KmerEncoding, encoding_named
+from genet5.studies.vq_transformer.points import LARGEST_CODEBOOK
+from genet5.studies.vq_transformer.quantiser import Quantised, VectorQuantiser
 
 _FAINT = 0.1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -229,5 +228,5 @@ def load_network(folder: Path) -> VqTransformer:
         safetensors.torch.load_model(network, folder / WEIGHTS)
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{folder}: no network of this study ({reason}); train it with scripts/vq_train.py") from None
+        raise InputError(f"{folder}: no network of this study ({reason}); train it with vq_train.py") from None
     return network.eval()

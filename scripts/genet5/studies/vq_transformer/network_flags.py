@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 
-from .network import VqConfig
-from .points import Point, point_named
+from genet5.studies.vq_transformer.network import VqConfig
+from genet5.studies.vq_transformer.points import Point, point_named
 
 _HELP = {
     "encoding": "k-mers that are read: base_1k to base_5k",

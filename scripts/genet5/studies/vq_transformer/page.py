@@ -8,9 +8,8 @@ from typing import Any
 
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count, percent
-
-from ..report_page import picture, report_page
-from .bounds import best_accuracy, least_rate
+from genet5.studies.report_page import picture, report_page
+from genet5.studies.vq_transformer.bounds import best_accuracy, least_rate
 
 TARGET_ACCURACY, TARGET_BITS, TARGET_USAGE = 0.99, 2.0, 0.9
 COLUMNS = (

@@ -14,9 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genet5.atomic import atomic_write
-from genet5.checksums import file_sha256
 from genet5.errors import InputError
+from genet5.files import atomic_write, file_sha256
+from genet5.studies.vq_transformer.bounds import code_entropy
+from genet5.studies.vq_transformer.corpus import Corpus, Dataset
+from genet5.studies.vq_transformer.network import VqConfig, VqTransformer, parameter_count, save_network
+from genet5.studies.vq_transformer.tensorboard import BoardRun
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.losses import mean_losses
@@ -25,11 +28,6 @@ from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan
 from genet5.training.state import FitResult
-
-from .bounds import code_entropy
-from .corpus import Corpus, Dataset
-from .network import VqConfig, VqTransformer, parameter_count, save_network
-from .tensorboard import BoardRun
 
 VECTORS_PER_CODE = 20  # inputs of k-means for each code it has to place
 

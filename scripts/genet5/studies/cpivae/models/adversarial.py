@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..losses import masked_mse
-from ..networks import Mlp
+from genet5.studies.cpivae.losses import masked_mse
+from genet5.studies.cpivae.networks import Mlp
 
 
 class _Reversed(torch.autograd.Function):

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import metrics
-from ..callbacks import require_logged
-from ..paired_data import PLATFORMS, PairedData, other
-from ..settings import checkpoint_monitor
+from genet5.studies.cpivae import metrics
+from genet5.studies.cpivae.callbacks import require_logged
+from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, other
+from genet5.studies.cpivae.settings import checkpoint_monitor
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
 _LOGGED = (

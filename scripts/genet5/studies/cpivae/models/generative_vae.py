@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ..networks import GaussianEncoder
-from ..paired_data import PLATFORMS, other
-from .adversarial import AdversarialDecoder
-from .autoregressive import AutoregressiveDecoder
-from .base import Batch
-from .diffusion import DiffusionDecoder
-from .joint_vae import JointVae
+from genet5.studies.cpivae.models.adversarial import AdversarialDecoder
+from genet5.studies.cpivae.models.autoregressive import AutoregressiveDecoder
+from genet5.studies.cpivae.models.base import Batch
+from genet5.studies.cpivae.models.diffusion import DiffusionDecoder
+from genet5.studies.cpivae.models.joint_vae import JointVae
+from genet5.studies.cpivae.networks import GaussianEncoder
+from genet5.studies.cpivae.paired_data import PLATFORMS, other
 
 
 class GenerativeVae(JointVae):

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from .. import losses
-from ..paired_data import PLATFORMS
-from .base import Batch
-from .joint_vae import JointVae
+from genet5.studies.cpivae import losses
+from genet5.studies.cpivae.models.base import Batch
+from genet5.studies.cpivae.models.joint_vae import JointVae
+from genet5.studies.cpivae.paired_data import PLATFORMS
 
 
 class JointIwae(JointVae):

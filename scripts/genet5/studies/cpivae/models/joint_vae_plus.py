@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import losses
-from ..networks import PlanarFlows
-from ..paired_data import PLATFORMS
-from .base import Batch
-from .joint_vae import JointVae
+from genet5.studies.cpivae import losses
+from genet5.studies.cpivae.models.base import Batch
+from genet5.studies.cpivae.models.joint_vae import JointVae
+from genet5.studies.cpivae.networks import PlanarFlows
+from genet5.studies.cpivae.paired_data import PLATFORMS
 
 
 class JointVaePlus(JointVae):

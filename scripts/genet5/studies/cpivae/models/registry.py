@@ -10,16 +10,15 @@ from typing import Any
 import torch
 
 from genet5.errors import InputError
-
-from .base import PlatformModel
-from .generative_vae import GenerativeVae
-from .iwae import JointIwae
-from .joint_vae import JointVae
-from .joint_vae_plus import JointVaePlus
-from .mmvae import JointMm
-from .res_unet import ResUnets
-from .vampprior import JointVaeVampPrior
-from .vq import JointVq
+from genet5.studies.cpivae.models.base import PlatformModel
+from genet5.studies.cpivae.models.generative_vae import GenerativeVae
+from genet5.studies.cpivae.models.iwae import JointIwae
+from genet5.studies.cpivae.models.joint_vae import JointVae
+from genet5.studies.cpivae.models.joint_vae_plus import JointVaePlus
+from genet5.studies.cpivae.models.mmvae import JointMm
+from genet5.studies.cpivae.models.res_unet import ResUnets
+from genet5.studies.cpivae.models.vampprior import JointVaeVampPrior
+from genet5.studies.cpivae.models.vq import JointVq
 
 MODELS: dict[str, type[PlatformModel]] = {
     "joint_vae": JointVae,

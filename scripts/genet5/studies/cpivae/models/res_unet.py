@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import losses
-from ..networks import HiddenLayer
-from ..paired_data import PLATFORMS, other
-from .base import Batch, PlatformModel
+from genet5.studies.cpivae import losses
+from genet5.studies.cpivae.models.base import Batch, PlatformModel
+from genet5.studies.cpivae.networks import HiddenLayer
+from genet5.studies.cpivae.paired_data import PLATFORMS, other
 
 _GROUPS = 32
 

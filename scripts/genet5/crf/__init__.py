@@ -1,0 +1,1 @@
+"""The gene finder: per-base network, conditional random field over chains of genes, decoding, training."""

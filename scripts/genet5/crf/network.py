@@ -1,0 +1,89 @@
+"""What DNA shows without a language: per-base classes, sites, and the potentials of chains of genes.
+
+The reader is trained by itself, on the labels of bases and on whole chains of genes (``chains.py``), and is left as it
+is while the language model learns to write: it then says how probable every way to go on is (``evidence.py``).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genet5.crf.labels import NUM_CLASSES, NUM_SITES
+from genet5.crf.stem import HEXAMERS, Convolution, Stem, hexamer_ids
+from genet5.writer.config import GeneT5Config
+
+SITE_KERNEL, SITE_LAYERS = 9, 3
+SITE_GRADIENT_TO_STEM = 0.05  # more holds the stem on a plateau at first (docs/decisions.md)
+FIRST_CODING_SCALE, FIRST_INTRON_SCALE = 0.015, 0.005  # neighbouring bases say nearly the same
+FIRST_GENE_PENALTY = 3.0
+
+
+class Read(NamedTuple):
+    """features: [B, 2, W, C]. class_logits: [B, 2, W, 5], neither, codon position 0, 1, 2, intron. site_logits:
+    [B, 2, 4, W + 1], start, stop, donor, acceptor. potentials: float32 [B, 2, W, 4], of coding and intron against
+    neither. site_potentials: float32 [B, 2, 4, W + 1]. All in strand coordinates.
+    """
+
+    features: Tensor
+    class_logits: Tensor
+    site_logits: Tensor
+    potentials: Tensor
+    site_potentials: Tensor
+
+
+class Reader(nn.Module):
+    """Stem, base head, site head with a branch of its own, and the weights that make potentials of their logits."""
+
+    def __init__(self, config: GeneT5Config) -> None:
+        super().__init__()
+        channels, near = config.stem_channels, config.site_channels
+        self.stem = Stem(config)
+        self.class_head = nn.Linear(channels, NUM_CLASSES)
+        self.site_embedding = nn.Embedding(HEXAMERS, near)
+        self.site_convolutions = nn.ModuleList(
+            Convolution(near, SITE_KERNEL, 1, config.stem_dropout) for _ in range(SITE_LAYERS)
+        )
+        self.site_norm = nn.RMSNorm(near)
+        self.site_head = nn.Sequential(
+            nn.Linear(2 * (channels + near), 2 * channels), nn.SiLU(), nn.Linear(2 * channels, NUM_SITES)
+        )
+        self.chain_head = nn.Linear(channels, NUM_CLASSES - 1)
+        scales = torch.tensor([FIRST_CODING_SCALE] * 3 + [FIRST_INTRON_SCALE])
+        self.chain_scale = nn.Parameter(scales.log())
+        self.site_scale = nn.Parameter(torch.ones(NUM_SITES))
+        self.site_bias = nn.Parameter(torch.zeros(NUM_SITES))
+        self.gene_penalty = nn.Parameter(torch.tensor(FIRST_GENE_PENALTY))
+        self.reset_heads()
+
+    @torch.no_grad()
+    def reset_heads(self) -> None:
+        self.site_head[-1].bias.fill_(-2.0)  # real sites are rare: begin near their share, not at one half
+        nn.init.zeros_(self.chain_head.weight)
+        nn.init.zeros_(self.chain_head.bias)
+
+    def forward(self, codes: Tensor) -> Read:
+        """codes: [B, 2, W] in strand coordinates, 0..3, 4 unknown, more padding."""
+        features = self.stem(codes)
+        class_logits = self.class_head(features)
+        seen = features * SITE_GRADIENT_TO_STEM + features.detach() * (1 - SITE_GRADIENT_TO_STEM)
+        near = torch.cat([seen, self._near(codes).to(seen.dtype)], dim=-1)
+        around = torch.cat([F.pad(near, (0, 0, 1, 0)), F.pad(near, (0, 0, 0, 1))], dim=-1)
+        site_logits = self.site_head(around).transpose(-1, -2)
+        odds = (class_logits[..., 1:] - class_logits[..., :1]).float()
+        potentials = odds * self.chain_scale.exp() + self.chain_head(features).float()
+        site_potentials = site_logits.float() * self.site_scale[:, None] + self.site_bias[:, None]
+        return Read(features, class_logits, site_logits, potentials, site_potentials)
+
+    def _near(self, codes: Tensor) -> Tensor:
+        """Features of the sites' own branch, [B, 2, W, N]."""
+        batch, strands, width = codes.shape
+        codes = codes.flatten(0, 1)
+        real = (codes <= 4).unsqueeze(1)
+        values = self.site_embedding(hexamer_ids(codes)).transpose(1, 2) * real
+        for convolution in self.site_convolutions:
+            values = convolution(values, real)
+        return self.site_norm(values.transpose(1, 2)).view(batch, strands, width, -1)

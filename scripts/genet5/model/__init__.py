@@ -1,1 +1,0 @@
-"""The network: base-resolution stem, transformers backbone, pointer heads, reader of DNA."""

@@ -1,0 +1,188 @@
+"""Fetching a source file: from the network, from this machine, or out of an installed Python package."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+from genet5.errors import InputError
+from genet5.files import atomic_write
+from genet5.genome.compressed import open_input
+from genet5.sources.http import BLOCK_BYTES, open_part, transfer
+
+REMOTE_SCHEMES = ("https", "http", "ftp")
+ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/package, or a path"
+
+_GZIP = b"\x1f\x8b"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def fetch(
+    source: str,
+    output: str | Path,
+    sha256: str | None = None,
+    retries: int = 5,
+    *,
+    timeout_s: float = 60.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
+
+    ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
+    through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. A source that
+    is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact.
+    ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
+    """
+    output = Path(output)
+    expected = _checked_sha256(sha256)
+    if output.is_dir():
+        raise InputError(f"{output}: is a directory, expected the name of the file to write")
+    scheme = _scheme(source)
+    if scheme in REMOTE_SCHEMES:
+        _fetch_remote(source, output, expected, retries, timeout_s, sleep)
+    else:
+        path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
+        _check(source, path, output, expected)
+        _write(path, output, source)
+    print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+
+
+def _fetch_remote(
+    url: str, output: Path, sha256: str | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
+) -> None:
+    part = output.with_name(output.name + ".part")
+    with open_part(part) as stream:
+        continued = os.fstat(stream.fileno()).st_size > 0
+        if continued and sha256 is None and not _starts_gzip(part):
+            # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
+            stream.truncate(0)
+            continued = False
+        while True:
+            transfer(url, stream, retries=retries, timeout_s=timeout_s, sleep=sleep)
+            os.fsync(stream.fileno())
+            try:
+                _check(url, part, output, sha256)
+                break
+            except InputError as error:
+                stream.truncate(0)
+                if not continued:
+                    raise
+                print(f"download: {error}; the old {part.name} is of no use, starting again", file=sys.stderr)
+                continued = False
+        if output.suffix == ".gz" and not _starts_gzip(part):
+            _write(part, output, url)
+            part.unlink()
+        else:
+            os.replace(part, output)
+
+
+def _check(source: str, path: Path, output: Path, sha256: str | None) -> None:
+    """InputError unless the bytes at ``path`` have the given sha256 and are what ``output``'s name promises."""
+    if path.stat().st_size == 0:
+        raise InputError(f"{source}: the file is empty")
+    if sha256 is not None:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != sha256:
+            raise InputError(f"{source}: sha256 is {found}, expected {sha256}")
+    is_gzip = _starts_gzip(path)
+    if not is_gzip and output.suffix != ".gz":
+        return
+    try:
+        with open_input(path) as stream:
+            first = stream.read(512)
+            while stream.read(BLOCK_BYTES):
+                pass
+    except InputError as error:
+        raise InputError(f"{source}: {str(error).removeprefix(f'{path}: ')}") from error
+    if not is_gzip and first.lstrip()[:1] == b"<":
+        raise InputError(f"{source}: an HTML or XML page, not sequence data (a login or error page?)")
+
+
+def _write(path: Path, output: Path, source: str) -> None:
+    try:
+        with path.open("rb") as stream, atomic_write(output, "wb") as target, contextlib.ExitStack() as stack:
+            if output.suffix == ".gz" and not _starts_gzip(path):
+                target = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0))
+            shutil.copyfileobj(stream, target, BLOCK_BYTES)
+    except OSError as error:
+        raise InputError(f"{source}: cannot be copied to {output} ({error.strerror})") from error
+
+
+def _starts_gzip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == _GZIP
+
+
+def _checked_sha256(text: str | None) -> str | None:
+    if not text or not text.strip():
+        return None
+    digest = text.strip().lower()
+    if not _SHA256.fullmatch(digest):
+        raise InputError(f"sha256: {text!r} is not 64 hexadecimal digits")
+    return digest
+
+
+def _scheme(source: str) -> str:
+    """The scheme of a source, ``path`` for a plain path."""
+    if not source.strip():
+        raise InputError(f"source: empty, allowed: {ALLOWED_SOURCES}")
+    match = _SCHEME.match(source)
+    if match is None:
+        return "path"
+    scheme = match[1].lower()
+    if scheme in (*REMOTE_SCHEMES, "file", "package"):
+        return scheme
+    if Path(source).exists():
+        return "path"
+    raise InputError(f"{source}: source of kind {match[1]!r} is refused, allowed: {ALLOWED_SOURCES}")
+
+
+def _local_path(source: str, scheme: str) -> Path:
+    path = Path(source).expanduser()
+    if scheme == "file":
+        address = urllib.parse.urlsplit(source)
+        if address.netloc not in ("", "localhost"):
+            raise InputError(f"{source}: names the host {address.netloc!r}, a local file is file:///path (3 slashes)")
+        path = Path(urllib.request.url2pathname(address.path))
+    return _existing(source, path)
+
+
+def _package_path(source: str) -> Path:
+    """The file behind ``package:NAME/path``, found without importing the package."""
+    name, _, inside = source.partition(":")[2].partition("/")
+    parts = PurePosixPath(inside).parts
+    if not name.isidentifier() or not parts or parts[0] == "/" or ".." in parts:
+        raise InputError(f"{source}: expected package:NAME/path/in/package, NAME a Python package")
+    try:
+        spec = importlib.util.find_spec(name)
+    except ValueError:  # A module without a spec, such as __main__.
+        spec = None
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"{source}: the Python package {name!r} is not installed here")
+    folders = [Path(folder) for folder in spec.submodule_search_locations]
+    found = next((folder / inside for folder in folders if (folder / inside).exists()), folders[0] / inside)
+    return _existing(source, found)
+
+
+def _existing(source: str, path: Path) -> Path:
+    if path.is_dir():
+        raise InputError(f"{source}: is a directory, expected a file")
+    if not path.is_file():
+        where = "" if str(path) == source else f" ({path})"
+        raise InputError(f"{source}: no such file{where}")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{source}: no permission to read {path}")
+    return path

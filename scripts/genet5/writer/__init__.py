@@ -1,0 +1,1 @@
+"""The language model: it writes structure sequences with the scores of the CRF as input."""

@@ -1,0 +1,105 @@
+"""The first weights of a model: fresh, from DNABERT-2, or from a GeneT5 model; from a folder or from the hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genet5.errors import InputError
+from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.writer.building import check_same_ids, load_model, make_network, new_model
+from genet5.writer.config import GeneT5Config, sized_config
+from genet5.writer.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
+from genet5.writer.init_report import COPIED, NEW, ReportRow, shape_text
+from genet5.writer.network import GeneT5Model
+from genet5.writer.overrides import FIELDS_NOT_SET_BY_HAND
+
+SCRATCH = "scratch"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+#: fields that weights were made for; others say how they are trained and read
+_OF_THE_WEIGHTS = (
+    "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "stem_channels",
+    "codon_channels", "stretch_channels", "score_channels", "site_channels", "stem_dilations", "codon_dilations",
+    "stretch_dilations", "pointer_size",
+)  # fmt: skip
+
+
+@dataclass
+class FirstWeights:
+    """A model, the tokenizer it knows the ids of, and the fate of every tensor."""
+
+    model: GeneT5Model
+    tokenizer: GeneTokenizer
+    report: list[ReportRow]
+
+
+def first_weights(
+    size: str, tokenizer: GeneTokenizer, init_from: str, seed: int, overrides: Mapping[str, Any] | None = None
+) -> FirstWeights:
+    """A model of a named size for ``tokenizer``, from ``init_from``: ``scratch``, a folder or a hub id.
+
+    Fresh and imported models know the DNA vocabulary; a GeneT5 model keeps all ids it has. Raises ``InputError`` for a
+    source that cannot be read, or whose sizes or ids are not those asked for.
+    """
+    overrides = dict(overrides or {})
+    if init_from == SCRATCH:
+        model = new_model(size, tokenizer, seed, overrides)
+        rows = [ReportRow(NEW, "", name, shape_text(tensor), "fresh") for name, tensor in model.named_parameters()]
+        return FirstWeights(model, tokenizer.dna_only(), rows)
+    folder = find_folder(init_from)
+    if _model_type(folder) == GeneT5Config.model_type:
+        return _from_genet5(folder, size, tokenizer, seed, overrides)
+    checkpoint = read_checkpoint(folder)
+    model = new_model(size, tokenizer, seed, overrides)
+    return FirstWeights(model, tokenizer.dna_only(), import_dnabert(model, tokenizer, checkpoint))
+
+
+def find_folder(init_from: str) -> Path:
+    """A folder on this machine, or a snapshot of a repository of the hub; ``InputError`` if there is neither."""
+    folder = Path(init_from)
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(init_from) or init_from.startswith("."):
+        raise InputError(f"config key model.init_from: {init_from!r} is neither scratch, nor a folder, nor a hub id")
+    from huggingface_hub import snapshot_download  # here: only this path needs the hub
+
+    try:
+        return Path(snapshot_download(init_from, allow_patterns=["config.json", "tokenizer.json", *WEIGHT_FILES]))
+    except Exception as error:  # network, hub, disk: the client raises many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"config key model.init_from: {init_from!r} is no folder here, and the hub did not give it ({reason})"
+        ) from error
+
+
+def _from_genet5(
+    folder: Path, size: str, tokenizer: GeneTokenizer, seed: int, overrides: dict[str, Any]
+) -> FirstWeights:
+    source, known = load_model(folder)
+    check_same_ids(source.config, tokenizer)
+    of_tokenizer = {name: getattr(source.config, name) for name in FIELDS_NOT_SET_BY_HAND}
+    config = sized_config(size, **overrides, **of_tokenizer)
+    for name in _OF_THE_WEIGHTS:
+        if getattr(config, name) != getattr(source.config, name):
+            raise InputError(
+                f"config key model.{name}: {getattr(config, name)}, the weights in {folder} have "
+                f"{getattr(source.config, name)}; set model.size and model.overrides alike"
+            )
+    model = make_network(config, seed)
+    model.load_state_dict(source.state_dict())
+    rows = [ReportRow(COPIED, name, name, shape_text(tensor), "") for name, tensor in model.named_parameters()]
+    return FirstWeights(model, known, rows)
+
+
+def _model_type(folder: Path) -> str:
+    try:
+        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{folder / 'config.json'}: cannot read it: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{folder / 'config.json'}: not JSON ({error})") from error
+    return found.get("model_type", "") if isinstance(found, dict) else ""

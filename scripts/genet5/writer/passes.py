@@ -1,0 +1,96 @@
+"""What goes into and comes out of the parts of the network; B windows, W bases, T target tokens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import DynamicCache
+
+from genet5.writer.crf_scores import Bank
+
+
+class Reading(NamedTuple):
+    """What the reader made of the DNA of a batch.
+
+    features: [B, 2, W + 2, C] stem features, strand coordinates, a zero base at either end. class_logits: [B, 2, W, 5].
+    potentials, site_potentials: see ``reader.Read``. bank: what evidence is made of.
+    """
+
+    features: Tensor
+    class_logits: Tensor
+    potentials: Tensor
+    site_potentials: Tensor
+    bank: Bank
+
+
+class Places(NamedTuple):
+    """Boundary decisions of a batch, as in ``Batch``."""
+
+    sample: Tensor
+    is_offset: Tensor
+    loc: Tensor
+    table: Tensor
+    owner: Tensor
+
+
+class Branches(NamedTuple):
+    """Texts that continue one prompt, side by side in a row; each sees the prompt and itself.
+
+    text: [B, T], which of the row's texts a target token belongs to, -1 for padding. place: [B, T], its place in it.
+    """
+
+    text: Tensor
+    place: Tensor
+
+    @classmethod
+    def single(cls, lengths: Tensor, width: int) -> Branches:
+        """One text a row, of ``lengths`` [B] tokens."""
+        place = torch.arange(width, device=lengths.device).expand(len(lengths), -1)
+        return cls(torch.where(place < lengths[:, None], 0, -1), place)
+
+
+class Choices(NamedTuple):
+    """Real choices of one kind in a batch.
+
+    logits: [M], of everything that could be chosen. decision: [M], the choice each belongs to. chosen: [Q], where in
+    ``logits`` the taken one stands. sample, step: [Q], row and target token of each choice.
+    """
+
+    logits: Tensor
+    decision: Tensor
+    chosen: Tensor
+    sample: Tensor
+    step: Tensor
+
+
+class PromptPass(NamedTuple):
+    """What the backbone made of prompts.
+
+    states: [B, P, H]. cache: their keys and values. router_logits: [B * P, experts] of every layer, none in a dense
+    network.
+    """
+
+    states: Tensor
+    cache: DynamicCache
+    router_logits: list[Tensor]
+
+    def branch(self, detached: bool = False) -> PromptPass:
+        """The same with a cache of its own, for texts that go on from it; ``detached``: no gradient flows back."""
+        cache = DynamicCache()
+        for number, layer in enumerate(self.cache.layers):
+            keys, values = (part.detach() if detached else part for part in (layer.keys, layer.values))
+            cache.update(keys, values, number)
+        return PromptPass(self.states.detach() if detached else self.states, cache, self.router_logits)
+
+
+class Pass(NamedTuple):
+    """What the backbone made of prompts and targets.
+
+    states: [B, T, H] before each target token. post_keys: [B, L, D]. router_loss: a number, None in a dense network.
+    """
+
+    states: Tensor
+    post_keys: Tensor
+    router_loss: Tensor | None

@@ -1,0 +1,66 @@
+#!/usr/bin/env python
+"""cpiVAE study, one baseline: fitted on the training samples of the same split, scored like a model.
+
+mean: of training samples. ridge: linear. pls: partial least squares. knn: nearest training samples. wnn: weighted
+nearest neighbours. truth: a simulation's noise-free values, the limit of what any predictor could reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
+
+from genet5.errors import InputError, run_command
+from genet5.studies.cpivae.baselines import baseline_predictor, truth_predictor
+from genet5.studies.cpivae.evaluation import evaluate, write_result
+from genet5.studies.cpivae.names import BASELINES, TRUTH
+from genet5.studies.cpivae.paired_data import PairedData
+from genet5.studies.cpivae.settings import read_settings
+from genet5.studies.cpivae.tables import read_table
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--baseline", choices=[*BASELINES, TRUTH], required=True, help="see above")
+    parser.add_argument("--config", type=Path, required=True, help="YAML: its section data says how to split and scale")
+    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
+    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
+    parser.add_argument("--truth_a", type=Path, help="noise-free values of platform a, for the baseline truth")
+    parser.add_argument("--truth_b", type=Path, help="the same of the other platform")
+    parser.add_argument("--output_dir", type=Path, required=True, help="folder of result.json and evaluation.npz")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples (%(default)s)")
+    parser.add_argument("--bootstrap_seed", type=int, default=42, help="(%(default)s)")
+    arguments = parser.parse_args(argv)
+    if min(arguments.bootstrap, arguments.bootstrap_seed) < 0:
+        raise InputError("--bootstrap, --bootstrap_seed: expected at least 0")
+    logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
+    settings = read_settings(arguments.config)
+    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
+    begin = time.monotonic()
+    if arguments.baseline == TRUTH:
+        if not arguments.truth_a or not arguments.truth_b:
+            raise InputError("--baseline truth needs --truth_a and --truth_b")
+        tables = {"a": read_table(arguments.truth_a), "b": read_table(arguments.truth_b)}
+        predictor, chosen = truth_predictor(data, tables), {}
+    else:
+        predictor, chosen = baseline_predictor(arguments.baseline, data, settings["data"]["random_seed"])
+    seconds = time.monotonic() - begin
+    result, arrays, _ = evaluate(predictor, data, arguments.bootstrap, arguments.bootstrap_seed)
+    facts = {
+        "model_type": arguments.baseline,
+        "chosen": chosen,
+        "training_s": round(seconds, 3),
+        "random_seed": settings["data"]["random_seed"],
+    }
+    write_result(arguments.output_dir, {**facts, **result}, arrays)
+    for name, row in result["test"].items():
+        print(f"test {name}: r {row['corr_mean']:.4f} by feature, {row['sample_corr_mean']:.4f} by sample")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,35 @@
+"""Train the reader: teach the model what bases, sites and chains of genes look like, before it learns to write.
+
+Run it again with the same arguments after any interruption: it continues from its last checkpoint, with the same losses
+as an uninterrupted run. One process per GPU: scripts/launch.sh starts several.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genet5.configuration import read_grammar
+from genet5.crf.training import run_crf_training
+from genet5.errors import run_command
+from genet5.training.options import CrfOptions, add_run_arguments, options_from_arguments
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
+    add_run_arguments(parser, CrfOptions)
+    arguments = parser.parse_args(argv)
+    run_crf_training(
+        arguments.model,
+        arguments.manifests,
+        arguments.validation,
+        read_grammar(arguments.grammar),
+        options_from_arguments(CrfOptions, arguments),
+        arguments.output_dir,
+        arguments.restart,
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,16 @@
+"""What a dry run of Snakemake prints, as data."""
+
+from __future__ import annotations
+
+import re
+
+
+def jobs(output: str) -> dict[str, int]:
+    """Number of jobs per rule, from the table that a dry run prints."""
+    table = output.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)}
+
+
+def commands(output: str) -> list[str]:
+    """Shell commands of a dry run with -p, one line each."""
+    return [" ".join(line.split()) for line in output.splitlines() if re.match(r" +(python|bash) scripts/", line)]

@@ -1,0 +1,135 @@
+"""Small networks, windows of random DNA, genes on them that the grammar allows, and how likely their text is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from genet5.genome.sites import GrammarRules
+from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
+from genet5.tokens.grammar import Grammar, Step
+from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.writer.batch import Batch, Example, collate, collate_decisions, make_example
+from genet5.writer.building import new_model, resize_model
+from genet5.writer.network import GeneT5Model
+from genet5.writer.passes import Places
+
+torch.set_num_threads(1)  # these networks are too small for more
+
+STOPS = frozenset({"TAA", "TAG", "TGA"})
+SPLICED = GrammarRules(
+    starts=("ATG",),
+    splice_pairs=(("GT", "AG"), ("GC", "AG")),
+    min_intron_bp=10,
+    max_intron_bp=80,
+    min_exon_bp=3,
+    min_gene_bp=24,
+    max_overlap_bp=10,
+)
+BACTERIA = GrammarRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
+TOKENIZER = GeneTokenizer.build("kmer", k=3, segment_bp=12, max_window_bp=1200)
+GRAMMAR = Grammar(TOKENIZER, SPLICED, STOPS)
+PLAIN_GRAMMAR = Grammar(TOKENIZER, BACTERIA, STOPS)
+CLADE = "fungi"
+SHAPE: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_layers": 2,
+    "num_heads": 4,
+    "num_kv_heads": 2,
+    "feed_forward_size": 48,
+    "stem_channels": 16,
+    "codon_channels": 16,
+    "stretch_channels": 16,
+    "score_channels": 4,
+    "site_channels": 8,
+    "stem_dilations": (1,),
+    "codon_dilations": (1, 2),
+    "stretch_dilations": (1, 2),
+    "pointer_size": 16,
+}
+
+
+def toy_model(seed: int = 0, tokenizer: GeneTokenizer = TOKENIZER, **overrides: Any) -> GeneT5Model:
+    """A small network with weights large enough that its choices differ, in evaluation mode."""
+    model = new_model("demo", tokenizer, seed, {**SHAPE, "init_std": 0.2, **overrides})
+    model.reader.gene_penalty.data.fill_(-3.0)  # or an untrained reader would see no genes
+    model.config.reader_trained = True
+    return resize_model(model, tokenizer, seed).eval()
+
+
+def random_bases(rng: np.random.Generator, size: int, unknown: float = 0.0) -> str:
+    letters = rng.choice(list("ACGT"), size=size)
+    letters[rng.random(size) < unknown] = "N"
+    return "".join(letters)
+
+
+def random_genes(grammar: Grammar, bases: str, rng: np.random.Generator) -> list[WindowGene]:
+    """Genes from a random walk through the grammar: any structure it can write, on either strand."""
+    cursor, ids = grammar.begin(grammar.sites(bases)), []
+    while not cursor.finished:
+        legal = cursor.legal_ids()
+        if cursor.step is Step.GENE and rng.random() < 0.8 and len(legal) > 1:
+            legal = legal[legal != grammar.tokenizer.eos]
+        token = int(rng.choice(legal))
+        cursor.advance(token)
+        ids.append(token)
+    return decode_genes(ids, len(bases), grammar.tokenizer)
+
+
+def toy_example(
+    size: int,
+    seed: int,
+    *,
+    grammar: Grammar = GRAMMAR,
+    unknown: float = 0.0,
+    dont_care: tuple[tuple[int, int, str], ...] = (),
+) -> Example:
+    rng = np.random.default_rng(seed)
+    bases = random_bases(rng, size, unknown)
+    return make_example(bases, CLADE, random_genes(grammar, bases, rng), dont_care, grammar)
+
+
+def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:
+    return collate([toy_example(size, seed + number, **options) for number, size in enumerate(sizes)])
+
+
+def forced_choices(
+    model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]
+) -> dict[int, tuple[np.ndarray, int]]:
+    """Choices of the text of ``genes`` by the training path: one pass, no cache.
+
+    Of each token that is one: log-probabilities of all options, and which is taken.
+    """
+    example = make_example(bases, CLADE, genes, (), grammar)
+    batch = collate([example])
+    found = {}
+    with torch.no_grad():
+        reading = model.read(batch.codes, batch.lengths, batch.sites)
+        states, post_keys, _ = model.hidden_states(batch, reading)
+        for step, decision, target in example.steps:
+            fields = collate_decisions([(0, 0, decision, target)])
+            hidden = states[0, step][None]
+            if decision.structure is not None:
+                values = model.structure_logits(
+                    hidden, fields["option_decision"], fields["option_id"], reading.bank, fields["option_table"],
+                    fields["option_owner"], fields["structure_sample"],
+                )  # fmt: skip
+                taken = target
+            else:
+                places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
+                scores = model.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
+                values, _, unit = model.place_units(scores, places)
+                wanted = target if decision.is_offset else target // TOKENIZER.segment_bp
+                taken = int(torch.nonzero(unit == wanted))
+            found[step] = torch.log_softmax(values, 0).numpy(), taken
+    return found
+
+
+def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]) -> list[float]:
+    """Log-probability of each token of the text of ``genes``, by the training path."""
+    choices = forced_choices(model, grammar, bases, genes)
+    nothing = np.zeros(1), 0
+    size = len(encode_genes(genes, len(bases), TOKENIZER))
+    return [float(chances[taken]) for chances, taken in (choices.get(step, nothing) for step in range(size))]

@@ -1,0 +1,276 @@
+"""Calibrated scores: the curve, its file, and the script that fits it to validation DNA alone."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_files import CONTIG, changed, toy_genes
+from toy_bacterium import CODE, VALIDATION, WINDOW_BP, ToyRun, write_run
+
+import calibrate
+from genet5.annotate import calibration
+from genet5.annotate.calibration import (
+    Calibration,
+    calibration_error,
+    fit_calibration,
+    load_calibration,
+    log_odds,
+    write_calibration,
+)
+from genet5.annotate.genomes import GenomeAnnotation
+from genet5.errors import InputError
+from genet5.evaluate.verdicts import EXACT, PARTIAL, UNJUDGED, WRONG
+from genet5.genome.annotation import read_annotation
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Interval, Region
+
+DECADES = [(0.1, 10), (0.5, 50), (0.9, 90)]  # (probability, exact of 100)
+
+
+def decades(stretch: float = 1.0) -> tuple[list[float], list[bool]]:
+    """100 genes each of three log-odds, with so many exact as these say when they are divided by ``stretch``."""
+    scores, exact = [], []
+    for share, right in DECADES:
+        scores += [stretch * math.log(share / (1 - share))] * 100
+        exact += [True] * right + [False] * (100 - right)
+    return scores, exact
+
+
+# ---------------------------------------------------------------- the curve
+
+
+def test_log_odds_are_kept_between_limits() -> None:
+    found = [log_odds(value) for value in (math.log(0.5), math.log(0.9), -700.0, -math.inf, 0.0, -1e-9)]
+    assert found == pytest.approx([0, math.log(9), -20, -20, 10, 10])
+
+
+def log_probability(odds: float) -> float:
+    return -math.log1p(math.exp(-odds))
+
+
+@pytest.mark.parametrize("stretch", [1.0, 2.0, 0.5])
+def test_probabilities_are_left_and_overconfidence_is_taken_back(stretch: float) -> None:
+    """150 of 300 are exact, so they count 151/152 and 1/152: of 100 with 90 exact (90 * 151 + 10) / 152 = 89.47 are.
+
+    By symmetry the intercept is 0, and the slope takes the log-odds of .9 to those of .8947 = 17/19: log 8.5 / log 9.
+    """
+    curve = fit_calibration(*decades(stretch))
+    assert (curve.genes, curve.exact, curve.calibrated) == (300, 150, True)
+    assert curve.intercept == pytest.approx(0, abs=1e-6)
+    assert curve.slope == pytest.approx(math.log(8.5) / math.log(9) / stretch)
+    scores, _ = decades(stretch)
+    for score, share in ((scores[0], 2 / 19), (scores[100], 0.5), (scores[200], 17 / 19)):
+        assert curve.probability(log_probability(score)) == pytest.approx(share)
+    # What the decoder says of two of the hundreds is off by this; the curve of one half on the other by its caution.
+    off = abs(1 / (1 + math.exp(-math.log(9) * stretch)) - 0.9) * 2 / 3
+    assert curve.error_before == pytest.approx(off, abs=1e-4) and curve.error_after < 0.01
+
+
+def test_a_perfect_and_a_hopeless_decoder_are_near_one_and_nought() -> None:
+    scores = np.linspace(-2, 7, 98)
+    always, never = fit_calibration(scores, [True] * 98), fit_calibration(scores, [False] * 98)
+    assert [always.probability(score) for score in (-3.0, 0.0)] == pytest.approx([0.99, 0.99], abs=1e-6)
+    assert [never.probability(score) for score in (-3.0, 0.0)] == pytest.approx([0.01, 0.01], abs=1e-6)
+
+
+def test_scores_that_mislead_say_nothing() -> None:
+    scores, exact = decades()
+    curve = fit_calibration(scores, [not right for right in exact])
+    assert (curve.slope, curve.intercept) == (0.0, pytest.approx(0.0))
+    assert curve.probability(-9.0) == curve.probability(-0.01) == pytest.approx(0.5)
+
+
+def test_genes_that_scores_part_perfectly_make_no_step() -> None:
+    curve = fit_calibration([-3.0] * 50 + [5.0] * 50, [False] * 50 + [True] * 50)
+    assert curve.probability(log_probability(-3)) == pytest.approx(1 / 52)
+    assert curve.probability(log_probability(5)) == pytest.approx(51 / 52)
+
+
+@given(
+    st.lists(st.tuples(st.floats(-20, 10), st.booleans()), min_size=50, max_size=80),
+    st.lists(st.floats(-100, 0), min_size=2, max_size=20),
+)
+def test_every_curve_is_monotone_and_gives_probabilities(fitted: list, asked: list) -> None:
+    curve = fit_calibration(*zip(*fitted, strict=True))
+    found = [curve.probability(score) for score in sorted(asked)]
+    assert all(0 <= value <= 1 for value in found) and found == sorted(found)
+
+
+def test_few_genes_leave_scores_as_they_are() -> None:
+    curve = fit_calibration([2.0] * 49, [True] * 49)
+    assert not curve.calibrated and curve.reason == "49 genes could be judged, 50 are needed"
+    assert curve.probability(math.log(0.25)) == pytest.approx(0.25)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Ten bins of two genes: .9 where all are exact is off by .1, .2 where half are by .3.
+    assert calibration_error([0.9] * 10 + [0.2] * 10, [True] * 10 + [True, False] * 5) == pytest.approx(0.2)
+    assert calibration_error([1.0] * 30, [True] * 30) == 0.0 == calibration_error([], [])
+
+
+# ---------------------------------------------------------------- the file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model folder with weights and a calibration of two decoders."""
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    curves = {"lm": fit_calibration(*decades()), "viterbi": Calibration(genes=3, reason="3 genes could be judged")}
+    write_calibration(tmp_path / "calibration.json", tmp_path / "model.safetensors", curves, {"T.oyus": ["chr:1-9"]})
+    return tmp_path
+
+
+def test_a_calibration_is_read_back(folder: Path) -> None:
+    assert load_calibration(folder, "lm") == fit_calibration(*decades())
+    path = folder / "calibration.json"
+    assert json.loads(path.read_text())["regions"] == {"T.oyus": ["chr:1-9"]}
+    few, other = load_calibration(folder, "viterbi"), load_calibration(folder, "joint")
+    assert few.reason == f"{path}: 3 genes could be judged"
+    assert other.reason == f"{path}: made for lm, viterbi, not for joint"
+    (folder / "model.safetensors").write_bytes(b"trained on")
+    assert load_calibration(folder, "lm").reason == f"{path}: made for other weights"
+    path.unlink()
+    assert load_calibration(folder, "lm") == Calibration(reason=f"{path}: no such file; scripts/calibrate.py writes it")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("slope", "steep", "key decoders.lm.slope: 'steep' is text, expected a number"),
+        ("slope", -0.5, "key decoders.lm.slope: -0.5"),
+        ("intercept", math.nan, "key decoders.lm.intercept: nan is not a finite number"),
+        ("genes", None, "key decoders.lm.genes: nothing stands there, expected a whole number"),
+        ("slop", 1.0, "key decoders.lm.slop is unknown; did you mean 'slope'?"),
+    ],
+)
+def test_a_broken_calibration_is_one_clear_line(folder: Path, place: str, value: object, message: str) -> None:
+    path = folder / "calibration.json"
+    content = json.loads(path.read_text())
+    content["decoders"]["lm"][place] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as error:
+        load_calibration(folder, "viterbi")
+    assert str(error.value).startswith(f"{path}, {message}") and "\n" not in str(error.value)
+
+
+def test_a_calibration_that_is_none_is_one_clear_line(folder: Path) -> None:
+    path = folder / "calibration.json"
+    for text, message in (("{", f"{path}: not JSON"), ("{}", f"{path}, key weights is missing"), ("[]", f"{path}: ")):
+        path.write_text(text)
+        with pytest.raises(InputError) as error:
+            load_calibration(folder, "lm")
+        assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+# ---------------------------------------------------------------- the script
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
+    return write_run(tmp_path_factory.mktemp("toy") / "run")
+
+
+def arguments(run: ToyRun, repository: Path, **changed: list) -> list[str]:
+    flags = {
+        "model": [run.model],
+        "grammar": [repository / "resources/grammar.yaml"],
+        "decoder": ["viterbi"],
+        "manifests": [run.manifest],
+        "genomes": [run.genome],
+        "annotations": [run.annotation],
+        "window-bp": [WINDOW_BP],
+        "overlap-bp": [1000],
+        "output": [run.model / "calibration.json"],
+    }
+    flags |= {name.replace("_", "-"): values for name, values in changed.items()}
+    return [str(word) for name, values in flags.items() for word in (f"--{name}", *values)]
+
+
+def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, repository: Path, monkeypatch, capsys) -> None:
+    """An oracle that knows every gene of the genome, and shifts every fourth by a codon and scores it low."""
+    with Genome(run.genome) as genome:
+        known = read_annotation(run.annotation, genome, CODE).trusted
+    asked: list[Region] = []
+
+    def oracle(model, grammar, genome, regions, clade, code, options, score):
+        asked.extend(regions)
+        genes = []
+        for number, gene in enumerate(gene for gene in known if gene.end <= regions[0].end):
+            (segment,) = gene.canonical.cds
+            wrong = number % 4 == 0
+            cds = (Interval(segment.start + 3, segment.end - 3),) if wrong else (segment,)
+            transcript = replace(gene.canonical, cds=cds)
+            genes.append(replace(gene, transcripts=(transcript,), score=score(-2.0 if wrong else -0.1)))
+        return GenomeAnnotation(genes)
+
+    monkeypatch.setattr(calibrate, "annotate_regions", oracle)
+    monkeypatch.setattr(calibration, "FEWEST_GENES", 4)
+    calibrate.main(arguments(run, repository))
+    assert asked == [Region("chr", 0, 9000)]
+    curve = load_calibration(run.model, "viterbi")
+    wrong = (curve.genes + 3) // 4
+    assert curve.genes >= 4 and curve.exact == curve.genes - wrong
+    assert curve.probability(-2.0) == pytest.approx(1 / (wrong + 2))
+    assert curve.probability(-0.1) == pytest.approx((curve.exact + 1) / (curve.exact + 2))
+    assert json.loads((run.model / "calibration.json").read_text())["regions"] == {"T.oyus": [VALIDATION]}
+    assert f"viterbi: {curve.exact} of {curve.genes} genes exact, calibration error" in capsys.readouterr().out
+
+
+def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository: Path) -> None:
+    calibrate.main(arguments(run, repository, decoder=["viterbi", "joint"]))
+    for decoder in ("viterbi", "joint"):
+        assert "genes could be judged, 50 are needed" in load_calibration(run.model, decoder).reason
+    nothing = {name: [] for name in ("manifests", "genomes", "annotations", "window_bp")}
+    for changed_flags in (nothing, {"most_bp": [0]}):
+        calibrate.main(arguments(run, repository, **changed_flags))
+        assert load_calibration(run.model, "viterbi").reason.endswith("no validation DNA to fit to")
+
+
+@pytest.mark.parametrize(
+    ("changed_flags", "message"),
+    [
+        ({"genomes": []}, "--manifests, --genomes, --annotations, --window-bp: 1, 0, 1, 1 values, expected as many"),
+        ({"most_bp": [-1]}, "--most-bp: -1, must be at least 0"),
+        ({"window_bp": [9999], "decoder": ["lm"]}, "--window-bp: 9999, the model reads at most 3000"),
+        ({"model": ["absent"]}, "absent/model.safetensors: no such file, --model must be a model folder"),
+        ({"manifests": ["absent.json"]}, "absent.json: no such manifest"),
+    ],
+)
+def test_a_mistake_is_one_line(run: ToyRun, repository: Path, changed_flags: dict, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        calibrate.main(arguments(run, repository, **changed_flags))
+    assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_cut_and_unjudged_genes_are_not_fitted_to() -> None:
+    (first, second), _ = toy_genes(2)
+    cut = replace(first, transcripts=(replace(first.canonical, complete3=False),), score=-0.5)
+    genes = [changed(first, "a", score=-0.1), changed(second, "b", score=-0.2), cut, changed(first, "c", score=-0.3)]
+    judged = calibrate.judged_genes(genes, [EXACT, WRONG, PARTIAL, UNJUDGED])
+    assert judged == ([-0.1, -0.2], [True, False])
+
+
+@pytest.mark.parametrize("contig_bp", [10_000, 30_000, 240_000])
+def test_of_short_contigs_almost_as_many_bases_are_read(contig_bp: int) -> None:
+    contigs = [Region(f"c{number:04d}", 0, contig_bp) for number in range(10_000_000 // contig_bp)]
+    read = sum(region.end - region.start for region in calibrate.spread(contigs, 3_000_000))
+    assert 2_500_000 < read <= 3_000_000
+
+
+def test_long_regions_are_read_in_stretches() -> None:
+    whole = [Region(CONTIG, 0, 900_000), Region("small", 0, 100_000)]
+    assert calibrate.spread(whole, 1_000_000) == whole
+    # Two stretches, in the middle of either half of a million bases.
+    assert calibrate.spread(whole, 500_000) == [Region(CONTIG, 125_000, 375_000), Region(CONTIG, 625_000, 875_000)]
+    for most in (1, 999, 250_000, 700_000, 999_999):
+        chosen = calibrate.spread(whole, most)
+        assert 0 < sum(end - start for _, start, end in chosen) <= most
+        assert all(one.seqid != two.seqid or one.end <= two.start for one, two in pairwise(chosen))

@@ -1,0 +1,357 @@
+"""Annotating a genome: one result for every batch size, unknown DNA skipped, and files that are checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from annotate_toy_genome import grammar_of, train_tiny_model, write_three_contigs
+from toy_bacterium import CLADE, CODE, WINDOW_BP
+
+import annotate_genome
+import ship_model
+from genet5.annotate import genomes
+from genet5.annotate.calibration import Calibration, write_calibration
+from genet5.annotate.genomes import AnnotationOptions, annotate_regions
+from genet5.errors import InputError
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Gene, Interval, Region, Transcript
+from genet5.tokens.grammar import Grammar
+from genet5.writer.building import load_model
+
+OVERLAP_BP = 1000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads of so small a network wait for each other most of the time, and long on a busy machine."""
+    number = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(number)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    return train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
+
+
+@pytest.fixture(scope="module")
+def model(model_folder: Path):
+    return load_model(model_folder)[0]
+
+
+@pytest.fixture(scope="module")
+def grammar(model_folder: Path, repository: Path) -> Grammar:
+    return grammar_of(model_folder, repository)
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    return write_three_contigs(tmp_path_factory.mktemp("genome"))
+
+
+def whole(genome: Genome) -> list[Region]:
+    return [Region(name, 0, length) for name, length in genome.lengths.items()]
+
+
+@pytest.fixture(scope="module")
+def annotated(model, grammar: Grammar, genome: Genome):
+    """The annotation of the whole genome with a decoder and a batch size; made once."""
+    done: dict[tuple[str, int], genomes.GenomeAnnotation] = {}
+
+    def annotate(decoder: str, batch_size: int) -> genomes.GenomeAnnotation:
+        if (decoder, batch_size) not in done:
+            options = AnnotationOptions(decoder, WINDOW_BP, OVERLAP_BP, batch_size)
+            done[decoder, batch_size] = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+        return done[decoder, batch_size]
+
+    return annotate
+
+
+# ---------------------------------------------------------------- the result
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) -> None:
+    one = annotated(decoder, 1)
+    assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 5
+    for batch_size in (3, 8):
+        other = annotated(decoder, batch_size)
+        assert other.genes == one.genes  # scores included
+        assert (other.counts, other.bases) == (one.counts, one.bases)
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_genes_have_ids_in_genomic_order_and_scores_that_are_probabilities(decoder: str, annotated) -> None:
+    genes = annotated(decoder, 3).genes
+    for seqid in ("long", "short"):
+        members = [gene for gene in genes if gene.seqid == seqid]
+        assert [gene.id for gene in members] == [f"{seqid}.g{number:05d}" for number in range(1, len(members) + 1)]
+        assert [gene.start for gene in members] == sorted(gene.start for gene in members)
+    assert all(0.0 <= gene.score <= 1.0 for gene in genes)
+
+
+@pytest.mark.parametrize("decoder", genomes.DECODERS)
+def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated) -> None:
+    """38,500 bp: 19 tiles 2,000 bp apart; 1,500: 1; 7,200: 0-3000 and 2000-5000 unknown, 4000-7000 and 4200-7200 too
+    but for 400 and 600 bases (13 and 20 %, a tenth is enough)."""
+    found = annotated(decoder, 3)
+    assert (found.counts["tiles"], found.counts["tiles_unknown"]) == (24, 2)
+    assert found.bases == 38_500 + 1_500 + 7_200
+    assert all(gene.start >= 6_590 for gene in found.genes if gene.seqid == "unknown")
+
+
+def test_a_beam_writes_the_same_for_every_batch_size_and_not_what_greedy_does(model, grammar: Grammar, genome: Genome):
+    found = []
+    for batch_size, width in ((1, 3), (4, 3), (4, 1)):
+        options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, batch_size, width)
+        regions = [Region("long", 0, 15_000)]
+        found.append(annotate_regions(model, grammar, genome, regions, CLADE, CODE, options))
+    assert found[0].genes == found[1].genes and found[0].counts == found[1].counts
+    assert found[0].genes and found[0].genes != found[2].genes
+
+
+def test_a_genome_of_unknown_bases_has_no_genes(model, grammar: Grammar, tmp_path: Path) -> None:
+    (tmp_path / "n.fna").write_text(">n\n" + "N" * 7000 + "\n")
+    genome = Genome(tmp_path / "n.fna")
+    options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, 4)
+    result = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+    assert result.genes == [] and result.counts["tiles"] == result.counts["tiles_unknown"] == 3
+
+
+def test_dna_between_long_gaps_is_decoded(model, grammar: Grammar, genome: Genome, tmp_path: Path) -> None:
+    """200 known bases of a window of 3,000 are enough for a gene."""
+    island = genome.sequence("long", 1_000, 1_200)
+    (tmp_path / "gaps.fna").write_text(">gaps\n" + "N" * 6000 + island + "N" * 6000 + "\n")
+    with Genome(tmp_path / "gaps.fna") as gaps:
+        options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
+        counts = annotate_regions(model, grammar, gaps, whole(gaps), CLADE, CODE, options).counts
+    assert counts["tiles"] - counts["tiles_unknown"] == 2  # 4000-7000 and 6000-9000
+
+
+def test_only_the_regions_asked_for_are_annotated(model, grammar: Grammar, genome: Genome) -> None:
+    regions = [Region("long", 5_000, 9_000), Region("long", 20_000, 22_000)]
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
+    result = annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    assert result.bases == 6_000 and result.counts["tiles"] == 3 and result.genes
+    assert all(any(start <= gene.start and gene.end <= end for _, start, end in regions) for gene in result.genes)
+
+
+def test_progress_is_a_line_at_each_tenth_in_a_log(model, grammar: Grammar, genome: Genome, capsys) -> None:
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 1)
+    annotate_regions(model, grammar, genome, [Region("long", 0, 38_500)], CLADE, CODE, options)
+    lines = capsys.readouterr().out.splitlines()
+    done = [int(line.split("/19 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
+    assert done == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
+    assert all(" kb/s, " in line and line.endswith(" s left") for line in lines) and lines[-1].endswith(" 0 s left")
+
+
+@pytest.mark.parametrize("batch_size", [3, 8, 50])
+def test_progress_of_batches_shows_each_tenth_that_is_passed(
+    model, grammar: Grammar, genome: Genome, capsys, batch_size
+):
+    """Also where the last tiles are unknown, and belong to no batch."""
+    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, batch_size)
+    regions = [Region("long", 0, 38_500), Region("unknown", 0, 5_000)]
+    annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    lines = capsys.readouterr().out.splitlines()
+    done = [int(line.split("/21 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    assert done == {3: [3, 6, 9, 12, 15, 18, 21], 8: [8, 16, 21], 50: [21]}[batch_size]
+
+
+# ---------------------------------------------------------------- files
+
+
+def arguments(folder: Path, opened: Genome, repository: Path, prefix: Path, **changed: object) -> list[str]:
+    flags = {
+        "model": folder,
+        "genome": opened.path,
+        "genetic-code": 11,
+        "clade": CLADE,
+        "grammar": repository / "resources/grammar.yaml",
+        "regions": "long:1-9000,short",
+        "window-bp": WINDOW_BP,
+        "overlap-bp": OVERLAP_BP,
+        "track-loci": 8,
+        "output-prefix": prefix,
+    }
+    flags |= {name.replace("_", "-"): value for name, value in changed.items()}
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def test_the_script_writes_the_same_bytes_for_every_batch_size(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path, capsys
+) -> None:
+    for size in (1, 8):
+        (tmp_path / f"{size}").mkdir()
+        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / f"{size}/my", batch_size=size))
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert names == ["my.cds.fna", "my.faa", "my.gff3", "my.json", "my.tracks.npz"]
+    for name in ("my.cds.fna", "my.faa", "my.gff3"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "8" / name).read_bytes() != b""
+    summary = json.loads((tmp_path / "1/my.json").read_text())
+    genes = (tmp_path / "1/my.gff3").read_text().count("\tgene\t")
+    assert summary["bases"] == 10_500 and summary["counts"]["genes"] == genes > 0
+    assert summary["options"]["clade"] == CLADE and summary["options"]["batch_size"] == 1
+    assert f"{genes} genes in 0.01 Mb" in capsys.readouterr().out
+    with np.load(tmp_path / "1/my.tracks.npz") as tracks:
+        assert len(tracks["names"]) == 2 and len(tracks["locus_1_coding_minus"]) > 0
+
+
+def test_min_confidence_leaves_out_exactly_the_genes_below_it(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    """With a slope of 1/2 and no intercept, odds are rooted: p becomes 1 / (1 + sqrt((1 - p) / p))."""
+    folder = tmp_path / "model"
+    shutil.copytree(model_folder, folder)
+    curve = Calibration(0.5, 0.0, genes=100, exact=50)
+    write_calibration(folder / "calibration.json", folder / "model.safetensors", {"viterbi": curve}, {})
+    shown = {}
+    for name, where in (("raw", model_folder), ("all", folder), ("some", folder)):
+        least = sorted(shown["all"].values())[2] if name == "some" else 0
+        prefix = tmp_path / name
+        changed = {"decoder": "viterbi", "min_confidence": least, "regions": "long"}
+        annotate_genome.main(arguments(where, genome, repository, prefix, **changed))
+        rows = [line.split("\t") for line in prefix.with_suffix(".gff3").read_text().splitlines() if "\tgene\t" in line]
+        shown[name] = {row[8].split(";")[0]: float(row[5]) for row in rows}
+        summary = json.loads(prefix.with_suffix(".json").read_text())
+        assert summary["calibrated"] == (where == folder) and summary["options"]["min_confidence"] == least
+        assert summary["counts"]["below_min_confidence"] == len(shown["raw"]) - len(rows)
+    for gene, value in shown["raw"].items():
+        if 0.01 < value < 0.99:
+            assert shown["all"][gene] == pytest.approx(1 / (1 + np.sqrt((1 - value) / value)), abs=0.006)
+    assert shown["some"] == {gene: value for gene, value in shown["all"].items() if value >= least}
+    assert 0 < len(shown["some"]) < len(shown["all"]) == len(shown["raw"])
+
+
+def wrong_gene(genome: Genome) -> Gene:
+    """A gene that cannot be: it neither starts nor ends as one, and is cut nowhere."""
+    bases = genome.sequence("long", 0, 30_000)
+    start = next(at for at in range(30_000) if bases[at : at + 3] == "AAA" and bases[at + 27 : at + 30] == "AAA")
+    return Gene("bad", "long", "+", (Transcript("bad.t1", (Interval(start, start + 30),), (0,)),), score=0.5)
+
+
+def test_nothing_is_left_when_the_written_genes_cannot_be_right(genome: Genome, annotated, tmp_path: Path) -> None:
+    genes = annotated("viterbi", 3).genes
+    bad = wrong_gene(genome)
+    with pytest.raises(InputError, match="bad") as error:
+        annotate_genome.write_checked(str(tmp_path / "my"), [*genes, bad], genome, CODE)
+    assert "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+    annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.cds.fna", "my.faa", "my.gff3"]
+
+
+def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, tmp_path: Path) -> None:
+    """The last codon dropped: no stop is left."""
+    genes = list(annotated("viterbi", 3).genes)
+    number, gene = next(
+        (n, g) for n, g in enumerate(genes) if g.strand == "+" and g.canonical.complete3 and g.canonical.length > 60
+    )
+    (segment,) = gene.canonical.cds
+    shorter = replace(gene.canonical, cds=(Interval(segment.start, segment.end - 3),))
+    genes[number] = replace(gene, transcripts=(shorter,))
+    with pytest.raises(InputError, match=gene.id):
+        annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"window_bp": 3001}, "--window-bp: 3001, the model reads at most 3000"),
+        (
+            {"overlap_bp": 3000},
+            "overlap_bp 3000 with window_bp 3000: the overlap of windows must be 0 or more and short",
+        ),
+        ({"batch_size": 0}, "--batch-size: 0, must be at least 1"),
+        ({"beam_width": 0}, "--beam-width: 0, must be at least 1"),
+        ({"track_loci": -1}, "--track-loci: -1, must be at least 0"),
+        ({"min_confidence": 1.5}, "--min-confidence: 1.5, allowed: 0 to 1"),
+        ({"min_confidence": -0.1}, "--min-confidence: -0.1, allowed: 0 to 1"),
+        ({"min_confidence": "nan"}, "--min-confidence: nan, allowed: 0 to 1"),
+        ({"min_confidence": 0.5}, "--min-confidence: 0.5, but scores are not calibrated, so only 0 is allowed ("),
+        ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
+        (
+            {"genetic_code": 1},
+            "clade 'bacteria' of the grammar table starts genes with GTG, which genetic code 1 does not; its own: ATG,",
+        ),
+        ({"genetic_code": 99}, "99"),
+        ({"regions": "long:1-90000"}, "regions"),
+        ({"regions": "chrX"}, "chrX"),
+        ({"model": "absent"}, "absent/config.json: no such file, a model folder has config.json, "),
+        ({"genome": "absent.fna"}, "absent.fna"),
+        ({"grammar": "absent.yaml"}, "absent.yaml"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    changed: dict, message: str, model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as error:
+        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / "my", **changed))
+    assert message in str(error.value) and "\n" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_script_ends_with_status_1_and_the_line(
+    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+) -> None:
+    result = subprocess.run(
+        [
+            sys.executable,
+            repository / "scripts/annotate_genome.py",
+            *arguments(model_folder, genome, repository, tmp_path / "my", window_bp=5_000),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == "error: --window-bp: 5000, the model reads at most 3000"
+    assert "Traceback" not in result.stderr and list(tmp_path.iterdir()) == []
+
+
+# -------------------------------------------------------------------- precision, and models that are shipped
+
+
+def test_the_reader_may_compute_in_half_precision_and_says_what_it_found_in_full(model, grammar, genome):
+    site = grammar.sites(genome.sequence("long", 0, 3000))
+    exact, rounded = (genomes.read_windows(model, [site], precision) for precision in ("fp32", "bf16"))
+    for name in ("features", "class_logits", "potentials", "site_potentials"):
+        full, half = getattr(exact, name), getattr(rounded, name)
+        assert full.dtype == half.dtype == torch.float32
+        assert not torch.equal(full, half)
+        assert (full - half).abs().max() < 0.1 * full.abs().max()
+
+
+def test_a_shipped_model_is_half_as_large_and_finds_the_same(tmp_path, model_folder, model, grammar, genome):
+    folder = tmp_path / "bacteria"
+    ship_model.main(
+        f"--model={model_folder} --decoder=viterbi --window-bp=3000 --overlap-bp=1000 --genetic-code=11 "
+        f"--output-dir={folder}".split()
+    )
+    shipped, _ = load_model(folder)
+    sizes = [(path / "model.safetensors").stat().st_size for path in (model_folder, folder)]
+    assert sizes[1] < 0.6 * sizes[0]
+    assert json.loads((folder / "use.json").read_text()) == {
+        "decoder": "viterbi",
+        "genetic_code": 11,
+        "overlap_bp": 1000,
+        "window_bp": 3000,
+    }
+    options = AnnotationOptions("viterbi", 3000, 1000, precision="fp32")
+    regions = [Region("long", 0, 9000)]
+    found = [
+        annotate_regions(network, grammar, genome, regions, CLADE, CODE, options).genes for network in (model, shipped)
+    ]
+    assert found[0]
+    assert [gene.canonical.cds for gene in found[0]] == [gene.canonical.cds for gene in found[1]]

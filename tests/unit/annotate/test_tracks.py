@@ -1,0 +1,96 @@
+"""The tracks that the report draws, and the loci they are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from annotate_toy_genome import grammar_of, train_tiny_model, write_three_contigs
+
+from genet5.annotate import genomes
+from genet5.annotate.genomes import evidence_tracks, spread_loci
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Region
+from genet5.genome.genetic_code import reverse_complement
+from genet5.tokens.grammar import Grammar
+from genet5.writer.building import load_model
+from genet5.writer.network import GeneT5Model
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[GeneT5Model, Grammar, Genome]:
+    folder = train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
+    return load_model(folder)[0], grammar_of(folder, repository), write_three_contigs(folder)
+
+
+def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(toy) -> None:
+    """On the reverse complement of a locus the strands change places and run backwards."""
+    model, grammar, genome = toy
+    loci = [Region("long", 3_000, 5_500), Region("short", 0, 1_500)]
+    tracks = evidence_tracks(model, grammar, genome, loci)
+    assert tracks["names"].tolist() == ["long:3000-5500", "short:0-1500"]
+    assert len(tracks) == 1 + 2 * 4
+    turned = StubGenome({name: reverse_complement(genome.sequence(name)) for name in genome.names})
+    length = genome.lengths["long"]
+    mirrored = evidence_tracks(
+        model, grammar, turned, [Region("long", length - 5_500, length - 3_000), Region("short", 0, 1_500)]
+    )
+    for number, size in enumerate((2_500, 1_500)):
+        for kind in ("coding", "intron"):
+            plus, minus = (tracks[f"locus_{number}_{kind}_{strand}"] for strand in ("plus", "minus"))
+            assert plus.shape == minus.shape == (size,) and plus.dtype == np.float16
+            assert plus.min() >= 0 and plus.max() <= 1 and not np.array_equal(plus, minus)
+            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_plus"], minus[::-1], atol=2e-3)
+            np.testing.assert_allclose(mirrored[f"locus_{number}_{kind}_minus"], plus[::-1], atol=2e-3)
+
+
+class StubGenome:
+    """Sequences in memory."""
+
+    def __init__(self, sequences: dict[str, str]) -> None:
+        self.sequences = sequences
+
+    def sequence(self, seqid: str, start: int, end: int) -> str:
+        return self.sequences[seqid][start:end]
+
+
+def test_tracks_show_coding_where_the_base_head_says_so(toy, monkeypatch) -> None:
+    """A head that marks the first 30 bases of either strand: plus shows them on the left, minus on the right."""
+    model, grammar, genome = toy
+
+    def read(_model, sites):
+        logits = torch.full((1, 2, sites[0].window_bp, 5), -20.0)
+        logits[..., 0] = 20.0
+        logits[0, :, :30, :] = torch.tensor([-20.0, 20.0, -20.0, -20.0, -20.0])
+        return type("Reading", (), {"class_logits": logits})
+
+    monkeypatch.setattr(genomes, "read_windows", read)
+    tracks = evidence_tracks(model, grammar, genome, [Region("short", 100, 300)])
+    assert np.flatnonzero(tracks["locus_0_coding_plus"] > 0.5).tolist() == list(range(30))
+    assert np.flatnonzero(tracks["locus_0_coding_minus"] > 0.5).tolist() == list(range(170, 200))
+
+
+def test_loci_are_spread_over_the_regions() -> None:
+    regions = [Region("a", 1_000, 101_000), Region("b", 0, 100_000)]
+    loci = spread_loci(regions, 4, 10_000)
+    assert loci == [
+        Region("a", 21_000, 31_000),
+        Region("a", 71_000, 81_000),
+        Region("b", 20_000, 30_000),
+        Region("b", 70_000, 80_000),
+    ]
+
+
+@pytest.mark.parametrize(("number", "length_bp"), [(1, 500), (3, 5_000), (6, 12_000), (40, 300)])
+def test_loci_stay_inside_their_regions_and_none_stands_twice(number: int, length_bp: int) -> None:
+    regions = [Region("a", 50, 450), Region("b", 1_000, 30_000), Region("c", 0, 3)]
+    loci = spread_loci(regions, number, length_bp)
+    assert 1 <= len(loci) <= number and len(set(loci)) == len(loci) and loci == sorted(loci)
+    bounds = {region.seqid: region for region in regions}
+    for seqid, start, end in loci:
+        region = bounds[seqid]
+        assert region.start <= start < end <= region.end
+        assert end - start == min(length_bp, region.end - region.start)
+    assert spread_loci(regions, 0, 100) == []

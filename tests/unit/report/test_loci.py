@@ -1,0 +1,185 @@
+"""Verdicts on genes, the choice of loci, the saved tracks, and where things are drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_files import CONTIG, Page, changed, toy_genes
+
+from genet5.errors import InputError
+from genet5.evaluate.verdicts import CodingBases, judge
+from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript
+from genet5.report.browser import BINS, LABEL_PX, WIDTH, GeneTrack, bin_means, draw_locus
+from genet5.report.loci import TRACK_NAMES, Locus, choose_loci, overlapping, read_tracks
+
+
+def gene(
+    name: str, strand: str, *cds: tuple[int, int], flags: frozenset[str] = frozenset(), seqid: str = CONTIG
+) -> Gene:
+    segments = tuple(Interval(*part) for part in cds)
+    return Gene(name, seqid, strand, (Transcript(f"{name}.t", segments, (0,) * len(segments)),), flags=flags)
+
+
+def test_verdicts_by_hand() -> None:
+    isoforms = Gene(
+        "iso",
+        CONTIG,
+        "+",
+        (*gene("a", "+", (900, 960)).transcripts, *gene("b", "+", (900, 930), (945, 990)).transcripts),
+    )
+    reference = Annotation(
+        (
+            gene("exact", "+", (0, 100), (200, 300)),
+            gene("partial", "+", (400, 500)),
+            gene("missed", "+", (600, 700)),
+            gene("flagged", "-", (700, 800), flags=frozenset({"no_stop"})),
+            isoforms,
+        ),
+        (DontCare(CONTIG, 700, 800, "-", "no_stop"), DontCare(CONTIG, 1000, 1100, ".", "pseudogene")),
+    )
+    predicted = [
+        gene("p1", "+", (0, 100), (200, 300)),
+        gene("p2", "+", (450, 520)),
+        gene("p3", "-", (600, 700)),
+        gene("p4", "-", (750, 760)),
+        gene("p5", "+", (900, 930), (945, 990)),
+        gene("p6", "+", (1050, 1090)),
+        gene("p7", "+", (110, 190)),
+        gene("p8", "+", (0, 100), seqid="elsewhere"),
+        gene("p9", "+", (500, 520)),
+    ]
+    of_reference, of_predicted = judge(reference, predicted)
+    assert of_reference == ["exact", "partial", "missed", "unjudged", "exact"]
+    assert of_predicted == [
+        "exact", "partial", "wrong", "unjudged", "exact", "unjudged", "wrong", "wrong", "wrong",
+    ]  # fmt: skip
+
+
+def test_overlap_index_agrees_with_brute_force() -> None:
+    source = np.random.default_rng(5)
+    spans = [(int(start), int(start + length)) for start, length in source.integers(1, [2000, 40], (150, 2))]
+    index = CodingBases((CONTIG, "+", start, end) for start, end in spans)
+    for start, length in source.integers(1, [2000, 12], (400, 2)).tolist():
+        query = gene("q", "+", (start, start + length))
+        expected = any(left < start + length and start < right for left, right in spans)
+        assert index.touch(query) == expected
+    assert not index.touch(gene("q", "-", spans[0]))
+
+
+def test_loci_are_a_good_a_typical_and_a_bad_stretch() -> None:
+    genes, _ = toy_genes(60)
+    # The first 20 genes exact, the next 20 half exact, the last 20 all wrong.
+    kept = [*genes[:20], *genes[20:40:2]]
+    predicted = [changed(one, f"p{number}") for number, one in enumerate(kept)]
+    predicted += [gene(f"x{number}", "-", (40_000 + number * 900, 40_000 + number * 900 + 60)) for number in range(22)]
+    reference = Annotation(tuple(genes), ())
+    regions = [Region(CONTIG, 0, 60_000)]
+    loci = choose_loci(reference, predicted, judge(reference, predicted), regions)
+    assert [locus.reason for locus in loci] == ["many exact genes", "typical", "many errors"]
+    good, typical, bad = (locus.region for locus in loci)
+    assert good.end <= 24_000 and 12_000 <= typical.start < 40_000 and bad.start >= 36_000
+    assert all(6_000 <= region.end - region.start <= 13_000 for region in (good, typical, bad))
+    assert loci == choose_loci(reference, predicted, judge(reference, predicted), regions)
+
+
+def test_loci_need_genes_and_stay_inside_the_regions() -> None:
+    genes, _ = toy_genes(30)
+    reference = Annotation(tuple(genes), ())
+    verdicts = judge(reference, [])
+    assert choose_loci(Annotation((), ()), [], ([], []), [Region(CONTIG, 0, 30_000)]) == []
+    assert choose_loci(reference, [], verdicts, [Region("empty", 0, 30_000)]) == []
+    for locus in choose_loci(reference, [], verdicts, [Region(CONTIG, 10_000, 20_000)]):
+        assert 10_000 <= locus.region.start < locus.region.end <= 20_000
+
+
+def save_tracks(path: Path, names: list[str], lengths: list[int], **others: np.ndarray) -> Path:
+    arrays = {
+        f"locus_{index}_{track}": np.zeros(length, np.float16)
+        for index, length in enumerate(lengths)
+        for track in TRACK_NAMES
+    }
+    np.savez(path, **({"names": np.array(names)} | arrays | others))
+    return path
+
+
+def test_tracks_are_read(tmp_path: Path) -> None:
+    values = np.linspace(-0.5, 1.5, 100).astype(np.float16)
+    path = save_tracks(tmp_path / "a.npz", ["chr:1:5-105", "b:0-7"], [100, 7], locus_0_coding_plus=values)
+    first, second = read_tracks(path)
+    assert first.region == Region("chr:1", 5, 105) and second.region == Region("b", 0, 7)
+    assert set(first.tracks) == set(TRACK_NAMES)
+    assert first.tracks["coding_plus"].min() == 0 and first.tracks["coding_plus"].max() == 1
+
+
+def test_broken_tracks_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"locus_0_coding_plus has shape \(9,\), the locus b:0-7 has 7 bases"):
+        read_tracks(save_tracks(tmp_path / "a.npz", ["b:0-7"], [9]))
+    with pytest.raises(InputError, match="locus name 'b:7-7' is not"):
+        read_tracks(save_tracks(tmp_path / "b.npz", ["b:7-7"], [0]))
+    np.savez(tmp_path / "c.npz", other=np.zeros(3))
+    with pytest.raises(InputError, match="no array 'names'; found other"):
+        read_tracks(tmp_path / "c.npz")
+    with pytest.raises(InputError, match="not a readable"):
+        read_tracks(tmp_path / "missing.npz")
+
+
+def test_genes_are_drawn_where_they_lie() -> None:
+    shown = gene("g", "+", (1100, 1300), (1500, 1600))
+    outside = gene("far", "-", (5000, 5100))
+    track = GeneTrack("Reference", [shown, outside], ["missed", "exact"])
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", {}), [track], "A locus"))
+    (drawn,) = page.with_class("gene")
+    assert drawn[1]["class"] == "gene tip missed"
+    per_base = (WIDTH - LABEL_PX - 12) / 1000
+    (box,) = [attrs for tag, attrs in page.with_class("exon") if tag == "rect"]
+    assert float(box["x"]) == pytest.approx(LABEL_PX + 100 * per_base, abs=0.1)
+    assert float(box["width"]) == pytest.approx(200 * per_base, abs=0.1)
+    # The last exon of a forward gene points to the right.
+    (arrow,) = [attrs for tag, attrs in page.with_class("exon") if tag == "polygon"]
+    corners = [tuple(map(float, pair.split(","))) for pair in arrow["points"].split()]
+    assert max(corners)[0] == pytest.approx(LABEL_PX + 600 * per_base, abs=0.1)
+    assert sum(x == max(corners)[0] for x, _ in corners) == 1
+    assert len(page.with_class("chevron")) == 1
+    title = page.inside("title")
+    assert title == "g · + strand · 2 exons · 1,101-1,600 · 300 coding bp · missed by the prediction"
+
+
+def test_overlapping_genes_get_lanes_of_their_own() -> None:
+    genes = [gene("a", "+", (0, 500)), gene("b", "-", (400, 900)), gene("c", "+", (600, 900))]
+    track = GeneTrack("GeneT5", genes, ["exact"] * 3)
+    page = Page(draw_locus(Locus(Region(CONTIG, 0, 1000), "", {}), [track], "A locus"))
+    tops = [float(attrs["y"]) for _, attrs in page.with_class("hit")]
+    assert tops[0] == tops[2] != tops[1]
+
+
+def test_probabilities_point_up_and_down() -> None:
+    plus, minus = np.zeros(1000), np.zeros(1000)
+    plus[:500], minus[500:] = 1.0, 1.0
+    tracks = {"coding_plus": plus, "coding_minus": minus}
+    page = Page(draw_locus(Locus(Region(CONTIG, 0, 1000), "", tracks), [], "A locus"))
+    up, down = (
+        np.array([tuple(map(float, pair.split(","))) for pair in attrs["points"].split()])
+        for _, attrs in page.with_class("area")
+    )
+    zero = up[0, 1]
+    half = LABEL_PX + (WIDTH - 12 - LABEL_PX) / 2
+    assert up[1:-1][up[1:-1, 0] < half - 3, 1].max() < zero - 20 and up[up[:, 0] > half + 3, 1].min() == zero
+    assert down[1:-1][down[1:-1, 0] > half + 3, 1].min() > zero + 20 and down[down[:, 0] < half - 3, 1].max() == zero
+
+
+def test_bins_hold_means() -> None:
+    assert bin_means(np.array([0.0, 1.0, 2.0, 4.0]), 2).tolist() == [0.5, 3.0]
+    assert bin_means(np.arange(3.0), BINS).tolist() == [0.0, 1.0, 2.0]
+    assert bin_means(np.arange(100_000.0), BINS).mean() == pytest.approx(49_999.5, rel=1e-3)
+
+
+def test_reaching_into_a_region_is_enough() -> None:
+    genes = [
+        gene("a", "+", (0, 10)),
+        gene("b", "+", (9, 12)),
+        gene("c", "+", (20, 30)),
+        gene("d", "+", (9, 12), seqid="x"),
+    ]
+    assert overlapping(genes, Region(CONTIG, 10, 20)) == [1]

@@ -1,0 +1,345 @@
+"""What each token may see, what a window's neighbours in a batch may not change, and what training reaches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from model_toy import (
+    CLADE,
+    GRAMMAR,
+    PLAIN_GRAMMAR,
+    TOKENIZER,
+    random_bases,
+    random_genes,
+    toy_batch,
+    toy_example,
+    toy_model,
+)
+from torch import Tensor
+
+from genet5.crf.stem import hexamer_ids
+from genet5.genome.genetic_code import reverse_complement
+from genet5.writer.batch import Batch, collate, collate_prompts, make_example, make_prompt
+from genet5.writer.network import GeneT5Model
+
+SLIDING = {"num_layers": 4, "block_size": 16, "window_size": 16}
+
+
+def states(model: GeneT5Model, batch: Batch) -> Tensor:
+    """[B, T, H], the states the target tokens are predicted from."""
+    with torch.no_grad():
+        return model.hidden_states(batch, model.read(batch.codes, batch.lengths, batch.sites)).states
+
+
+def losses(model: GeneT5Model, batch: Batch) -> dict[str, Tensor]:
+    with torch.no_grad():
+        return model.training_losses(batch)
+
+
+def prompt_states(model: GeneT5Model, bases: str) -> Tensor:
+    """[P, H], the states of a window's own tokens."""
+    prompt = make_prompt(GRAMMAR.sites(bases), bases, CLADE, TOKENIZER)
+    batch = collate_prompts([prompt])
+    with torch.no_grad():
+        reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
+        embedded = model.embed_prompt(batch["lengths"], reading.features, batch["ids"], batch["start"], batch["end"])
+        mask = torch.ones(1, 1, embedded.shape[1], embedded.shape[1], dtype=torch.bool)
+        at = torch.arange(embedded.shape[1])[None]
+        return model.run_backbone(embedded, mask, at, local=model.is_local(batch["ids"]))[0]
+
+
+# ---------------------------------------------------------------- prefix LM
+
+
+@pytest.mark.parametrize("shape", [{}, SLIDING, {"num_experts": 3}])
+def test_a_later_structure_token_changes_no_earlier_state(shape):
+    model, batch = toy_model(**shape), toy_batch((240,), seed=4)
+    before = states(model, batch)
+    length = int(batch.target_lengths[0])
+    assert length > 20
+    for place in (1, length // 2, length - 2):
+        ids = batch.target_ids.clone()
+        ids[0, place] = TOKENIZER.cds if ids[0, place] != TOKENIZER.cds else TOKENIZER.end
+        after = states(model, replace(batch, target_ids=ids))
+        assert torch.equal(after[0, : place + 1], before[0, : place + 1])  # the state after it is at place + 1
+        assert not torch.equal(after[0, place + 1], before[0, place + 1])
+
+
+def test_a_later_place_changes_no_earlier_state():
+    model, batch = toy_model(), toy_batch((240,), seed=4)
+    before = states(model, batch)
+    place = next(i for i in range(5, batch.target_ids.shape[1]) if TOKENIZER.is_off(int(batch.target_ids[0, i])))
+    forward = batch.target_forward.clone()
+    forward[0, place] += 3
+    after = states(model, replace(batch, target_forward=forward))
+    assert torch.equal(after[0, : place + 1], before[0, : place + 1])
+    assert not torch.equal(after[0, place + 1], before[0, place + 1])
+
+
+def test_structure_tokens_see_all_dna_and_dna_sees_no_structure():
+    model, batch = toy_model(), toy_batch((240,), seed=4)
+    before = states(model, batch)
+    for token in (2, int(batch.prompt_lengths[0]) - 2):
+        ids = batch.ids.clone()
+        ids[0, token] = 6 + (ids[0, token] + 1) % 64
+        after = states(model, replace(batch, ids=ids))
+        assert ((after - before).abs().amax(-1) > 1e-6).all()
+    other = replace(batch, target_ids=torch.full_like(batch.target_ids, TOKENIZER.cds))
+    assert torch.equal(states(model, other)[0, 0], before[0, 0])  # the state after <sep>
+
+
+def test_dna_sees_both_directions():
+    model = toy_model()
+    bases = random_bases(np.random.default_rng(0), 120)
+    before = prompt_states(model, bases)
+    middle = bases[:60] + reverse_complement(bases[60:66])[::-1] + bases[66:]  # as long, other bases
+    after = prompt_states(model, middle)
+    changed = (after - before).abs().amax(-1) > 1e-6
+    assert changed.all()
+
+
+# ---------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("shape", [{}, SLIDING, {"num_experts": 3}])
+def test_a_window_means_the_same_alone_and_in_any_batch(shape):
+    model = toy_model(**shape)
+    sizes = (61, 400, 130, 12, 299)
+    examples = [toy_example(size, 10 + size, unknown=0.02) for size in sizes]
+    together = collate(examples)
+    states_together, all_losses = states(model, together), losses(model, together)
+    alone = [collate([example]) for example in examples]
+    for row, single in enumerate(alone):
+        length = int(single.target_lengths[0])
+        torch.testing.assert_close(states_together[row, :length], states(model, single)[0], rtol=1e-4, atol=1e-4)
+    singles = [losses(model, single) for single in alone]
+    assert float(all_losses["language"]) == pytest.approx(sum(float(one["language"]) for one in singles), abs=1e-3)
+    assert int(all_losses["weight"]) == sum(int(one["weight"]) for one in singles)
+
+
+def test_what_stands_in_the_padding_does_not_matter():
+    model, batch = toy_model(), toy_batch((70, 260))
+    before = losses(model, batch)
+    ids, targets, forward = batch.ids.clone(), batch.target_ids.clone(), batch.target_forward.clone()
+    ids[0, batch.prompt_lengths[0] :] = 17
+    targets[0, batch.target_lengths[0] :] = TOKENIZER.plus
+    forward[0, batch.target_lengths[0] :] = 33
+    after = losses(model, replace(batch, ids=ids, target_ids=targets, target_forward=forward))
+    assert before.keys() == after.keys()
+    for name in before:
+        assert float(after[name]) == pytest.approx(float(before[name]), rel=1e-6)
+
+
+@pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
+def test_the_reader_is_the_same_on_either_strand(grammar):
+    model = toy_model()
+    bases = random_bases(np.random.default_rng(1), 301, unknown=0.01)
+
+    def read(bases: str) -> tuple[Tensor, Tensor]:
+        batch = collate_prompts([make_prompt(grammar.sites(bases), bases, CLADE, TOKENIZER)])
+        with torch.no_grad():
+            reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
+        return reading.potentials[0], reading.site_potentials[0]
+
+    for here, turned in zip(read(bases), read(reverse_complement(bases)), strict=True):
+        torch.testing.assert_close(here, turned.flip(0), rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(here[0], here[1], atol=1e-2)
+
+
+def test_hexamers_are_read_from_their_first_base():
+    codes = torch.tensor([0, 1, 2, 3, 0, 0, 1, 4, 2, 2, 2, 2, 2, 2])
+    ids = hexamer_ids(codes).tolist()
+    assert ids[0] == ((((0 * 4 + 1) * 4 + 2) * 4 + 3) * 4 + 0) * 4 + 0
+    assert ids[1] == ((((1 * 4 + 2) * 4 + 3) * 4 + 0) * 4 + 0) * 4 + 1
+    unknown = 4**6
+    assert ids[2:8] == [unknown] * 6 and ids[8] == int("222222", 4) and ids[9:] == [unknown] * 5
+
+
+# ---------------------------------------------------------------- windows at the edge of what there is
+
+
+@pytest.mark.parametrize("bases", ["N" * 60, "ACGTA", "A", "ATGAAATAA" + "N" * 40, "ACG" * 4])
+@pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
+def test_odd_windows_train_and_differ_not_from_themselves(bases, grammar):
+    model = toy_model()
+    rng = np.random.default_rng(2)
+    for genes in ([], random_genes(grammar, bases, rng)):
+        single = collate([make_example(bases, CLADE, genes, (), grammar)])
+        together = collate([make_example(bases, CLADE, genes, (), grammar), toy_example(200, 3)])
+        found = losses(model, single)
+        assert all(torch.isfinite(value).all() for value in found.values())
+        assert int(found["weight"]) == int(single.target_lengths[0])
+        torch.testing.assert_close(
+            states(model, together)[0, : int(found["weight"])], states(model, single)[0], rtol=1e-4, atol=1e-4
+        )
+
+
+def test_a_batch_without_a_choice_has_no_language_loss():
+    model = toy_model()
+    batch = collate([make_example("A" * 30, CLADE, [], (), PLAIN_GRAMMAR)])
+    assert len(batch.place_sample) == 0
+    found = losses(model, batch)
+    if len(batch.structure_sample) == 0:
+        assert float(found["language"]) == 0
+    assert torch.isfinite(found["sum"])
+
+
+def test_everything_can_be_a_region_nobody_cares_about():
+    model = toy_model().train()
+    bases = random_bases(np.random.default_rng(3), 90)
+    batch = collate([make_example(bases, CLADE, [], ((0, 90, "."),), GRAMMAR)])
+    assert (batch.base_labels == -100).all() and (batch.sites < 0).all()
+    found = model.training_losses(batch)
+    found["sum"].backward()
+    assert torch.isfinite(found["sum"])
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+# ---------------------------------------------------------------- training
+
+#: without a shared expert (its size is 0) its gate multiplies nothing; the reader is trained by itself
+NEVER = ("shared_expert", "reader.")
+
+
+def untrained(model: GeneT5Model, batch: Batch) -> set[str]:
+    """Parameters that one step on ``batch`` would leave as they are."""
+    model.train().zero_grad()
+    model.training_losses(batch)["sum"].backward()
+    gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert all(gradient is None or torch.isfinite(gradient).all() for gradient in gradients.values())
+    return {name for name, gradient in gradients.items() if gradient is None or not gradient.abs().sum() > 0}
+
+
+@pytest.mark.parametrize("shape", [{}, SLIDING, {"num_experts": 4}])
+def test_one_step_moves_every_parameter_but_the_reader(shape):
+    left = untrained(toy_model(**shape), toy_batch((300, 500, 410, 600), seed=20))
+    assert {name for name in left if not any(part in name for part in NEVER)} == set()
+
+
+def test_training_leaves_the_reader_without_dropout():
+    model, batch = toy_model(stem_dropout=0.5).train(), toy_batch((300,), seed=20)
+    assert model.training and model.backbone.training and not model.reader.training
+    features = [model.read(batch.codes, batch.lengths, batch.sites).features for _ in range(2)]
+    assert torch.equal(*features)
+
+
+def test_label_smoothing_changes_the_language_loss_alone():
+    model, batch = toy_model(num_experts=2), toy_batch((300, 200), seed=20)
+    plain = losses(model, batch)
+    model.label_smoothing = 0.1
+    smoothed = losses(model, batch)
+    differing = {name for name in plain if float(plain[name]) != float(smoothed[name])}
+    assert differing == {"sum", "language"}  # in particular not the router's
+
+
+def test_a_few_steps_learn_a_batch_by_heart():
+    model, batch = toy_model(num_experts=4, init_std=0.05).train(), toy_batch((120, 150), seed=6)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    first = float(losses(model, batch)["sum"])
+    for _ in range(40):
+        optimizer.zero_grad()
+        found = model.training_losses(batch)
+        (found["sum"] / found["weight"]).backward()
+        optimizer.step()
+    assert float(losses(model, batch)["sum"]) < 0.4 * first
+
+
+@pytest.mark.filterwarnings("ignore:.gradient_checkpointing_enable. is deprecated:FutureWarning")
+def test_gradient_checkpointing_changes_no_gradient():
+    batch = toy_batch((150, 200), seed=6)
+    gradients = []
+    for checkpointing in (False, True):
+        model = toy_model(num_experts=2, stem_dropout=0.0).train()
+        if checkpointing:
+            model.gradient_checkpointing_enable()
+            assert all(layer.gradient_checkpointing for layer in model.backbone.layers)
+        model.training_losses(batch)["sum"].backward()
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    for name, gradient in gradients[0].items():
+        if gradient is not None:
+            torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-5)
+
+
+# ---------------------------------------------------------------- layers with a window
+
+
+def attention_masks(model: GeneT5Model, local: Tensor) -> dict[str, Tensor]:
+    seen: dict[str, Tensor] = {}
+
+    def keep(module, _args, kwargs) -> None:
+        seen.update(kwargs["attention_mask"])
+
+    hook = model.backbone.register_forward_pre_hook(keep, with_kwargs=True)
+    size = local.shape[1]
+    mask = torch.ones(1, 1, size, size, dtype=torch.bool)
+    with torch.no_grad():
+        model.run_backbone(torch.randn(1, size, model.config.hidden_size), mask, torch.arange(size)[None], local=local)
+    hook.remove()
+    return seen
+
+
+def test_a_window_binds_dna_tokens_and_no_others():
+    model = toy_model(**SLIDING)
+    local = torch.ones(1, 60, dtype=torch.bool)
+    for place in (0, 25, 59):
+        local[0, place] = False
+    masks = attention_masks(model, local)
+    assert masks["full_attention"].all()
+    sliding = masks["sliding_attention"][0, 0]
+    for query in range(60):
+        for key in range(60):
+            bound = bool(local[0, query]) and bool(local[0, key])
+            assert bool(sliding[query, key]) == (not bound or abs(query - key) < 16)
+    layers = model.backbone.config.layer_types
+    assert layers == ["sliding_attention"] * 3 + ["full_attention"]
+
+
+def test_only_dna_tokens_are_local():
+    prompt = TOKENIZER.prompt_ids("ACGTNACGTACGTACG", CLADE).ids
+    local = toy_model(**SLIDING).is_local(torch.from_numpy(prompt.astype(np.int64)))
+    names = [TOKENIZER.token(int(index)) for index in prompt]
+    assert [name for name, flag in zip(names, local.tolist(), strict=True) if not flag] == [
+        "<bos>", "<clade:fungi>", "<loc_0>", "<loc_1>", "<sep>"
+    ]  # fmt: skip
+
+
+def test_a_far_base_is_seen_through_mile_posts_only():
+    """With one sliding layer, a DNA token far from a change stays as it was; a mile-post sees it at once."""
+    model = toy_model(num_layers=1, block_size=16, window_size=16, stem_dilations=(1,))
+    assert model.backbone.config.layer_types == ["sliding_attention"]
+    local = torch.ones(1, 60, dtype=torch.bool)
+    local[0, 50] = False
+    embedded = torch.randn(1, 60, model.config.hidden_size, generator=torch.Generator().manual_seed(0))
+    other = embedded.clone()
+    other[0, 0] += 1.0
+    mask, at = torch.ones(1, 1, 60, 60, dtype=torch.bool), torch.arange(60)[None]
+    with torch.no_grad():
+        before, after = (model.run_backbone(tokens, mask, at, local=local)[0] for tokens in (embedded, other))
+    changed = ((after - before).abs().amax(-1) > 1e-7).nonzero().flatten().tolist()
+    assert changed == [*range(16), 50]
+
+
+def test_a_window_as_wide_as_the_text_changes_nothing():
+    batch = toy_batch((150, 90), seed=8)
+    wide = toy_model(num_layers=4, block_size=16, window_size=1024)
+    full = toy_model(num_layers=4)
+    assert float(losses(wide, batch)["sum"]) == pytest.approx(float(losses(full, batch)["sum"]), rel=1e-6)
+    narrow = toy_model(**SLIDING)
+    assert float(losses(narrow, batch)["language"]) != pytest.approx(float(losses(full, batch)["language"]), rel=1e-6)
+
+
+# ---------------------------------------------------------------- precision
+
+
+def test_pointers_keep_their_precision_under_bf16():
+    """A shift of all keys adds the same to every match of a query: what is chosen must not change, in bf16 neither."""
+    model, batch = toy_model(), toy_batch((240, 300), seed=4)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        before = model.training_losses(batch)["language"]
+        for key in (model.post_key, model.base_key):
+            key.bias += 100.0
+        after = model.training_losses(batch)["language"]
+    assert float(after) == pytest.approx(float(before), rel=1e-3)
