@@ -3,7 +3,7 @@
 
 Needs a finished fine-tuning run (``snakemake data/model/loci/sft/model.safetensors data/baked/loci/grpo_prompts.tar
 --configfile config/examples/loci.yaml``). For each seed the options of the configuration's section ``grpo`` are trained
-(a run that was stopped goes on, a finished one is not repeated), then both models write genes greedily for the validation
+(a run that was stopped goes on, a finished one is not repeated), then both models write genes greedily for validation
 windows that ``eval.json`` does not name and that share no base with those or with each other: the named ones chose the
 best step, so they say too much. Intervals: 95 %, windows drawn with replacement, the difference paired by window.
 """
