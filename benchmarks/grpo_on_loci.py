@@ -26,6 +26,10 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
+from genet5.bake.crops import (
+    Window,
+    crop,
+)
 from genet5.bake.shards import ShardReader  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
@@ -36,7 +40,6 @@ from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.training.options import read_options  # noqa: E402
 from genet5.writer.building import load_model  # noqa: E402
 from genet5.writer.decoding import write_genes  # noqa: E402
-from genet5.writer.windows import Window, crop  # noqa: E402
 
 RESAMPLES = 2000
 BATCH = 8

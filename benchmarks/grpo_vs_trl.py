@@ -57,12 +57,13 @@ from transformers import PreTrainedTokenizerFast, PrinterCallback, Qwen2MoeForCa
 from transformers.utils import logging as transformers_logging  # noqa: E402
 from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
+from genet5.bake.crops import Window  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
 from genet5.genome.genes import Interval  # noqa: E402
 from genet5.genome.genetic_code import reverse_complement  # noqa: E402
+from genet5.genome.window_genes import WindowGene  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import GrpoRun, Piece  # noqa: E402
-from genet5.tokens.codec import WindowGene  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
@@ -72,7 +73,6 @@ from genet5.training.sampler import BatchPlan  # noqa: E402
 from genet5.training.signals import StopRequest  # noqa: E402
 from genet5.writer.building import new_model, resize_model  # noqa: E402
 from genet5.writer.config import backbone_config, sized_config  # noqa: E402
-from genet5.writer.windows import Window  # noqa: E402
 
 TEXT_TOKENS = 64
 LR = 1e-6

@@ -36,6 +36,7 @@ from genet5.training.options import CrfOptions, add_option_arguments, options_fr
 from genet5.training.processes import start_fabric  # noqa: E402
 from genet5.training.runs import export_best, export_finished  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
+from genet5.training.trainable import TrainableModule  # noqa: E402
 from genet5.writer.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
 
 HIDDEN_SHARE, LONGEST_HIDDEN = 0.15, 6
@@ -86,10 +87,8 @@ class RegionWindows:
         return torch.from_numpy(np.stack(found))
 
 
-class MaskedPretraining(nn.Module):
+class MaskedPretraining(TrainableModule):
     """The stem with a head that names bases."""
-
-    label_smoothing: float = 0.0
 
     def __init__(self, stem: nn.Module, channels: int) -> None:
         super().__init__()

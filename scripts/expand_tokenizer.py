@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import argparse
 
+from genet5.clades import read_clades
 from genet5.errors import run_command
 from genet5.tokens.dna import KINDS
 from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.tokens.vocabulary import STRUCTURE_TOKENS_FILE, read_tokens
+from genet5.tokens.vocabulary import STRUCTURE_TOKENS_FILE, clade_tokens, read_tokens
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--kind",
@@ -25,6 +26,7 @@ def main() -> None:
         default=str(STRUCTURE_TOKENS_FILE),
         help="file with one structure token a line (default: the one shipped in resources/)",
     )
+    parser.add_argument("--clade-folder", default="", help="folder with clades of your own; each clade gets a token")
     parser.add_argument("--extra", default="", help="file with more tokens, one a line, added last (default: none)")
     parser.add_argument("--extra-tokens", nargs="*", default=[], help="more tokens, added after those of --extra")
     parser.add_argument("--segment-bp", type=int, required=True, help="bases between two mile-posts")
@@ -32,14 +34,17 @@ def main() -> None:
     parser.add_argument(
         "--output-dir", required=True, help="folder to write tokenizer.json and genet5_tokenizer.json to"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     tokenizer = GeneTokenizer.build(
         arguments.kind,
         arguments.k,
         arguments.base or None,
         segment_bp=arguments.segment_bp,
         max_window_bp=arguments.max_window_bp,
-        structure_tokens=read_tokens(arguments.structure_tokens),
+        structure_tokens=[
+            *read_tokens(arguments.structure_tokens),
+            *clade_tokens(read_clades(arguments.clade_folder)),
+        ],
         extra=[*(read_tokens(arguments.extra) if arguments.extra else []), *arguments.extra_tokens],
     )
     tokenizer.save(arguments.output_dir)

@@ -1,31 +1,39 @@
-"""Train the reader: teach the model what bases, sites and chains of genes look like, before it learns to write.
+"""Train the CRF: teach it what bases, sites and chains of genes look like.
 
-Run it again with the same arguments after any interruption: it continues from its last checkpoint, with the same losses
+Run it again with the same arguments after any interruption. It continues from its last checkpoint, with the same losses
 as an uninterrupted run. One process per GPU: scripts/launch.sh starts several.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from genet5.configuration import read_grammar
+from genet5.clades import read_clades
+from genet5.crf.config import CrfConfig
+from genet5.crf.options import CrfOptions
 from genet5.crf.training import run_crf_training
 from genet5.errors import run_command
-from genet5.training.options import CrfOptions, add_run_arguments, options_from_arguments
+from genet5.overrides import parse_overrides
+from genet5.training.options import add_run_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
+    parser.add_argument(
+        "--override", nargs="*", default=[], metavar="KEY=VALUE", help="fields of the network that differ from --size"
+    )
     add_run_arguments(parser, CrfOptions)
     arguments = parser.parse_args(argv)
+    fields = {name: value for name, value in asdict(CrfConfig()).items() if name != "num_networks"}
     run_crf_training(
-        arguments.model,
         arguments.manifests,
         arguments.validation,
-        read_grammar(arguments.grammar),
+        read_clades(arguments.clade_folder),
         options_from_arguments(CrfOptions, arguments),
+        parse_overrides(arguments.override, fields),
         arguments.output_dir,
         arguments.restart,
     )

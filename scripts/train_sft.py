@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from genet5.configuration import read_grammar
+from genet5.clades import read_clades
 from genet5.errors import run_command
 from genet5.training.options import TrainingOptions, add_run_arguments, options_from_arguments
 from genet5.writer.sft import run_sft
@@ -18,15 +18,16 @@ from genet5.writer.sft import run_sft
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
-    parser.add_argument("--eval-samples", type=Path, required=True, help="eval.json: windows decoded and scored")
+    parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows decoded and scored")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
     add_run_arguments(parser, TrainingOptions)
     arguments = parser.parse_args(argv)
     run_sft(
         arguments.model,
         arguments.manifests,
         arguments.validation,
-        arguments.eval_samples,
-        read_grammar(arguments.grammar),
+        arguments.eval_windows,
+        read_clades(arguments.clade_folder),
         options_from_arguments(TrainingOptions, arguments),
         arguments.output_dir,
         arguments.restart,

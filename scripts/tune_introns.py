@@ -1,10 +1,9 @@
-#!/usr/bin/env python
-"""Set how readily dynamic programming over a model's readers opens introns, by exon F1 on validation DNA.
+"""Set how readily the CRF opens introns, by exon F1 on validation DNA.
 
-A field's donors are worth what makes training DNA most probable; the best single annotation may want more of them, and
-of joined readers, whose potentials are averaged, it does: one of them that misses an intron pulls the mean down. Each
-bias is added to the potentials of all donors; the validation DNA is annotated with each, and the model is written with
-the best (of equals, the smallest).
+Training makes donors worth what makes training DNA most probable. The best single annotation may want more of them. Of
+joined CRFs, whose potentials are averaged, it does: one of them that misses an intron pulls the mean down. Each bias is
+added to the potentials of all donors, and the validation DNA is annotated with each. The CRF is written with the best
+(of equals, the smallest).
 """
 
 from __future__ import annotations
@@ -15,53 +14,55 @@ from pathlib import Path
 
 import torch
 
-from genet5.annotate.genomes import AnnotationOptions, annotate_regions
-from genet5.configuration import read_grammar
-from genet5.crf.labels import DONOR_SITE
+from genet5.annotate.decoders import DecodingOptions, make_decoder
+from genet5.annotate.genomes import Tiling, annotate_regions
+from genet5.annotate.models import Model, best_device
+from genet5.clades import clade_named, read_clades
+from genet5.crf.folder import load_crf, save_crf
 from genet5.errors import InputError, run_command
 from genet5.evaluate.comparison import Prediction, compare
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.sites import DONOR_SITE
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import write_gff3
-from genet5.tokens.grammars import Grammars
-from genet5.writer.building import load_model, save_model
 
 BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="model folder")
-    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
+    parser.add_argument("--model", type=Path, required=True, help="folder of a CRF")
+    parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed")
     parser.add_argument("--annotation", type=Path, required=True, help="its reference")
     parser.add_argument("--regions", required=True, help="validation DNA: contigs or contig:start-end, comma-separated")
     parser.add_argument("--genetic-code", type=int, required=True, help="NCBI translation table")
-    parser.add_argument("--clade", required=True, help="clade of the organism, as in the grammar table")
+    parser.add_argument("--clade", required=True, help="clade of the organism")
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
     parser.add_argument("--biases", type=float, nargs="+", default=BIASES, help="tried (%(default)s), in nats")
-    parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)
-    model, tokenizer = load_model(arguments.model)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    code = GeneticCode.from_table(arguments.genetic_code)
-    grammar = Grammars(tokenizer, read_grammar(arguments.grammar)).of(arguments.clade, arguments.genetic_code)
-    if not grammar.rules.splice_pairs:
+    crf = load_crf(arguments.model).to(best_device())
+    clades = read_clades(arguments.clade_folder)
+    rules = clade_named(clades, arguments.clade).gene_rules(arguments.genetic_code)
+    if not rules.splice_pairs:
         raise InputError(f"--clade: {arguments.clade} has no introns")
-    options = AnnotationOptions("viterbi", arguments.window_bp, arguments.overlap_bp)
-    trained = [reader.site_bias[DONOR_SITE].item() for reader in model.readers]
+    code = GeneticCode.from_table(arguments.genetic_code)
+    decoder = make_decoder("viterbi", Model(crf), clades, arguments.clade, code.table, DecodingOptions())
+    tiling = Tiling(arguments.window_bp, arguments.overlap_bp)
+    trained = [network.site_bias[DONOR_SITE].item() for network in crf.networks]
 
     def set_bias(bias: float) -> None:
         with torch.no_grad():
-            for reader, value in zip(model.readers, trained, strict=True):
-                reader.site_bias[DONOR_SITE] = value + bias
+            for network, value in zip(crf.networks, trained, strict=True):
+                network.site_bias[DONOR_SITE] = value + bias
 
     def exon_f1(bias: float, genome: Genome, folder: str) -> float:
         set_bias(bias)
         regions = list(parse_regions(arguments.regions, genome.lengths))
-        found = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options)
+        found = annotate_regions(decoder, rules, genome, regions, code, tiling)
         path = Path(folder) / "found.gff3"
         write_gff3(path, found.genes, genome.lengths)
         document = compare(
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
         scores = {bias: exon_f1(bias, genome, folder) for bias in sorted(arguments.biases, key=abs)}
     best = max(scores, key=scores.__getitem__)
     set_bias(best)
-    save_model(model.cpu(), tokenizer, arguments.output_dir)
+    save_crf(crf.cpu(), arguments.output_dir)
     print(f"{arguments.output_dir}: donors count {best:+g}", flush=True)
 
 

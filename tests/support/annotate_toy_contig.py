@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from genet5.annotate.stitching import ScoredGene, StitchResult, stitch
+from genet5.annotate.stitching import StitchResult, stitch
 from genet5.annotate.tiling import Tile
 from genet5.bake.samples import SampleGene, clip_gene
 from genet5.genome.genes import Gene, Interval, Region, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
-from genet5.tokens.codec import reverse_complement_genes
+from genet5.genome.window_genes import ScoredGene, reverse_complement_genes
 
 CODE = GeneticCode.from_table(1)
 SENSE = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT" if a + b + c not in CODE.stops]

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from model_toy import TOKENIZER, random_bases, random_genes, toy_model
 
+from genet5.bake.crops import Window
 from genet5.bake.samples import Sample, SampleGene
 from genet5.bake.shards import write_shard
 from genet5.grpo.options import GrpoOptions
@@ -35,7 +36,6 @@ from genet5.tokens.grammars import Grammars
 from genet5.training.options import read_options
 from genet5.writer.building import save_model
 from genet5.writer.network import GeneT5Model
-from genet5.writer.windows import Window
 
 #: a clade with introns and one without; genes so short that windows of 100 bases hold some
 TABLE: dict[str, dict[str, Any]] = {

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from genet5.genome.sites import GrammarRules
-from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
+from genet5.genome.sites import GeneRules
+from genet5.genome.window_genes import WindowGene
+from genet5.tokens.codec import decode_genes, encode_genes
 from genet5.tokens.grammar import Grammar, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.batch import Batch, Example, collate, collate_decisions, make_example
@@ -19,7 +20,7 @@ from genet5.writer.passes import Places
 torch.set_num_threads(1)  # these networks are too small for more
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
-SPLICED = GrammarRules(
+SPLICED = GeneRules(
     starts=("ATG",),
     splice_pairs=(("GT", "AG"), ("GC", "AG")),
     min_intron_bp=10,
@@ -28,10 +29,10 @@ SPLICED = GrammarRules(
     min_gene_bp=24,
     max_overlap_bp=10,
 )
-BACTERIA = GrammarRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
+BACTERIA = GeneRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
 TOKENIZER = GeneTokenizer.build("kmer", k=3, segment_bp=12, max_window_bp=1200)
-GRAMMAR = Grammar(TOKENIZER, SPLICED, STOPS)
-PLAIN_GRAMMAR = Grammar(TOKENIZER, BACTERIA, STOPS)
+GRAMMAR = Grammar(TOKENIZER, SPLICED)
+PLAIN_GRAMMAR = Grammar(TOKENIZER, BACTERIA)
 CLADE = "fungi"
 SHAPE: dict[str, Any] = {
     "hidden_size": 32,

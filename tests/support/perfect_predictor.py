@@ -8,14 +8,15 @@ from typing import NamedTuple
 import numpy as np
 from reference_sets import ReadSet
 
-from genet5.annotate.stitching import ScoredGene, StitchResult, number_genes, stitch
+from genet5.annotate.stitching import StitchResult, number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.bake.samples import SampleGene, gene_key, visible_genes
 from genet5.bake.windows import SpanIndex, canonical_gene
 from genet5.evaluate.predictions import read_predictions
 from genet5.genome.genes import Annotation, Gene, Region
+from genet5.genome.window_genes import ScoredGene, WindowGene
 from genet5.genome.writing import write_gff3
-from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
+from genet5.tokens.codec import decode_genes, encode_genes
 from genet5.tokens.tokenizer import GeneTokenizer
 
 NO_LIMIT_BP = 1 << 40  # the reference may hold any overlap: no conflict is to be settled

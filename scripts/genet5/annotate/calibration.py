@@ -1,4 +1,4 @@
-"""From a gene's log-probability to the probability that it is exactly right, by decoder; a file beside the weights.
+"""From a gene's log-probability to the probability that it is exactly right.
 
 A logistic curve in the log-odds of what the decoder says, fitted to genes of validation DNA (Platt 1999). With the few
 hundred genes that there are, isotonic regression was no better on genes not fitted, and it ties genes that the curve
@@ -7,53 +7,16 @@ keeps in order (docs/decisions.md).
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from genet5.bake.manifest import file_sha256
-from genet5.configuration import check_against_schema, dotted
-from genet5.errors import InputError
-from genet5.files import atomic_write
-from genet5.writer.building import WEIGHTS_FILE
-
-CALIBRATION_FILE = "calibration.json"
 FEWEST_GENES = 50
 BINS = 10
 LEAST_LOG_ODDS, MOST_LOG_ODDS = -20.0, 10.0  # beyond, rounding of sums over thousands of bases decides
 _MOST_STEPS, _LEAST_GAIN = 100, 1e-9
-
-_SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["weights", "decoders", "regions"],
-    "properties": {
-        "weights": {"type": "string"},
-        "regions": {"type": "object"},
-        "decoders": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["slope", "intercept", "genes", "exact", "error_before", "error_after", "reason"],
-                "properties": {
-                    "slope": {"type": "number", "minimum": 0},
-                    "intercept": {"type": "number"},
-                    "genes": {"type": "integer", "minimum": 0},
-                    "exact": {"type": "integer", "minimum": 0},
-                    "error_before": {"type": ["number", "null"]},
-                    "error_after": {"type": ["number", "null"]},
-                    "reason": {"type": "string"},
-                },
-            },
-        },
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -153,41 +116,3 @@ def calibration_error(scores: Sequence[float], exact: Sequence[bool]) -> float:
     right = (np.bincount(same, np.asarray(exact, dtype=float)) / np.maximum(np.bincount(same), 1))[same]
     bins = np.array_split(np.argsort(scores, kind="stable"), BINS)
     return float(sum(abs(scores[part].sum() - right[part].sum()) for part in bins) / max(len(scores), 1))
-
-
-# -------------------------------------------------------------------- the file
-
-
-def write_calibration(
-    path: str | Path, weights: str | Path, decoders: Mapping[str, Calibration], regions: Mapping[str, Sequence[str]]
-) -> None:
-    """decoders: curves by decoder. regions: what they were measured on, by species, as text. weights: the model's."""
-    content = {
-        "weights": file_sha256(weights),
-        "decoders": {name: asdict(one) for name, one in decoders.items()},
-        "regions": {name: list(texts) for name, texts in regions.items()},
-    }
-    with atomic_write(path) as stream:
-        stream.write(json.dumps(content, sort_keys=True, indent=1) + "\n")
-
-
-def load_calibration(model: str | Path, decoder: str) -> Calibration:
-    """The curve in a model's folder for ``decoder``; one with a reason where there is none.
-
-    Raises InputError for a file that is none.
-    """
-    path = Path(model) / CALIBRATION_FILE
-    if not path.is_file():
-        return Calibration(reason=f"{path}: no such file; scripts/calibrate.py writes it")
-    try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    check_against_schema(content, _SCHEMA, lambda place: f"{path}, key {dotted(place)}" if place else str(path))
-    if content["weights"] != file_sha256(Path(model) / WEIGHTS_FILE):
-        return Calibration(reason=f"{path}: made for other weights")
-    if decoder not in content["decoders"]:
-        known = ", ".join(sorted(content["decoders"])) or "no decoder"
-        return Calibration(reason=f"{path}: made for {known}, not for {decoder}")
-    found = Calibration(**content["decoders"][decoder])
-    return found if found.calibrated else Calibration(**(asdict(found) | {"reason": f"{path}: {found.reason}"}))

@@ -26,7 +26,7 @@ from genet5.annotate.joining import (
 from genet5.annotate.tiling import Tile
 from genet5.genome.genes import Gene, Interval, Transcript
 from genet5.genome.genetic_code import GeneticCode
-from genet5.tokens.codec import WindowGene
+from genet5.genome.window_genes import WindowGene
 
 COUNTS = {
     "complete": "genes that one tile shows whole",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement as reverse_complement_bases
-from genet5.tokens.codec import WindowGene, gene_order_key
+from genet5.genome.window_genes import WindowGene, gene_order_key
 
 MEMBERS = ("dna", "genes.json", "json")
 """Extensions of a sample's files in a shard, in the order in which they are written."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genet5.bake.manifest import file_sha256, read_manifest, shard_paths
+from genet5.bake.manifest import read_manifest, shard_paths
 from genet5.bake.shards import ShardSet
+from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
+from genet5.files import file_sha256
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,16 @@ class TrainingInputs:
         return ShardSet(self.shards)
 
 
-def find_inputs(
-    model_dir: Path, manifests: Sequence[Path], validation: Path, grammar_table: Mapping[str, Mapping[str, Any]]
-) -> TrainingInputs:
-    """Raises ``InputError`` for missing or damaged manifests and shards."""
-    weights = model_dir / "model.safetensors"
-    species = [read_manifest(path)["parameters"]["species"] for path in manifests]
+def find_inputs(manifests: Sequence[Path], validation: Path, clades: Mapping[str, Clade]) -> TrainingInputs:
+    """Raises ``InputError`` for missing or damaged manifests and shards, and for clades that do not exist."""
+    about = [read_manifest(path)["parameters"] for path in manifests]
+    species = [one["species"] for one in about]
+    used = sorted({one["clade"] for one in about})
     fingerprint = {
         "manifests": {name: file_sha256(path) for name, path in sorted(zip(species, manifests, strict=True))},
         "species": species,  # their order numbers the windows that a resumed run goes on with
         "validation": file_sha256(validation),
-        "model": file_sha256(weights) if weights.is_file() else "",
-        "grammar": json.loads(json.dumps(grammar_table)),
+        "clades": {name: clade_named(clades, name, "clade").identity() for name in used},
     }
     shards = [path for manifest in manifests for path in shard_paths(manifest, "train")]
     return TrainingInputs(shards, manifests, fingerprint)

@@ -1,11 +1,11 @@
-"""The best chain of genes of one strand under the grammar, by dynamic programming over the reader's potentials.
+"""The best chain of genes of one strand under the rules of genes, by dynamic programming over the CRF's potentials.
 
 A gene scores the sum of its coding and intron potentials and of those of its sites, minus ``gene_penalty``. The
-strand is read 5' to 3' once, with a running best for every reading frame, so the chain is exact under the grammar:
+strand is read 5' to 3' once, with a running best for every reading frame, so the chain is exact under the rules:
 start codons, the first in-frame stop (codons split by introns included), splice pairs, intron lengths, genes cut by
 the window's edges.
 
-What a chain leaves out of what the grammar allows: an exon with a donor has at least three bases; a gene within an
+What a chain leaves out of what the rules allow: an exon with a donor has at least three bases; a gene within an
 intron of its own strand is not offered; a gene shares ``n`` bases with the next one only if its last segment has at
 least ``max_overlap_bp + n``, so that no three genes share bases and no gene shares more than ``max_overlap_bp`` with
 those after it or before it.
@@ -20,11 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genet5.crf.labels import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE
-from genet5.genome.sites import NO_STOP, GrammarRules, StrandSites
+from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, NO_STOP, START_SITE, STOP_SITE, GeneRules, StrandSites
 
 LEAST_EXON_BP = 3  # of exons with a donor: a split codon then never spans three exons
-LEAST_INTRON_BP = 4  # both splice dinucleotides, as in the grammar
 SHORT_OVERLAP_BP = 8  # most genes that overlap share 1 or 4 bases of a start and a stop codon
 
 NOTHING = -np.inf
@@ -40,8 +38,8 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Prefix sums of potentials of one strand.
+class StrandPotentials:
+    """Potentials of one strand; those of bases as prefix sums.
 
     coding: [3, W + 1], bases before the boundary read with codons beginning at positions = frame (mod 3).
     intron: [W + 1]. sites: [4, W + 1], not summed.
@@ -52,7 +50,8 @@ class Evidence:
     sites: np.ndarray
 
     @classmethod
-    def of(cls, odds: np.ndarray, sites: np.ndarray) -> Evidence:
+    def of(cls, odds: np.ndarray, sites: np.ndarray) -> StrandPotentials:
+        """odds: [W, 4], of coding at codon position 0, 1, 2 and of intron. sites: [4, W + 1]."""
         size = len(odds)
         base = np.arange(size)
         sums = np.zeros((4, size + 1))
@@ -62,12 +61,12 @@ class Evidence:
         return cls(sums[:3], sums[3], sites)
 
 
-def best_chain(strand: StrandSites, evidence: Evidence, gene_penalty: float) -> list[Found]:
+def best_chain(strand: StrandSites, scores: StrandPotentials, gene_penalty: float) -> list[Found]:
     """The best genes of one strand, 5' to 3'."""
     carries = _Carries.of(strand.stops)
-    chain = _Chain(strand.rules, strand.window_bp, gene_penalty, evidence, carries.counts)
+    chain = _Chain(strand.rules, strand.window_bp, gene_penalty, scores, carries.counts)
     handlers = (chain.stop, chain.credit, chain.donor, chain.acceptor, chain.start, chain.foresee)
-    for event in _events(strand, evidence, gene_penalty, carries):
+    for event in _events(strand, scores, gene_penalty, carries):
         handlers[event[0]](event)
     return chain.finish()
 
@@ -105,9 +104,9 @@ STOP, CREDIT, DONOR, ACCEPTOR, START, FORESEE = range(6)
 _ORDERS = 8  # acceptors take three, the one whose segment begins farthest back first
 
 
-def _events(strand: StrandSites, evidence: Evidence, gene_penalty: float, carries: _Carries) -> list[tuple]:
+def _events(strand: StrandSites, scores: StrandPotentials, gene_penalty: float, carries: _Carries) -> list[tuple]:
     """What the chain meets, 5' to 3'; a tuple per event, its kind first."""
-    rules, coding, intron, site = strand.rules, evidence.coding, evidence.intron, evidence.sites
+    rules, coding, intron, site = strand.rules, scores.coding, scores.intron, scores.sites
     keys: list[np.ndarray] = []
     events: list[tuple] = []
 
@@ -162,12 +161,12 @@ def _events(strand: StrandSites, evidence: Evidence, gene_penalty: float, carrie
     return [events[index] for index in order.tolist()]
 
 
-def _overlaps(rules: GrammarRules) -> list[int]:
+def _overlaps(rules: GeneRules) -> list[int]:
     """Overlaps offered to the gene that follows, in bases."""
     return sorted({rules.max_overlap_bp, min(rules.max_overlap_bp, SHORT_OVERLAP_BP)} - {0})
 
 
-def _acceptor_motifs(rules: GrammarRules) -> list[str]:
+def _acceptor_motifs(rules: GeneRules) -> list[str]:
     """Acceptor dinucleotides, each once."""
     return list(dict.fromkeys(acceptor for _, acceptor in rules.splice_pairs))
 
@@ -186,20 +185,20 @@ class _Chain:
 
     def __init__(
         self,
-        rules: GrammarRules,
+        rules: GeneRules,
         window_bp: int,
         gene_penalty: float,
-        evidence: Evidence,
+        scores: StrandPotentials,
         carry_counts: tuple[int, int, int],
     ) -> None:
         self.size = window_bp
         self.penalty = gene_penalty
         self.min_gene_bp = rules.min_gene_bp
         self.min_exon_bp = max(rules.min_exon_bp, LEAST_EXON_BP)
-        self.min_intron_bp = max(rules.min_intron_bp, LEAST_INTRON_BP)
+        self.min_intron_bp = rules.least_intron_bp
         self.max_intron_bp = rules.max_intron_bp
-        self.edge_coding = evidence.coding[:, -1].tolist()
-        self.edge_intron = float(evidence.intron[-1])
+        self.edge_coding = scores.coding[:, -1].tolist()
+        self.edge_intron = float(scores.intron[-1])
         self.spliced = bool(rules.splice_pairs)
         #: best score of genes that have ended, and the last of them
         self.value, self.last = 0.0, None

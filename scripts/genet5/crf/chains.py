@@ -1,6 +1,6 @@
 """All chains of genes of a strand at once: their partition function, marginals and the loss of the right chain.
 
-A chain scores as ``crf/best_chain.py`` scores it: per-base potentials of coding (by codon position) and intron
+A chain scores as ``best_chain.py`` scores it: per-base potentials of coding (by codon position) and intron
 against neither, potentials of its sites, minus a penalty per gene. Where the dynamic program there takes the best
 chain, this one sums over all of them (a conditional random field, Lafferty et al. 2001), so that training raises
 exactly the score that decoding maximises: log Z of all chains minus log Z of the chains that agree with the labels.
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genet5.crf.labels import ACCEPTOR_SITE, DONOR_SITE, IGNORED, INTRON, START_SITE, STOP_SITE
+from genet5.crf.labels import IGNORED, INTRON
+from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
 
 NUM_STATES = 7  # those of ``labels.py``; 5 and 6 are introns of further phases
 
@@ -45,16 +46,15 @@ def _score(state: int, base: int, potentials: np.ndarray, labels: np.ndarray, cl
 
 @numba.njit(cache=True, inline="always")
 def _overlap_stop(at: int, site: np.ndarray, allowed: np.ndarray) -> float:
-    """What stops of a gene add that shares its last 1 or 4 bases with a gene starting ``at``; -inf for none.
+    """What stops of a gene add that shares its last bases with a gene starting ``at``; -inf for none.
 
     Both begin after a base at codon position 1.
     """
     total = -np.inf
     size = allowed.shape[1] - 1
-    if at + 1 <= size and allowed[STOP_SITE, at + 1]:
-        total = site[STOP_SITE, at + 1]
-    if at + 4 <= size and allowed[STOP_SITE, at + 4]:
-        total = _add(total, site[STOP_SITE, at + 4])
+    for shared in SHARED_STOP_BP:
+        if at + shared <= size and allowed[STOP_SITE, at + shared]:
+            total = _add(total, site[STOP_SITE, at + shared])
     return total
 
 
@@ -156,7 +156,7 @@ def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta,
                 both = np.exp(ended + begin)
                 of_site[STOP_SITE, at] += sign * both
                 started += both
-            for shift in (1, 4):
+            for shift in SHARED_STOP_BP:
                 if at + shift <= size and allowed[STOP_SITE, at + shift]:
                     shared = np.exp(old[2] + begin + site[STOP_SITE, at + shift])
                     of_site[STOP_SITE, at + shift] += sign * shared
@@ -236,7 +236,7 @@ class ChainLoss(NamedTuple):
 def chain_loss(
     potentials: Tensor, site: Tensor, penalty: Tensor, allowed: Tensor, labels: Tensor, sizes: Tensor
 ) -> ChainLoss:
-    """Negative log-likelihood of the labels under the field, differentiable in potentials, sites and penalty.
+    """Negative log-likelihood of the labels under the CRF, differentiable in potentials, sites and penalty.
 
     potentials: [R, W, 4], coding at codon position 0, 1, 2 and intron, against neither, of R strands in their own
     coordinates. site: [R, 4, W + 1]. penalty: scalar, per gene. allowed: bool [R, 4, W + 1], sites that the bases
@@ -318,7 +318,7 @@ def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, 
 
 
 class Messages(NamedTuple):
-    """What the field of a strand holds of ways to go on; float32, R strands.
+    """What the CRF holds of ways to go on along a strand; float32, R strands.
 
     after: [R, W + 1, 7], log-sum of all chains from a base on, given its state; 0 at the end. start: [R, W + 1], log of
     the chance that a gene starts here, if none of those starts of its reading frame does that come before it in forward

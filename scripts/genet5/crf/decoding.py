@@ -1,23 +1,43 @@
-"""The evidence decoder: the best set of genes by dynamic programming over the reader's potentials alone.
+"""The best genes of both strands of a window, by dynamic programming over the CRF's potentials.
 
-It needs no language model: the baseline of one, and a decoder by itself. The best chain of genes of each strand is
-exact (``gene_chain.py``). The strands are read independently, so a gene within an intron of the other strand is found.
-Where genes of both strands claim more than a few coding bases, each strand is read again around the other's, and the
-one that loses less by it yields.
+The best chain of genes of each strand is exact (``best_chain.py``). The strands are decoded independently, so a gene
+within an intron of the other strand is found. Where genes of both strands claim more than a few coding bases, each
+strand is decoded again around the other's, and the one that loses less by it yields.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from genet5.crf.best_chain import Evidence, Found, best_chain
+from genet5.crf.best_chain import Found, StrandPotentials, best_chain
+from genet5.crf.model import Crf, score_codes, window_codes
+from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
-from genet5.genome.sites import WindowSites
-from genet5.tokens.codec import WindowGene, gene_order_key
+from genet5.genome.sites import GeneRules, WindowSites
+from genet5.genome.window_genes import ScoredGene, WindowGene, gene_order_key, mirrored
 
 MAX_OPPOSITE_OVERLAP_BP = 60
 YIELDING_ROUNDS = 4  # times that one strand yields to the other; conflicts left then lose the worse gene
 TAKEN_POTENTIAL = -1e3  # of coding, per base that genes of the other strand claim
+
+
+def decode_windows(
+    crf: Crf, rules: GeneRules, windows: Sequence[str], precision: str = "fp32"
+) -> list[list[ScoredGene]]:
+    """The best genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
+    sites = [WindowSites(window, rules) for window in windows]
+    scores = score_codes(crf, window_codes(sites).to(crf.device), precision)
+    potentials, boundaries = scores.potentials.cpu().numpy(), scores.site_potentials.cpu().numpy()
+    penalty = crf.gene_penalty.item()
+    found = []
+    for row, site in enumerate(sites):
+        odds = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]
+        genes = [gene for gene, _ in best_genes(*odds, site, penalty)]
+        probable = gene_log_posteriors(*odds, site.allowed, penalty, genes)
+        found.append([ScoredGene(*pair) for pair in zip(genes, probable, strict=True)])
+    return found
 
 
 def best_genes(
@@ -68,7 +88,7 @@ def _both_strands(
         if taken.any():
             odds = odds.copy()
             odds[taken, :3] = TAKEN_POTENTIAL
-        return best_chain(sites.strand("+-"[row]), Evidence.of(odds, boundaries[row]), gene_penalty)
+        return best_chain(sites.strand("+-"[row]), StrandPotentials.of(odds, boundaries[row]), gene_penalty)
 
     taken = np.zeros((2, size), dtype=bool)
     found = [read(row, taken[row]) for row in (0, 1)]
@@ -113,11 +133,9 @@ def _worth(genes: list[Found], row: int, size: int, low: int, high: int) -> floa
     return sum(score for segments, score in spans if segments[0][0] < high and segments[-1][1] > low)
 
 
-def _forward(gene: Found, row: int, size: int) -> list[tuple[int, int]]:
+def _forward(gene: Found, row: int, size: int) -> Sequence[tuple[int, int]]:
     """CDS segments in forward coordinates, ascending."""
-    if row == 0:
-        return list(gene.segments)
-    return [(size - end, size - begin) for begin, end in reversed(gene.segments)]
+    return gene.segments if row == 0 else mirrored(gene.segments, size)
 
 
 def _window_gene(gene: Found, sign: str, size: int) -> WindowGene:

@@ -1,4 +1,4 @@
-"""First weights of a fresh reader from counts: what a hexamer says about the base it starts at.
+"""First weights of a fresh network from counts: what a hexamer says about the base it starts at.
 
 How often each hexamer stands at each codon position, in introns and elsewhere is an old and good measure of coding DNA
 (Claverie and Bougueleret 1986; Fickett and Tung 1992). Learning it by gradient takes a plateau of varying length
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genet5.crf.labels import IGNORED
-from genet5.crf.network import Reader
+from genet5.crf.network import CrfNetwork
 from genet5.crf.stem import HEXAMERS, hexamer_ids
 
 PRIOR = 10.0  # hexamers added to each class as they are spread overall: rare ones then say little
@@ -25,7 +25,7 @@ class HexamerCounts:
         self.counts = np.zeros((num_classes, HEXAMERS))
 
     def add(self, codes: np.ndarray, labels: np.ndarray) -> None:
-        """codes, labels: [..., W] in strand coordinates, as in ``Prompt`` and ``Example``."""
+        """codes, labels: [..., W] in strand coordinates, as in ``label_window``."""
         ids = hexamer_ids(torch.from_numpy(codes)).numpy()
         known = labels != IGNORED
         pairs = labels[known].astype(np.int64) * HEXAMERS + ids[known]
@@ -46,16 +46,16 @@ class HexamerCounts:
 
 
 @torch.no_grad()
-def begin_from_counts(reader: Reader, log_odds: np.ndarray) -> None:
+def begin_from_counts(network: CrfNetwork, log_odds: np.ndarray) -> None:
     """Put log-odds [classes, HEXAMERS] into the first channels of the hexamer tables, as far as there are channels.
 
     The frame means get those of codon positions and introns: what speaks for neither is the rest.
     """
     classes = torch.from_numpy(log_odds)
     for table, rows in (
-        (reader.stem.embedding.weight, classes),
-        (reader.stem.scores.weight, classes[1:]),
-        (reader.site_embedding.weight, classes),
+        (network.stem.embedding.weight, classes),
+        (network.stem.scores.weight, classes[1:]),
+        (network.site_embedding.weight, classes),
     ):
         for channel, values in enumerate(rows[: table.shape[1]]):
             if not values.isnan().any():

@@ -1,8 +1,4 @@
-"""What DNA shows without a language: per-base classes, sites, and the potentials of chains of genes.
-
-The reader is trained by itself, on the labels of bases and on whole chains of genes (``chains.py``), and is left as it
-is while the language model learns to write: it then says how probable every way to go on is (``evidence.py``).
-"""
+"""The network of the gene finder: per-base classes, sites, and the potentials of chains of genes."""
 
 from __future__ import annotations
 
@@ -12,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genet5.crf.labels import NUM_CLASSES, NUM_SITES
+from genet5.crf.config import CrfConfig
+from genet5.crf.labels import NUM_CLASSES
 from genet5.crf.stem import HEXAMERS, Convolution, Stem, hexamer_ids
-from genet5.writer.config import GeneT5Config
+from genet5.genome.sites import NUM_SITES
 
 SITE_KERNEL, SITE_LAYERS = 9, 3
 SITE_GRADIENT_TO_STEM = 0.05  # more holds the stem on a plateau at first (docs/decisions.md)
@@ -22,10 +19,12 @@ FIRST_CODING_SCALE, FIRST_INTRON_SCALE = 0.015, 0.005  # neighbouring bases say 
 FIRST_GENE_PENALTY = 3.0
 
 
-class Read(NamedTuple):
-    """features: [B, 2, W, C]. class_logits: [B, 2, W, 5], neither, codon position 0, 1, 2, intron. site_logits:
-    [B, 2, 4, W + 1], start, stop, donor, acceptor. potentials: float32 [B, 2, W, 4], of coding and intron against
-    neither. site_potentials: float32 [B, 2, 4, W + 1]. All in strand coordinates.
+class Output(NamedTuple):
+    """What the network says of a batch of windows, in strand coordinates.
+
+    features: [B, 2, W, C]. class_logits: [B, 2, W, 5], neither, codon position 0, 1, 2, intron. site_logits: [B, 2, 4,
+    W + 1], start, stop, donor, acceptor. potentials: float32 [B, 2, W, 4], of coding and intron against neither.
+    site_potentials: float32 [B, 2, 4, W + 1].
     """
 
     features: Tensor
@@ -35,10 +34,10 @@ class Read(NamedTuple):
     site_potentials: Tensor
 
 
-class Reader(nn.Module):
-    """Stem, base head, site head with a branch of its own, and the weights that make potentials of their logits."""
+class CrfNetwork(nn.Module):
+    """Stem, base head, site head with a branch of its own, and the weights that turn their logits into potentials."""
 
-    def __init__(self, config: GeneT5Config) -> None:
+    def __init__(self, config: CrfConfig) -> None:
         super().__init__()
         channels, near = config.stem_channels, config.site_channels
         self.stem = Stem(config)
@@ -65,7 +64,7 @@ class Reader(nn.Module):
         nn.init.zeros_(self.chain_head.weight)
         nn.init.zeros_(self.chain_head.bias)
 
-    def forward(self, codes: Tensor) -> Read:
+    def forward(self, codes: Tensor) -> Output:
         """codes: [B, 2, W] in strand coordinates, 0..3, 4 unknown, more padding."""
         features = self.stem(codes)
         class_logits = self.class_head(features)
@@ -76,7 +75,7 @@ class Reader(nn.Module):
         odds = (class_logits[..., 1:] - class_logits[..., :1]).float()
         potentials = odds * self.chain_scale.exp() + self.chain_head(features).float()
         site_potentials = site_logits.float() * self.site_scale[:, None] + self.site_bias[:, None]
-        return Read(features, class_logits, site_logits, potentials, site_potentials)
+        return Output(features, class_logits, site_logits, potentials, site_potentials)
 
     def _near(self, codes: Tensor) -> Tensor:
         """Features of the sites' own branch, [B, 2, W, N]."""

@@ -1,8 +1,7 @@
-"""How probable each gene of a window is among all chains of genes: its exact share of the field of its strand.
+"""How probable each gene of a window is among all chains of genes of its strand, exactly.
 
-Of all chains that the field sums over (``crf/chains.py``), those that contain exactly this gene: what may stand
-before it, times the gene, times what may follow. Sums made once for a strand are looked up at its ends, and prefix sums
-along it.
+The chains that contain this gene are: all that may come before it, times the gene, times all that may follow
+(``chains.py``). Sums made once for a strand are looked up at the gene's ends, and prefix sums along it.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from genet5.crf.best_chain import Evidence
+from genet5.crf.best_chain import StrandPotentials
 from genet5.crf.chains import StrandSums, strand_sums
-from genet5.crf.labels import ACCEPTOR_SITE, CODING, DONOR_SITE, NEITHER, START_SITE, STOP_SITE
-from genet5.tokens.codec import WindowGene
-
-SHARED_BP = (1, 4)  # bases of a stop codon that the field lets the next gene begin with
+from genet5.crf.labels import CODING, NEITHER
+from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
+from genet5.genome.window_genes import WindowGene
 
 
 def gene_log_posteriors(
@@ -33,8 +31,7 @@ def gene_log_posteriors(
     potentials: [2, W, 4], site_potentials: [2, 4, W + 1], in strand coordinates as in ``best_genes``. allowed: bool [2,
     4, W + 1], sites that the bases allow.
 
-    A gene that the field refuses (its stop codon is split by an intron) counts as if the field held it besides: its
-    chains are added to all others.
+    The CRF refuses a gene whose stop codon is split by an intron. Such a gene's chains are added to all others.
     """
     strands = {
         sign: _Strand.of(potentials[row].astype(np.float64), site_potentials[row].astype(np.float64), allowed[row])
@@ -42,44 +39,40 @@ def gene_log_posteriors(
         if any(gene.strand == sign for gene in genes)
     }
     sums = {
-        sign: strand_sums(strand.potentials, strand.evidence.sites, strand.allowed, gene_penalty)
+        sign: strand_sums(strand.potentials, strand.scores.sites, strand.allowed, gene_penalty)
         for sign, strand in strands.items()
     }
     found = []
     for gene in genes:
-        strand, field = strands[gene.strand], sums[gene.strand]
-        mass = strand.mass(gene, field, gene_penalty)
-        total = np.logaddexp(field.total, mass) if strand.refuses(gene) else field.total
+        strand, of_strand = strands[gene.strand], sums[gene.strand]
+        mass = strand.mass(gene, of_strand, gene_penalty)
+        total = np.logaddexp(of_strand.total, mass) if strand.refuses(gene) else of_strand.total
         found.append(min(float(mass - total), 0.0))
     return found
 
 
 @dataclass(frozen=True)
 class _Strand:
-    """One strand of a window; ``evidence`` holds its prefix sums and sites."""
+    """One strand of a window; ``scores`` holds its prefix sums and sites."""
 
     potentials: np.ndarray
     allowed: np.ndarray
-    evidence: Evidence
+    scores: StrandPotentials
 
     @classmethod
     def of(cls, potentials: np.ndarray, sites: np.ndarray, allowed: np.ndarray) -> _Strand:
-        return cls(potentials, allowed, Evidence.of(potentials, sites))
+        return cls(potentials, allowed, StrandPotentials.of(potentials, sites))
 
     def _segments(self, gene: WindowGene) -> list[tuple[int, int, int]]:
         """(begin, end, frame) 5' to 3' in strand coordinates; codons begin at positions = frame (mod 3)."""
-        size = len(self.potentials)
-        segments = [(begin, end) for begin, end in gene.cds]
-        if gene.strand == "-":
-            segments = [(size - end, size - begin) for begin, end in reversed(segments)]
         found, missing = [], gene.phase
-        for begin, end in segments:
+        for begin, end in gene.on_strand(len(self.potentials)):
             found.append((begin, end, (begin + missing) % 3))
             missing = (missing - (end - begin)) % 3
         return found
 
     def refuses(self, gene: WindowGene) -> bool:
-        """Whether the field has no chain with this gene."""
+        """Whether the CRF has no chain with this gene."""
         segments = self._segments(gene)
         size, stops = len(self.potentials), self.allowed[STOP_SITE]
         last = segments[-1][1]
@@ -92,13 +85,13 @@ class _Strand:
                 return True
         return False
 
-    def mass(self, gene: WindowGene, field: StrandSums, penalty: float) -> float:
-        """Log-sum of all chains that contain the gene, whether or not the field allows its stop codon."""
-        coding, intron, sites = self.evidence.coding, self.evidence.intron, self.evidence.sites
+    def mass(self, gene: WindowGene, sums: StrandSums, penalty: float) -> float:
+        """Log-sum of all chains that contain the gene, whether or not the CRF allows its stop codon."""
+        coding, intron, sites = self.scores.coding, self.scores.intron, self.scores.sites
         segments = self._segments(gene)
         size = len(self.potentials)
         first, last, frame = segments[0][0], *segments[-1][1:]
-        value = self._entry(first, field) + sites[START_SITE, first] if not gene.partial5 else 0.0
+        value = self._entry(first, sums) + sites[START_SITE, first] if not gene.partial5 else 0.0
         if gene.partial5 and first:  # the edge cuts an intron
             value += intron[first] + sites[ACCEPTOR_SITE, first]
         value -= penalty
@@ -109,26 +102,26 @@ class _Strand:
         if gene.partial3:
             return value if last == size else value + sites[DONOR_SITE, last] + intron[size] - intron[last]
         stop = sites[STOP_SITE, last]
-        # The field does not tell a gene that ends with the strand from one that goes on.
-        ends = [stop + field.after[last, NEITHER] if last < size else 0.0]
+        # The CRF does not tell a gene that ends with the strand from one that goes on.
+        ends = [stop + sums.after[last, NEITHER] if last < size else 0.0]
         # Another gene may begin right behind, or share the last bases of the stop codon: these then count once, as its.
-        for shared in (0, *SHARED_BP):
+        for shared in (0, *SHARED_STOP_BP):
             at = last - shared
             if at < size and self.allowed[START_SITE, at] and (not shared or at > segments[-1][0]):
-                begun = sites[START_SITE, at] - penalty + self.potentials[at, 0] + field.after[at, CODING]
+                begun = sites[START_SITE, at] - penalty + self.potentials[at, 0] + sums.after[at, CODING]
                 ends.append(stop + begun - (coding[frame, last] - coding[frame, at]))
         return value + float(np.logaddexp.reduce(ends))
 
-    def _entry(self, first: int, field: StrandSums) -> float:
+    def _entry(self, first: int, sums: StrandSums) -> float:
         """Log-sum of all that may stand before a gene that starts at ``first``."""
         if first == 0:
             return 0.0
-        stops, sites = self.allowed[STOP_SITE], self.evidence.sites[STOP_SITE]
-        before = field.before[first - 1]
+        stops, sites = self.allowed[STOP_SITE], self.scores.sites[STOP_SITE]
+        before = sums.before[first - 1]
         ways = [before[NEITHER]]
         if stops[first]:
             ways.append(before[CODING + 2] + sites[first])
-        for shared in SHARED_BP:
+        for shared in SHARED_STOP_BP:
             if first + shared < len(stops) and stops[first + shared]:
                 ways.append(before[CODING + 1] + sites[first + shared])
         return float(np.logaddexp.reduce(ways))

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genet5.crf.config import CrfConfig
 from genet5.crf.labels import PADDING
-from genet5.writer.config import GeneT5Config
 
 HEXAMERS = 4**6 + 1  # the last id stands for a hexamer with an unknown base or beyond the end
 KERNEL = 5
@@ -77,7 +77,7 @@ class Convolution(nn.Module):
 class Stem(nn.Module):
     """Bases to features. Initial weights are PyTorch's: hexamer tables of unit scale."""
 
-    def __init__(self, config: GeneT5Config) -> None:
+    def __init__(self, config: CrfConfig) -> None:
         super().__init__()
         base, codon, stretch, dropout = (
             config.stem_channels,

@@ -44,6 +44,11 @@ def codon_numbers(sequence: str | bytes) -> np.ndarray:
     return digits[:, 0] * np.uint8(25) + digits[:, 1] * np.uint8(5) + digits[:, 2]
 
 
+def genetic_codes() -> tuple[int, ...]:
+    """Numbers of the NCBI translation tables that are known here, ascending."""
+    return tuple(sorted(unambiguous_dna_by_id))
+
+
 @dataclass(frozen=True, slots=True)
 class GeneticCode:
     """One NCBI translation table.

@@ -14,18 +14,24 @@ import numpy as np
 
 NO_STOP = 1 << 29  # "no in-frame stop before the window ends"; far beyond any window, safe to add to
 
+START_SITE, STOP_SITE, DONOR_SITE, ACCEPTOR_SITE = range(4)  # rows of arrays with one row per kind of site
+NUM_SITES = 4
+
+LEAST_INTRON_BP = 4  # both splice dinucleotides
+SHARED_STOP_BP = (1, 4)  # bases of a stop codon that the next gene may begin with: TAATG and ATGA
+
 _CODES = np.full(256, 4, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
     _CODES[ord(_letter)] = _CODES[ord(_letter.lower())] = _code
 
 
 @dataclass(frozen=True)
-class GrammarRules:
-    """What a gene of one clade may look like.
+class GeneRules:
+    """What a gene of one clade may look like under one genetic code.
 
-    starts: codons a complete gene may begin with. splice_pairs: (donor, acceptor) dinucleotides; none means no introns.
-    min_gene_bp: least length of a gene written in one piece, stop codon included. max_overlap_bp: bases a coding
-    segment may share with genes already written on the same strand.
+    starts: codons a complete gene may begin with. stops: codons that end it. splice_pairs: (donor, acceptor)
+    dinucleotides; none means no introns. min_gene_bp: least length of a gene in one piece, stop codon included.
+    max_overlap_bp: coding bases that a gene may share with another one on the same strand.
     """
 
     starts: tuple[str, ...] = ("ATG",)
@@ -35,6 +41,12 @@ class GrammarRules:
     min_exon_bp: int = 3
     min_gene_bp: int = 60
     max_overlap_bp: int = 60
+    stops: frozenset[str] = frozenset({"TAA", "TAG", "TGA"})
+
+    @property
+    def least_intron_bp(self) -> int:
+        """The shortest intron; it holds both splice dinucleotides whatever ``min_intron_bp`` says."""
+        return max(self.min_intron_bp, LEAST_INTRON_BP)
 
 
 def encode_bases(bases: str | bytes) -> np.ndarray:
@@ -68,14 +80,15 @@ def _codon_table(codons: frozenset[str] | tuple[str, ...]) -> np.ndarray:
 class StrandSites:
     """Sites of one strand of one window; arrays have one entry per boundary 0..window_bp."""
 
-    def __init__(self, codes: np.ndarray, rules: GrammarRules, stops: frozenset[str]) -> None:
+    def __init__(self, codes: np.ndarray, rules: GeneRules) -> None:
         self.codes = codes
         self.rules = rules
-        self.stops = _codon_table(stops)
+        self.stops = _codon_table(rules.stops)
         self.window_bp = len(codes)
         codons = _codon_index(codes)
         self.start = np.zeros(self.window_bp + 1, dtype=bool)
         self.start[: len(codons)] = _codon_table(rules.starts)[codons]
+        self._all_starts = self.start
         #: end of the first stop codon met when reading codons from q on (NO_STOP if none), padded by three entries
         self.stop_end = np.full(self.window_bp + 4, NO_STOP, dtype=np.int64)
         is_stop = self.stops[codons]
@@ -119,7 +132,7 @@ class StrandSites:
     def start_rank(self) -> np.ndarray:
         """At each start codon, how many start codons of the same open reading frame lie before it; int32 [W + 1]."""
         rank = np.zeros(self.window_bp + 1, dtype=np.int32)
-        positions = np.flatnonzero(self.start)
+        positions = np.flatnonzero(self._all_starts)
         # Starts of one open reading frame share its stop, or, where the window cuts it, their frame.
         stop = self.stop_end[positions]
         frame = np.where(stop == NO_STOP, NO_STOP + positions % 3, stop)
@@ -131,7 +144,6 @@ class StrandSites:
 
     def restrict_starts(self, allowed: np.ndarray) -> None:
         """Keep only the start codons where ``allowed``, bool [W + 1], is True; ranks still count all of them."""
-        _ = self.start_rank
         self.start = self.start & allowed
 
     @cached_property
@@ -141,6 +153,11 @@ class StrandSites:
         codons = _codon_index(self.codes)
         found[: len(codons)] = _codon_table(self.rules.starts[:1])[codons]
         return found
+
+    @property
+    def allowed(self) -> np.ndarray:
+        """Where the bases allow a site; bool [4, W + 1], rows as ``START_SITE`` and the others."""
+        return np.stack([self.start, self.stop_here, self.any_donor, self.any_acceptor])
 
     def reading_end(self, start: int, carry: str | None, missing: int) -> int:
         """End of the first in-frame stop codon of a segment that begins at ``start``.
@@ -158,13 +175,23 @@ class StrandSites:
 class WindowSites:
     """Both strands of a window."""
 
-    def __init__(self, bases: str | bytes, rules: GrammarRules, stops: frozenset[str]) -> None:
+    def __init__(self, bases: str | bytes, rules: GeneRules) -> None:
         codes = encode_bases(bases)
         self.codes = codes
         self.rules = rules
         self.window_bp = len(codes)
-        self.plus = StrandSites(codes, rules, stops)
-        self.minus = StrandSites(reverse_complement_codes(codes), rules, stops)
+        self.plus = StrandSites(codes, rules)
+        self.minus = StrandSites(reverse_complement_codes(codes), rules)
 
     def strand(self, sign: str) -> StrandSites:
         return self.plus if sign == "+" else self.minus
+
+    @property
+    def strand_codes(self) -> np.ndarray:
+        """Base codes of both strands, each 5' to 3'; uint8 [2, W]."""
+        return np.stack([self.plus.codes, self.minus.codes])
+
+    @property
+    def allowed(self) -> np.ndarray:
+        """Where the bases allow a site; bool [2, 4, W + 1], in strand coordinates."""
+        return np.stack([self.plus.allowed, self.minus.allowed])

@@ -19,9 +19,9 @@ class GrpoOptions(RunOptions):
     monitor: str = option("reward", "value that picks best/ and stops early: reward, exon_f1, gene_f1, nucleotide_f1")
     # --- rollouts
     batch_size: int = option(8, "prompts of a batch at most", minimum=1)
-    group_size: int = option(8, "texts sampled per prompt", minimum=2)
-    token_budget: int = option(65_536, "tokens of a batch: prompts x (longest prompt + its texts)", minimum=1)
-    max_gen_length: int = option(256, "tokens of a text at most", minimum=1)
+    group_size: int = option(8, "completions sampled per prompt", minimum=2)
+    token_budget: int = option(65_536, "tokens of a batch: prompts x (longest prompt + its completions)", minimum=1)
+    max_gen_length: int = option(256, "tokens of a completion at most", minimum=1)
     temperature: float = option(0.8, "divides the logits, in sampling and in the objective", above=0)
     top_k: int = option(50, "sample among this many most probable choices (0: all)", minimum=0)
     top_p: float = option(0.9, "sample among the most probable choices that make up this share", above=0, maximum=1)
@@ -36,7 +36,7 @@ class GrpoOptions(RunOptions):
     clip_low: float = option(0.2, "ratios below 1 - clip_low earn no further gradient", above=0, below=1)
     clip_high: float = option(0.2, "ratios above 1 + clip_high earn no further gradient", above=0)
     scale_rewards: bool = option(True, "divide advantages by the group's standard deviation")
-    updates_per_rollout: int = option(1, "optimizer updates on the same texts", minimum=1)
+    updates_per_rollout: int = option(1, "optimizer updates on the same completions", minimum=1)
     # --- evaluation, safety
     eval_samples: int = option(0, "validation windows that are decoded and scored (0: all listed ones)", minimum=0)
     max_steps_without_variance: int = option(

@@ -1,4 +1,4 @@
-"""What a text earns: F1 of its exons and genes on coordinates and strand, from the scorer of windows."""
+"""What a completion earns: F1 of its exons and genes on coordinates and strand, from the scorer of windows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Reward(NamedTuple):
 
 @dataclass(frozen=True)
 class RewardWeights:
-    """Weights of the terms; their sum is the reward of a perfect text."""
+    """Weights of the terms; their sum is the reward of a perfect completion."""
 
     exon: float = 0.6
     gene: float = 0.4

@@ -1,4 +1,4 @@
-"""One run of reinforcement learning: sample texts, score them, learn from them."""
+"""One run of reinforcement learning: sample completions, score them, learn from them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor
 
+from genet5.bake.crops import Window
 from genet5.errors import InputError
 from genet5.grpo.objective import group_advantages, token_losses
 from genet5.grpo.options import GrpoOptions
@@ -29,13 +30,18 @@ from genet5.training.csv_log import CsvLog, now
 from genet5.training.logs import TrainingLog, duration
 from genet5.training.memory import memory_gb
 from genet5.training.processes import say
-from genet5.training.run import Run
+from genet5.training.run import Run, RunSpec
 from genet5.training.state import TrainingState
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass
-from genet5.writer.windows import Window
 
-AUDIT = ("zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts", "text_tokens")
+AUDIT = (
+    "zero_variance_groups",
+    "empty_completions",
+    "repeated_completions",
+    "truncated_completions",
+    "completion_tokens",
+)
 
 
 def reward_weights(options: GrpoOptions) -> RewardWeights:
@@ -49,8 +55,8 @@ def reward_weights(options: GrpoOptions) -> RewardWeights:
 
 
 @dataclass
-class Piece:
-    """A batch of prompts with its texts, ready to learn from.
+class SampledBatch:
+    """A batch of prompts with its completions, ready to learn from.
 
     advantages: [B, G]. reference: [Q], log-probabilities under the frozen weights, None without KL. old: [Q], under the
     weights that sampled, known after the first update. sums: what the log wants, with weights as in ``mean_losses``.
@@ -66,23 +72,23 @@ class Piece:
 
 
 def audit(rollout: Rollout, rewards: list[list[Reward]]) -> dict[str, float]:
-    """Sums over the texts (or groups) of a rollout, each with its weight, in the order of the log's columns."""
+    """Sums over the completions (or groups) of a rollout, each with its weight, in the order of the log's columns."""
     totals = np.array([[reward.reward for reward in group] for group in rewards])
     terms = np.array([reward for group in rewards for reward in group], dtype=np.float64).sum(axis=0)
-    texts = [text for group in rollout.texts for text in group]
-    repeated = sum(len(group) - len({tuple(text.ids) for text in group}) for group in rollout.texts)
+    completions = [completion for group in rollout.completions for completion in group]
+    repeated = sum(len(group) - len({tuple(completion.ids) for completion in group}) for group in rollout.completions)
     per_group = {
         "reward_std": totals.std(axis=1, ddof=1).sum(),
         "zero_variance_groups": int((np.ptp(totals, axis=1) == 0).sum()),
     }
     per_text = dict(zip(Reward._fields, terms, strict=True)) | {
-        "empty_texts": sum(not text.genes for text in texts),
-        "repeated_texts": repeated,
-        "truncated_texts": sum(text.truncated for text in texts),
-        "text_tokens": sum(len(text.ids) for text in texts),
+        "empty_completions": sum(not completion.genes for completion in completions),
+        "repeated_completions": repeated,
+        "truncated_completions": sum(completion.truncated for completion in completions),
+        "completion_tokens": sum(len(completion.ids) for completion in completions),
     }
     sums: dict[str, float] = {}
-    for values, weight in ((per_text, len(texts)), (per_group, len(rewards))):
+    for values, weight in ((per_text, len(completions)), (per_group, len(rewards))):
         for name, value in values.items():
             sums |= {name: float(value), f"{name}_weight": float(weight)}
     return sums
@@ -162,17 +168,15 @@ class GrpoRun(Run):
     options: GrpoOptions
     model: GeneT5Model
 
-    def __init__(self, grammars: Grammars, fabric: Fabric, folder: Any, model: GeneT5Model, *arguments: Any) -> None:
+    def __init__(self, grammars: Grammars, spec: RunSpec) -> None:
         self.grammars = grammars
-        # What is read of the DNA stays as supervised training left it; what is written of it is learned here.
-        model.freeze_readers()
-        options: GrpoOptions = arguments[1]
+        options: GrpoOptions = spec.options
         self.reference: GeneT5Model | None = None
         if options.beta > 0:
-            self.reference = fabric.to_device(copy.deepcopy(model).requires_grad_(False).eval())
+            self.reference = spec.fabric.to_device(copy.deepcopy(spec.model).requires_grad_(False).eval())
         self.sampling = Sampling(options.temperature, options.top_k, options.top_p)
         self.weights = reward_weights(options)
-        super().__init__(fabric, folder, model, *arguments)
+        super().__init__(spec)
         self.log.updates_per_step = options.updates_per_rollout
 
     def _compiled_losses(self) -> Callable[[Any], Scored]:
@@ -184,22 +188,22 @@ class GrpoRun(Run):
     def _step(self, stream: Iterator[tuple[int, list[Window]]]) -> None:
         started = time.perf_counter()
         self._set_learning_rate()
-        pieces: list[Piece] = []
-        sums = self._update(map(self._piece_losses, self._sampled(stream, pieces)))
+        kept: list[SampledBatch] = []
+        sums = self._update(map(self._batch_losses, self._sampled(stream, kept)))
         for _ in range(1, self.options.updates_per_rollout):
-            sums = self._update(map(self._piece_losses, pieces))
+            sums = self._update(map(self._batch_losses, kept))
         self._watch_variance(sums)
         self._advance(time.perf_counter() - started)
 
-    def _sampled(self, stream: Iterator[tuple[int, list[Window]]], pieces: list[Piece]) -> Iterator[Piece]:
-        """A step's batches, each sampled when the update comes to it; they also go into ``pieces``."""
+    def _sampled(self, stream: Iterator[tuple[int, list[Window]]], kept: list[SampledBatch]) -> Iterator[SampledBatch]:
+        """A step's batches, each sampled when the update comes to it; they also go into ``kept``."""
         for position, windows in islice(stream, self.options.grad_accum):
             self.model.eval()  # no dropout, no checkpointing: that would take the cache away
-            pieces.append(self._sample(position, windows))
+            kept.append(self._sample(position, windows))
             self.model.train()
-            yield pieces[-1]
+            yield kept[-1]
 
-    def _sample(self, position: int, windows: list[Window]) -> Piece:
+    def _sample(self, position: int, windows: list[Window]) -> SampledBatch:
         """Roll out, score, and pack one batch of windows."""
         started = time.perf_counter()
         options, state = self.options, self.state
@@ -219,29 +223,29 @@ class GrpoRun(Run):
             if self.reference is not None:
                 reference = score_choices(self.reference, packed, options.temperature).log_probability
         rewards = [
-            [self.weights.of(window.genes, text.genes, window.dont_care) for text in texts]
-            for window, texts in zip(rollout.windows, rollout.texts, strict=True)
+            [self.weights.of(window.genes, completion.genes, window.dont_care) for completion in completions]
+            for window, completions in zip(rollout.windows, rollout.completions, strict=True)
         ]
         totals = np.array([[reward.reward for reward in group] for group in rewards])
         advantages = torch.from_numpy(group_advantages(totals, options.scale_rewards)).float()
         sums = audit(rollout, rewards)
         # Weights that make means per step: tokens of all processes, seconds of one.
         share = 1 / options.grad_accum
-        tokens = float(packed.batch.prompt_lengths.sum()) + sums["text_tokens"]
+        tokens = float(packed.batch.prompts.prompt_lengths.sum()) + sums["completion_tokens"]
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
         sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
-        return Piece(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)
+        return SampledBatch(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)
 
-    def _piece_losses(self, piece: Piece) -> dict[str, Any]:
+    def _batch_losses(self, sampled: SampledBatch) -> dict[str, Any]:
         options = self.options
-        read, piece.read = piece.read, None
+        read, sampled.read = sampled.read, None
         with self.fabric.autocast():
-            scored = self.losses(piece.packed, read)
-        if piece.old is None:
-            piece.old = scored.log_probability.detach()
-        advantage = piece.advantages[scored.row, scored.text]
+            scored = self.losses(sampled.packed, read)
+        if sampled.old is None:
+            sampled.old = scored.log_probability.detach()
+        advantage = sampled.advantages[scored.row, scored.completion]
         losses = token_losses(
-            scored.log_probability, piece.old, piece.reference, advantage, options.clip_low, options.clip_high
+            scored.log_probability, sampled.old, sampled.reference, advantage, options.clip_low, options.clip_high
         )
         policy, kl = losses.policy.sum(), losses.kl.sum()
         weight = len(scored.log_probability)
@@ -249,7 +253,7 @@ class GrpoRun(Run):
         if scored.router_loss is not None:
             found["router"] = scored.router_loss * weight
             found["sum"] = found["sum"] + found["router"] * self.model.config.router_loss_weight
-        return found | {"entropy": scored.entropy.sum(), "clipped": losses.clipped.sum()} | piece.sums
+        return found | {"entropy": scored.entropy.sum(), "clipped": losses.clipped.sum()} | sampled.sums
 
     def _watch_variance(self, sums: Mapping[str, float]) -> None:
         """End a run that cannot learn."""
@@ -265,6 +269,6 @@ class GrpoRun(Run):
                 "train longer in the supervised stage"
             )
             raise InputError(
-                f"step {self.state.step + 1}: all texts of every group earned the same for {allowed} steps "
+                f"step {self.state.step + 1}: all completions of every group earned the same for {allowed} steps "
                 f"(mean reward {mean:.3f}), so there is nothing to learn from: {advice}"
             )

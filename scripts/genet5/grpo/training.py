@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from genet5.bake.manifest import file_sha256, write_json
+from genet5.bake.crops import Window, crop, read_eval_windows
 from genet5.bake.shards import ShardReader
+from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
+from genet5.files import file_sha256, write_json
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.run import GrpoRun, reward_weights
 from genet5.tokens.grammars import Grammars
@@ -23,8 +23,8 @@ from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan
-from genet5.writer.building import load_model, save_model
-from genet5.writer.windows import Window, WindowData, WindowScorer, crop, read_eval_windows
+from genet5.writer.building import load_model, save_model, weights_sha256
+from genet5.writer.windows import WindowData, WindowScorer
 
 
 class PromptData(WindowData):
@@ -35,16 +35,16 @@ class PromptData(WindowData):
         return [crop(sample, *sample.core, reverse=bool(rng.integers(2))) for sample in samples]
 
     def group_tokens(self, group_size: int, max_gen_length: int) -> np.ndarray:
-        """Tokens of each prompt with its group of texts, about."""
-        return self.prompt_tokens + group_size * np.minimum(self.text_tokens, max_gen_length)
+        """Tokens of each prompt with its group of completions, about."""
+        return self.prompt_tokens + group_size * np.minimum(self.completion_tokens, max_gen_length)
 
 
 def run_grpo(
     model_dir: Path,
     prompts: Path,
     validation: Path,
-    eval_samples: Path,
-    grammar_table: Mapping[str, Mapping[str, Any]],
+    eval_windows: Path,
+    clades: Mapping[str, Clade],
     options: GrpoOptions,
     output_dir: Path,
     restart: bool = False,
@@ -57,26 +57,28 @@ def run_grpo(
     Raises:
         InputError: missing or damaged input, another run's folder, no reward that varies; see ``training.loop.fit``.
     """
-    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_samples, "merge_validation")):
+    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_windows, "merge_validation")):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run {rule} first")
-    weights = model_dir / "model.safetensors"
     fingerprint = {
         "prompts": file_sha256(prompts),
         "validation": file_sha256(validation),
-        "eval_samples": file_sha256(eval_samples),
-        "model": file_sha256(weights) if weights.is_file() else "",
-        "grammar": json.loads(json.dumps(grammar_table)),
+        "eval_windows": file_sha256(eval_windows),
+        "model": weights_sha256(model_dir),
+        "clades": {name: clade_named(clades, name, "clade").identity() for name in _clades_of(prompts)},
     }
     if export_finished(output_dir, options, fingerprint, restart):
         return
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
-    grammars = Grammars(tokenizer, grammar_table)
+    grammars = Grammars(tokenizer, clades)
     data = PromptData(ShardReader(prompts), grammars)
-    windows = read_eval_windows(eval_samples, ShardReader(validation))[: options.eval_samples or None]
+    windows = read_eval_windows(eval_windows, ShardReader(validation))[: options.eval_samples or None]
     fabric = start_fabric(options)
-    say(fabric, f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} texts a prompt")
+    say(
+        fabric,
+        f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} completions a prompt",
+    )
     lengths = data.group_tokens(options.group_size, options.max_gen_length)
     plan = BatchPlan(lengths, options.token_budget, options.batch_size, options.seed, long_alone=True)
     result = fit(
@@ -96,3 +98,9 @@ def run_grpo(
         config = {"options": dataclasses.asdict(options), "inputs": inputs, "sha256": fingerprint}
         write_json(output_dir / "grpo_config.json", config)
     export_best(fabric, result, output_dir)
+
+
+def _clades_of(prompts: Path) -> list[str]:
+    """Clades of the windows in a tar."""
+    with ShardReader(prompts) as shards:
+        return sorted({shards.meta(index)["clade"] for index in range(len(shards))})

@@ -8,36 +8,12 @@ genes is in the order of ``gene_order_key`` and ends with ``<eos>``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from genet5.genome.genes import Interval
+from genet5.genome.window_genes import WindowGene, gene_order_key, transcript_order
 from genet5.tokens.tokenizer import GeneTokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class WindowGene:
-    """The coding structure of one gene as far as a window shows it.
-
-    ``cds``: window coordinates, 0-based half-open, ascending on the forward strand. ``partial5``/``partial3``: the
-    window cuts it before its start / after its last visible base. ``phase``: bases to skip to the first codon of the
-    5'-most visible segment (GFF3); 0 for a gene that is complete at its 5' end.
-    """
-
-    strand: str
-    cds: tuple[Interval, ...]
-    partial5: bool = False
-    partial3: bool = False
-    phase: int = 0
-
-    @property
-    def start(self) -> int:
-        return self.cds[0].start
-
-    @property
-    def end(self) -> int:
-        return self.cds[-1].end
 
 
 class GrammarError(ValueError):
@@ -47,22 +23,6 @@ class GrammarError(ValueError):
         super().__init__(f"token {position}: {message}")
         self.position = position
         self.message = message
-
-
-def transcript_order(gene: WindowGene) -> tuple[tuple[int, int], ...]:
-    """(5' boundary, 3' boundary) of each CDS segment, 5' to 3', in forward-strand coordinates."""
-    if gene.strand == "+":
-        return tuple((start, end) for start, end in gene.cds)
-    return tuple((end, start) for start, end in reversed(gene.cds))
-
-
-def gene_order_key(gene: WindowGene) -> tuple:
-    """Key of the order in which genes are written: 5' boundary, then + before -, then the rest of the structure.
-
-    The first boundary written decides, so the order can be enforced as soon as it is known.
-    """
-    segments = transcript_order(gene)
-    return segments[0][0], gene.strand != "+", gene.partial5, gene.phase, segments, gene.partial3
 
 
 def encode_genes(genes: Iterable[WindowGene], window_bp: int, tokenizer: GeneTokenizer) -> np.ndarray:
@@ -113,21 +73,6 @@ def decode_genes(
         if strict:
             raise
     return genes
-
-
-def reverse_complement_genes(genes: Iterable[WindowGene], window_bp: int) -> list[WindowGene]:
-    """The same genes on the reverse complement of their window, in ``gene_order_key`` order. Its own inverse."""
-    turned = [
-        WindowGene(
-            "-" if gene.strand == "+" else "+",
-            tuple(Interval(window_bp - end, window_bp - start) for start, end in reversed(gene.cds)),
-            gene.partial5,
-            gene.partial3,
-            gene.phase,
-        )
-        for gene in genes
-    ]
-    return sorted(turned, key=gene_order_key)
 
 
 def _check_window(window_bp: int, tokenizer: GeneTokenizer) -> None:

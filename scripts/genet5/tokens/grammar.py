@@ -24,7 +24,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from genet5.genome.sites import NO_STOP, GrammarRules, StrandSites, WindowSites
+from genet5.genome.sites import NO_STOP, GeneRules, StrandSites, WindowSites
 from genet5.tokens.tokenizer import GeneTokenizer
 
 CODON_BP = 3  # a first exon holds its start codon whole
@@ -46,6 +46,22 @@ class Step(Enum):
     DONE = auto()
 
 
+class Boundary(Enum):
+    """Which boundary of a segment is written."""
+
+    START = auto()  # 5' boundary of a complete gene: a start codon
+    RESUME = auto()  # 5' boundary after an intron, or of a gene that the window cuts
+    END = auto()  # 3' boundary
+
+
+class SegmentEnd(Enum):
+    """What the last written segment ended at."""
+
+    STOP = auto()
+    EDGE = auto()
+    DONOR = auto()
+
+
 class GrammarViolation(ValueError):
     """A token the grammar does not allow at this point."""
 
@@ -54,14 +70,14 @@ class GrammarViolation(ValueError):
 class Candidates:
     """Where a boundary may stand and how its segment is read; positions in strand coordinates.
 
-    mask: bool [window_bp + 1]. kind: ``start`` (start codons), ``resume`` (acceptors, or the edge of a cut gene),
-    ``end`` (donors and the terminal). frame: codons of the segment being read begin at positions = frame (mod 3)
-    (``end`` only). missing: bases that complete the codon split by the last intron or by the edge (``resume`` only).
-    terminal: where the segment must end at the latest: the first in-frame stop, or the edge (``end`` only, else -1).
-    anchor: 5' boundary of the segment (``end``), donor of the intron just opened (``resume``), else 0.
+    mask: bool [window_bp + 1]. kind: START (start codons), RESUME (acceptors, or the edge of a cut gene), END (donors
+    and the terminal). frame: codons of the segment being read begin at positions = frame (mod 3) (END only). missing:
+    bases that complete the codon split by the last intron or by the edge (RESUME only). terminal: where the segment
+    must end at the latest: the first in-frame stop, or the edge (END only, else -1). anchor: 5' boundary of the segment
+    (END), donor of the intron just opened (RESUME), else 0. previous_key: first boundary of the gene before.
     """
 
-    kind: str
+    kind: Boundary
     strand: str
     mask: np.ndarray
     frame: int = 0
@@ -74,13 +90,12 @@ class Candidates:
 class Grammar:
     """Rules and vocabulary; makes a cursor for each window."""
 
-    def __init__(self, tokenizer: GeneTokenizer, rules: GrammarRules, stops: frozenset[str]) -> None:
+    def __init__(self, tokenizer: GeneTokenizer, rules: GeneRules) -> None:
         self.tokenizer = tokenizer
         self.rules = rules
-        self.stops = stops
 
     def sites(self, bases: str | bytes) -> WindowSites:
-        return WindowSites(bases, self.rules, self.stops)
+        return WindowSites(bases, self.rules)
 
     def begin(self, sites: WindowSites) -> Cursor:
         """A cursor before the first structure token of a window."""
@@ -103,9 +118,10 @@ class Cursor:
         self._previous_key = -1
         self._previous_strand = ""
         self._loc = 0
+        self._open = self._first_key = 0  # 5' boundary of the open segment; first boundary of the open gene
         self._candidates: Candidates | None = None
-        self._begin_gene("+")
         self._gene_starts: dict[str, np.ndarray] = {}
+        self._begin_gene("+")
 
     def fork(self) -> Cursor:
         """A second cursor at the same place. Arrays are shared: a cursor replaces its own and never writes in them."""
@@ -130,7 +146,7 @@ class Cursor:
         self._missing = 0  # bases that complete the split codon
         self._carry: str | None = ""
         self._donor_pairs: tuple[int, ...] = ()
-        self._three_kind = ""
+        self._segment_end: SegmentEnd | None = None
 
     def _after_previous(self, strand: str) -> int:
         """Least forward key the next gene of ``strand`` may begin at."""
@@ -167,7 +183,7 @@ class Cursor:
 
     def _acceptor_range(self, donor: int) -> tuple[int, int]:
         """Acceptors of the intron opened at ``donor`` lie in [low, high)."""
-        low = donor + max(self.rules.min_intron_bp, 4)
+        low = donor + self.rules.least_intron_bp
         return low, min(donor + self.rules.max_intron_bp + 1, self.window_bp)
 
     def _edge_cuts_intron(self, donor: int | np.ndarray) -> bool | np.ndarray:
@@ -182,7 +198,7 @@ class Cursor:
             if not len(positions):
                 continue
             good = np.asarray(self._edge_cuts_intron(positions)).copy()
-            low = np.minimum(positions + max(self.rules.min_intron_bp, 4), self.window_bp)
+            low = np.minimum(positions + self.rules.least_intron_bp, self.window_bp)
             high = np.clip(positions + self.rules.max_intron_bp + 1, low, self.window_bp)
             missing = (frame - positions) % 3  # bases after the donor up to the next codon start
             for count in range(3) if self._occupied[strand] is not None else (0,):
@@ -254,11 +270,11 @@ class Cursor:
             mask = np.zeros(self.window_bp + 1, dtype=bool)
             for pair in self._donor_pairs:
                 mask[low:high] |= self._acceptors(self.strand, pair, self._missing)[low:high]
-            return Candidates("resume", self.strand, mask, missing=self._missing, anchor=donor)
+            return Candidates(Boundary.RESUME, self.strand, mask, missing=self._missing, anchor=donor)
         if self._partial5:
             mask = self._cut_starts(self.strand, self._phase)
-            return Candidates("resume", self.strand, mask, missing=self._phase, previous_key=self._previous_key)
-        return Candidates("start", self.strand, self.gene_starts(self.strand), previous_key=self._previous_key)
+            return Candidates(Boundary.RESUME, self.strand, mask, missing=self._phase, previous_key=self._previous_key)
+        return Candidates(Boundary.START, self.strand, self.gene_starts(self.strand), previous_key=self._previous_key)
 
     def _three_candidates(self) -> Candidates:
         begin = self._open
@@ -281,7 +297,7 @@ class Cursor:
         )
         if not too_short:
             mask[terminal] = True
-        return Candidates("end", self.strand, mask, frame=frame, terminal=terminal, anchor=begin)
+        return Candidates(Boundary.END, self.strand, mask, frame=frame, terminal=terminal, anchor=begin)
 
     # ---------------------------------------------------------------- the automaton
 
@@ -327,9 +343,9 @@ class Cursor:
 
     def _after_segment(self) -> list[int]:
         tokens = self.tokens
-        if self._three_kind == "stop":
+        if self._segment_end is SegmentEnd.STOP:
             return [tokens.end]
-        if self._three_kind == "edge":
+        if self._segment_end is SegmentEnd.EDGE:
             return [tokens.partial3]
         donor = self._segments[-1][1]
         legal = [tokens.cds] if self._five_candidates().mask.any() else []
@@ -363,8 +379,6 @@ class Cursor:
         elif step is Step.CDS:
             self.step = Step.FIVE_LOC
         elif step in (Step.FIVE_LOC, Step.THREE_LOC):
-            if force:  # the position is known only with the offset: make sure the candidates are made beforehand
-                _ = self.candidates
             self._loc = token - tokens.loc_base
             self.step = Step.FIVE_OFF if step is Step.FIVE_LOC else Step.THREE_OFF
         elif step in (Step.FIVE_OFF, Step.THREE_OFF):
@@ -396,12 +410,12 @@ class Cursor:
         self._segments.append((begin, position))
         is_donor = [pair for pair, donors in enumerate(strand_sites.donors) if donors[position]]
         if position == candidates.terminal and position < self.window_bp:
-            self._three_kind = "stop"
+            self._segment_end = SegmentEnd.STOP
         elif position == candidates.terminal:
             ends_with_stop = strand_sites.reading_end(begin, self._carry, self._missing) == self.window_bp
-            self._three_kind = "stop" if ends_with_stop else "edge"
+            self._segment_end = SegmentEnd.STOP if ends_with_stop else SegmentEnd.EDGE
         else:
-            self._three_kind = "donor"
+            self._segment_end = SegmentEnd.DONOR
         self._donor_pairs = tuple(is_donor)
         missing, carry = self._missing, self._carry
         length = position - begin

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from tokenizers import AddedToken, Tokenizer
 
+from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.tokens import dna, vocabulary, vq
@@ -131,8 +132,9 @@ class GeneTokenizer:
     ) -> None:
         """Add structure tokens, mile-posts, offsets and ``extra``, in place.
 
-        ``structure_tokens``: names in the order of their ids; by default those of ``resources/structure_tokens.txt``.
-        Raises ``InputError`` if that was done before, if lengths or tokens do not fit, or if a token exists already.
+        ``structure_tokens``: names in the order of their ids, by default those of ``resources/structure_tokens.txt``
+        and one for each clade that comes with GeneT5. Raises ``InputError`` if that was done before, if lengths or
+        tokens do not fit, or if a token exists already.
         """
         if self.is_expanded:
             raise InputError("the tokenizer has structure tokens already: use append_tokens to add more")
@@ -140,7 +142,8 @@ class GeneTokenizer:
         if self.k and segment_bp % self.k:
             raise InputError(f"segment_bp: {segment_bp}, must be a multiple of k ({self.k}) for {self.kind} tokens")
         if structure_tokens is None:
-            structure_tokens = vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE)
+            names = vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE)
+            structure_tokens = [*names, *vocabulary.clade_tokens(read_clades())]
         vocabulary.check_structure_tokens(structure_tokens)
         locations = vocabulary.location_tokens(segment_bp, max_window_bp)
         self.append_tokens([*structure_tokens, *locations, *vocabulary.offset_tokens(segment_bp), *extra])

@@ -1,7 +1,8 @@
 """The names of the structure tokens: what a gene, its place and its window are written with.
 
-The fixed ones are listed in ``resources/structure_tokens.txt``; mile-posts ``<loc_i>`` and offsets ``<off_j>`` follow
-from the segment and window lengths. Ids are given out by ``tokenizer.py``; here are only names and their rules.
+The fixed ones are listed in ``resources/structure_tokens.txt``. Each clade has one. Mile-posts ``<loc_i>`` and offsets
+``<off_j>`` follow from the segment and window lengths. Ids are given out by ``tokenizer.py``; here are only names and
+their rules.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.resources import resource
 
-STRUCTURE_TOKENS_FILE = Path(__file__).resolve().parents[3] / "resources" / "structure_tokens.txt"
+STRUCTURE_TOKENS_FILE = resource("structure_tokens.txt")
 
 REQUIRED_TOKENS = (
     "<pad>",
@@ -40,6 +42,11 @@ def clade_name(token: str) -> str | None:
     """``plant`` for ``<clade:plant>``, None for any other token."""
     match = _CLADE.fullmatch(token)
     return match.group(1) if match else None
+
+
+def clade_tokens(clades: Iterable[str]) -> list[str]:
+    """``<clade:plant>`` for ``plant``, in alphabetical order."""
+    return [f"<clade:{name}>" for name in sorted(clades)]
 
 
 def location_tokens(segment_bp: int, max_window_bp: int) -> list[str]:

@@ -79,6 +79,15 @@ def load_batches(
         yield position, batch
 
 
+def padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> torch.Tensor:
+    """Stack along a new first axis, padding the last axis at its end with ``fill``."""
+    width = max(array.shape[-1] for array in arrays)
+    stacked = np.full((len(arrays), *arrays[0].shape[:-1], width), fill, dtype=dtype)
+    for row, array in enumerate(arrays):
+        stacked[row, ..., : array.shape[-1]] = array
+    return torch.from_numpy(stacked)
+
+
 class _PlannedBatches(Dataset):
     def __init__(self, source: BatchSource, batches: Sequence[np.ndarray], epoch: int, seed: int):
         self.source, self.batches, self.epoch, self.seed = source, batches, epoch, seed

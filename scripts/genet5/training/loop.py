@@ -1,15 +1,15 @@
 """The supervised training loop: batches within a token budget, exact resume at every optimizer step.
 
-The model is any ``nn.Module`` with
+The model is a ``Trainable`` (``trainable.py``). The loss of a batch is
 
     training_losses(batch) -> {"sum": ..., "weight": ..., "name": ..., "name_weight": ...}
 
-``sum`` is the loss summed over the target tokens of the batch (what is differentiated: auxiliary terms belong into
-it, scaled by ``weight``), ``weight`` the number of target tokens. Further entries are sums to be logged as
+``sum`` is the loss summed over the target tokens of the batch. It is what is differentiated: auxiliary terms belong
+into it, scaled by ``weight``. ``weight`` is the number of target tokens. Further entries are sums to be logged as
 ``name / weight``, or as ``name / name_weight`` where that is given; names are the same in every batch. Values are
 tensors on the device, or floats. Gradients of a step are divided by the weight of all its batches on all processes:
-a token counts the same in a short and in a long batch. The loop sets ``model.label_smoothing`` (a float): the option
-while training, 0 otherwise, so that validation is the training loss without smoothing.
+a token counts the same in a short and in a long batch. The loop sets ``model.label_smoothing``: the option while
+training, 0 otherwise, so that validation is the training loss without smoothing.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ from genet5.training.evaluation import Evaluation
 from genet5.training.memory import MemoryWatch
 from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric
-from genet5.training.run import Run
+from genet5.training.run import Run, RunSpec
 from genet5.training.runs import claim_run
 from genet5.training.signals import StopRequest
 from genet5.training.state import FitResult
+from genet5.training.trainable import Trainable
 
 
 def fit(
-    model: nn.Module,
+    model: Trainable,
     train: BatchSource,
     options: RunOptions,
     output_dir: str | Path,
@@ -76,8 +77,8 @@ def fit(
         with StopRequest() as stop, MemoryWatch(folder.path, options.memwatch, fabric.device, label):
             evaluation = Evaluation(fabric, stop, options, validation, evaluate)
             make = make_run or SupervisedRun
-            run = make(fabric, folder, model, train, options, evaluation, stop, save_model, flops_per_token)
-            return run.until_end()
+            spec = RunSpec(fabric, folder, model, train, options, evaluation, stop, save_model, flops_per_token)
+            return make(spec).until_end()
     finally:
         folder.release()
 
@@ -86,7 +87,7 @@ class SupervisedRun(Run):
     """A step is forward and backward over ``grad_accum`` batches."""
 
     def _compiled_losses(self) -> Callable[[Any], dict[str, Tensor]]:
-        self.model.label_smoothing = getattr(self.options, "label_smoothing", 0.0)
+        self.model.label_smoothing = self.options.label_smoothing
         losses = self.model.training_losses
         return torch.compile(losses, dynamic=None) if self.options.compile else losses
 

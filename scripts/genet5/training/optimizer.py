@@ -9,20 +9,19 @@ import torch.distributed
 from torch import Tensor, nn
 
 from genet5.training.options import RunOptions
+from genet5.training.trainable import Trainable
 
 BUCKET_ELEMENTS = 64 * 2**20  # gradients of one all-reduce: 256 MB in fp32
 
 
-def build_optimizer(model: nn.Module, options: RunOptions) -> torch.optim.Optimizer:
+def build_optimizer(model: Trainable, options: RunOptions) -> torch.optim.Optimizer:
     """Fused AdamW or Adam with decay on matrices only: not on embeddings, norms, biases (1-D).
 
-    ``options.amsgrad``, where a kind of run has it, keeps the largest second moment (Reddi et al. 2018).
-
-    A model with ``learning_rate_scales() -> {name prefix: factor}`` trains those parameters at ``factor`` times the
-    rate; the factor stands in each group as ``lr_scale``.
+    ``options.amsgrad`` keeps the largest second moment (Reddi et al. 2018). Parameters with a factor of their own
+    (``Trainable.learning_rate_scales``) carry it in their group as ``lr_scale``.
     """
     embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
-    scales = model.learning_rate_scales() if hasattr(model, "learning_rate_scales") else {}
+    scales = model.learning_rate_scales()
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -35,7 +34,7 @@ def build_optimizer(model: nn.Module, options: RunOptions) -> torch.optim.Optimi
         [{"params": g, "weight_decay": decay, "lr_scale": scale} for (decay, scale), g in groups.items()],
         lr=options.lr,
         betas=options.betas,
-        amsgrad=getattr(options, "amsgrad", False),
+        amsgrad=options.amsgrad,
         fused=fused,
     )
 

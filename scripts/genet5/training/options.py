@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from genet5.errors import InputError
 
@@ -42,6 +42,11 @@ def option(
 @dataclass(frozen=True)
 class RunOptions:
     """What every training run has. A step is an optimizer step; a count of 0 switches off, or as its help says."""
+
+    # Of kinds of run that do not offer them as options.
+    label_smoothing: ClassVar[float] = 0.0
+    amsgrad: ClassVar[bool] = False
+    device: ClassVar[str] = "auto"
 
     # --- length of the run
     epochs: int = option(1, "passes over the training samples", minimum=1)
@@ -101,26 +106,6 @@ class TrainingOptions(RunOptions):
     label_smoothing: float = option(0.0, "label smoothing of the training loss; validation uses 0", minimum=0, below=1)
 
 
-@dataclass(frozen=True)
-class CrfOptions(RunOptions):
-    """Training of the reader alone."""
-
-    max_batch_size: int = option(1, "windows of a batch at most; many small steps beat few large ones", minimum=1)
-    species_balance: float = option(
-        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
-    )
-    hexamer_windows: int = option(
-        300,
-        "training windows whose hexamers are counted for the first weights of a fresh reader (0: random)",
-        minimum=0,
-    )
-    random_crops: bool = option(True, "train on a random place and strand around each window, not on the window itself")
-    base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
-    soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
-    site_weight: float = option(1.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
-    chain_weight: float = option(10.0, "weight of the chains' negative log-likelihood per base", minimum=0)
-
-
 def read_options(cls: type[Options], values: Mapping[str, Any], where: str) -> Options:
     """Options of dataclass ``cls`` from a section of the configuration; ``where`` names it in messages.
 
@@ -141,9 +126,8 @@ def read_options(cls: type[Options], values: Mapping[str, Any], where: str) -> O
 
 def add_run_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "training") -> None:
     """What every training command takes: where it starts, what it is judged on, where it writes, and its options."""
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
     parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
-    parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
+    parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
     parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
     add_option_arguments(parser, cls, title)

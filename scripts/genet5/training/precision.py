@@ -18,6 +18,6 @@ def chosen_precision(wanted: str, device_type: str) -> str:
     return "bf16" if torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
-def reading_precision(wanted: str, device: torch.device) -> torch.autocast:
-    """The context in which the reader reads."""
+def network_precision(wanted: str, device: torch.device) -> torch.autocast:
+    """The context in which a network computes."""
     return torch.autocast(device.type, torch.bfloat16, enabled=chosen_precision(wanted, device.type) == "bf16")

@@ -18,13 +18,13 @@ from genet5.training.precision import chosen_precision
 def start_fabric(options: RunOptions) -> Fabric:
     """Fabric for this process: its GPU if there is one, torchrun's processes, the precision of the options.
 
-    ``options.device``, where a kind of run has it, may say ``cpu`` on a machine with a GPU.
+    ``options.device`` may say ``cpu`` on a machine with a GPU.
 
     Only torchrun's variables count; those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
     """
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
-    accelerator = getattr(options, "device", "auto")
+    accelerator = options.device
     device_type = "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
     fabric = Fabric(
         accelerator=accelerator,

@@ -7,12 +7,13 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from genet5.errors import InputError
 from genet5.training.batches import BatchSource, batch_seed, load_batches, seed_everything
@@ -26,6 +27,25 @@ from genet5.training.processes import any_process, say, share_tensors
 from genet5.training.schedule import learning_rate
 from genet5.training.signals import StopRequest
 from genet5.training.state import FitResult, TrainingState
+from genet5.training.trainable import Trainable
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What a run is made of.
+
+    save_model: writes the model into an existing empty folder. flops_per_token: forward and backward, None if unknown.
+    """
+
+    fabric: Fabric
+    folder: RunFolder
+    model: Trainable
+    train: BatchSource
+    options: RunOptions
+    evaluation: Evaluation
+    stop: StopRequest
+    save_model: Callable[[Path], None]
+    flops_per_token: float | None = None
 
 
 class Run:
@@ -34,31 +54,19 @@ class Run:
     log_class = TrainingLog
     evaluates_first = False  # before any step: the weights it starts from may stay the best
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        folder: RunFolder,
-        model: nn.Module,
-        train: BatchSource,
-        options: RunOptions,
-        evaluation: Evaluation,
-        stop: StopRequest,
-        save_model: Callable[[Path], None],
-        flops_per_token: float | None,
-    ) -> None:
-        self.fabric, self.folder, self.train, self.options = fabric, folder, train, options
-        self.evaluation, self.stop, self.save_model = evaluation, stop, save_model
-        self.log = self.log_class(folder.path, fabric, flops_per_token, options.log_memory)
+    def __init__(self, spec: RunSpec) -> None:
+        fabric, model, train, options = spec.fabric, spec.model, spec.train, spec.options
+        self.fabric, self.folder, self.train, self.options = fabric, spec.folder, train, options
+        self.evaluation, self.stop, self.save_model = spec.evaluation, spec.stop, spec.save_model
+        self.log = self.log_class(spec.folder.path, fabric, spec.flops_per_token, options.log_memory)
         self.model = fabric.to_device(model)
         if options.gradient_checkpointing:
-            if not hasattr(model, "gradient_checkpointing_enable"):
-                raise InputError(f"gradient_checkpointing: found true, but {type(model).__name__} does not offer it")
-            model.gradient_checkpointing_enable()
+            model.recompute_activations()
         self.losses = self._compiled_losses()
         self.optimizer = build_optimizer(model, options)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.state = TrainingState(group=fabric.world_size * options.grad_accum)
-        if self.evaluates_first and evaluation:
+        if self.evaluates_first and spec.evaluation:
             self.state.reported = -1
         steps = sum(len(train.plan.batches(e, self.state.group)) for e in range(options.epochs)) // self.state.group
         self.total_steps = min(steps, options.max_steps or steps)

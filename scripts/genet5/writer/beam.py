@@ -1,17 +1,17 @@
-"""Beam search: the most probable text of a window that is found while a few are kept at a time.
+"""Beam search: the most probable sequence of a window that is found while a few are kept at a time.
 
-Texts are compared by summed log-probability. It only falls as a text grows: one that is behind looks better than one
-that has paid for more choices. Texts are therefore compared with others that have come as far:
+Sequences are compared by summed log-probability. It only falls as a sequence grows: one that is behind looks better
+than one that has paid for more choices. Sequences are therefore compared with others that have come as far:
 
-* Within a gene, texts make one real choice each in a round, and the best ``width`` continuations go on.
-* A text that has closed its gene waits, and takes no place from those that still write theirs. Once none does, the best
-  ``width`` that wait begin the next gene. So a gene of one exon, written with few choices, does not drive out one of
-  many before both are whole.
+* Within a gene, sequences make one real choice each in a round, and the best ``width`` continuations go on.
+* A sequence that has closed its gene waits, and takes no place from those that still write theirs. Once none does, the
+  best ``width`` that wait begin the next gene. So a gene of one exon, written with few choices, does not drive out one
+  of many before both are whole.
 
-Comparing after every choice instead, without waiting, found texts of lower log-probability (docs/decisions.md). A text
-below the best one that has ended, or below ``width`` that wait, is dropped at once: it can only fall further. Of ended
-texts only the best is kept, and takes no place. Lengths are not normalised: forced tokens cost nothing, and a text pays
-for its choices only.
+Comparing after every choice instead, without waiting, found sequences of lower log-probability (docs/decisions.md). A
+sequence below the best one that has ended, or below ``width`` that wait, is dropped at once: it can only fall further.
+Of ended sequences only the best is kept, and takes no place. Lengths are not normalised: forced tokens cost nothing,
+and a sequence pays for its choices only.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ import numpy as np
 from genet5.tokens.grammar import Step
 from genet5.writer.decisions import Decision
 from genet5.writer.prompt_cache import PromptCache
-from genet5.writer.sequences import TextWriter, choosable, option_logits
+from genet5.writer.sequences import SequenceWriter, choosable, option_logits
 
 
-def texts_in_beam(width: int) -> int:
-    """Texts of a window that the cache has to hold: those that write a gene and those that wait for them."""
+def sequences_in_beam(width: int) -> int:
+    """Sequences of a window that the cache has to hold: those that write a gene and those that wait for them."""
     return 2 * width
 
 
 @dataclass
 class Candidate:
-    """A text in the beam.
+    """A sequence in the beam.
 
-    place: which of the cache's texts of its window it is. log_probability: of all its choices so far. decision: the one
-    it stands before, None at its end.
+    place: which of the cache's sequences of its window it is. log_probability: of all its choices so far. decision: the
+    one it stands before, None at its end.
     """
 
-    writer: TextWriter
+    writer: SequenceWriter
     place: int
     log_probability: float = 0.0
     decision: Decision | None = None
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """The best has the highest; a text that was cut for its length is worse than any other."""
+        """The best has the highest; a sequence that was cut for its length is worse than any other."""
         return not self.writer.truncated, self.log_probability
 
 
 class Beam:
-    """The texts of one window.
+    """The sequences of one window.
 
     writing: make their next choices. waiting: have closed their gene before the others. best: the best that has ended.
     """
 
-    def __init__(self, writer: TextWriter, width: int) -> None:
+    def __init__(self, writer: SequenceWriter, width: int) -> None:
         self.width = width
         self.segment_bp = writer.tokens.segment_bp
         self.writing: list[Candidate] = []
@@ -67,13 +67,13 @@ class Beam:
         self._prune()
 
     def grow(self, scores: Sequence[np.ndarray]) -> list[tuple[int, int]]:
-        """Take the best choices of the texts that write; scores: of each text, as ``choice_scores`` gives them.
+        """Take the best choices of the sequences that write; scores: of each sequence, as ``choice_scores`` gives them.
 
-        Returns the places (from, to) of texts that fork.
+        Returns the places (from, to) of sequences that fork.
         """
         picked = self._best_choices(scores)
         taken = {parent.place for parent, *_ in picked} | {candidate.place for candidate in self.waiting}
-        free = iter([place for place in range(texts_in_beam(self.width)) if place not in taken])
+        free = iter([place for place in range(sequences_in_beam(self.width)) if place not in taken])
         forks = []
         kept: set[int] = set()
         grown = []
@@ -92,7 +92,7 @@ class Beam:
         return forks
 
     def _best_choices(self, scores: Sequence[np.ndarray]) -> list[tuple[Candidate, int, float]]:
-        """(text, option, its log-probability) of the best ``width`` continuations; of equal ones the first."""
+        """(sequence, option, its log-probability) of the best ``width`` continuations; of equal ones the first."""
         found = []
         for parent, values in zip(self.writing, scores, strict=True):
             logits = option_logits(parent.decision, values, self.segment_bp)
@@ -124,22 +124,23 @@ class Beam:
             self.writing, self.waiting = self.waiting, []
 
 
-def search_texts(cache: PromptCache, writers: Sequence[TextWriter], width: int) -> list[TextWriter]:
-    """The best text of each window.
+def search_sequences(cache: PromptCache, writers: Sequence[SequenceWriter], width: int) -> list[SequenceWriter]:
+    """The best sequence of each window.
 
-    cache: of ``texts_in_beam(width)`` texts a prompt, nothing read yet. writers: one a window, nothing written yet.
+    cache: of ``sequences_in_beam(width)`` sequences a prompt, nothing read yet. writers: one a window, nothing written
+    yet.
     """
-    per_prompt = cache.texts_per_prompt
+    per_prompt = cache.per_prompt
     beams = [Beam(writer, width) for writer in writers]
-    of_place: list[TextWriter | None] = [None] * (per_prompt * len(beams))
+    of_place: list[SequenceWriter | None] = [None] * (per_prompt * len(beams))
     while any(beam.writing for beam in beams):
-        texts, decisions = [], []
+        sequences, decisions = [], []
         for number, beam in enumerate(beams):
             for candidate in beam.writing:
-                texts.append(number * per_prompt + candidate.place)
+                sequences.append(number * per_prompt + candidate.place)
                 decisions.append(candidate.decision)
-                of_place[texts[-1]] = candidate.writer
-        scores = iter(cache.weigh(of_place, texts, decisions))
+                of_place[sequences[-1]] = candidate.writer
+        scores = iter(cache.weigh(of_place, sequences, decisions))
         forks = []
         for number, beam in enumerate(beams):
             pairs = beam.grow([next(scores) for _ in beam.writing]) if beam.writing else []

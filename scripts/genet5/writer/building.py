@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -18,19 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
+from genet5.crf.folder import CONFIG_FILE, WEIGHTS_FILE, load_weights
+from genet5.crf.model import Crf
 from genet5.errors import InputError
+from genet5.files import file_sha256, read_json
 from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
-from genet5.writer.config import GeneT5Config, sized_config
+from genet5.writer.config import GeneT5Config, check_shape, sized_config
 from genet5.writer.network import GeneT5Model
-from genet5.writer.overrides import check_shape
-
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
 
 
 def vocabulary_sha256(tokenizer: GeneTokenizer, size: int) -> str:
@@ -48,15 +44,17 @@ def make_network(config: GeneT5Config, seed: int) -> GeneT5Model:
 
 
 def new_model(
-    size: str, tokenizer: GeneTokenizer, seed: int, overrides: Mapping[str, Any] | None = None
+    size: str, tokenizer: GeneTokenizer, crf: Crf, seed: int, overrides: Mapping[str, Any] | None = None
 ) -> GeneT5Model:
-    """A model of a named size that knows the DNA vocabulary of ``tokenizer`` and no structure tokens yet.
+    """A model of a named size around a trained CRF; it knows the DNA vocabulary of ``tokenizer``, no structure tokens.
 
     Raises ``InputError`` for an unknown size or fields that do not fit together.
     """
-    config = sized_config(size, **dict(overrides or {}), vocab_size=tokenizer.dna_size)
+    config = sized_config(size, crf.config, **dict(overrides or {}), vocab_size=tokenizer.dna_size)
     config.tokenizer_sha256 = vocabulary_sha256(tokenizer, tokenizer.dna_size)
-    return make_network(config, seed)
+    model = make_network(config, seed)
+    model.crf.load_state_dict(crf.state_dict())
+    return model
 
 
 def resize_model(model: GeneT5Model, tokenizer: GeneTokenizer, seed: int = 0) -> GeneT5Model:
@@ -148,27 +146,6 @@ def load_model(folder: str | Path) -> tuple[GeneT5Model, GeneTokenizer]:
     return model.eval(), tokenizer
 
 
-def load_weights(model: GeneT5Model, path: Path) -> None:
-    """Read all of the model's weights from a safetensors file; ``InputError`` unless names and shapes agree."""
-    try:
-        stored = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
-    wanted = model.state_dict()
-    missing, unexpected = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
-    if missing or unexpected:
-        found = f"no tensor {missing[0]}" if missing else f"unknown tensor {unexpected[0]}"
-        raise InputError(
-            f"{path}: {found} ({len(missing)} missing, {len(unexpected)} unknown); its config.json is of another model"
-        )
-    for name, tensor in stored.items():
-        if tensor.shape != wanted[name].shape:
-            raise InputError(
-                f"{path}: {name} has shape {tuple(tensor.shape)}, config.json asks for {tuple(wanted[name].shape)}"
-            )
-    model.load_state_dict(stored)
-
-
 def check_matching_tokenizer(config: GeneT5Config, tokenizer: GeneTokenizer, where: str) -> None:
     """Raise ``InputError`` unless the model's rows are exactly the tokenizer's ids."""
     if config.vocab_size != tokenizer.size:
@@ -182,14 +159,16 @@ def check_matching_tokenizer(config: GeneT5Config, tokenizer: GeneTokenizer, whe
             raise InputError(f"{where}: {name} is {getattr(config, name)}, in the tokenizer beside it {value}")
 
 
+def weights_sha256(folder: Path) -> str:
+    """Fingerprint of a model folder's weights; empty where there are none."""
+    path = folder / WEIGHTS_FILE
+    return file_sha256(path) if path.is_file() else ""
+
+
 def _read_config(path: Path) -> GeneT5Config:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    model_type = stored.get("model_type") if isinstance(stored, dict) else None
-    if model_type != GeneT5Config.model_type:
-        raise InputError(f"{path}: model_type {model_type!r}, must be {GeneT5Config.model_type!r}")
+    stored = read_json(path)
+    if stored.get("model_type") != GeneT5Config.model_type:
+        raise InputError(f"{path}: model_type {stored.get('model_type')!r}, must be {GeneT5Config.model_type!r}")
     try:
         return GeneT5Config.from_dict(stored)
     except (TypeError, ValueError) as error:

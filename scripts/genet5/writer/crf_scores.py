@@ -1,8 +1,8 @@
-"""What the reader holds of each candidate boundary, as a weighted sum of ten numbers.
+"""What the CRF says of each candidate boundary, as a weighted sum of ten numbers.
 
-The reader gives potentials of bases and sites, and the field of all chains of genes (``chains.py``) says what every
-boundary leaves possible behind it. Prefix sums make the evidence of any stretch read in any frame two look-ups, so that
-all candidates of all boundaries of a batch are weighed in one gather.
+The CRF gives potentials of bases and sites, and the sums over all chains of genes (``crf/chains.py``) say what every
+boundary leaves possible behind it. Prefix sums make the score of any stretch in any frame two look-ups, so that all
+candidates of all boundaries of a batch are weighed in one gather.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genet5.crf.chains import chain_messages
-from genet5.crf.labels import ACCEPTOR_SITE, CODING, DONOR_SITE, INTRON, START_SITE, STOP_SITE
+from genet5.crf.labels import CODING, INTRON
+from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE
 from genet5.writer.decisions import (
     ANCHOR,
     DIRECT,
@@ -48,7 +49,7 @@ LEAST_LOG_PROBABILITY = -20.0  # of genes that the window's edge cuts
 _SITE_OF_KIND = (START_SITE, DONOR_SITE, STOP_SITE, -1, ACCEPTOR_SITE, -1, -1)
 
 
-class Bank(NamedTuple):
+class ScoreSums(NamedTuple):
     """Sums and messages of one batch, in strand coordinates unless said.
 
     coding: [B, 2, 3, W + 1], potentials summed over bases before the boundary, read with codons starting at positions
@@ -70,7 +71,9 @@ def prefix_sum(values: Tensor) -> Tensor:
     return F.pad(values.cumsum(-1), (1, 0))
 
 
-def make_bank(potentials: Tensor, site_potentials: Tensor, penalty: Tensor, sites: Tensor, lengths: Tensor) -> Bank:
+def score_sums(
+    potentials: Tensor, site_potentials: Tensor, penalty: Tensor, sites: Tensor, lengths: Tensor
+) -> ScoreSums:
     """Sums and messages of a batch.
 
     potentials: [B, 2, W, 4], coding at codon position 0, 1, 2 and intron. site_potentials: [B, 2, 4, W + 1]. penalty:
@@ -99,13 +102,15 @@ def make_bank(potentials: Tensor, site_potentials: Tensor, penalty: Tensor, site
     backward = skipped[:, 1].gather(1, mirrored) * (boundary <= lengths[:, None])
     chances = torch.cat([start[:, :, None], site_potentials[:, :, 1:].float()], dim=2)
     after = messages.after.view(batch, 2, width + 1, -1)
-    return Bank(coding, intron, chances, after, messages.cut.view(batch, 2, 3), prefix_sum(skipped[:, 0] + backward))
+    return ScoreSums(
+        coding, intron, chances, after, messages.cut.view(batch, 2, 3), prefix_sum(skipped[:, 0] + backward)
+    )
 
 
-class Evidence(nn.Module):
+class BoundaryScores(nn.Module):
     """Learned weights of the numbers, one row per kind of candidate.
 
-    The first weights write as the field itself would, but for starts, whose chances on the two strands are taken as
+    The first weights write as the CRF itself would, but for starts, whose chances on the two strands are taken as
     independent: a span, its site and what may follow add up to the conditional log-probability of the next boundary.
     """
 
@@ -123,7 +128,7 @@ class Evidence(nn.Module):
             weights[kind, HAZARD] = 1.0
         self.weights = nn.Parameter(weights)
 
-    def features(self, bank: Bank, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
+    def features(self, sums: ScoreSums, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
         """table: int [N, 10] candidates, sample: int [N] rows of the batch -> [N, 10].
 
         opening: a structure token is chosen, so that cut genes stand against starts, not against ways to go on.
@@ -133,23 +138,23 @@ class Evidence(nn.Module):
         kind = table[:, KIND]
         is_end = (kind == Kind.DONOR) | (kind == Kind.STOP) | (kind == Kind.EDGE)
         is_acceptor, is_cut = kind == Kind.ACCEPTOR, kind == Kind.CUT
-        coding_here, coding_there = (bank.coding[sample, strand, frame, place] for place in (position, anchor))
+        coding_here, coding_there = (sums.coding[sample, strand, frame, place] for place in (position, anchor))
         coding_span = (coding_here - coding_there) * is_end
-        intron_span = (bank.intron[sample, strand, position] - bank.intron[sample, strand, anchor]) * is_acceptor
+        intron_span = (sums.intron[sample, strand, position] - sums.intron[sample, strand, anchor]) * is_acceptor
         site_of_kind = torch.tensor(_SITE_OF_KIND, device=table.device)[kind]
-        site = bank.sites[sample, strand, site_of_kind.clamp(min=0), position] * (site_of_kind >= 0)
+        site = sums.sites[sample, strand, site_of_kind.clamp(min=0), position] * (site_of_kind >= 0)
         next_codon_position = (position - frame) % 3  # of the base at the boundary, if it is coding
         state = torch.where(kind == Kind.DONOR, INTRON, CODING) + next_codon_position
         state = torch.where(kind == Kind.STOP, 0, state)
-        after = bank.after[sample, strand, position, state] * ((kind == Kind.DONOR) | (kind == Kind.STOP) | is_acceptor)
-        cut = bank.cut[sample, strand, next_codon_position].clamp(min=LEAST_LOG_PROBABILITY)
+        after = sums.after[sample, strand, position, state] * ((kind == Kind.DONOR) | (kind == Kind.STOP) | is_acceptor)
+        cut = sums.cut[sample, strand, next_codon_position].clamp(min=LEAST_LOG_PROBABILITY)
         if opening:
             cut = torch.where(table[:, RANK] > 0, LEAST_LOG_PROBABILITY, cut)
             site = torch.where(is_cut, cut, site)
         else:
-            after = torch.where(is_cut, bank.after[sample, strand, 0, CODING + next_codon_position], after)
+            after = torch.where(is_cut, sums.after[sample, strand, 0, CODING + next_codon_position], after)
         opens_gene = (kind == Kind.START) | is_cut | (kind == Kind.NONE)
-        skipped = bank.hazard[sample, table[:, FORWARD]] - bank.hazard[sample, table[:, PREVIOUS] + 1]
+        skipped = sums.hazard[sample, table[:, FORWARD]] - sums.hazard[sample, table[:, PREVIOUS] + 1]
         hazard = -skipped.clamp(min=0) * opens_gene
         is_start = kind == Kind.START
         # Of a segment or intron: its length so far. Of a start: what its frame would make without introns.
@@ -171,17 +176,7 @@ class Evidence(nn.Module):
             dim=-1,
         )
 
-    def forward(self, bank: Bank, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
-        """Evidence of each candidate, [N]; arguments as in ``features``."""
-        features = self.features(bank, table, sample, opening)
+    def forward(self, sums: ScoreSums, table: Tensor, sample: Tensor, opening: bool = False) -> Tensor:
+        """Score of each candidate, [N]; arguments as in ``features``."""
+        features = self.features(sums, table, sample, opening)
         return (self.weights[table[:, KIND].long()] * features).sum(-1)
-
-
-def group_logsumexp(values: Tensor, group: Tensor, num_groups: int) -> Tensor:
-    """Log of summed exponentials of ``values`` [N] per group, [num_groups]; -inf for a group without members."""
-    highest = torch.full((num_groups,), -torch.inf, device=values.device, dtype=values.dtype)
-    highest = highest.scatter_reduce(0, group, values.detach(), "amax")
-    shifted = torch.exp(values - highest[group])
-    total = torch.zeros(num_groups, device=values.device, dtype=values.dtype).index_add(0, group, shifted)
-    filled = total > 0
-    return torch.where(filled, torch.log(torch.where(filled, total, 1.0)) + highest.clamp(min=-1e30), -torch.inf)

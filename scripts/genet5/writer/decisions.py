@@ -1,7 +1,7 @@
 """What the network chooses between at each structure token: legal ids, and for boundaries candidate positions.
 
-A decision is made from the grammar's cursor, the same way in training and in decoding. Candidates carry the places the
-reader's evidence is read at, so that the network only gathers numbers (``evidence.py``).
+A decision is made from the grammar's cursor, the same way in training and in decoding. Candidates carry the places at
+which CRF scores are looked up, so that the network only gathers numbers (``crf_scores.py``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from genet5.tokens.grammar import Candidates, Cursor, Step
+from genet5.tokens.grammar import Boundary, Candidates, Cursor, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 
 BOUNDARY_STEPS = {Step.FIVE_LOC, Step.FIVE_OFF, Step.THREE_LOC, Step.THREE_OFF}
@@ -19,7 +19,7 @@ LOC_STEPS = {Step.FIVE_LOC, Step.THREE_LOC}
 
 
 class Kind(IntEnum):
-    """What a candidate would be; each kind weighs its evidence with its own learned weights."""
+    """What a candidate would be; each kind weighs its CRF scores with its own learned weights."""
 
     START = 0  # first base of a start codon
     DONOR = 1  # end of an exon, an intron follows
@@ -40,8 +40,8 @@ class Decision:
     """One structure token.
 
     structure: legal ids, or None where a boundary is written. table: int32 [n, 10], the candidates (columns above).
-    groups: int32 [n]; for a boundary all 0; for a structure token the index into ``structure`` whose evidence the
-    candidate belongs to. is_offset: True for the second token of a boundary, which lies in segment ``loc``.
+    groups: int32 [n]; for a boundary all 0; for a structure token the index into ``structure`` that the candidate
+    supports. is_offset: True for the second token of a boundary, which lies in segment ``loc``.
     """
 
     structure: np.ndarray | None
@@ -137,15 +137,15 @@ def _boundary_table(cursor: Cursor, candidates: Candidates, extra: int | None) -
         mask[extra] = True
     positions = np.flatnonzero(mask)
     strand = candidates.strand
-    if candidates.kind == "end":
+    if candidates.kind is Boundary.END:
         kind = np.full(len(positions), Kind.DONOR, dtype=np.int32)
         at_end = positions == candidates.terminal
         kind[at_end] = Kind.EDGE if candidates.terminal == cursor.window_bp else Kind.STOP
         return _rows(cursor, strand, kind, positions, candidates.frame, candidates.anchor)
     read_from = positions + candidates.missing
-    kind = np.full(len(positions), Kind.START if candidates.kind == "start" else Kind.ACCEPTOR, dtype=np.int32)
+    kind = np.full(len(positions), Kind.START if candidates.kind is Boundary.START else Kind.ACCEPTOR, dtype=np.int32)
     anchor: np.ndarray | int = positions
-    if candidates.kind == "resume":
+    if candidates.kind is Boundary.RESUME:
         anchor = candidates.anchor
         if candidates.anchor == 0:
             kind[positions == 0] = Kind.CUT

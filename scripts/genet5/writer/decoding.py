@@ -12,15 +12,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from genet5.tokens.codec import WindowGene
+from genet5.genome.window_genes import WindowGene
 from genet5.tokens.grammar import Grammar
 from genet5.writer.batch import collate_prompts, make_prompt
-from genet5.writer.beam import search_texts, texts_in_beam
+from genet5.writer.beam import search_sequences, sequences_in_beam
 from genet5.writer.decisions import DIRECT, KIND, Decision, Kind
 from genet5.writer.network import GeneT5Model
-from genet5.writer.prompt_cache import PromptCache, read_windows_apart
+from genet5.writer.prompt_cache import PromptCache
 from genet5.writer.reading_frames import keep_frames
-from genet5.writer.sequences import TextWriter, WrittenWindow, candidate_units
+from genet5.writer.sequences import SequenceWriter, WrittenWindow, candidate_units
 
 
 class Choice(NamedTuple):
@@ -61,22 +61,23 @@ def _best(decision: Decision, scores: np.ndarray, segment_bp: int, reading_stop:
     return Choice(int(units[best]), float(total[best] - np.logaddexp.reduce(scores)), reading_stop)
 
 
-def write_texts(cache: PromptCache, writers: Sequence[TextWriter], choose: Callable[..., None]) -> None:
-    """Let every text grow to its end.
+def write_sequences(cache: PromptCache, writers: Sequence[SequenceWriter], choose: Callable[..., None]) -> None:
+    """Let every sequence grow to its end.
 
-    choose(texts, decisions, scores) takes one token for each of ``texts``; scores as ``choice_scores`` gives them.
+    choose(sequences, decisions, scores) takes one token for each of ``sequences``; scores as ``choice_scores`` gives
+    them.
     """
-    per_prompt = cache.texts_per_prompt
+    per_prompt = cache.per_prompt
     while True:
-        open_texts, decisions = [], []
+        open_sequences, decisions = [], []
         for prompt in cache.prompts:
-            for text in range(prompt * per_prompt, (prompt + 1) * per_prompt):
-                if not writers[text].finished and (decision := writers[text].choice()) is not None:
-                    open_texts.append(text)
+            for sequence in range(prompt * per_prompt, (prompt + 1) * per_prompt):
+                if not writers[sequence].finished and (decision := writers[sequence].choice()) is not None:
+                    open_sequences.append(sequence)
                     decisions.append(decision)
-        if not open_texts:
+        if not open_sequences:
             return
-        choose(open_texts, decisions, cache.weigh(writers, open_texts, decisions))
+        choose(open_sequences, decisions, cache.weigh(writers, open_sequences, decisions))
 
 
 @torch.inference_mode()
@@ -92,29 +93,29 @@ def write_genes(
     """Decode a batch of windows (upper-case bases). The model's weights decide the device.
 
     frames: of each window, genes whose reading frames alone may be used (``reading_frames.py``); None allows all.
-    beam_width: texts of a window that are kept at a time; 1 is greedy.
-    precision: of the reader, ``auto``, ``fp32`` or ``bf16``.
+    beam_width: sequences of a window that are kept at a time; 1 is greedy.
+    precision: of the CRF's networks, ``auto``, ``fp32`` or ``bf16``.
     """
     tokenizer = grammar.tokenizer
     sites = [grammar.sites(window) for window in windows]
     for site, genes in zip(sites, frames or (), strict=False):
         keep_frames(site, genes)
     prompts = [make_prompt(site, window, clade, tokenizer) for site, window in zip(sites, windows, strict=True)]
-    writers = [TextWriter(grammar, site) for site in sites]
-    batch = {name: tensor.to(model.device) for name, tensor in collate_prompts(prompts).items()}
-    reading = read_windows_apart(model, batch["codes"], batch["lengths"], batch["sites"], precision)
+    writers = [SequenceWriter(grammar, site) for site in sites]
+    batch = collate_prompts(prompts).to(model.device)
+    scores = model.score_apart(batch, precision)
 
-    def choose(texts: list[int], decisions: list[Decision], scores: list[np.ndarray]) -> None:
-        for text, decision, values in zip(texts, decisions, scores, strict=True):
-            writer = writers[text]
+    def choose(sequences: list[int], decisions: list[Decision], weighed: list[np.ndarray]) -> None:
+        for sequence, decision, values in zip(sequences, decisions, weighed, strict=True):
+            writer = writers[sequence]
             choice = _best(decision, values, tokenizer.segment_bp, writer.reading_stop)
             writer.reading_stop = choice.reading_stop
             writer.take(writer.token_of(decision, choice.option), choice.log_probability)
 
-    prompts = model.read_prompts(batch, reading)
+    read = model.read_prompts(batch, scores)
     if beam_width == 1:
-        write_texts(PromptCache(model, batch, reading, prompts), writers, choose)
+        write_sequences(PromptCache(model, batch, scores, read), writers, choose)
     else:
-        cache = PromptCache(model, batch, reading, prompts, texts_in_beam(beam_width))
-        writers = search_texts(cache, writers, beam_width)
+        cache = PromptCache(model, batch, scores, read, sequences_in_beam(beam_width))
+        writers = search_sequences(cache, writers, beam_width)
     return [writer.result() for writer in writers]

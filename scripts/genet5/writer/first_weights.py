@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from genet5.crf.model import Crf
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.building import check_same_ids, load_model, make_network, new_model
-from genet5.writer.config import GeneT5Config, sized_config
+from genet5.writer.config import GeneT5Config, Vocabulary, sized_config
 from genet5.writer.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
 from genet5.writer.init_report import COPIED, NEW, ReportRow, shape_text
 from genet5.writer.network import GeneT5Model
-from genet5.writer.overrides import FIELDS_NOT_SET_BY_HAND
 
 SCRATCH = "scratch"
+_CRF = "crf."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-#: fields that weights were made for; others say how they are trained and read
+#: fields that weights were made for; others say how they are trained and used
 _OF_THE_WEIGHTS = (
-    "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "stem_channels",
-    "codon_channels", "stretch_channels", "score_channels", "site_channels", "stem_dilations", "codon_dilations",
-    "stretch_dilations", "pointer_size",
+    "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "pointer_size",
 )  # fmt: skip
 
 
@@ -38,23 +39,23 @@ class FirstWeights:
 
 
 def first_weights(
-    size: str, tokenizer: GeneTokenizer, init_from: str, seed: int, overrides: Mapping[str, Any] | None = None
+    size: str, tokenizer: GeneTokenizer, crf: Crf, init_from: str, seed: int, overrides: Mapping[str, Any] | None = None
 ) -> FirstWeights:
-    """A model of a named size for ``tokenizer``, from ``init_from``: ``scratch``, a folder or a hub id.
+    """A model of a named size for ``tokenizer`` around ``crf``, from ``init_from``: ``scratch``, a folder or a hub id.
 
     Fresh and imported models know the DNA vocabulary; a GeneT5 model keeps all ids it has. Raises ``InputError`` for a
     source that cannot be read, or whose sizes or ids are not those asked for.
     """
     overrides = dict(overrides or {})
     if init_from == SCRATCH:
-        model = new_model(size, tokenizer, seed, overrides)
-        rows = [ReportRow(NEW, "", name, shape_text(tensor), "fresh") for name, tensor in model.named_parameters()]
+        model = new_model(size, tokenizer, crf, seed, overrides)
+        rows = [_origin(name, tensor) for name, tensor in model.named_parameters()]
         return FirstWeights(model, tokenizer.dna_only(), rows)
     folder = find_folder(init_from)
     if _model_type(folder) == GeneT5Config.model_type:
-        return _from_genet5(folder, size, tokenizer, seed, overrides)
+        return _from_genet5(folder, size, tokenizer, crf, seed, overrides)
     checkpoint = read_checkpoint(folder)
-    model = new_model(size, tokenizer, seed, overrides)
+    model = new_model(size, tokenizer, crf, seed, overrides)
     return FirstWeights(model, tokenizer.dna_only(), import_dnabert(model, tokenizer, checkpoint))
 
 
@@ -64,7 +65,7 @@ def find_folder(init_from: str) -> Path:
     if folder.is_dir():
         return folder
     if not _HUB_ID.fullmatch(init_from) or init_from.startswith("."):
-        raise InputError(f"config key model.init_from: {init_from!r} is neither scratch, nor a folder, nor a hub id")
+        raise InputError(f"config key writer.init_from: {init_from!r} is neither scratch, nor a folder, nor a hub id")
     from huggingface_hub import snapshot_download  # here: only this path needs the hub
 
     try:
@@ -72,34 +73,44 @@ def find_folder(init_from: str) -> Path:
     except Exception as error:  # network, hub, disk: the client raises many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"config key model.init_from: {init_from!r} is no folder here, and the hub did not give it ({reason})"
+            f"config key writer.init_from: {init_from!r} is no folder here, and the hub did not give it ({reason})"
         ) from error
 
 
 def _from_genet5(
-    folder: Path, size: str, tokenizer: GeneTokenizer, seed: int, overrides: dict[str, Any]
+    folder: Path, size: str, tokenizer: GeneTokenizer, crf: Crf, seed: int, overrides: dict[str, Any]
 ) -> FirstWeights:
+    """The language model of a GeneT5 model; its CRF is replaced by ``crf``."""
     source, known = load_model(folder)
     check_same_ids(source.config, tokenizer)
-    of_tokenizer = {name: getattr(source.config, name) for name in FIELDS_NOT_SET_BY_HAND}
-    config = sized_config(size, **overrides, **of_tokenizer)
+    vocabulary = {field.name: getattr(source.config, field.name) for field in fields(Vocabulary)}
+    config = sized_config(size, crf.config, **overrides, **vocabulary)
     for name in _OF_THE_WEIGHTS:
         if getattr(config, name) != getattr(source.config, name):
             raise InputError(
-                f"config key model.{name}: {getattr(config, name)}, the weights in {folder} have "
-                f"{getattr(source.config, name)}; set model.size and model.overrides alike"
+                f"config key writer.{name}: {getattr(config, name)}, the weights in {folder} have "
+                f"{getattr(source.config, name)}; set writer.size and writer.overrides alike"
             )
+    if crf.config.stem_channels != source.config.crf_config.stem_channels:
+        raise InputError(
+            f"config key writer.init_from: {folder} was made around a CRF with stem_channels "
+            f"{source.config.crf_config.stem_channels}, the CRF here has {crf.config.stem_channels}"
+        )
     model = make_network(config, seed)
-    model.load_state_dict(source.state_dict())
-    rows = [ReportRow(COPIED, name, name, shape_text(tensor), "") for name, tensor in model.named_parameters()]
+    kept = {name: tensor for name, tensor in source.state_dict().items() if not name.startswith(_CRF)}
+    model.load_state_dict({**{_CRF + name: tensor for name, tensor in crf.state_dict().items()}, **kept})
+    rows = [_origin(name, tensor, COPIED) for name, tensor in model.named_parameters()]
     return FirstWeights(model, known, rows)
 
 
+def _origin(name: str, tensor: Tensor, action: str = NEW) -> ReportRow:
+    """Where a parameter comes from: the CRF, or else as ``action`` says."""
+    if name.startswith(_CRF):
+        return ReportRow(COPIED, name.removeprefix(_CRF), name, shape_text(tensor), "of the trained CRF")
+    return ReportRow(
+        action, name if action == COPIED else "", name, shape_text(tensor), "fresh" if action == NEW else ""
+    )
+
+
 def _model_type(folder: Path) -> str:
-    try:
-        found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{folder / 'config.json'}: cannot read it: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{folder / 'config.json'}: not JSON ({error})") from error
-    return found.get("model_type", "") if isinstance(found, dict) else ""
+    return read_json(folder / "config.json").get("model_type", "")

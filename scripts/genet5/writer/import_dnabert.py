@@ -8,7 +8,6 @@ over, the function does not: it has to be trained.
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.config import GeneT5Config
 from genet5.writer.init_report import COPIED, DROPPED, NEW, RESHAPED, ReportRow, shape_text
@@ -48,7 +48,7 @@ class Checkpoint:
 
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Read config.json, the weights and tokenizer.json; ``InputError`` for what is missing or damaged."""
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     path = next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(f"{folder}: no weights, expected {' or '.join(WEIGHT_FILES)}")
@@ -197,7 +197,11 @@ class _Importer:
             note = "masked-token head, not used" if name.startswith("cls.") else "no counterpart"
             self.drop(name, note)
         for name, parameter in self.targets.items():
-            if name not in self.filled:
+            if name.startswith("crf."):
+                self.rows.append(
+                    ReportRow(COPIED, name.removeprefix("crf."), name, shape_text(parameter), "of the trained CRF")
+                )
+            elif name not in self.filled:
                 self.rows.append(ReportRow(NEW, "", name, shape_text(parameter), "fresh"))
         return self.rows
 
@@ -219,19 +223,7 @@ def _check_sizes(config: GeneT5Config, checkpoint: Checkpoint) -> None:
     if differing:
         found = ", ".join(f"{name} {getattr(config, name)}" for name in differing)
         wanted = ", ".join(f"{name}: {value}" for name, value in differing.items())
-        raise InputError(f"{where}: the model has {found}, the checkpoint needs model.overrides {{{wanted}}}")
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read it: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: {type(found).__name__}, must be a JSON object")
-    return found
+        raise InputError(f"{where}: the model has {found}, the checkpoint needs writer.overrides {{{wanted}}}")
 
 
 def _tokens(path: Path) -> dict[str, int]:

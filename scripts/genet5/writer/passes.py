@@ -1,4 +1,4 @@
-"""What goes into and comes out of the parts of the network; B windows, W bases, T target tokens."""
+"""What goes into and comes out of the parts of the network; B windows, W bases, T tokens of structure sequences."""
 
 from __future__ import annotations
 
@@ -8,45 +8,32 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import DynamicCache
 
-from genet5.writer.crf_scores import Bank
+from genet5.writer.crf_scores import ScoreSums
 
 
-class Reading(NamedTuple):
-    """What the reader made of the DNA of a batch.
+class WindowScores(NamedTuple):
+    """What the CRF says of the windows of a batch.
 
-    features: [B, 2, W + 2, C] stem features, strand coordinates, a zero base at either end. class_logits: [B, 2, W, 5].
-    potentials, site_potentials: see ``reader.Read``. bank: what evidence is made of.
+    features: [B, 2, W + 2, C], of its network, strand coordinates, a zero base at either end. sums: what the scores of
+    boundaries are looked up in.
     """
 
     features: Tensor
-    class_logits: Tensor
-    potentials: Tensor
-    site_potentials: Tensor
-    bank: Bank
-
-
-class Places(NamedTuple):
-    """Boundary decisions of a batch, as in ``Batch``."""
-
-    sample: Tensor
-    is_offset: Tensor
-    loc: Tensor
-    table: Tensor
-    owner: Tensor
+    sums: ScoreSums
 
 
 class Branches(NamedTuple):
-    """Texts that continue one prompt, side by side in a row; each sees the prompt and itself.
+    """Structure sequences that continue one prompt, side by side in a row; each sees the prompt and itself.
 
-    text: [B, T], which of the row's texts a target token belongs to, -1 for padding. place: [B, T], its place in it.
+    sequence: [B, T], which of the row's sequences a token belongs to, -1 for padding. place: [B, T], its place in it.
     """
 
-    text: Tensor
+    sequence: Tensor
     place: Tensor
 
     @classmethod
     def single(cls, lengths: Tensor, width: int) -> Branches:
-        """One text a row, of ``lengths`` [B] tokens."""
+        """One sequence a row, of ``lengths`` [B] tokens."""
         place = torch.arange(width, device=lengths.device).expand(len(lengths), -1)
         return cls(torch.where(place < lengths[:, None], 0, -1), place)
 
@@ -54,8 +41,8 @@ class Branches(NamedTuple):
 class Choices(NamedTuple):
     """Real choices of one kind in a batch.
 
-    logits: [M], of everything that could be chosen. decision: [M], the choice each belongs to. chosen: [Q], where in
-    ``logits`` the taken one stands. sample, step: [Q], row and target token of each choice.
+    logits: [M], of everything that could be chosen. decision: [M], the choice each belongs to. chosen: [Q], index in
+    ``logits`` of the taken one. sample, step: [Q], row and token of each choice.
     """
 
     logits: Tensor
@@ -77,7 +64,7 @@ class PromptPass(NamedTuple):
     router_logits: list[Tensor]
 
     def branch(self, detached: bool = False) -> PromptPass:
-        """The same with a cache of its own, for texts that go on from it; ``detached``: no gradient flows back."""
+        """The same with a cache of its own, for sequences that go on from it; ``detached``: no gradient flows back."""
         cache = DynamicCache()
         for number, layer in enumerate(self.cache.layers):
             keys, values = (part.detach() if detached else part for part in (layer.keys, layer.values))
@@ -86,9 +73,9 @@ class PromptPass(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the backbone made of prompts and targets.
+    """What the backbone made of prompts and structure sequences.
 
-    states: [B, T, H] before each target token. post_keys: [B, L, D]. router_loss: a number, None in a dense network.
+    states: [B, T, H] before each token. post_keys: [B, L, D]. router_loss: a number, None in a dense network.
     """
 
     states: Tensor

@@ -1,4 +1,4 @@
-"""A structure text while it grows: legal choices one by one, forced tokens taken without asking the network."""
+"""A structure sequence while it grows: legal choices one by one, forced tokens taken without asking the network."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 from torch import Tensor
 
 from genet5.genome.sites import WindowSites
-from genet5.tokens.codec import WindowGene, decode_genes
+from genet5.genome.window_genes import WindowGene
+from genet5.tokens.codec import decode_genes
 from genet5.tokens.grammar import Cursor, Grammar
-from genet5.writer.batch import collate_decisions
+from genet5.writer.batch import Taken, collate_decisions
 from genet5.writer.decisions import BOUNDARY_STEPS, FORWARD, LOC_STEPS, Decision, next_decision
 from genet5.writer.network import GeneT5Model
-from genet5.writer.passes import Places, Reading
+from genet5.writer.passes import WindowScores
 
-MAX_TOKENS_PER_KB = 200  # a text this dense is a runaway; real genomes stay far below
+MAX_TOKENS_PER_KB = 200  # a sequence this dense is a runaway; real genomes stay far below
 
 
 @dataclass
@@ -25,7 +26,7 @@ class WrittenWindow:
     """What the network wrote for one window.
 
     genes: in the order written. gene_log_probability: of each gene's tokens, given what stands before. ids and
-    log_probabilities: every token of the text. truncated: True if the text was cut for its length.
+    log_probabilities: every token of the sequence. truncated: True if the sequence was cut for its length.
     """
 
     genes: list[WindowGene]
@@ -35,8 +36,8 @@ class WrittenWindow:
     truncated: bool = False
 
 
-class TextWriter:
-    """The text of one window while it grows.
+class SequenceWriter:
+    """The sequence of one window while it grows.
 
     ids, places, log_probabilities: of every token so far; a place is the forward position that a mile-post or offset
     stands for, else 0. num_read: tokens that the network has read. limit: tokens at most (0: by the window's length).
@@ -57,8 +58,8 @@ class TextWriter:
     def finished(self) -> bool:
         return self.truncated or self.cursor.finished
 
-    def fork(self) -> TextWriter:
-        """A second text with the same history, read as far."""
+    def fork(self) -> SequenceWriter:
+        """A second sequence with the same history, read as far."""
         twin = copy(self)
         twin.cursor = self.cursor.fork()
         twin.ids, twin.places = list(self.ids), list(self.places)
@@ -78,7 +79,7 @@ class TextWriter:
         self.log_probabilities.append(log_probability)
 
     def choice(self) -> Decision | None:
-        """The next token that is a real choice; tokens before it are taken. None when the text has ended."""
+        """The next token that is a real choice; tokens before it are taken. None when the sequence has ended."""
         while not self.cursor.finished:
             if len(self.ids) >= self.limit:
                 self.truncated = True
@@ -136,7 +137,7 @@ def option_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np
 def choice_scores(
     model: GeneT5Model,
     hidden: Tensor,
-    reading: Reading,
+    scores: WindowScores,
     lengths: Tensor,
     post_keys: Tensor,
     choices: Sequence[tuple[int, Decision]],
@@ -145,29 +146,24 @@ def choice_scores(
 
     Of each: float64 logits of its legal ids, or of a boundary the scores of its candidates (those of one unit add up).
     """
-    rows = [(window, position, decision, 0) for position, (window, decision) in enumerate(choices)]
-    fields = {name: tensor.to(hidden.device) for name, tensor in collate_decisions(rows).items()}
+    rows = [(window, Taken(position, decision, 0)) for position, (window, decision) in enumerate(choices)]
+    decisions = collate_decisions(rows).to(hidden.device)
     found = [np.empty(0)] * len(choices)
-    if len(fields["structure_sample"]):
-        logits = model.structure_logits(
-            hidden[fields["structure_step"]],
-            fields["option_decision"],
-            fields["option_id"],
-            reading.bank,
-            fields["option_table"],
-            fields["option_owner"],
-            fields["structure_sample"],
+    if len(decisions.structure):
+        step = decisions.structure.step
+        logits = model.head.structure_logits(
+            hidden[step], decisions.structure, scores.sums, model.get_input_embeddings()
         )
-        _hand_out(found, logits, fields["option_decision"], fields["structure_step"])
-    if len(fields["place_sample"]):
-        places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
-        scores = model.candidate_scores(hidden[fields["place_step"]], reading, lengths, post_keys, places)
-        _hand_out(found, scores, places.owner, fields["place_step"])
+        _hand_out(found, logits, decisions.structure.option_decision, step)
+    if len(decisions.places):
+        step = decisions.places.step
+        values = model.head.candidate_scores(hidden[step], scores, lengths, post_keys, decisions.places)
+        _hand_out(found, values, decisions.places.owner, step)
     return found
 
 
 def _hand_out(found: list[np.ndarray], values: Tensor, owner: Tensor, position: Tensor) -> None:
-    """Put the values of each owner, which stand together, where it stands in ``found``."""
+    """Put the values of each owner, which are together, at its position in ``found``."""
     numbers = owner.cpu().numpy()
     cuts = np.flatnonzero(np.diff(numbers)) + 1
     parts = np.split(values.double().cpu().numpy(), cuts)

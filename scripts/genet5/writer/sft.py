@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from genet5.bake.crops import read_eval_windows
 from genet5.bake.shards import ShardReader
 from genet5.bake.training_inputs import find_inputs
+from genet5.clades import Clade
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.tokens.grammars import Grammars
@@ -19,16 +20,16 @@ from genet5.training.options import TrainingOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
-from genet5.writer.building import load_model, save_model
-from genet5.writer.windows import WindowData, WindowScorer, read_eval_windows
+from genet5.writer.building import load_model, save_model, weights_sha256
+from genet5.writer.windows import WindowData, WindowScorer
 
 
 def run_sft(
     model_dir: Path,
     manifests: Sequence[Path],
     validation: Path,
-    eval_samples: Path,
-    grammar_table: Mapping[str, Mapping[str, Any]],
+    eval_windows: Path,
+    clades: Mapping[str, Clade],
     options: TrainingOptions,
     output_dir: Path,
     restart: bool = False,
@@ -38,27 +39,24 @@ def run_sft(
     Raises:
         InputError: missing or damaged input, no training windows, another run's folder; see ``training.loop.fit``.
     """
-    for path in (validation, eval_samples):
+    for path in (validation, eval_windows):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run merge_validation first")
-    inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    fingerprint = {**inputs.fingerprint, "eval_samples": file_sha256(eval_samples)}
+    inputs = find_inputs(manifests, validation, clades)
+    fingerprint = inputs.fingerprint | {"eval_windows": file_sha256(eval_windows), "model": weights_sha256(model_dir)}
     if export_finished(output_dir, options, fingerprint, restart):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
-    grammars = Grammars(tokenizer, grammar_table)
+    grammars = Grammars(tokenizer, clades)
     train = WindowData(windows, grammars)
-    if not model.config.reader_trained:
-        raise InputError(f"{model_dir}: its reader has first weights; train it first (train_crf.py)")
-    model.freeze_readers()
     held_out = ShardReader(validation)
     valid = WindowData(held_out, grammars)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
     fabric = start_fabric(options)
-    scored = read_eval_windows(eval_samples, held_out)
+    scored = read_eval_windows(eval_windows, held_out)
     say(fabric, f"{len(train.lengths)} training windows, {len(valid.lengths)} for validation, {len(scored)} scored")
     result = fit(
         model,

@@ -1,59 +1,22 @@
-"""Windows of baked shards as the network sees them: crops, batches, and the F1 of what it writes for them."""
+"""Windows of baked shards as batches of the writer, and the F1 of what it writes for them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from genet5.bake.samples import Sample, window_genes
+from genet5.bake.crops import Window, crop, random_crop
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.evaluate.window_scores import window_f1
-from genet5.genome.genetic_code import reverse_complement
-from genet5.tokens.codec import WindowGene, reverse_complement_genes
 from genet5.tokens.grammars import Grammars
 from genet5.writer.batch import Batch, Example, collate, make_example
 from genet5.writer.decoding import write_genes
 from genet5.writer.network import GeneT5Model
 
-TOKENS_PER_GENE = 24  # of the text, generously: a plan only needs to know about how long a sample is
-
-
-@dataclass(frozen=True)
-class Window:
-    """A crop of a sample as the network sees it."""
-
-    bases: str
-    genes: list[WindowGene]
-    dont_care: list[tuple[int, int, str]]
-    clade: str
-    genetic_code: int
-
-
-def crop(sample: Sample, start: int, end: int, reverse: bool = False) -> Window:
-    """Bases ``start`` .. ``end - 1`` of a sample with its genes, on either strand; soft-masking is ignored."""
-    genes, spans = window_genes(sample, start, end)
-    bases = sample.bases[start:end].decode("ascii").upper()
-    dont_care = [tuple(span) for span in spans]
-    if reverse:
-        size = end - start
-        turned = {"+": "-", "-": "+", ".": "."}
-        bases = reverse_complement(bases)
-        genes = reverse_complement_genes(genes, size)
-        dont_care = [(size - high, size - low, turned[strand]) for low, high, strand in dont_care]
-    return Window(bases, genes, dont_care, sample.meta["clade"], sample.meta["genetic_code"])
-
-
-def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
-    """A window as long as the core at a random place of the sample, on a random strand."""
-    length = sample.core.length
-    start = int(rng.integers(0, len(sample.bases) - length + 1))
-    return crop(sample, start, start + length, bool(rng.integers(2)))
+TOKENS_PER_GENE = 24  # of the structure sequence, generously: a plan only needs to know about how long a sample is
 
 
 class WindowData:
@@ -75,12 +38,12 @@ class WindowData:
         genes = np.array([meta["num_genes"] + meta["num_introns"] for meta in metas], dtype=np.int64)
         per_base = 1 / (tokenizer.k or 1) + 1 / tokenizer.segment_bp
         self.prompt_tokens = np.ceil(core_bp * per_base).astype(np.int64) + 8
-        self.text_tokens = TOKENS_PER_GENE * genes
-        self.lengths = self.prompt_tokens + self.text_tokens
+        self.sequence_tokens = TOKENS_PER_GENE * genes
+        self.lengths = self.prompt_tokens + self.sequence_tokens
 
     def example(self, window: Window) -> Example:
         grammar = self.grammars.of(window.clade, window.genetic_code)
-        return make_example(window.bases, window.clade, window.genes, window.dont_care, grammar)
+        return make_example(window.bases, window.clade, window.genes, grammar)
 
     def training_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> Batch:
         return collate([self.example(random_crop(self.shards.read(int(index)), rng)) for index in indices])
@@ -124,10 +87,3 @@ class WindowScorer:
                 ]
         means = np.mean(np.array(scores, dtype=np.float64), axis=0)
         return dict(zip(scores[0]._fields, means.tolist(), strict=True))
-
-
-def read_eval_windows(path: Path, shards: ShardReader) -> list[Window]:
-    """The validation windows that ``eval.json`` names."""
-    chosen = json.loads(path.read_text(encoding="utf-8"))["samples"]
-    samples = [shards.read(entry["index"]) for entry in chosen]
-    return [crop(sample, *sample.core) for sample in samples]

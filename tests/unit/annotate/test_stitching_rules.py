@@ -21,10 +21,11 @@ from annotate_toy_contig import (
     structures,
 )
 
-from genet5.annotate.stitching import ScoredGene, StitchResult, number_genes, stitch
+from genet5.annotate.stitching import StitchResult, number_genes, stitch
+from genet5.genome.window_genes import ScoredGene
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.genome.genes import Interval, Region, Transcript
-from genet5.tokens.codec import WindowGene
+from genet5.genome.window_genes import WindowGene
 
 
 def long_world(strand: str = "+", cds: list[tuple[int, int]] | None = None) -> World:

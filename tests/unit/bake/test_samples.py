@@ -19,7 +19,7 @@ from genet5.errors import InputError
 from genet5.genome.genes import Interval, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.genetic_code import reverse_complement as turn
-from genet5.tokens.codec import WindowGene, gene_order_key, reverse_complement_genes
+from genet5.genome.window_genes import WindowGene, gene_order_key, reverse_complement_genes
 
 SAMPLE_BP = 240
 

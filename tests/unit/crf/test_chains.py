@@ -16,12 +16,13 @@ from genet5.crf.chains import LEAST_HAZARD, chain_loss, chain_messages
 from genet5.crf.labels import IGNORED, INTRON, NEITHER
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
-from genet5.genome.sites import GrammarRules, WindowSites
-from genet5.tokens.codec import WindowGene, reverse_complement_genes
+from genet5.genome.sites import WindowSites
+from genet5.genome.sites import GeneRules
+from genet5.genome.window_genes import WindowGene, reverse_complement_genes
 from genet5.writer.batch import site_labels
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
-RULES = GrammarRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=0, min_exon_bp=3, max_overlap_bp=0)
+RULES = GeneRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=0, min_exon_bp=3, max_overlap_bp=0)
 PENALTY = 1.5
 #: an intron in each phase, an overlap of one base (TAATG) and of four (ATGA), genes that abut, nothing at all
 WINDOWS = (
@@ -44,7 +45,7 @@ class Case(NamedTuple):
 
 def case(bases: str, seed: int = 0, scale: float = 1.0) -> Case:
     rng = np.random.default_rng([seed, len(bases)])
-    allowed = site_labels(WindowSites(bases, RULES, STOPS))[:1] > -2
+    allowed = site_labels(WindowSites(bases, RULES))[:1] > -2
     return Case(
         torch.from_numpy(rng.normal(0, scale, (1, len(bases), 4))),
         torch.from_numpy(rng.normal(0, 2 * scale, (1, 4, len(bases) + 1))),
@@ -350,7 +351,7 @@ def test_the_decoder_takes_the_chain_that_training_raises(seed):
     rng = np.random.default_rng(seed)
     bases = "".join(rng.choice(list("ACGT"), size=300))
     given = case(bases, seed, 0.4)
-    sites = WindowSites(bases, RULES, STOPS)
+    sites = WindowSites(bases, RULES)
     genes = best_chain(sites.plus, Evidence.of(given.potentials[0].numpy(), given.site[0].numpy()), PENALTY)
     best = sum(gene.score for gene in genes)
     total, _ = loss_of(given, [NEITHER] * len(bases))  # nothing is worth 0, so this is log Z

@@ -22,7 +22,7 @@ from genet5.tokens.grammars import Grammars
 from genet5.training.options import CrfOptions
 from genet5.writer.batch import make_example
 from genet5.writer.building import load_model
-from genet5.writer.windows import crop
+from genet5.bake.crops import crop
 
 
 @pytest.fixture(scope="module")

@@ -15,14 +15,16 @@ from hypothesis import strategies as st
 from genet5.crf.decoding import best_genes
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
-from genet5.genome.sites import GrammarRules, WindowSites
-from genet5.tokens.codec import WindowGene, decode_genes, encode_genes, gene_order_key, reverse_complement_genes
+from genet5.genome.sites import WindowSites
+from genet5.genome.sites import GeneRules
+from genet5.tokens.codec import decode_genes, encode_genes
+from genet5.genome.window_genes import WindowGene, gene_order_key, reverse_complement_genes
 from genet5.tokens.grammar import Cursor, Grammar, GrammarViolation, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
-BACTERIA = GrammarRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
-SPLICED = GrammarRules(
+BACTERIA = GeneRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=20)
+SPLICED = GeneRules(
     starts=("ATG",),
     splice_pairs=(("GT", "AG"), ("GC", "AG"), ("AT", "AC")),
     min_intron_bp=10,
@@ -104,7 +106,7 @@ def score(gene: WindowGene, classes: np.ndarray, sites: np.ndarray, size: int) -
 
 def spell(sites: WindowSites, genes: Sequence[WindowGene], stops: frozenset[str] = STOPS) -> None:
     """Feed ``genes`` through the grammar; raises where it refuses a token."""
-    cursor = Grammar(TOKENIZER, sites.rules, stops).begin(sites)
+    cursor = Grammar(TOKENIZER, sites.rules).begin(sites)
     for token in encode_genes(genes, sites.window_bp, TOKENIZER).tolist():
         cursor.advance(token)
     assert cursor.finished
@@ -170,7 +172,7 @@ def test_clear_evidence_gives_exactly_the_planted_genes(counts: tuple[int, ...],
     size = len(bases)
     rules = SPLICED if max(counts) > 1 else BACTERIA
     classes, sites = clear_evidence(genes, size)
-    found = best_genes(classes, sites, WindowSites(bases, rules, STOPS), GENE_PENALTY)
+    found = best_genes(classes, sites, WindowSites(bases, rules), GENE_PENALTY)
     assert [gene for gene, _ in found] == sorted(genes, key=gene_order_key)
     for gene, value in found:
         assert value == pytest.approx(score(gene, classes, sites, size))
@@ -186,7 +188,7 @@ def test_genes_cut_by_the_window_are_found_as_partial(seed: int) -> None:
         start = int(rng.integers(genes[0].start + 1, genes[0].end - 20))
         end = int(rng.integers(genes[1].start + 20, genes[1].end))
         shown = crop(genes, start, end)
-        sites = WindowSites(bases[start:end], SPLICED, STOPS)
+        sites = WindowSites(bases[start:end], SPLICED)
         try:
             for gene in shown:
                 spell(sites, [gene])
@@ -199,15 +201,15 @@ def test_genes_cut_by_the_window_are_found_as_partial(seed: int) -> None:
 
 
 @pytest.mark.parametrize("rules", [BACTERIA, SPLICED], ids=["bacteria", "spliced"])
-def test_both_strands_read_alike(rules: GrammarRules) -> None:
+def test_both_strands_read_alike(rules: GeneRules) -> None:
     """The reverse complement of window and evidence gives the reverse complement of the genes."""
     strands = set()
     for seed in range(6):
         rng = np.random.default_rng(seed)
         bases = junk(rng, 900)
         classes, odds = noisy_evidence(len(bases), rng)
-        forward = best_genes(classes, odds, WindowSites(bases, rules, STOPS), GENE_PENALTY)
-        turned = WindowSites(reverse_complement(bases), rules, STOPS)
+        forward = best_genes(classes, odds, WindowSites(bases, rules), GENE_PENALTY)
+        turned = WindowSites(reverse_complement(bases), rules)
         backward = best_genes(classes[::-1], odds[::-1], turned, GENE_PENALTY)
         assert reverse_complement_genes([gene for gene, _ in forward], len(bases)) == [gene for gene, _ in backward]
         strands.update(gene.strand for gene, _ in forward)
@@ -229,7 +231,7 @@ def test_overlapping_genes_of_an_operon_are_both_found(codons: int, strand: str)
     ]
     if strand == "-":
         bases, genes = reverse_complement(bases), reverse_complement_genes(genes, size)
-    sites = WindowSites(bases, BACTERIA, STOPS)
+    sites = WindowSites(bases, BACTERIA)
     spell(sites, genes)
     found = best_genes(*clear_evidence(genes, size), sites, GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
@@ -245,7 +247,7 @@ def test_a_gene_within_an_intron_of_the_other_strand_is_found() -> None:
         WindowGene("+", (Interval(0, begin), Interval(end, len(bases)))),
         WindowGene("-", (Interval(begin + 32, begin + 32 + len(inner)),)),
     ]
-    found = best_genes(*clear_evidence(genes, len(bases)), WindowSites(bases, SPLICED, STOPS), GENE_PENALTY)
+    found = best_genes(*clear_evidence(genes, len(bases)), WindowSites(bases, SPLICED), GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
 
 
@@ -262,7 +264,7 @@ def test_the_strand_that_loses_less_yields() -> None:
     position = np.arange(12, plus)
     classes[0, position, (position - 12) % 3] = 1
     site_odds[0, 0, 12] = 5
-    sites = WindowSites(bases, BACTERIA, STOPS)
+    sites = WindowSites(bases, BACTERIA)
     assert [gene for gene, _ in best_genes(classes, site_odds, sites, GENE_PENALTY)] == genes
     apart = best_genes(classes, site_odds, sites, GENE_PENALTY, max_opposite_overlap_bp=len(bases))
     assert WindowGene("+", (Interval(12, plus + len(body)),)) in [gene for gene, _ in apart]
@@ -279,7 +281,7 @@ def fork(cursor: Cursor) -> Cursor:
 def legal_genes(sites: WindowSites) -> list[WindowGene]:
     """Every gene the grammar can write first in a window, by walking all its texts."""
     genes = []
-    stack = [(Grammar(TOKENIZER, sites.rules, STOPS).begin(sites), [])]
+    stack = [(Grammar(TOKENIZER, sites.rules).begin(sites), [])]
     while stack:
         cursor, ids = stack.pop()
         while True:
@@ -298,7 +300,7 @@ def legal_genes(sites: WindowSites) -> list[WindowGene]:
     return genes
 
 
-def best_total(genes: Sequence[WindowGene], values: Sequence[float], size: int, rules: GrammarRules) -> float:
+def best_total(genes: Sequence[WindowGene], values: Sequence[float], size: int, rules: GeneRules) -> float:
     """Best sum over all chains of genes of one strand.
 
     Nothing precedes a gene that the 5' edge cuts, nothing follows one that the 3' edge cuts. Two neighbours share up to
@@ -331,13 +333,13 @@ SEARCHED = {
 
 @pytest.mark.parametrize("rules", SEARCHED.values(), ids=SEARCHED.keys())
 @pytest.mark.parametrize("seed", range(30))
-def test_no_chain_of_legal_genes_scores_more(rules: GrammarRules, seed: int) -> None:
+def test_no_chain_of_legal_genes_scores_more(rules: GeneRules, seed: int) -> None:
     """Every gene that the grammar can write, scored base by base, and all chains of them: the decoder's is the best."""
     rng = np.random.default_rng(seed)
     pieces = ["ATG", "GT", "AG", "TAA", "TGA", "AT", "AC", "GC", "CAT", "TTA", "A", "C", "G", "T", "N"]
     size = int(rng.integers(1, 90) if rules.splice_pairs else rng.integers(60, 250))
     bases = "".join(rng.choice(pieces if rules.splice_pairs else [*"ACGT", "ATG", "CAT"], size=size))[:size]
-    sites = WindowSites(bases, rules, STOPS)
+    sites = WindowSites(bases, rules)
     classes, site_odds = noisy_evidence(size, rng)
     found = best_genes(classes, site_odds, sites, GENE_PENALTY, max_opposite_overlap_bp=size)
     legal = legal_genes(sites)
@@ -361,12 +363,12 @@ def test_no_chain_of_legal_genes_scores_more(rules: GrammarRules, seed: int) -> 
 )
 @settings(max_examples=120, deadline=None)
 def test_every_gene_is_legal_and_none_overlaps_too_much(
-    seed: int, size: int, rules: GrammarRules, min_exon_bp: int, max_overlap_bp: int, stops: frozenset, opposite: int
+    seed: int, size: int, rules: GeneRules, min_exon_bp: int, max_overlap_bp: int, stops: frozenset, opposite: int
 ) -> None:
     rng = np.random.default_rng(seed)
     rules = replace(rules, min_exon_bp=min_exon_bp, max_overlap_bp=max_overlap_bp)
     bases = "".join(rng.choice(list("ACGT" * 10 + "N"), size=size))
-    sites = WindowSites(bases, rules, stops)
+    sites = WindowSites(bases, replace(rules, stops=stops))
     classes, odds = noisy_evidence(size, rng)
     found = best_genes(classes, odds, sites, GENE_PENALTY, max_opposite_overlap_bp=opposite)
     genes = [gene for gene, _ in found]
@@ -388,7 +390,7 @@ def test_every_gene_is_legal_and_none_overlaps_too_much(
 
 
 def test_evidence_of_the_wrong_shape_or_not_finite_is_refused() -> None:
-    sites = WindowSites("ACGT" * 10, BACTERIA, STOPS)
+    sites = WindowSites("ACGT" * 10, BACTERIA)
     classes, odds = clear_evidence([], 40)
     assert best_genes(classes, odds, sites, GENE_PENALTY) == []
     with pytest.raises(ValueError, match=r"potentials has shape \(2, 39, 4\)"):

@@ -19,7 +19,7 @@ from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
 from genet5.grpo.prompts import PROMPT_FIELDS, TAR_NAME, write_prompts
-from genet5.writer.windows import crop
+from genet5.bake.crops import crop
 
 SPECIES = {
     "B.two": ("train", "c2", 60_000),

@@ -22,7 +22,7 @@ from genet5.writer.batch import Batch, collate_decisions, collate_prompts, make_
 from genet5.writer.decisions import FORWARD, next_decision
 from genet5.writer.network import GeneT5Model
 from genet5.writer.sequences import TextWriter
-from genet5.writer.windows import Window
+from genet5.bake.crops import Window
 
 SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 

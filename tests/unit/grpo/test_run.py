@@ -38,11 +38,14 @@ from genet5.grpo.rewards import RewardWeights
 from genet5.grpo.rollouts import Rollout
 from genet5.grpo.run import AUDIT, audit, reward_weights
 from genet5.grpo.training import PromptData
-from genet5.tokens.codec import reverse_complement_genes
+from genet5.genome.window_genes import reverse_complement_genes
 from genet5.training.options import read_options
 from genet5.writer import windows as training_windows
 from genet5.writer.building import load_model
-from genet5.writer.windows import Window, WindowScorer, crop, read_eval_windows
+from genet5.writer.windows import WindowScorer
+from genet5.bake.crops import read_eval_windows
+from genet5.bake.crops import crop
+from genet5.bake.crops import Window
 
 FROZEN = ("reader.",)
 ROLL_OUT = grpo_run.roll_out

@@ -19,7 +19,7 @@ from genet5.configuration import (
     read_grammar,
 )
 from genet5.errors import InputError
-from genet5.genome.sites import GrammarRules
+from genet5.genome.sites import GeneRules
 from genet5.training.options import TrainingOptions
 from genet5.writer.overrides import overridable_fields
 
@@ -169,7 +169,7 @@ def test_every_training_option_is_a_key_with_the_same_limits(config):
 def test_every_clade_has_windows_and_a_grammar_of_the_known_fields(config, repository):
     grammar = read_grammar(repository / "resources" / "grammar.yaml")
     assert set(grammar) == set(config["bake"]["windows"])
-    fields = {field.name for field in dataclasses.fields(GrammarRules)}
+    fields = {field.name for field in dataclasses.fields(GeneRules)}
     assert all(set(rules) == fields for rules in grammar.values())
 
 

@@ -12,15 +12,17 @@ from hypothesis import strategies as st
 
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
-from genet5.genome.sites import NO_STOP, GrammarRules, WindowSites
-from genet5.tokens.codec import WindowGene, decode_genes, encode_genes
+from genet5.genome.sites import NO_STOP, WindowSites
+from genet5.genome.sites import GeneRules
+from genet5.tokens.codec import decode_genes, encode_genes
+from genet5.genome.window_genes import WindowGene
 from genet5.tokens.grammar import Grammar, GrammarViolation
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.reading_frames import keep_frames
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
-BACTERIA = GrammarRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=10)
-SPLICED = GrammarRules(
+BACTERIA = GeneRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30, max_overlap_bp=10)
+SPLICED = GeneRules(
     starts=("ATG",),
     splice_pairs=(("GT", "AG"), ("GC", "AG"), ("AT", "AC")),
     min_intron_bp=8,
@@ -33,9 +35,9 @@ TINY_EXONS = replace(SPLICED, min_exon_bp=1)
 TOKENIZER = GeneTokenizer.build("kmer", segment_bp=12, max_window_bp=1200)
 
 
-def walk(bases: str, rules: GrammarRules, rng: np.random.Generator, max_tokens: int = 4000) -> list[int]:
+def walk(bases: str, rules: GeneRules, rng: np.random.Generator, max_tokens: int = 4000) -> list[int]:
     """Ids of a random legal text; fails if the grammar offers nothing before <eos>."""
-    grammar = Grammar(TOKENIZER, rules, STOPS)
+    grammar = Grammar(TOKENIZER, rules)
     cursor = grammar.begin(grammar.sites(bases))
     ids: list[int] = []
     while not cursor.finished:
@@ -55,7 +57,7 @@ def coding_text(gene: WindowGene, bases: str) -> str:
     return reverse_complement(text) if gene.strand == "-" else text
 
 
-def check_gene(gene: WindowGene, bases: str, rules: GrammarRules) -> None:
+def check_gene(gene: WindowGene, bases: str, rules: GeneRules) -> None:
     """What a user would call a valid gene, written without looking at the automaton."""
     text = coding_text(gene, bases)[gene.phase :]
     codons = [text[i : i + 3] for i in range(0, len(text) - len(text) % 3, 3)]
@@ -84,7 +86,7 @@ def check_gene(gene: WindowGene, bases: str, rules: GrammarRules) -> None:
 @pytest.mark.parametrize("rules", [BACTERIA, SPLICED, TINY_EXONS], ids=["bacteria", "spliced", "tiny exons"])
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_random_walks_end_and_write_valid_genes_only(rules: GrammarRules, seed: int) -> None:
+def test_random_walks_end_and_write_valid_genes_only(rules: GeneRules, seed: int) -> None:
     rng = np.random.default_rng(seed)
     size = int(rng.integers(3, 700))
     letters = "ACGT" if rng.random() < 0.7 else "ACGTN"
@@ -132,7 +134,7 @@ def test_a_gene_within_the_rules_is_legal_token_by_token(strand: str) -> None:
     if strand == "-":
         bases = reverse_complement(bases)
         cds = tuple(Interval(size - e, size - s) for s, e in reversed(cds))
-    grammar = Grammar(TOKENIZER, SPLICED, STOPS)
+    grammar = Grammar(TOKENIZER, SPLICED)
     ids = encode_genes([WindowGene(strand, cds)], size, TOKENIZER).tolist()
     cursor = grammar.begin(grammar.sites(bases))
     for token in ids:
@@ -152,7 +154,7 @@ def test_a_stop_split_by_an_intron_ends_the_gene() -> None:
     rng = np.random.default_rng(3)
     first, intron = "ATG" + exon(rng, 12) + "T", "GT" + "C" * 12 + "AG"
     bases = first + intron + "AA" + exon(rng, 20)
-    grammar = Grammar(TOKENIZER, SPLICED, STOPS)
+    grammar = Grammar(TOKENIZER, SPLICED)
     cursor = grammar.begin(grammar.sites(bases))
     boundaries = [0, len(first), len(first) + len(intron)]
     tokens = [TOKENIZER.plus]
@@ -168,7 +170,7 @@ def test_a_forced_text_is_followed_and_its_violations_counted() -> None:
     rng = np.random.default_rng(5)
     bases = "CC" + "CTG" + exon(rng, 15) + "TGA" + "C" * 10
     ids = encode_genes([WindowGene("+", (Interval(2, 2 + 51),))], len(bases), TOKENIZER)
-    grammar = Grammar(TOKENIZER, BACTERIA, STOPS)
+    grammar = Grammar(TOKENIZER, BACTERIA)
     cursor = grammar.begin(grammar.sites(bases))
     for token in ids.tolist():
         cursor.advance(token, force=True)
@@ -177,7 +179,7 @@ def test_a_forced_text_is_followed_and_its_violations_counted() -> None:
 
 def test_sites_read_both_strands() -> None:
     bases = "AATGCCCTAAGTTTAG"
-    sites = WindowSites(bases, SPLICED, STOPS)
+    sites = WindowSites(bases, SPLICED)
     assert np.flatnonzero(sites.plus.start).tolist() == [1]
     assert sites.plus.stop_end[1] == 10  # ATG CCC TAA
     assert sites.plus.stop_end[0] == NO_STOP  # AAT GCC CTA AGT TTA G
@@ -192,7 +194,7 @@ def test_sites_read_both_strands() -> None:
 def test_starts_are_ranked_within_their_reading_frame() -> None:
     """Three starts before one stop, one start in another frame; ATG is told from the other starts."""
     bases = "ATGCCCGTGAATGTTGTAACC"  # ATG CCC GTG AAT GTT GTA ACC; frame 0 has no stop
-    plus = WindowSites(bases, BACTERIA, STOPS).plus
+    plus = WindowSites(bases, BACTERIA).plus
     starts = np.flatnonzero(plus.start).tolist()
     assert starts == [0, 6, 10, 13]
     assert plus.start_rank[[0, 6]].tolist() == [0, 1]  # frame 0, cut by the window
@@ -211,7 +213,7 @@ def test_only_the_reading_frames_of_given_genes_keep_their_starts(strand: str) -
     gene = WindowGene("+", (Interval(2, 2 + len(kept)),))
     if strand == "-":
         bases, gene = reverse_complement(bases), WindowGene("-", (Interval(size - 2 - len(kept), size - 2),))
-    sites = WindowSites(bases, BACTERIA, STOPS)
+    sites = WindowSites(bases, BACTERIA)
     before = np.flatnonzero(sites.strand(strand).start)
     keep_frames(sites, [gene])
     left = np.flatnonzero(sites.strand(strand).start)

@@ -19,7 +19,7 @@ from model_toy import (
 from torch import Tensor
 
 from genet5.genome.genes import Interval
-from genet5.tokens.codec import WindowGene
+from genet5.genome.window_genes import WindowGene
 from genet5.tokens.grammar import Grammar
 from genet5.writer.batch import collate, collate_decisions, make_example
 from genet5.writer.crf_scores import make_bank
@@ -107,7 +107,7 @@ def test_windows_with_nothing_in_them():
             forced_log_probabilities(model, PLAIN_GRAMMAR, window, result.genes), abs=1e-4
         )
     stops = "TAATTAATTAA" * 4  # a stop in every frame of either strand: only cut genes could stand here
-    closed = Grammar(TOKENIZER, BACTERIA, STOPS)
+    closed = Grammar(TOKENIZER, BACTERIA)
     (result,) = write_genes(model, closed, [stops], CLADE)
     assert all(gene.partial5 or gene.partial3 for gene in result.genes)
 

@@ -23,7 +23,7 @@ from genet5.bake.windows import WindowRules
 from genet5.configuration import read_grammar
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
-from genet5.tokens.codec import WindowGene, reverse_complement_genes
+from genet5.genome.window_genes import WindowGene, reverse_complement_genes
 from genet5.tokens.grammars import Grammars
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.training import runs
@@ -32,7 +32,11 @@ from genet5.training.runs import export
 from genet5.writer import windows as training_windows
 from genet5.writer.building import load_model
 from genet5.writer.sft import run_sft
-from genet5.writer.windows import Window, WindowData, WindowScorer, crop, random_crop, read_eval_windows
+from genet5.writer.windows import WindowData, WindowScorer
+from genet5.bake.crops import read_eval_windows
+from genet5.bake.crops import random_crop
+from genet5.bake.crops import crop
+from genet5.bake.crops import Window
 
 
 @pytest.fixture(scope="module")
@@ -168,8 +172,8 @@ def test_windows_longer_than_the_tokenizer_are_refused(shards: ShardSet, table: 
 def test_grammars_are_made_once_per_clade_and_code(table: dict) -> None:
     grammars = Grammars(make_tokenizer(), table)
     bacteria = grammars.of("bacteria", 11)
-    assert grammars.of("bacteria", 11) is bacteria and bacteria.stops == {"TAA", "TAG", "TGA"}
-    assert grammars.of("bacteria", 4).stops == {"TAA", "TAG"}
+    assert grammars.of("bacteria", 11) is bacteria and bacteria.rules.stops == {"TAA", "TAG", "TGA"}
+    assert grammars.of("bacteria", 4).rules.stops == {"TAA", "TAG"}
     assert bacteria.rules.starts == ("ATG", "GTG", "TTG") and bacteria.rules.splice_pairs == ()
     with pytest.raises(InputError, match=r"^clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "):
         grammars.of("lichen", 1)
@@ -190,7 +194,7 @@ def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, table: 
 
     def perfect(_model, grammar, bases, clade):
         assert all(truth[text].clade == clade for text in bases)
-        calls.append((clade, grammar.stops, len(bases)))
+        calls.append((clade, grammar.rules.stops, len(bases)))
         return [SimpleNamespace(genes=list(truth[text].genes)) for text in bases]
 
     scorer = WindowScorer(windows, Grammars(make_tokenizer(), table), batch_size=2)

@@ -27,6 +27,7 @@ from genet5.training.batches import BatchSource
 from genet5.training.loop import SupervisedRun, fit
 from genet5.training.options import RunOptions, option
 from genet5.training.processes import say, start_fabric
+from genet5.training.run import RunSpec
 from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan
 
@@ -177,9 +178,9 @@ def run_finetuning(
     rows = 4 * options.batch_size  # of a batch without gradients
     kept: dict[str, torch.Tensor] = {}
 
-    def make_run(*arguments: Any) -> SupervisedRun:
+    def make_run(spec: RunSpec) -> SupervisedRun:
         """``fit`` calls this when it knows that there is something to train; features count as training time."""
-        run = SupervisedRun(*arguments)
+        run = SupervisedRun(spec)
         if stay_the_same(model, options.max_shift, options.reverse_complement):
             say(fabric, "computing features once for all epochs, since core and windows stay as they are")
             for split, part in (("train", train), ("validation", validation)):

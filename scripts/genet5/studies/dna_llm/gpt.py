@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from genet5.errors import InputError
 from genet5.studies.dna_llm.alphabets import ALPHABETS, Alphabet, alphabet_named
+from genet5.training.trainable import TrainableModule
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
@@ -74,10 +75,8 @@ class Block(nn.Module):
         return F.dropout(x, self.dropout, self.training)
 
 
-class Gpt(nn.Module):
-    """Next-letter prediction. ``label_smoothing`` is set by the training loop and not used."""
-
-    label_smoothing = 0.0
+class Gpt(TrainableModule):
+    """Next-letter prediction."""
 
     def __init__(self, config: GptConfig):
         super().__init__()

@@ -15,6 +15,7 @@ from genet5.errors import InputError
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
 from genet5.studies.dna_llm.variants import DIRECTIONS
+from genet5.training.trainable import TrainableModule
 
 KERNEL_BP = 11
 HEAD_CHANNELS = 128
@@ -46,13 +47,11 @@ class RegressionHead(nn.Module):
             return self.out(hidden.float())[..., 0]
 
 
-class ScorePredictor(nn.Module):
+class ScorePredictor(TrainableModule):
     """What both kinds share: ``forward(bases [rows, bp]) -> scores [rows, bp]`` and the loss of a batch.
 
     A batch may hold the ``features`` of a frozen core, too, [rows, bp, width of the features], that were kept.
     """
-
-    label_smoothing = 0.0  # set by the training loop and not used
 
     def training_losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """Squared error summed over bases, weighted; the weight is summed beside it."""

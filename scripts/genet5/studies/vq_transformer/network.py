@@ -18,6 +18,7 @@ from genet5.files import atomic_write
 from genet5.studies.vq_transformer.encodings import UNKNOWN, KmerEncoding, encoding_named
 from genet5.studies.vq_transformer.points import LARGEST_CODEBOOK
 from genet5.studies.vq_transformer.quantiser import Quantised, VectorQuantiser
+from genet5.training.trainable import TrainableModule
 
 _FAINT = 0.1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -91,7 +92,7 @@ class VqConfig:
         return self.groups * math.log2(self.codebook_size) / self.bases_per_code
 
 
-class Reader(nn.Module):
+class Encoder(nn.Module):
     """Transformer layers (pre-norm) over vectors with learned positions, [batch, length, width]."""
 
     def __init__(self, config: VqConfig, length: int):
@@ -119,7 +120,7 @@ class Reader(nn.Module):
         return self.layers(vectors + self.positions[: vectors.shape[1]])
 
 
-class VqTransformer(nn.Module):
+class VqTransformer(TrainableModule):
     """k-mers -> transformer -> one vector for every ``bases_per_code`` bases -> code -> transformer -> bases."""
 
     def __init__(self, config: VqConfig):
@@ -128,15 +129,14 @@ class VqTransformer(nn.Module):
         kmers, tokens = config.kmers, config.bases_per_code // config.kmers.stride
         self.tokens_per_code = tokens
         self.embedding = nn.Embedding(kmers.vocab_size, config.width)
-        self.encoder = Reader(config, config.block_size // kmers.stride)
+        self.encoder = Encoder(config, config.block_size // kmers.stride)
         self.downsample = nn.Linear(tokens * config.width, config.code_width)
         self.quantiser = VectorQuantiser(
             config.codebook_size, config.code_width, config.groups, config.decay, config.restart_below
         )
         self.upsample = nn.Linear(config.code_width, config.bases_per_code * config.width)
-        self.decoder = Reader(config, config.block_size)
+        self.decoder = Encoder(config, config.block_size)
         self.head = nn.Linear(config.width, 4)
-        self.label_smoothing = 0.0
         self._begin_with_distances()
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from tensorboardX import SummaryWriter
 
 from genet5.training.logs import TrainingLog
 from genet5.training.loop import SupervisedRun
+from genet5.training.run import RunSpec
 from genet5.training.state import TrainingState
 
 FOLDER = "tensorboard"
@@ -56,6 +57,6 @@ class BoardLog(TrainingLog):
 class BoardRun(SupervisedRun):
     """A run of the training loop whose logs TensorBoard can show, if its option ``tensorboard`` is true."""
 
-    def __init__(self, fabric: Fabric, folder, model, train, options, *rest):
-        self.log_class = BoardLog if options.tensorboard else TrainingLog
-        super().__init__(fabric, folder, model, train, options, *rest)
+    def __init__(self, spec: RunSpec) -> None:
+        self.log_class = BoardLog if spec.options.tensorboard else TrainingLog
+        super().__init__(spec)

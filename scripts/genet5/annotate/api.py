@@ -1,0 +1,124 @@
+"""GeneT5 from Python: load a model, annotate a genome, get genes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from genet5.annotate.calibration import Calibration
+from genet5.annotate.calibration_file import calibration_beside
+from genet5.annotate.models import Model, best_device, load_annotator
+from genet5.annotate.run import Annotated, How, annotate_genome, chosen_regions, recommended
+from genet5.annotate.shipped import load_shipped
+from genet5.clades import Clade, clade_named, read_clades
+from genet5.errors import InputError
+from genet5.genome.fasta import Genome, decompress_genome
+from genet5.genome.genes import Gene
+
+
+@dataclass
+class Annotator:
+    """A model with what it needs to annotate: its clade, and the calibration of its scores by decoder.
+
+    shipped: it came with GeneT5, and the clade's file says how it annotates best.
+    """
+
+    model: Model
+    clade: Clade
+    clades: dict[str, Clade]
+    shipped: bool
+    folder: Path | None = None
+    calibration: Calibration | None = None
+
+    def calibration_of(self, decoder: str) -> Calibration:
+        """Of the scores of a decoder; one with a reason where there is none."""
+        shipped = self.clade.model
+        if self.shipped and shipped is not None and self.calibration is not None and shipped.decoder == decoder:
+            return self.calibration
+        if self.folder is None:
+            return Calibration(reason=f"no calibration for the decoder {decoder}")
+        return calibration_beside(self.folder, decoder)
+
+    def annotate(
+        self,
+        genome: Genome,
+        *,
+        genetic_code: int | None = None,
+        regions: str = "",
+        decoder: str | None = None,
+        window_bp: int | None = None,
+        overlap_bp: int | None = None,
+        batch_size: int = 8,
+        min_confidence: float = 0.0,
+    ) -> Annotated:
+        """Genes of a genome and a summary. What is not given is as the clade recommends. Raises ``InputError``."""
+        usual = recommended(self.clade, self.shipped, self.model.has_writer, decoder, window_bp, overlap_bp)
+        how = How(
+            clade=self.clade.name,
+            genetic_code=genetic_code or self.clade.genetic_code,
+            batch_size=batch_size,
+            min_confidence=min_confidence,
+            **usual,
+        )
+        calibration = self.calibration_of(how.decoder)
+        return annotate_genome(
+            self.model, calibration, self.clades, genome, chosen_regions(genome, regions, "regions"), how
+        )
+
+
+def load(name: str | Path, clade: str = "", clade_folder: str | Path = "") -> Annotator:
+    """The model for a clade (``fungi``), or the one in a folder, which needs ``clade`` too.
+
+    clade_folder: with clades of your own. Raises ``InputError`` for a clade without a model, and a folder without one.
+    """
+    clades = read_clades(clade_folder)
+    if Path(name).is_dir():
+        if not clade:
+            raise InputError(f"{name}: a model folder needs a clade, known: {', '.join(clades)}")
+        model = load_annotator(name).to(best_device())
+        return Annotator(model, clade_named(clades, clade, "clade"), clades, False, Path(name))
+    shipped = load_shipped(clades, str(name), "clade")
+    return Annotator(shipped.model.to(best_device()), shipped.clade, clades, True, None, shipped.calibration)
+
+
+def annotate(
+    genome: str | Path,
+    clade: str = "",
+    *,
+    model: str | Path | Annotator | None = None,
+    genetic_code: int | None = None,
+    regions: str = "",
+    decoder: str | None = None,
+    min_confidence: float = 0.0,
+    clade_folder: str | Path = "",
+) -> list[Gene]:
+    """Genes of a FASTA file, plain or gzip, in genomic order.
+
+    model: what ``load`` gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table,
+    by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything. decoder: a name of
+    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. Raises ``InputError``.
+    """
+    if isinstance(model, Annotator):
+        annotator = model
+    else:
+        if not clade:
+            raise InputError(f"clade: none given, known: {', '.join(read_clades(clade_folder))}")
+        annotator = load(model or clade, clade, clade_folder)
+    with open_genome(genome) as opened:
+        found = annotator.annotate(
+            opened, genetic_code=genetic_code, regions=regions, decoder=decoder, min_confidence=min_confidence
+        )
+    return found.genes
+
+
+@contextmanager
+def open_genome(path: str | Path) -> Iterator[Genome]:
+    """A FASTA file, plain or gzip, checked and indexed in a temporary folder: nothing is written beside it."""
+    with tempfile.TemporaryDirectory(prefix="genet5.") as folder:
+        unpacked = Path(folder) / "genome.fna"
+        decompress_genome(Path(path), unpacked)
+        with Genome(unpacked) as genome:
+            yield genome

@@ -1,0 +1,145 @@
+"""Decoders: how a model turns the DNA of windows into genes. One table of objects behind one interface.
+
+viterbi: dynamic programming over the CRF alone. lm: the language model under the grammar. joint: the language model
+among the reading frames that the CRF takes, in clades without introns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from genet5.clades import Clade, clade_named
+from genet5.crf.decoding import decode_windows
+from genet5.crf.model import Crf
+from genet5.errors import InputError
+from genet5.genome.sites import GeneRules
+from genet5.genome.window_genes import ScoredGene
+
+if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
+    from genet5.annotate.models import Model
+
+
+class DecodedWindow(NamedTuple):
+    """Genes of a window with their log-probabilities. truncated: its structure sequence was cut for its length."""
+
+    genes: list[ScoredGene]
+    truncated: bool = False
+
+
+class Decoder(Protocol):
+    """Turns windows (upper-case bases) into genes."""
+
+    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]: ...
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
+    precision: of the CRF's networks (``training/precision.py``).
+    """
+
+    beam_width: int = 1
+    precision: str = "auto"
+
+
+@dataclass(frozen=True)
+class Organism:
+    """What decoders have to know of the organism."""
+
+    clade: Clade
+    genetic_code: int
+
+    @property
+    def rules(self) -> GeneRules:
+        return self.clade.gene_rules(self.genetic_code)
+
+
+class Viterbi:
+    """The best chain of genes under the CRF."""
+
+    def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
+        self.crf, self.rules, self.options = crf, rules, options
+
+    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
+        return [DecodedWindow(genes) for genes in decode_windows(self.crf, self.rules, windows, self.options.precision)]
+
+
+class LanguageModel:
+    """The most probable structure sequence, among all reading frames or among those that another decoder takes."""
+
+    def __init__(
+        self, model: Model, organism: Organism, options: DecodingOptions, frames: Decoder | None = None
+    ) -> None:
+        from genet5.tokens.grammar import Grammar
+
+        self.writer, self.frames, self.options = model.writer, frames, options
+        self.clade = organism.clade.name
+        self.grammar = Grammar(model.tokenizer, organism.rules)
+
+    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
+        from genet5.writer.decoding import write_genes
+
+        frames = None
+        if self.frames is not None:
+            frames = [[scored.gene for scored in found.genes] for found in self.frames.decode(windows)]
+        written = write_genes(
+            self.writer, self.grammar, windows, self.clade, frames, self.options.beam_width, self.options.precision
+        )
+        return [
+            DecodedWindow(
+                [ScoredGene(*pair) for pair in zip(one.genes, one.gene_log_probability, strict=True)], one.truncated
+            )
+            for one in written
+        ]
+
+
+def _viterbi(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
+    return Viterbi(model.crf, organism.rules, options)
+
+
+def _lm(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
+    return LanguageModel(model, organism, options)
+
+
+def _joint(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
+    return LanguageModel(model, organism, options, _viterbi(model, organism, options))
+
+
+@dataclass(frozen=True)
+class DecoderKind:
+    """An entry of the table. needs_writer: it works with a language model. spliced: it knows introns."""
+
+    make: Callable[[Model, Organism, DecodingOptions], Decoder]
+    needs_writer: bool = False
+    spliced: bool = True
+
+
+DECODERS: Mapping[str, DecoderKind] = {
+    "viterbi": DecoderKind(_viterbi),
+    "lm": DecoderKind(_lm, needs_writer=True),
+    "joint": DecoderKind(_joint, needs_writer=True, spliced=False),
+}
+
+
+def check_decoder(name: str, clade: Clade, has_writer: bool) -> None:
+    """Raise ``InputError`` for a decoder that does not exist, or that cannot work with this model or in this clade."""
+    if name not in DECODERS:
+        raise InputError(f"decoder {name!r} is unknown, allowed: {', '.join(DECODERS)}")
+    kind = DECODERS[name]
+    if kind.needs_writer and not has_writer:
+        raise InputError(f"decoder {name}: the model is a CRF without a language model, allowed: viterbi")
+    if not kind.spliced and clade.rules.splice_pairs:
+        raise InputError(
+            f"decoder {name}: works in clades without introns, and {clade.name} has them; use lm or viterbi"
+        )
+
+
+def make_decoder(
+    name: str, model: Model, clades: Mapping[str, Clade], clade: str, genetic_code: int, options: DecodingOptions
+) -> Decoder:
+    """The decoder ``name`` for an organism. Raises ``InputError`` as ``check_decoder`` does."""
+    found = clade_named(clades, clade, "clade")
+    check_decoder(name, found, model.has_writer)
+    return DECODERS[name].make(model, Organism(found, genetic_code), options)

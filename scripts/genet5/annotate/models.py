@@ -1,0 +1,66 @@
+"""A model that annotates: a CRF, alone or within a language model, from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from genet5.crf.folder import MODEL_TYPE, load_crf, model_type
+from genet5.crf.model import Crf
+from genet5.errors import InputError
+
+if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
+    from genet5.tokens.tokenizer import GeneTokenizer
+    from genet5.writer.network import GeneT5Model
+
+
+@dataclass
+class Model:
+    """crf: the gene finder. language_model, language_tokenizer: the writer around it, if there is one."""
+
+    crf: Crf
+    language_model: GeneT5Model | None = None
+    language_tokenizer: GeneTokenizer | None = None
+
+    @property
+    def has_writer(self) -> bool:
+        return self.language_model is not None
+
+    @property
+    def writer(self) -> GeneT5Model:
+        if self.language_model is None:
+            raise InputError("the model is a CRF without a language model")
+        return self.language_model
+
+    @property
+    def tokenizer(self) -> GeneTokenizer:
+        if self.language_tokenizer is None:
+            raise InputError("the model is a CRF without a tokenizer")
+        return self.language_tokenizer
+
+    @property
+    def longest_window_bp(self) -> int | None:
+        """Longest window that the language model can write; a CRF alone takes windows of any length."""
+        return self.language_tokenizer.max_window_bp if self.language_tokenizer is not None else None
+
+    def to(self, device: torch.device | str) -> Model:
+        (self.language_model if self.language_model is not None else self.crf).to(device)
+        return self
+
+
+def load_annotator(folder: str | Path) -> Model:
+    """The model in a folder, in evaluation mode on the CPU. Raises ``InputError`` for anything that is none."""
+    if model_type(folder) == MODEL_TYPE:
+        return Model(load_crf(folder))
+    from genet5.writer.building import load_model
+
+    writer, tokenizer = load_model(folder)
+    return Model(writer.crf, writer, tokenizer)
+
+
+def best_device() -> str:
+    """``cuda`` where there is a GPU, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"

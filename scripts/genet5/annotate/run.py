@@ -1,0 +1,162 @@
+"""One genome annotated: how it is done, what is found, and the files that are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5.annotate.calibration import Calibration
+from genet5.annotate.decoders import DecodingOptions, make_decoder
+from genet5.annotate.genomes import Tiling, annotate_regions
+from genet5.annotate.models import Model
+from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
+from genet5.clades import Clade, clade_named
+from genet5.errors import InputError
+from genet5.files import atomic_write, write_json
+from genet5.genome.fasta import Genome, check_bases
+from genet5.genome.genes import Gene, Region
+from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.sites import GeneRules
+from genet5.genome.splits import parse_regions
+from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
+
+OVERLAP_BP = 4_000  # of neighbouring tiles, where neither the user nor a shipped model says otherwise
+
+
+@dataclass(frozen=True)
+class How:
+    """How a genome is annotated. Lengths in bases; ``decoder`` is a name of ``decoders.DECODERS``."""
+
+    clade: str
+    genetic_code: int
+    decoder: str
+    window_bp: int
+    overlap_bp: int
+    batch_size: int = 8
+    beam_width: int = 1
+    precision: str = "auto"
+    min_confidence: float = 0.0
+
+
+def recommended(
+    clade: Clade,
+    shipped: bool,
+    has_writer: bool,
+    decoder: str | None = None,
+    window_bp: int | None = None,
+    overlap_bp: int | None = None,
+) -> dict[str, Any]:
+    """decoder, window_bp and overlap_bp: what the user sets, else what the shipped model recommends, else the usual.
+
+    shipped: the clade's shipped model annotates. has_writer: the model has a language model.
+    """
+    usual = {
+        "decoder": "lm" if has_writer else "viterbi",
+        "window_bp": clade.window_bp,
+        "overlap_bp": min(OVERLAP_BP, clade.window_bp // 2),
+    }
+    model = clade.model if shipped else None
+    if model is not None:
+        usual = {key: getattr(model, key) for key in usual}
+    wanted = {"decoder": decoder, "window_bp": window_bp, "overlap_bp": overlap_bp}
+    return usual | {key: value for key, value in wanted.items() if value is not None}
+
+
+@dataclass
+class Annotated:
+    """genes: those kept, in genomic order. summary: what was done, as ``{prefix}.json`` says it."""
+
+    genes: list[Gene]
+    summary: dict[str, Any]
+
+
+def annotate_genome(
+    model: Model,
+    calibration: Calibration,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: Sequence[Region],
+    how: How,
+) -> Annotated:
+    """Genes of ``regions``. Raises ``InputError`` for settings that do not fit the model, the clade or the genome."""
+    _check(how, model, calibration)
+    code = GeneticCode.from_table(how.genetic_code)
+    decoder = make_decoder(
+        how.decoder, model, clades, how.clade, how.genetic_code, DecodingOptions(how.beam_width, how.precision)
+    )
+    rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
+    check_bases(genome, regions)
+    cpu, wall = time.process_time(), time.perf_counter()
+    tiling = Tiling(how.window_bp, how.overlap_bp, how.batch_size)
+    result = annotate_regions(decoder, rules, genome, regions, code, tiling, calibration.probability)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    # Ids are given before, so that a gene keeps its own whatever is left out.
+    genes = [gene for gene in result.genes if gene.score >= how.min_confidence]
+    counts = result.counts | {"below_min_confidence": len(result.genes) - len(genes), "genes": len(genes)}
+    summary = {
+        "bases": result.bases,
+        "calibrated": calibration.calibrated,
+        "counts": counts,
+        "cpu_s": round(cpu, 2),
+        "options": asdict(how),
+        "wall_s": round(wall, 2),
+    }
+    return Annotated(genes, summary)
+
+
+def _check(how: How, model: Model, calibration: Calibration) -> None:
+    for key, value in (("batch_size", how.batch_size), ("beam_width", how.beam_width)):
+        if value < 1:
+            raise InputError(f"{key}: {value}, must be at least 1")
+    if not 0 <= how.min_confidence <= 1:
+        raise InputError(f"min_confidence: {how.min_confidence:g}, allowed: 0 to 1")
+    if how.min_confidence > 0 and not calibration.calibrated:
+        raise InputError(
+            f"min_confidence: {how.min_confidence:g}, but scores are not calibrated, so only 0 is allowed "
+            f"({calibration.reason})"
+        )
+    longest = model.longest_window_bp
+    if how.decoder != "viterbi" and longest is not None and how.window_bp > longest:
+        raise InputError(f"window_bp: {how.window_bp}, the model writes windows of at most {longest}")
+
+
+def chosen_regions(genome: Genome, text: str = "", where: str = "--regions") -> list[Region]:
+    """Contigs and ``contig:start-end`` of a comma list; all contigs where it is empty."""
+    if text:
+        return list(parse_regions(text, genome.lengths, key=where))
+    return [Region(name, 0, genome.lengths[name]) for name in genome.names]
+
+
+def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> None:
+    """Write ``{prefix}.gff3``, ``.faa``, ``.cds.fna`` and ``.json``.
+
+    The GFF3 gets its name only after it was read back and found valid. Raises ``InputError`` for a gene that cannot be
+    right.
+    """
+    code = GeneticCode.from_table(found.summary["options"]["genetic_code"])
+    unchecked = Path(f"{prefix}.unchecked.gff3")
+    try:
+        write_gff3(unchecked, found.genes, genome.lengths)
+        validate_gff3(unchecked, genome, code)
+        write_proteins(f"{prefix}.faa", found.genes, genome, code)
+        write_cds_fasta(f"{prefix}.cds.fna", found.genes, genome)
+        unchecked.replace(f"{prefix}.gff3")
+    finally:
+        unchecked.unlink(missing_ok=True)
+    write_json(f"{prefix}.json", found.summary)
+
+
+def write_tracks(
+    path: str | Path, model: Model, rules: GeneRules, genome: Genome, regions: Sequence[Region], loci: int
+) -> None:
+    """Write the CRF's probabilities at ``loci`` loci, evenly spread over ``regions`` (``tracks.py``)."""
+    if loci < 0:
+        raise InputError(f"track_loci: {loci}, must be at least 0")
+    tracks = crf_tracks(model.crf, rules, genome, spread_loci(regions, loci, TRACK_BP))
+    with atomic_write(path, "wb") as stream:
+        np.savez_compressed(stream, **tracks)

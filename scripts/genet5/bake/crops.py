@@ -1,0 +1,53 @@
+"""Windows as a network sees them: crops of baked samples, on either strand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genet5.bake.samples import Sample, window_genes
+from genet5.bake.shards import ShardReader
+from genet5.files import read_json
+from genet5.genome.genetic_code import reverse_complement
+from genet5.genome.window_genes import WindowGene, reverse_complement_genes
+
+
+@dataclass(frozen=True)
+class Window:
+    """A crop of a sample as the network sees it."""
+
+    bases: str
+    genes: list[WindowGene]
+    dont_care: list[tuple[int, int, str]]
+    clade: str
+    genetic_code: int
+
+
+def crop(sample: Sample, start: int, end: int, reverse: bool = False) -> Window:
+    """Bases ``start`` .. ``end - 1`` of a sample with its genes, on either strand; soft-masking is ignored."""
+    genes, spans = window_genes(sample, start, end)
+    bases = sample.bases[start:end].decode("ascii").upper()
+    dont_care = [tuple(span) for span in spans]
+    if reverse:
+        size = end - start
+        turned = {"+": "-", "-": "+", ".": "."}
+        bases = reverse_complement(bases)
+        genes = reverse_complement_genes(genes, size)
+        dont_care = [(size - high, size - low, turned[strand]) for low, high, strand in dont_care]
+    return Window(bases, genes, dont_care, sample.meta["clade"], sample.meta["genetic_code"])
+
+
+def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
+    """A window as long as the core at a random place of the sample, on a random strand."""
+    length = sample.core.length
+    start = int(rng.integers(0, len(sample.bases) - length + 1))
+    return crop(sample, start, start + length, bool(rng.integers(2)))
+
+
+def read_eval_windows(path: Path, shards: ShardReader) -> list[Window]:
+    """The validation windows that ``eval.json`` names."""
+    chosen = read_json(path)["samples"]
+    samples = [shards.read(entry["index"]) for entry in chosen]
+    return [crop(sample, *sample.core) for sample in samples]
