@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Calibrate the scores of a model's genes: annotate validation DNA, fit how often genes of a score are exactly right.
 
 Writes calibration.json, which annotate_genome.py finds beside the weights. Test regions are never read. With too little

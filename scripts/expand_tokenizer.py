@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Make the tokenizer of a run: a DNA vocabulary with structure tokens, mile-posts and offsets added after it."""
 
 from __future__ import annotations

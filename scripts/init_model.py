@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Make the first weights of a model: from scratch, from DNABERT-2, or from a GeneT5 model."""
 
 from __future__ import annotations

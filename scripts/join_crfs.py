@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Join readers that were trained by themselves (other seeds, longer, ...) to one model, which reads with all of them.
 
 Their potentials are averaged, so that what is peculiar to one training cancels; reading takes as many times as long.

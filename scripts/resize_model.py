@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Grow a model to a tokenizer with more tokens; old rows stay as they are, new ones start around their mean."""
 
 from __future__ import annotations

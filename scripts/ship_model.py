@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Put a trained model among those that come with the workflow: half-precision weights, and how it annotates best.
 
 Calibrate what it writes afterwards (scripts/calibrate.py), since the calibration belongs to these very weights, and

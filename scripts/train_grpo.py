@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Reinforcement learning on exon and gene F1: from a fine-tuned model and prompts to sharper weights.
 
 The same command continues a run that was stopped, exactly. Options that decide the result must not change in between.

@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Set how readily dynamic programming over a model's readers opens introns, by exon F1 on validation DNA.
 
 A field's donors are worth what makes training DNA most probable; the best single annotation may want more of them, and

@@ -18,8 +18,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from genet5.errors import InputError
+from genet5.files import shipped
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+SCHEMAS = shipped("workflow/schemas")
 # Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
 STUDIES = ("dna_llm", "vq_transformer", "cpivae")
 

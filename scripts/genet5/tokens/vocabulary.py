@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import resource
 
-STRUCTURE_TOKENS_FILE = Path(__file__).resolve().parents[3] / "resources" / "structure_tokens.txt"
+STRUCTURE_TOKENS_FILE = resource("structure_tokens.txt")
 
 REQUIRED_TOKENS = (
     "<pad>",
