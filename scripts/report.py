@@ -1,7 +1,7 @@
 """Write the report of a run as one HTML page.
 
-The page shows scores, sanity checks, loci, training curves, data cards and provenance. Everything but --run and --output
-may be left out; the page then says what is missing. Species and stages are read from the paths:
+The page shows scores, sanity checks, loci, training curves, data cards and provenance. Everything but --run and
+--output may be left out; the page then says what is missing. Species and stages are read from the paths:
 .../{stage}/{species}.gff3, .../{stage}/{species}.tracks.npz, .../sft/training_log.csv, grpo/grpo_log.csv.
 """
 
