@@ -27,6 +27,11 @@ def resource(name: str) -> Path:
     return shipped("resources") / name
 
 
+def here_or_shipped(path: str) -> str:
+    """``path`` if it is there, else the file of that name in the repository; ``path`` again if neither is."""
+    return path if Path(path).exists() or not shipped(path).exists() else str(shipped(path))
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Open a temporary file beside ``path``; on success it replaces ``path``, on any error it is removed."""

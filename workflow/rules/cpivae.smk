@@ -33,7 +33,7 @@ rule cpivae_table:
         retries=config["download"]["retries"],
     shell:
         """
-        python scripts/download.py \
+        python "$GENET5_SCRIPTS/download.py" \
             --source {params.source:q} \
             --retries {params.retries} \
             --output {output:q} \
@@ -61,7 +61,7 @@ rule cpivae_simulate:
         options=cpivae_simulation,
     shell:
         """
-        python scripts/studies/cpivae/cpivae_simulate.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_simulate.py" \
             {params.options:q} \
             --platform-a {output.platform_a:q} \
             --platform-b {output.platform_b:q} \
@@ -86,7 +86,7 @@ rule cpivae_settings:
         changes=cpivae_changes,
     shell:
         """
-        python scripts/studies/cpivae/cpivae_settings.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_settings.py" \
             --changes {params.changes:q} \
             --output {output:q} \
             >{log:q} 2>&1
@@ -121,7 +121,7 @@ rule cpivae_train:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/studies/cpivae/cpivae_train.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_train.py" \
             --config {input.settings:q} \
             --platform-a {input.platform_a:q} \
             --platform-b {input.platform_b:q} \
@@ -161,7 +161,7 @@ rule cpivae_baseline:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/studies/cpivae/cpivae_baseline.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_baseline.py" \
             --baseline {wildcards.baseline} \
             --config {input.settings:q} \
             --platform-a {input.platform_a:q} \
@@ -207,7 +207,7 @@ rule cpivae_compare:
         label_patterns=optional("--label-patterns", *CPIVAE_LABEL_PATTERNS),
     shell:
         """
-        python scripts/studies/cpivae/cpivae_compare.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_compare.py" \
             --run {wildcards.run} \
             --study {params.study:q} \
             --pairs {params.pairs:q} \
