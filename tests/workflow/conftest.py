@@ -63,6 +63,12 @@ def make_workspace(tmp_path_factory, repository) -> Callable[[], Workspace]:
     return make
 
 
+@pytest.fixture(scope="session")
+def workspace_of() -> Callable[[Path], Workspace]:
+    """Makes a workspace of a folder as it is."""
+    return Workspace
+
+
 @pytest.fixture
 def workspace(make_workspace) -> Workspace:
     return make_workspace()
