@@ -6,7 +6,6 @@ right ends the run with an error. `genet5 annotate` does the same with a model t
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
@@ -14,6 +13,7 @@ from genet5.annotate.decoders import DECODERS
 from genet5.annotate.models import best_device, load_annotator
 from genet5.annotate.run import How, annotate_genome, chosen_regions, write_annotation, write_tracks
 from genet5.clades import clade_named, read_clades
+from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import run_command
 from genet5.genome.fasta import Genome
@@ -21,7 +21,7 @@ from genet5.training.precision import PRECISIONS
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of a CRF or of a language model")
     parser.add_argument("--calibration", type=Path, help=f"of its scores (default: {CALIBRATION_FILE} there)")
     parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed (with or without .fai)")
@@ -34,17 +34,11 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
-    parser.add_argument(
-        "--beam-width", type=int, default=1, help="structure sequences kept at a time, 1: greedy (%(default)s)"
-    )
-    parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native (%(default)s)"
-    )
-    parser.add_argument(
-        "--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score (%(default)s)"
-    )
-    parser.add_argument("--track-loci", type=int, default=6, help="loci whose CRF tracks are kept (%(default)s)")
+    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together")
+    parser.add_argument("--beam-width", type=int, default=1, help="structure sequences kept at a time, 1: greedy")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native")
+    parser.add_argument("--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score")
+    parser.add_argument("--track-loci", type=int, default=6, help="loci whose CRF tracks are kept")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )

@@ -1,18 +1,20 @@
-#!/usr/bin/env python
-"""Cut a genome into windows with their genes: WebDataset shards, statistics, a gene index and a manifest."""
+"""Cut a genome into windows with their genes, and write the windows as tar shards.
+
+Statistics, a gene index and a manifest are written beside the shards.
+"""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument("--species", required=True, help="name of the species, e.g. S.cerevisiae")
     parser.add_argument("--genome", required=True, type=Path, help="FASTA, uncompressed (scripts/index_genome.py)")
     parser.add_argument("--annotation", required=True, type=Path, help="GFF3, GTF or GenBank, plain or gzip")
@@ -24,22 +26,20 @@ def main() -> None:
     parser.add_argument("--excluded-regions", default="", help="regions used for nothing")
     parser.add_argument("--window-bp", required=True, type=int, help="length of a window's core")
     parser.add_argument("--stride-bp", required=True, type=int, help="step from one window to the next")
-    parser.add_argument(
-        "--flank-bp", type=int, default=0, help="bases kept on either side, for random crops (default: %(default)s)"
-    )
+    parser.add_argument("--flank-bp", type=int, default=0, help="bases kept on either side, for random crops")
     parser.add_argument(
         "--empty-share",
         type=float,
         default=0.1,
-        help="largest share of windows without a gene among those kept (default: %(default)s)",
+        help="largest share of windows without a gene among those kept",
     )
     parser.add_argument(
         "--max-windows", type=int, default=None, help="keep this many training windows, drawn at random (default: all)"
     )
-    parser.add_argument("--samples-per-shard", type=int, default=5000, help="windows in a tar (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="of the draws among windows (default: %(default)s)")
+    parser.add_argument("--samples-per-shard", type=int, default=5000, help="windows in a tar")
+    parser.add_argument("--seed", type=int, default=42, help="of the draws among windows")
     parser.add_argument("--output-dir", required=True, type=Path, help="folder to fill; earlier shards are replaced")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     source = SpeciesSource(
         species=arguments.species,
         genome=arguments.genome,

@@ -16,12 +16,13 @@ from genet5.annotate.genomes import Tiling
 from genet5.annotate.models import best_device, load_annotator
 from genet5.bake.manifest import read_manifest
 from genet5.clades import read_clades
+from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError, run_command
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="model folder")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--decoder", choices=DECODERS, nargs="+", required=True, help="decoders to calibrate")
@@ -32,11 +33,9 @@ def main(argv: list[str] | None = None) -> None:
         "--window-bp", type=int, nargs="*", default=[], help="lengths of their tiles, in the same order"
     )
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
-    parser.add_argument("--beam-width", type=int, default=1, help="as of annotate_genome.py (%(default)s)")
-    parser.add_argument(
-        "--most-bp", type=int, default=3_000_000, help="validation bases of a species, evenly spread (%(default)s)"
-    )
+    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together")
+    parser.add_argument("--beam-width", type=int, default=1, help="as of annotate_genome.py")
+    parser.add_argument("--most-bp", type=int, default=3_000_000, help="validation bases of a species, evenly spread")
     parser.add_argument("--output", type=Path, required=True, help="calibration.json to write")
     arguments = parser.parse_args(argv)
     check_numbers(arguments)

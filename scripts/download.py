@@ -1,16 +1,14 @@
-#!/usr/bin/env python
-"""Fetch one source file (genome or annotation), resumable and checked."""
+"""Fetch one genome or annotation: continue a partial file, and check a whole one."""
 
 from __future__ import annotations
 
-import argparse
-
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.sources.download import ALLOWED_SOURCES, fetch
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument("--source", required=True, help=ALLOWED_SOURCES)
     parser.add_argument(
         "--output", required=True, help="file to write; a plain source is gzip-compressed when this ends in .gz"
@@ -20,15 +18,15 @@ def main() -> None:
         "--retries",
         type=int,
         default=5,
-        help="failed attempts in a row without progress before giving up (default: %(default)s)",
+        help="failed attempts in a row without progress before giving up",
     )
     parser.add_argument(
         "--timeout-s",
         type=float,
         default=60.0,
-        help="seconds without a byte before a connection counts as lost (default: %(default)s)",
+        help="seconds without a byte before a connection counts as lost",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     fetch(
         arguments.source,
         arguments.output,

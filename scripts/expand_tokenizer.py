@@ -1,11 +1,9 @@
-#!/usr/bin/env python
 """Make the tokenizer of a run: a DNA vocabulary with structure tokens, mile-posts and offsets added after it."""
 
 from __future__ import annotations
 
-import argparse
-
 from genet5.clades import read_clades
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.tokens.dna import KINDS
 from genet5.tokens.tokenizer import GeneTokenizer
@@ -13,13 +11,13 @@ from genet5.tokens.vocabulary import STRUCTURE_TOKENS_FILE, clade_tokens, read_t
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument(
         "--kind",
         required=True,
         help=f"DNA tokens: {', '.join(KINDS)} (k bases, one base, byte pairs, or a code a token)",
     )
-    parser.add_argument("--k", type=int, default=6, help="bases in a k-mer; only kmer uses it (default: %(default)s)")
+    parser.add_argument("--k", type=int, default=6, help="bases in a k-mer; only kmer uses it")
     parser.add_argument("--base", default="", help="bpe: tokenizer.json or its folder; vq: table of codes")
     parser.add_argument(
         "--structure-tokens",

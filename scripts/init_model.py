@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from genet5.command_line import argument_parser
 from genet5.crf.folder import load_crf
 from genet5.errors import run_command
 from genet5.files import atomic_write
@@ -20,12 +20,12 @@ from genet5.writer.options import WriterShape
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--size", required=True, help=f"named size: {', '.join(SIZES)}")
     parser.add_argument("--tokenizer", required=True, help="tokenizer folder; the model gets its DNA vocabulary")
     parser.add_argument("--crf", type=Path, required=True, help="folder of the trained CRF that it is made around")
-    parser.add_argument("--init-from", default="scratch", help="scratch, a folder or a hub id (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="draws fresh weights (default: %(default)s)")
+    parser.add_argument("--init-from", default="scratch", help="scratch, a folder or a hub id")
+    parser.add_argument("--seed", type=int, default=42, help="draws fresh weights")
     parser.add_argument(
         "--override", nargs="*", default=[], metavar="KEY=VALUE", help="fields that differ from the size"
     )

@@ -5,16 +5,16 @@ What is peculiar to one training cancels. Annotating takes as many times as long
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from genet5.command_line import argument_parser
 from genet5.crf.folder import load_crf, save_crf
 from genet5.crf.model import join_crfs
 from genet5.errors import run_command
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained CRFs")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)

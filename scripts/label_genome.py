@@ -1,11 +1,10 @@
-#!/usr/bin/env python
-"""Annotate a prokaryotic genome with Prodigal, as the teacher of a model where no annotation exists."""
+"""Annotate a prokaryotic genome with Prodigal, as the teacher of a model."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
@@ -13,8 +12,8 @@ from genet5.genome.prodigal import SOURCE, label_genome
 from genet5.genome.writing import write_gff3
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument("--genome", required=True, help="unpacked FASTA, as index_genome.py writes it")
     parser.add_argument("--genetic-code", type=int, required=True, help="NCBI translation table, for example 11 or 4")
     parser.add_argument("--output", required=True, help="GFF3 to write, compressed when it ends in .gz")
@@ -23,7 +22,7 @@ def main() -> None:
         action="store_true",
         help="no gene runs off the end of a contig (complete genomes); by default such genes are partial",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     code = GeneticCode.from_table(arguments.genetic_code)
     with Genome(arguments.genome) as genome:
         genes = label_genome(genome, code, closed=arguments.closed)

@@ -1,36 +1,32 @@
-#!/usr/bin/env python
-"""Search the training DNA for held-out genes and windows, on both strands, and report what the splits share.
+"""Search the training DNA for held-out genes and windows, on both strands.
 
-Give --species, --genomes and --annotations the same number of values, in the same order.
+The report says what the splits share. Give --species, --genomes and --annotations the same number of values, in the
+same order.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.genome.leak_audit import audited_species, check_report, leak_audit, report_table
 from genet5.species_table import read_species_table, select_species
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument("--sheet", required=True, help="species table (TSV): genetic codes, splits and regions")
     parser.add_argument("--data-root", default=".", help="what {data_root} in the table stands for (default: .)")
     parser.add_argument("--species", required=True, nargs="+", help="species of the table to audit together")
     parser.add_argument("--genomes", required=True, nargs="+", help="their unpacked FASTA files")
     parser.add_argument("--annotations", required=True, nargs="+", help="their annotations")
     parser.add_argument("--output", required=True, help="report to write (JSON)")
-    parser.add_argument("--k", type=int, default=24, help="length of the words compared (default: %(default)s)")
-    parser.add_argument(
-        "--sampling", type=int, default=4, help="compare one word in this many, 1 = all (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--window-bp", type=int, default=5000, help="length of the windows compared (default: %(default)s)"
-    )
+    parser.add_argument("--k", type=int, default=24, help="length of the words compared")
+    parser.add_argument("--sampling", type=int, default=4, help="compare one word in this many, 1 = all")
+    parser.add_argument("--window-bp", type=int, default=5000, help="length of the windows compared")
     parser.add_argument(
         "--max-share",
         type=float,
@@ -38,7 +34,7 @@ def main() -> None:
         help="fail when more than this share of held-out genes (0 to 1) has half its DNA in another split "
         "(default: only report)",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     lists = (arguments.species, arguments.genomes, arguments.annotations)
     if len({len(values) for values in lists}) != 1:
         counts = ", ".join(str(len(values)) for values in lists)

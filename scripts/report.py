@@ -1,20 +1,19 @@
-#!/usr/bin/env python
-"""Write the report of a run: one HTML page of scores, sanity checks, loci, training curves, data cards and provenance.
+"""Write the report of a run as one HTML page.
 
-Everything but --run and --output may be left out; the page then says what is missing. Species and stages are read from
-the paths: .../{stage}/{species}.gff3, .../{stage}/{species}.tracks.npz, .../sft/training_log.csv, grpo/grpo_log.csv.
+The page shows scores, sanity checks, loci, training curves, data cards and provenance. Everything but --run and
+--output may be left out; the page then says what is missing. Species and stages are read from the paths:
+.../{stage}/{species}.gff3, .../{stage}/{species}.tracks.npz, .../sft/training_log.csv, grpo/grpo_log.csv.
 """
 
 from __future__ import annotations
 
-import argparse
-
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.report.build import write_report
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument("--run", required=True, help="name of the run, the page's title")
     parser.add_argument("--stats", nargs="*", default=[], help="stats.json of every baked species")
     parser.add_argument(
@@ -52,7 +51,7 @@ def main() -> None:
         help="Snakemake benchmark tables ({rule}/{name}.tsv) and annotation summaries ({stage}/{species}.json)",
     )
     parser.add_argument("--output", required=True, help="the page to write")
-    write_report(parser.parse_args())
+    write_report(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,18 @@
-#!/usr/bin/env python
 """Grow a model to a tokenizer with more tokens; old rows stay as they are, new ones start around their mean."""
 
 from __future__ import annotations
 
-import argparse
-
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.building import load_model, resize_model, save_model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", required=True, help="model folder to grow")
     parser.add_argument("--tokenizer", required=True, help="tokenizer folder; its first ids must be those of the model")
-    parser.add_argument("--seed", type=int, default=0, help="draws the new rows (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="draws the new rows")
     parser.add_argument("--output-dir", required=True, help="model folder to write")
     arguments = parser.parse_args()
     model, _ = load_model(arguments.model)

@@ -1,12 +1,11 @@
-#!/usr/bin/env python
-"""Score predicted genes against a reference annotation, beside simple gene finders on the same DNA."""
+"""Score predicted genes against a reference annotation, beside simple gene finders."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.comparison import Prediction, compare
@@ -18,8 +17,8 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
     parser.add_argument(
         "--species",
         default=None,
@@ -32,21 +31,17 @@ def main() -> None:
         "--regions", default="", help="score these alone, e.g. chrI,chrII:1-50000 (1-based, closed; default: all)"
     )
     parser.add_argument("--prediction", type=Path, default=None, help="GFF3 or GTF to score (default: baselines only)")
-    parser.add_argument("--prediction-name", default="genet5", help="its name in the table (default: %(default)s)")
+    parser.add_argument("--prediction-name", default="genet5", help="its name in the table")
     parser.add_argument(
         "--timing", type=Path, default=None, help="JSON with bases and cpu_s of the prediction (default: not shown)"
     )
     parser.add_argument("--baselines", default="", help=f"comma list of {', '.join(BASELINES)} (default: none)")
-    parser.add_argument(
-        "--isoforms", choices=ISOFORMS, default="all", help="transcripts per gene that count (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--bootstrap", type=int, default=1000, help="resampled genomes for 95 %% intervals (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=42, help="of the resampling (default: %(default)s)")
+    parser.add_argument("--isoforms", choices=ISOFORMS, default="all", help="transcripts per gene that count")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resampled genomes for 95 %% intervals")
+    parser.add_argument("--seed", type=int, default=42, help="of the resampling")
     parser.add_argument("--output", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--table", required=True, type=Path, help="TSV file to write")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     code = GeneticCode.from_table(arguments.genetic_code)
     with Genome(arguments.genome) as genome:
         document = compare(

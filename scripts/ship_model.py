@@ -6,17 +6,17 @@ folder in the clade's file (resources/clades), and describe the model in README.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 
+from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE, load_crf, save_crf
 from genet5.errors import run_command
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of the trained CRF")
     parser.add_argument("--output-dir", type=Path, required=True, help="resources/models/{name}")
     arguments = parser.parse_args(argv)

@@ -6,11 +6,11 @@ as an uninterrupted run. One process per GPU: scripts/launch.sh starts several.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 
 from genet5.clades import read_clades
+from genet5.command_line import argument_parser
 from genet5.crf.config import CrfConfig
 from genet5.crf.options import CrfOptions
 from genet5.crf.training import run_crf_training
@@ -20,7 +20,7 @@ from genet5.training.options import add_run_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
     parser.add_argument(
         "--override", nargs="*", default=[], metavar="KEY=VALUE", help="fields of the network that differ from --size"

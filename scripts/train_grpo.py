@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 """Reinforcement learning on exon and gene F1: from a fine-tuned model and prompts to sharper weights.
 
 The same command continues a run that was stopped, exactly. Options that decide the result must not change in between.
@@ -6,10 +5,10 @@ The same command continues a run that was stopped, exactly. Options that decide 
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from genet5.clades import read_clades
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
@@ -17,7 +16,7 @@ from genet5.training.options import add_run_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--prompts", type=Path, required=True, help="grpo_prompts.tar")
     parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows of it decoded and scored")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")

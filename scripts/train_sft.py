@@ -6,17 +6,17 @@ as an uninterrupted run. One process per GPU: scripts/launch.sh starts several.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from genet5.clades import read_clades
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.training.options import TrainingOptions, add_run_arguments, options_from_arguments
 from genet5.writer.sft import run_sft
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
     parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows decoded and scored")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")

@@ -8,7 +8,6 @@ added to the potentials of all donors, and the validation DNA is annotated with 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model, best_device
 from genet5.clades import clade_named, read_clades
+from genet5.command_line import argument_parser
 from genet5.crf.folder import load_crf, save_crf
 from genet5.errors import InputError, run_command
 from genet5.evaluate.comparison import Prediction, compare
@@ -31,7 +31,7 @@ BIASES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of a CRF")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed")
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clade", required=True, help="clade of the organism")
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--biases", type=float, nargs="+", default=BIASES, help="tried (%(default)s), in nats")
+    parser.add_argument("--biases", type=float, nargs="+", default=BIASES, help="tried, in nats")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)
     crf = load_crf(arguments.model).to(best_device())

@@ -7,6 +7,7 @@ The types and limits live in JSON schemas (``workflow/schemas``); this module tu
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +19,15 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from genet5.errors import InputError
+from genet5.files import here_or_shipped, shipped
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+SCHEMAS = shipped("workflow/schemas")
 # Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
 STUDIES = ("dna_llm", "vq_transformer", "cpivae")
+# In the folder config; a later one wins.
+DEFAULT_FILES = ("config.yaml", "studies/defaults.yaml")
+# Keys that name a file which the repository may have.
+NAMED_FILES = ("species_sheet", "grammar", "tokenizer.structure_tokens")
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
@@ -209,6 +215,28 @@ def new_genome_name(genome: str) -> str:
             f"config key genome: '{genome}' needs a plain file name (letters, digits, . _ -); rename the file"
         )
     return name
+
+
+def completed(config: Mapping) -> dict[str, Any]:
+    """The configuration with the defaults of every key that it leaves out.
+
+    Files that it names are looked for in the working folder, then in the repository.
+    """
+    defaults = [read_yaml(shipped("config") / name, "the defaults") for name in DEFAULT_FILES]
+    complete = dict(functools.reduce(_merged, [*defaults, config], {}))
+    for keys in NAMED_FILES:
+        *sections, key = keys.split(".")
+        section = functools.reduce(lambda found, name: found[name], sections, complete)
+        if isinstance(section, dict) and isinstance(section.get(key), str):
+            section[key] = here_or_shipped(section[key])
+    return complete
+
+
+def _merged(default: Any, value: Any) -> Any:
+    """``value``; of a section, also the keys of ``default`` that it leaves out."""
+    if not (isinstance(value, Mapping) and isinstance(default, Mapping)):
+        return value
+    return {**default, **{key: _merged(default.get(key), inner) for key, inner in value.items()}}
 
 
 def _leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

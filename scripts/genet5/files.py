@@ -13,6 +13,24 @@ from typing import IO, Any
 
 from genet5.errors import InputError
 
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def shipped(name: str) -> Path:
+    """A file or folder of the repository, as ``workflow/schemas``; of an installed package, the copy inside it."""
+    inside = _PACKAGE / name
+    return inside if inside.exists() else _PACKAGE.parents[1] / name
+
+
+def resource(name: str) -> Path:
+    """A file or folder of ``resources/``."""
+    return shipped("resources") / name
+
+
+def here_or_shipped(path: str) -> str:
+    """``path`` if it is there, else the file of that name in the repository; ``path`` again if neither is."""
+    return path if Path(path).exists() or not shipped(path).exists() else str(shipped(path))
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:

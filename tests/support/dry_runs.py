@@ -12,5 +12,6 @@ def jobs(output: str) -> dict[str, int]:
 
 
 def commands(output: str) -> list[str]:
-    """Shell commands of a dry run with -p, one line each."""
-    return [" ".join(line.split()) for line in output.splitlines() if re.match(r" +(python|bash) scripts/", line)]
+    """Shell commands of a dry run with -p, one line each, their scripts named from the repository."""
+    lines = (re.sub(r'"\$GENET5_SCRIPTS/(.+?)"', r"scripts/\1", " ".join(line.split())) for line in output.splitlines())
+    return [line for line in lines if re.match(r"(python|bash) scripts/", line)]

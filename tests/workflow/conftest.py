@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import patience
 import pytest
 
 SHEET = "species\tclade\tgenetic_code\tsplit\tvalidation_regions\ttest_regions\tgenome\tannotation\n"
@@ -25,15 +26,7 @@ class Workspace:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake here; standard output and error together in ``stdout``."""
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-        )
+        return patience.run(self.command(*arguments), cwd=self.folder, env=self.environment)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,6 +54,12 @@ def make_workspace(tmp_path_factory, repository) -> Callable[[], Workspace]:
         return Workspace(folder)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def workspace_of() -> Callable[[Path], Workspace]:
+    """Makes a workspace of a folder as it is."""
+    return Workspace
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import signal
-import subprocess
-import time
 from pathlib import Path
+
+import patience
+from patience import killed_at_rename
 
 GENE = "ATG" + "GCT" * 120 + "TAA"
 
@@ -51,20 +51,10 @@ def test_a_killed_bake_resumes_to_the_same_bytes(make_workspace):
     assert "manifest.json" in expected and len(expected) > 10
 
     output = killed.folder / "data" / "baked" / "toy" / "T.toyus"
-    process = subprocess.Popen(
-        killed.command(*arguments(killed)),
-        cwd=killed.folder,
-        env=killed.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (output.is_dir() and any(output.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert output.is_dir() and not (output / "manifest.json").exists(), "killed too late to be a test"
+    environment = killed_at_rename("train_001.tar", killed.environment)
+    dead = patience.run(killed.command(*arguments(killed)), cwd=killed.folder, env=environment)
+    assert dead.returncode == -signal.SIGKILL, dead.stdout
+    assert (output / "train_001.tar").exists() and not (output / "manifest.json").exists()
 
     assert "LockException" in killed.run(*arguments(killed)).stdout
     assert killed.run("--unlock").returncode == 0

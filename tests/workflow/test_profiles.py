@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-GPU_RULES = {"crf", "sft", "grpo", "calibrate", "annotate_genome"}
+GPU_RULES = {"train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome"}
 GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train", "cpivae_train"}
 
 
@@ -55,9 +55,10 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
     result = workspace.run("--profile", "profiles/dgx", "--configfile", "config/examples/demo.yaml", "-n", "--", "all")
     assert result.returncode == 0, result.stdout
     blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+    both = "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
     for name, expected in {
-        "sft": "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18",
-        "grpo": "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18",
+        "train_sft": both,
+        "train_grpo": both,
         "annotate_genome": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
         "score": "mem_mb=8000 runtime=120 slurm_partition=spark",
     }.items():

@@ -6,14 +6,14 @@ import csv
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
+import patience
 import pytest
 import toy_bacterium
 import yaml
+from patience import killed_at_rename
 from toy_bacterium import ToyRun, write_run
 
 TIMES = {
@@ -62,28 +62,11 @@ def command(run: ToyRun, output: Path, repository: Path, **changed) -> list[str]
     ]
 
 
-def start(arguments: list, folder: Path | None = None, environment: dict | None = None) -> subprocess.Popen[str]:
-    """Start a command as the leader of a process group of its own."""
-    return subprocess.Popen(
-        arguments,
-        cwd=folder,
-        env=ENVIRONMENT | (environment or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def kill_midway(process: subprocess.Popen[str], output: Path) -> None:
-    """SIGKILL to the whole group once a checkpoint of the second epoch is there."""
-    deadline = time.monotonic() + 120
-    while not (output / "checkpoint_step_9").is_dir() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGKILL)
-    text, _ = process.communicate()
-    assert process.returncode == -signal.SIGKILL, text
-    assert list(output.glob("checkpoint_step_*")) and not (output / "finished.json").exists(), "killed too late"
+def run_and_kill(arguments: list, output: Path, folder: Path | None = None) -> None:
+    """Run a command that dies, with all it started, once the first checkpoint of the second epoch is there."""
+    dead = patience.run(arguments, cwd=folder, env=killed_at_rename("checkpoint_step_9", ENVIRONMENT))
+    assert dead.returncode == -signal.SIGKILL, dead.stdout
+    assert (output / "checkpoint_step_9").is_dir() and not (output / "finished.json").exists()
     assert not (output / "model.safetensors").exists()
 
 
@@ -100,9 +83,8 @@ def losses(folder: Path) -> dict[str, list[dict[str, str]]]:
 @pytest.fixture(scope="module")
 def uninterrupted(run: ToyRun, repository: Path, tmp_path_factory) -> Path:
     output = tmp_path_factory.mktemp("whole") / "sft"
-    process = start(command(run, output, repository))
-    text, _ = process.communicate()
-    assert process.returncode == 0, text
+    done = patience.run(command(run, output, repository), env=ENVIRONMENT)
+    assert done.returncode == 0, done.stdout
     return output
 
 
@@ -119,14 +101,13 @@ def test_a_killed_training_ends_with_the_losses_and_weights_of_an_uninterrupted_
     run: ToyRun, uninterrupted: Path, repository: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "sft"
-    kill_midway(start(command(run, output, repository)), output)
+    run_and_kill(command(run, output, repository), output)
     logged = len(losses(output)["training_log.csv"])
     assert 9 <= logged < STEPS
 
-    resumed = start(command(run, output, repository))
-    text, _ = resumed.communicate()
-    assert resumed.returncode == 0, text
-    assert f"of {STEPS} steps" in text and "resumed at step" in text
+    resumed = patience.run(command(run, output, repository), env=ENVIRONMENT)
+    assert resumed.returncode == 0, resumed.stdout
+    assert f"of {STEPS} steps" in resumed.stdout and "resumed at step" in resumed.stdout
     check_equal(output, uninterrupted)
 
 
@@ -134,19 +115,16 @@ def test_a_finished_training_ends_at_once_and_another_one_is_refused(
     run: ToyRun, uninterrupted: Path, repository: Path
 ) -> None:
     before = {path: path.read_bytes() for path in uninterrupted.rglob("*") if path.is_file()}
-    began = time.monotonic()
-    again = start(command(run, uninterrupted, repository, log_every=5))  # log_every does not change the result
-    other = start(command(run, uninterrupted, repository, lr=2.0e-3))
-    text, _ = again.communicate()
+    changed = command(run, uninterrupted, repository, log_every=5)  # which does not change the result
+    again = patience.run(changed, env=ENVIRONMENT)
     assert again.returncode == 0
-    assert text.splitlines()[-1] == f"{uninterrupted}: already finished after {STEPS} steps"
-    text, _ = other.communicate()
-    assert other.returncode == 1 and "Traceback" not in text
-    assert text.splitlines()[-1] == (
+    assert again.stdout.splitlines()[-1] == f"{uninterrupted}: already finished after {STEPS} steps"
+    other = patience.run(command(run, uninterrupted, repository, lr=2.0e-3), env=ENVIRONMENT)
+    assert other.returncode == 1 and "Traceback" not in other.stdout
+    assert other.stdout.splitlines()[-1] == (
         f"error: {uninterrupted} belongs to a run with other settings (options.lr is 0.003 there, 0.002 here): choose "
         "another run name, delete that folder, or pass --restart"
     )
-    assert time.monotonic() - began < 60
     assert {path: path.read_bytes() for path in before} == before
 
 
@@ -160,15 +138,13 @@ def test_a_workflow_killed_during_sft_goes_on_after_unlock(run: ToyRun, uninterr
     target = "data/model/toy/sft/model.safetensors"
     arguments = [target, "--configfile", overlay, "--cores", "1"]  # a rule's threads become OMP_NUM_THREADS
     output = workspace.folder / "data/model/toy/sft"
-    process = start(workspace.command(*arguments), workspace.folder)
-    kill_midway(process, output)
+    run_and_kill(workspace.command(*arguments), output, workspace.folder)
 
     assert "LockException" in workspace.run(*arguments).stdout
     assert workspace.run("--unlock", "--configfile", overlay).returncode == 0
-    resumed = start(workspace.command(*arguments), workspace.folder)
-    text, _ = resumed.communicate()
-    assert resumed.returncode == 0, text
-    assert "resumed at step" in text
+    resumed = patience.run(workspace.command(*arguments), cwd=workspace.folder, env=ENVIRONMENT)
+    assert resumed.returncode == 0, resumed.stdout
+    assert "resumed at step" in resumed.stdout
     check_equal(output, uninterrupted)
     again = workspace.run(*arguments)
     assert again.returncode == 0 and "Nothing to be done" in again.stdout

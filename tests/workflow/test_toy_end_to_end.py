@@ -56,9 +56,9 @@ OPTIONS = (
     "--cores",
     "2",
     "--set-threads",
-    "reader=1",
-    "sft=1",
-    "grpo=1",
+    "train_crf=1",
+    "train_sft=1",
+    "train_grpo=1",
     "calibrate=1",
     "annotate_genome=1",
 )

@@ -53,7 +53,7 @@ rule calibrate:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/calibrate.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
             --model {params.model:q} \
             --grammar {input.grammar:q} \
             --decoder {params.decoder} \
@@ -104,7 +104,7 @@ rule annotate_genome:
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/annotate_genome.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
             --model {params.model:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \

@@ -34,7 +34,7 @@ rule bake_shards:
         directory=subpath(output.manifest, parent=True),
     shell:
         """
-        python scripts/bake_shards.py \
+        python "$GENET5_SCRIPTS/bake_shards.py" \
             --species {wildcards.species:q} \
             --genome {input.genome:q} \
             --annotation {input.annotation:q} \
@@ -84,7 +84,7 @@ rule merge_validation:
         directory=subpath(output.validation, parent=True),
     shell:
         """
-        python scripts/merge_validation.py \
+        python "$GENET5_SCRIPTS/merge_validation.py" \
             --manifests {input:q} \
             --eval-samples {params.eval_samples} \
             --seed {params.seed} \

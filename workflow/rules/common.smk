@@ -9,11 +9,16 @@ import re
 import sys
 from pathlib import Path
 
-# The library is found beside the workflow, not installed.
-sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
+# Scripts and library are found beside the workflow: Snakemake may run in any folder, and another workflow may use this
+# one as a module.
+if not workflow.current_basedir.is_local:
+    sys.exit("error: the rules run scripts of the repository, so name a Snakefile in a checkout of it")
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
-from genet5.configuration import STUDIES, annotation_window, check_config, check_window, new_genome_name
+from genet5.configuration import STUDIES, annotation_window, check_config, check_window, completed, new_genome_name
 from genet5.errors import InputError
+from genet5.files import resource
 from genet5.species_table import (
     read_species_table,
     require_evaluation,
@@ -22,8 +27,12 @@ from genet5.species_table import (
     shared_by_training,
 )
 
-# `python` in the rules is the one that runs Snakemake, whether or not its environment was activated.
-os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+# `python` in the rules is the one that runs Snakemake, whether or not its environment was activated. A variable tells
+# the rules where their scripts are: with a path in their text, all results would be out of date when the checkout moves.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]),
+    GENET5_SCRIPTS=str(SCRIPTS),
+)
 
 
 def or_exit(function, *arguments):
@@ -34,6 +43,8 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {error}")
 
 
+# Of a module, the configuration is what the workflow that uses it hands over, so the defaults are not read yet.
+config = or_exit(completed, config)
 or_exit(check_config, config)
 RUN = config["run"]
 SHEET = config["species_sheet"]
@@ -41,9 +52,10 @@ SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 # Per clade the folder of a model that comes with the workflow, and how it annotates best.
-SHIPPED_MODELS = {
-    path.parent.name: json.loads(path.read_text()) for path in Path("resources/models").glob("*/use.json")
-}
+MODELS = resource("models")
+if MODELS.is_relative_to(Path.cwd()):
+    MODELS = MODELS.relative_to(Path.cwd())
+SHIPPED_MODELS = {path.parent.name: json.loads(path.read_text()) for path in MODELS.glob("*/use.json")}
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")

@@ -33,7 +33,7 @@ rule cpivae_table:
         retries=config["download"]["retries"],
     shell:
         """
-        python scripts/download.py \
+        python "$GENET5_SCRIPTS/download.py" \
             --source {params.source:q} \
             --retries {params.retries} \
             --output {output:q} \
@@ -61,12 +61,12 @@ rule cpivae_simulate:
         options=cpivae_simulation,
     shell:
         """
-        python scripts/studies/cpivae/cpivae_simulate.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_simulate.py" \
             {params.options:q} \
-            --platform_a {output.platform_a:q} \
-            --platform_b {output.platform_b:q} \
-            --truth_a {output.truth_a:q} \
-            --truth_b {output.truth_b:q} \
+            --platform-a {output.platform_a:q} \
+            --platform-b {output.platform_b:q} \
+            --truth-a {output.truth_a:q} \
+            --truth-b {output.truth_b:q} \
             >{log:q} 2>&1
         """
 
@@ -86,7 +86,7 @@ rule cpivae_settings:
         changes=cpivae_changes,
     shell:
         """
-        python scripts/studies/cpivae/cpivae_settings.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_settings.py" \
             --changes {params.changes:q} \
             --output {output:q} \
             >{log:q} 2>&1
@@ -121,16 +121,16 @@ rule cpivae_train:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/studies/cpivae/cpivae_train.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_train.py" \
             --config {input.settings:q} \
-            --platform_a {input.platform_a:q} \
-            --platform_b {input.platform_b:q} \
-            --output_dir {params.directory:q} \
-            --experiment_name {wildcards.model:q} \
+            --platform-a {input.platform_a:q} \
+            --platform-b {input.platform_b:q} \
+            --output-dir {params.directory:q} \
+            --experiment-name {wildcards.model:q} \
             --version seed_{wildcards.seed} \
             --draws {params.draws} \
             --bootstrap {params.bootstrap} \
-            --bootstrap_seed {params.bootstrap_seed} \
+            --bootstrap-seed {params.bootstrap_seed} \
             >{log:q} 2>&1
         """
 
@@ -154,22 +154,22 @@ rule cpivae_baseline:
         runtime=120,
     params:
         truth=lambda wildcards, input: [
-            word for flag, path in zip(("--truth_a", "--truth_b"), input.truth) for word in (flag, path)
+            word for flag, path in zip(("--truth-a", "--truth-b"), input.truth) for word in (flag, path)
         ],
         directory=subpath(output.result, parent=True),
         bootstrap=config["cpivae"]["bootstrap"],
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python scripts/studies/cpivae/cpivae_baseline.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_baseline.py" \
             --baseline {wildcards.baseline} \
             --config {input.settings:q} \
-            --platform_a {input.platform_a:q} \
-            --platform_b {input.platform_b:q} \
+            --platform-a {input.platform_a:q} \
+            --platform-b {input.platform_b:q} \
             {params.truth:q} \
-            --output_dir {params.directory:q} \
+            --output-dir {params.directory:q} \
             --bootstrap {params.bootstrap} \
-            --bootstrap_seed {params.bootstrap_seed} \
+            --bootstrap-seed {params.bootstrap_seed} \
             >{log:q} 2>&1
         """
 
@@ -204,10 +204,10 @@ rule cpivae_compare:
         baselines=optional("--baselines", *(f"{pair}={name}" for pair, name in CPIVAE_BASELINES)),
         seeds=config["cpivae"]["seeds"],
         labels=lambda wildcards, input: optional("--labels", *(f"{Path(p).parent.name}={p}" for p in input.labels)),
-        label_patterns=optional("--label_patterns", *CPIVAE_LABEL_PATTERNS),
+        label_patterns=optional("--label-patterns", *CPIVAE_LABEL_PATTERNS),
     shell:
         """
-        python scripts/studies/cpivae/cpivae_compare.py \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_compare.py" \
             --run {wildcards.run} \
             --study {params.study:q} \
             --pairs {params.pairs:q} \
@@ -216,6 +216,6 @@ rule cpivae_compare:
             --seeds {params.seeds} \
             {params.labels:q} \
             {params.label_patterns:q} \
-            --output_dir {params.directory:q} \
+            --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}
         """

@@ -25,9 +25,8 @@ def cpivae_source(wildcards):
 
 
 def cpivae_simulation(wildcards):
-    """Options of a simulated pair as flags, named as in the script."""
-    options = config["cpivae"]["sources"][wildcards.pair]["simulation"]
-    return [word for key, value in options.items() for word in (f"--{key}", *flags({"_": value})[1:])]
+    """Options of a simulated pair as flags."""
+    return flags(config["cpivae"]["sources"][wildcards.pair]["simulation"])
 
 
 def cpivae_changes(wildcards):

@@ -32,7 +32,7 @@ rule dna_llm_table:
         retries=config["download"]["retries"],
     shell:
         """
-        python scripts/download.py \
+        python "$GENET5_SCRIPTS/download.py" \
             --source {params.source:q} \
             --retries {params.retries} \
             --output {output:q} \
@@ -61,7 +61,7 @@ rule dna_llm_windows:
         ),
     shell:
         """
-        python scripts/studies/dna_llm/dna_llm_windows.py \
+        python "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_windows.py" \
             --sequences {input.sequences:q} \
             --scores {input.scores:q} \
             {params.options:q} \
@@ -96,7 +96,7 @@ rule dna_llm_corpus:
         directory=subpath(output.meta, parent=True),
     shell:
         """
-        python scripts/studies/dna_llm/dna_llm_corpus.py \
+        python "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_corpus.py" \
             --genomes {params.genomes:q} \
             --alphabet {wildcards.alphabet} \
             --held-out {input.windows:q} \
@@ -134,7 +134,7 @@ rule dna_llm_pretrain:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/studies/dna_llm/dna_llm_pretrain.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_pretrain.py" \
             --corpus {params.corpus:q} \
             {params.network:q} \
             {params.options:q} \
@@ -174,7 +174,7 @@ rule dna_llm_finetune:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/studies/dna_llm/dna_llm_finetune.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_finetune.py" \
             --variant {params.variant} \
             --windows {input.windows:q} \
             {params.core:q} \
@@ -205,7 +205,7 @@ rule dna_llm_control:
         directory=subpath(output.result, parent=True),
     shell:
         """
-        python scripts/studies/dna_llm/dna_llm_control.py \
+        python "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_control.py" \
             --control {wildcards.control} \
             --windows {input:q} \
             --output-dir {params.directory:q} \
@@ -247,7 +247,7 @@ rule dna_llm_compare:
         seed=config["dna_llm"]["seed"],
     shell:
         """
-        python scripts/studies/dna_llm/dna_llm_compare.py \
+        python "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_compare.py" \
             --study {params.folder:q} \
             {params.losses:q} \
             --predictors {params.predictors:q} \

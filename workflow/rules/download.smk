@@ -22,7 +22,7 @@ rule download:
         retries=config["download"]["retries"],
     shell:
         """
-        python scripts/download.py \
+        python "$GENET5_SCRIPTS/download.py" \
             --source {params.source:q} \
             {params.sha256:q} \
             --retries {params.retries} \
@@ -52,7 +52,7 @@ rule label_genome:
         genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
     shell:
         """
-        python scripts/label_genome.py \
+        python "$GENET5_SCRIPTS/label_genome.py" \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --output {output:q} \
@@ -76,7 +76,7 @@ rule index_genome:
         runtime=120,
     shell:
         """
-        python scripts/index_genome.py \
+        python "$GENET5_SCRIPTS/index_genome.py" \
             --archive {input:q} \
             --output {output.genome:q} \
             >{log:q} 2>&1

@@ -32,7 +32,7 @@ rule score:
         seed=config["score"]["seed"],
     shell:
         """
-        python scripts/score.py \
+        python "$GENET5_SCRIPTS/score.py" \
             --species {wildcards.species:q} \
             --reference {input.reference:q} \
             --genome {input.genome:q} \
@@ -67,7 +67,7 @@ rule busco:
         runtime=240,
     shell:
         """
-        python scripts/busco.py \
+        python "$GENET5_SCRIPTS/busco.py" \
             --proteins {input.proteins:q} \
             --lineage {input.lineage:q} \
             --threads {threads} \

@@ -23,7 +23,7 @@ rule grpo_prompts:
         directory=subpath(output.prompts, parent=True),
     shell:
         """
-        python scripts/grpo_prompts.py \
+        python "$GENET5_SCRIPTS/grpo_prompts.py" \
             --manifests {input:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
@@ -59,7 +59,7 @@ rule train_grpo:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/train_grpo.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_grpo.py" \
             --model {params.model:q} \
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \

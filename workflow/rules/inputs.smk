@@ -64,7 +64,7 @@ def assignments(section):
 
 def shipped_files(clade):
     """Files of the model that comes with the workflow for a clade; weights and configuration stand among them."""
-    return sorted(str(path) for path in Path("resources/models", clade).iterdir() if path.name != "README.md")
+    return sorted(str(path) for path in (MODELS / clade).iterdir() if path.name != "README.md")
 
 
 def how_to_annotate(wildcards):

@@ -23,7 +23,7 @@ rule expand_tokenizer:
         directory=subpath(output.tokenizer, parent=True),
     shell:
         """
-        python scripts/expand_tokenizer.py \
+        python "$GENET5_SCRIPTS/expand_tokenizer.py" \
             --kind {params.options[kind]} \
             --k {params.options[k]} \
             {params.base:q} \
@@ -58,7 +58,7 @@ rule init_model:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        python scripts/init_model.py \
+        python "$GENET5_SCRIPTS/init_model.py" \
             --size {params.model[size]} \
             --tokenizer {params.tokenizer:q} \
             --init-from {params.model[init_from]:q} \
@@ -92,7 +92,7 @@ rule resize_model:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        python scripts/resize_model.py \
+        python "$GENET5_SCRIPTS/resize_model.py" \
             --model {params.model:q} \
             --tokenizer {params.tokenizer:q} \
             --output-dir {params.directory:q} \

@@ -32,7 +32,7 @@ rule report:
         eval_logs=[f"data/model/{RUN}/{stage}/eval_log.csv" for stage in STAGES],
     shell:
         """
-        python scripts/report.py \
+        python "$GENET5_SCRIPTS/report.py" \
             --run {wildcards.run:q} \
             --stats {input.stats:q} \
             --manifests {input.manifests:q} \

@@ -32,7 +32,7 @@ rule train_crf:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/train_crf.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
@@ -71,7 +71,7 @@ rule train_sft:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/train_sft.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_sft.py" \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \

@@ -39,7 +39,7 @@ rule vq_corpus:
         options=flags(config["vq_transformer"]["corpus"]),
     shell:
         """
-        python scripts/studies/vq_transformer/vq_corpus.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_corpus.py" \
             --dna {params.dna:q} \
             {params.held_out:q} \
             {params.annotations:q} \
@@ -67,7 +67,7 @@ rule vq_limits:
         options=flags(config["vq_transformer"]["limits"]),
     shell:
         """
-        python scripts/studies/vq_transformer/vq_limits.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_limits.py" \
             --corpus {input:q} \
             {params.options:q} \
             --output {output:q} \
@@ -99,7 +99,7 @@ rule vq_train:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash scripts/launch.sh {resources.nodes} scripts/studies/vq_transformer/vq_train.py \
+        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/vq_transformer/vq_train.py" \
             --corpus {input:q} \
             --point {wildcards.point} \
             {params.network:q} \
@@ -132,7 +132,7 @@ rule vq_evaluate:
         seed=config["vq_transformer"]["seed"],
     shell:
         """
-        python scripts/studies/vq_transformer/vq_evaluate.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_evaluate.py" \
             --corpus {input.corpus:q} \
             --model {params.model:q} \
             --seed {params.seed} \
@@ -162,7 +162,7 @@ rule vq_encode:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        python scripts/studies/vq_transformer/vq_encode.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_encode.py" \
             --model {params.model:q} \
             --dna {input.dna:q} \
             --output {output:q} \
@@ -192,7 +192,7 @@ rule vq_decode:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        python scripts/studies/vq_transformer/vq_decode.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_decode.py" \
             --model {params.model:q} \
             --codes {input.codes:q} \
             --output {output.decoded:q} \
@@ -221,7 +221,7 @@ rule vq_table:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        python scripts/studies/vq_transformer/vq_table.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_table.py" \
             --corpus {input.corpus:q} \
             --model {params.model:q} \
             --output {output:q} \
@@ -259,7 +259,7 @@ rule vq_report:
         main=VQ_MAIN,
     shell:
         """
-        python scripts/studies/vq_transformer/vq_report.py \
+        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_report.py" \
             --run {wildcards.run} \
             --study {params.study:q} \
             --points {params.points:q} \

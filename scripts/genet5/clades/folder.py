@@ -9,7 +9,7 @@ from pathlib import Path
 from genet5.clades.clade import Clade, read_clade
 from genet5.configuration import suggestion
 from genet5.errors import InputError
-from genet5.resources import resource
+from genet5.files import resource
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

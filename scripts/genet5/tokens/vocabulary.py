@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from genet5.errors import InputError
-from genet5.resources import resource
+from genet5.files import resource
 
 STRUCTURE_TOKENS_FILE = resource("structure_tokens.txt")
 

@@ -1,5 +1,4 @@
-#!/usr/bin/env python
-"""cpiVAE study, one baseline: fitted on the training samples of the same split, scored like a model.
+"""Fit a method without a network on two platforms, and score it like a model.
 
 mean: of training samples. ridge: linear. pls: partial least squares. knn: nearest training samples. wnn: weighted
 nearest neighbours. truth: a simulation's noise-free values, the limit of what any predictor could reach.
@@ -7,7 +6,6 @@ nearest neighbours. truth: a simulation's noise-free values, the limit of what a
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.baselines import baseline_predictor, truth_predictor
 from genet5.studies.cpivae.evaluation import evaluate, write_result
@@ -25,26 +24,26 @@ from genet5.studies.cpivae.tables import read_table
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--baseline", choices=[*BASELINES, TRUTH], required=True, help="see above")
     parser.add_argument("--config", type=Path, required=True, help="YAML: its section data says how to split and scale")
-    parser.add_argument("--platform_a", type=Path, required=True, help="table: sample ids, then features")
-    parser.add_argument("--platform_b", type=Path, required=True, help="the same of the other platform")
-    parser.add_argument("--truth_a", type=Path, help="noise-free values of platform a, for the baseline truth")
-    parser.add_argument("--truth_b", type=Path, help="the same of the other platform")
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder of result.json and evaluation.npz")
-    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples (%(default)s)")
-    parser.add_argument("--bootstrap_seed", type=int, default=42, help="(%(default)s)")
+    parser.add_argument("--platform-a", type=Path, required=True, help="table: sample ids, then features")
+    parser.add_argument("--platform-b", type=Path, required=True, help="the same of the other platform")
+    parser.add_argument("--truth-a", type=Path, help="noise-free values of platform a, for the baseline truth")
+    parser.add_argument("--truth-b", type=Path, help="the same of the other platform")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of result.json and evaluation.npz")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples")
+    parser.add_argument("--bootstrap-seed", type=int, default=42, help="seed of the resampling")
     arguments = parser.parse_args(argv)
     if min(arguments.bootstrap, arguments.bootstrap_seed) < 0:
-        raise InputError("--bootstrap, --bootstrap_seed: expected at least 0")
+        raise InputError("--bootstrap, --bootstrap-seed: expected at least 0")
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     settings = read_settings(arguments.config)
     data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
     begin = time.monotonic()
     if arguments.baseline == TRUTH:
         if not arguments.truth_a or not arguments.truth_b:
-            raise InputError("--baseline truth needs --truth_a and --truth_b")
+            raise InputError("--baseline truth needs --truth-a and --truth-b")
         tables = {"a": read_table(arguments.truth_a), "b": read_table(arguments.truth_b)}
         predictor, chosen = truth_predictor(data, tables), {}
     else:

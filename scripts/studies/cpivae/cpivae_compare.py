@@ -1,9 +1,7 @@
-#!/usr/bin/env python
-"""cpiVAE study, the comparison: table, pictures and page from results on disk. Trains nothing."""
+"""Compare the models and baselines of cpiVAE: table, pictures and page from results on disk."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
@@ -11,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.studies.cpivae import figures
@@ -21,7 +20,7 @@ from genet5.studies.cpivae.tables import read_labels
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--study", type=Path, required=True, help="folder with outputs/ and baselines/")
     parser.add_argument("--pairs", nargs="+", required=True, help="names of pairs, in table order")
@@ -32,13 +31,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, required=True, help="seeds of the splits")
     parser.add_argument("--labels", nargs="*", default=[], metavar="PAIR=FILE", help="tables: sample id, label")
     parser.add_argument(
-        "--label_patterns",
+        "--label-patterns",
         nargs="*",
         default=[],
         metavar="PAIR=REGEX",
         help="first group in the sample id is the label",
     )
-    parser.add_argument("--output_dir", type=Path, required=True, help="folder of index.html, tables and pictures")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of index.html, tables and pictures")
     arguments = parser.parse_args(argv)
     output = arguments.output_dir
     runs: list[Run] = []

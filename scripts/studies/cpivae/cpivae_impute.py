@@ -1,42 +1,41 @@
-#!/usr/bin/env python
-"""cpiVAE study, imputation: values of one platform for samples that were measured on the other one.
+"""Predict the values of one platform for samples that the other one measured.
 
 Deterministic: the mean of the latent posterior is decoded. Features are matched by name; absent ones are filled in.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.imputation import Experiment
 from genet5.studies.cpivae.tables import read_table, write_table
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--experiment_dir", type=Path, required=True, help="folder that cpivae_train.py made")
-    parser.add_argument("--input_data", type=Path, required=True, help="table: sample ids, then features")
-    parser.add_argument("--source_platform", choices=["a", "b"], required=True, help="the platform of the table")
-    parser.add_argument("--target_platform", choices=["a", "b"], required=True, help="the platform to predict")
+    parser = argument_parser(__doc__)
+    parser.add_argument("--experiment-dir", type=Path, required=True, help="folder that cpivae_train.py made")
+    parser.add_argument("--input-data", type=Path, required=True, help="table: sample ids, then features")
+    parser.add_argument("--source-platform", choices=["a", "b"], required=True, help="the platform of the table")
+    parser.add_argument("--target-platform", choices=["a", "b"], required=True, help="the platform to predict")
     parser.add_argument("--output", type=Path, required=True, help="table to write; gzip if it ends in .gz")
-    parser.add_argument("--checkpoint", type=Path, help="another checkpoint of the folder (final_model.ckpt)")
-    parser.add_argument("--output_latent", type=Path, help="table of latent positions to write")
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint of the folder (default: final_model.ckpt)")
+    parser.add_argument("--output-latent", type=Path, help="table of latent positions to write")
     parser.add_argument("--interval", type=float, help="write the ends of intervals, too: 0.5, 0.8, 0.9 or 0.95")
-    parser.add_argument("--output_lower", type=Path, help="table of lower ends to write, with --interval")
-    parser.add_argument("--output_upper", type=Path, help="table of upper ends to write, with --interval")
-    parser.add_argument("--draws", type=int, default=32, help="draws from the posterior for intervals (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="of the draws (%(default)s)")
-    parser.add_argument("--id_column", default="SampleID", help="name of the first column written (%(default)s)")
+    parser.add_argument("--output-lower", type=Path, help="table of lower ends to write, with --interval")
+    parser.add_argument("--output-upper", type=Path, help="table of upper ends to write, with --interval")
+    parser.add_argument("--draws", type=int, default=32, help="draws from the posterior for intervals")
+    parser.add_argument("--seed", type=int, default=42, help="of the draws")
+    parser.add_argument("--id-column", default="SampleID", help="name of the first column written")
     arguments = parser.parse_args(argv)
     wanted = [arguments.interval, arguments.output_lower, arguments.output_upper]
     if any(entry is not None for entry in wanted) and None in wanted:
-        raise InputError("--interval, --output_lower, --output_upper: give all three or none")
+        raise InputError("--interval, --output-lower, --output-upper: give all three or none")
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     experiment = Experiment.load(arguments.experiment_dir, arguments.checkpoint)
     table = read_table(arguments.input_data)

@@ -1,21 +1,20 @@
-#!/usr/bin/env python
-"""cpiVAE study, the settings of one training: a file for cpivae_train.py --config, complete and checked."""
+"""Write the settings of one cpiVAE training, complete and checked: the file for cpivae_train.py --config."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged, write_settings
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--changes", default="{}", help="JSON: what differs from config/studies/cpivae_training.yaml")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
     arguments = parser.parse_args(argv)

@@ -1,5 +1,4 @@
-#!/usr/bin/env python
-"""cpiVAE study, one model: trained on two platforms, its best weights scored on held-out samples."""
+"""Train a cpiVAE model on two platforms, and score its best weights on held-out samples."""
 
 from __future__ import annotations
 
@@ -12,6 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.cpivae.arguments import add_input_arguments
 from genet5.studies.cpivae.paired_data import PairedData
@@ -22,21 +22,21 @@ VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     add_input_arguments(parser)
-    parser.add_argument("--output_dir", type=Path, help="(outputs)")
-    parser.add_argument("--experiment_name", help="(joint_vae_experiment)")
-    parser.add_argument("--version", help="folder of this run (version_ and the time)")
+    parser.add_argument("--output-dir", type=Path, help="folder of experiments (default: outputs)")
+    parser.add_argument("--experiment-name", help="folder in it (default: joint_vae_experiment)")
+    parser.add_argument("--version", help="folder of this run in that (default: version_ and the time)")
     parser.add_argument(
-        "--resume_from_checkpoint", type=Path, help="continue from it, exactly, in its folder: checkpoints/last.ckpt"
+        "--resume-from-checkpoint", type=Path, help="continue from it, exactly, in its folder: checkpoints/last.ckpt"
     )
-    parser.add_argument("--fast_dev_run", action="store_true", help="one batch of everything, nothing is written")
-    parser.add_argument("--draws", type=int, default=32, help="draws from the posterior for intervals (%(default)s)")
-    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples (%(default)s)")
-    parser.add_argument("--bootstrap_seed", type=int, default=42, help="(%(default)s)")
+    parser.add_argument("--fast-dev-run", action="store_true", help="one batch of everything, nothing is written")
+    parser.add_argument("--draws", type=int, default=32, help="draws from the posterior for intervals")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples of test samples")
+    parser.add_argument("--bootstrap-seed", type=int, default=42, help="seed of the resampling")
     arguments = parser.parse_args(argv)
     if min(arguments.draws, arguments.bootstrap, arguments.bootstrap_seed) < 0:
-        raise InputError("--draws, --bootstrap, --bootstrap_seed: expected at least 0")
+        raise InputError("--draws, --bootstrap, --bootstrap-seed: expected at least 0")
     folder = resumed_folder(arguments) if arguments.resume_from_checkpoint else new_folder(arguments)
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
     settings = read_settings(arguments.config)
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
 def new_folder(arguments: argparse.Namespace) -> Path:
     """Folder of a run that begins."""
     name = "joint_vae_experiment" if arguments.experiment_name is None else arguments.experiment_name
-    for flag, word in (("--experiment_name", name), ("--version", arguments.version or "any")):
+    for flag, word in (("--experiment-name", name), ("--version", arguments.version or "any")):
         if "/" in word or not word:
             raise InputError(f"{flag}: '{word}' is no name of a folder")
     # Processes that Lightning starts for further GPUs inherit the name of the first.
@@ -67,8 +67,8 @@ def resumed_folder(arguments: argparse.Namespace) -> Path:
     """Folder of a run that goes on: the checkpoint's, for the best checkpoints so far stand there."""
     folder = run_folder(arguments.resume_from_checkpoint)
     places = {
-        "--output_dir": (arguments.output_dir and arguments.output_dir.resolve(), folder.parent.parent.resolve()),
-        "--experiment_name": (arguments.experiment_name, folder.parent.name),
+        "--output-dir": (arguments.output_dir and arguments.output_dir.resolve(), folder.parent.parent.resolve()),
+        "--experiment-name": (arguments.experiment_name, folder.parent.name),
         "--version": (arguments.version, folder.name),
     }
     for flag, (found, own) in places.items():

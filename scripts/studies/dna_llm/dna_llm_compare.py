@@ -1,15 +1,14 @@
-#!/usr/bin/env python
-"""DNA-LLM study, the comparison: table and pictures from results on disk. Trains nothing."""
+"""Compare the predictors of DNA-LLM: table and pictures from results on disk."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.studies.dna_llm import figures
@@ -24,12 +23,12 @@ from genet5.studies.dna_llm.results import read_result
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--study", type=Path, required=True, help="folder with windows.npz, outputs/ and models/")
     parser.add_argument("--losses", nargs="*", default=[], help="names of losses_*.json in outputs/ (default: none)")
     parser.add_argument("--predictors", nargs="+", required=True, help="names of folders in models/, in table order")
-    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples for intervals (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="(%(default)s)")
+    parser.add_argument("--bootstrap", type=int, default=1000, help="resamples for intervals")
+    parser.add_argument("--seed", type=int, default=42, help="seed of the resampling")
     arguments = parser.parse_args(argv)
     if arguments.bootstrap < 0:
         raise InputError(f"--bootstrap: found {arguments.bootstrap}, allowed: at least 0")

@@ -1,18 +1,17 @@
-#!/usr/bin/env python
-"""DNA-LLM study, the controls without a network: what counting in the training windows knows.
+"""Predict binding without a network, from what is counted in the training windows.
 
 kmer_lookup: the mean score of each 10-mer. site_rule: the scores of 10-mers, and which of two close sites is labelled.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.studies.dna_llm.binding_windows import load_windows
 from genet5.studies.dna_llm.kmer_lookup import KmerLookup
@@ -28,7 +27,7 @@ KINDS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--control", choices=CONTROLS, required=True, help="see above")
     parser.add_argument("--windows", type=Path, required=True, help="windows.npz that dna_llm_windows.py wrote")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of predictions.npz and result.json")

@@ -1,9 +1,7 @@
-#!/usr/bin/env python
-"""DNA-LLM study, DNA to pretrain on: stretches of genomes as token ids, training and validation by block."""
+"""Turn genomes into stretches of token ids, and split them by block into training and validation."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.dna_llm.alphabets import ALPHABETS
 from genet5.studies.dna_llm.binding_windows import load_windows
@@ -19,16 +18,16 @@ from genet5.studies.dna_llm.shared_kmers import KmerSet
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--genomes", nargs="+", required=True, metavar="NAME=FASTA", help="plain or gzip")
     parser.add_argument("--alphabet", choices=ALPHABETS, required=True, help="full: both cases and N; vocab4: ACGT")
     parser.add_argument(
         "--held-out", type=Path, help="windows.npz: DNA of its validation and test windows is left out (default: none)"
     )
-    parser.add_argument("--block-bp", type=int, default=100_000, help="bases of a block (%(default)s)")
-    parser.add_argument("--validation-share", type=float, default=0.1, help="share of blocks (%(default)s)")
-    parser.add_argument("--context", type=int, default=300, help="letters the network reads at once (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="of the choice of blocks (%(default)s)")
+    parser.add_argument("--block-bp", type=int, default=100_000, help="bases of a block")
+    parser.add_argument("--validation-share", type=float, default=0.1, help="share of blocks")
+    parser.add_argument("--context", type=int, default=300, help="letters the network reads at once")
+    parser.add_argument("--seed", type=int, default=42, help="of the choice of blocks")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of train.bin, val.bin, meta.json")
     arguments = parser.parse_args(argv)
     if arguments.block_bp < 1 or not 0 < arguments.validation_share < 1 or arguments.context < 1:

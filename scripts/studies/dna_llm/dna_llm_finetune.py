@@ -1,17 +1,16 @@
-#!/usr/bin/env python
-"""DNA-LLM study, one predictor of binding scores: trained, and its predictions for held-out windows.
+"""Train one predictor of binding scores, and predict the held-out windows.
 
 Run it again with the same arguments after any interruption: it continues from its last checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.studies.dna_llm.finetuning import FinetuneOptions, run_finetuning
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
@@ -21,9 +20,7 @@ from genet5.training.options import add_option_arguments, options_from_arguments
 
 def main(argv: list[str] | None = None) -> None:
     about = "\n".join(f"  {variant.name:<32}{variant.about}" for variant in VARIANTS.values())
-    parser = argparse.ArgumentParser(
-        description=f"{__doc__}\nvariants:\n{about}", formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argument_parser(f"{__doc__}\nvariants:\n{about}")
     parser.add_argument("--variant", choices=VARIANTS, required=True, metavar="NAME", help="see above")
     parser.add_argument("--windows", type=Path, required=True, help="windows.npz that dna_llm_windows.py wrote")
     parser.add_argument("--core", type=Path, help="folder of the pretrained core, for variants that have one")

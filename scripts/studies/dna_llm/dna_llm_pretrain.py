@@ -1,17 +1,16 @@
-#!/usr/bin/env python
-"""DNA-LLM study, pretraining: a GPT that predicts the next letter of DNA.
+"""Pretrain a GPT that predicts the next letter of DNA.
 
 Run it again with the same arguments after any interruption: it continues from its last checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.studies.dna_llm.corpus import Corpus
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
@@ -20,7 +19,7 @@ from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="folder that dna_llm_corpus.py wrote")
     parser.add_argument("--losses", type=Path, required=True, help="losses of each evaluation (JSON)")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model, logs, checkpoints")

@@ -1,33 +1,32 @@
-#!/usr/bin/env python
-"""DNA-LLM study, windows with binding scores: read, split by blocks of position, and audited for shared DNA."""
+"""Read windows with binding scores, split them by position, and leave out what the splits share."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.dna_llm.binding_windows import SplitOptions, read_windows, save_windows, split_windows
 
 
 def main(argv: list[str] | None = None) -> None:
     default = SplitOptions()
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--sequences", type=Path, required=True, help="TSV: sequence, window_name")
     parser.add_argument("--scores", type=Path, required=True, help="TSV: a column for each window, a row for each base")
-    parser.add_argument("--block-bp", type=int, default=default.block_bp, help="bases of a block (%(default)s)")
-    parser.add_argument("--validation-share", type=float, default=default.validation_share, help="(%(default)s)")
-    parser.add_argument("--test-share", type=float, default=default.test_share, help="(%(default)s)")
+    parser.add_argument("--block-bp", type=int, default=default.block_bp, help="bases of a block")
+    parser.add_argument("--validation-share", type=float, default=default.validation_share, help="share of blocks")
+    parser.add_argument("--test-share", type=float, default=default.test_share, help="share of blocks")
     parser.add_argument(
         "--max-shared", type=float, default=default.max_shared,
-        help="leave out held-out windows with this share of 24-mers in training DNA (%(default)s)",
+        help="leave out held-out windows with this share of 24-mers in training DNA",
     )  # fmt: skip
-    parser.add_argument("--limit", type=int, default=0, help="windows of each split at most (0: all)")
-    parser.add_argument("--seed", type=int, default=default.seed, help="(%(default)s)")
+    parser.add_argument("--limit", type=int, default=0, help="windows of each split at most; 0: all")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the choice of blocks")
     parser.add_argument("--output", type=Path, required=True, help="windows.npz")
     parser.add_argument("--report", type=Path, required=True, help="split.json")
     arguments = parser.parse_args(argv)

@@ -1,14 +1,13 @@
-#!/usr/bin/env python
-"""VQ-Transformer study, its DNA: FASTA or plain text, split by block into training and validation, regions held out."""
+"""Read DNA, hold out regions for testing, and split the rest by block into training and validation."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome, write_fasta
@@ -20,7 +19,7 @@ from genet5.studies.vq_transformer.encodings import base_letters
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--dna", nargs="+", required=True, metavar="NAME=FILE", help="FASTA or plain text, gzip or not")
     parser.add_argument(
         "--held-out",
@@ -32,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--annotations", nargs="*", default=[], metavar="NAME=CODE=FILE", help="genetic code and GFF3, GTF or GenBank"
     )
-    parser.add_argument("--ratio", type=float, default=0.2, help="share of blocks that validate (%(default)s)")
-    parser.add_argument("--block-bp", type=int, default=10_000, help="bases of a block (%(default)s)")
-    parser.add_argument("--seed", type=int, default=42, help="of the choice of blocks (%(default)s)")
+    parser.add_argument("--ratio", type=float, default=0.2, help="share of blocks that validate")
+    parser.add_argument("--block-bp", type=int, default=10_000, help="bases of a block")
+    parser.add_argument("--seed", type=int, default=42, help="of the choice of blocks")
     parser.add_argument("--output", type=Path, required=True, help="corpus to write (npz)")
     parser.add_argument("--held-out-fasta", type=Path, help="FASTA of the test split to write (default: none)")
     arguments = parser.parse_args(argv)

@@ -1,15 +1,14 @@
-#!/usr/bin/env python
-"""Read codes that vq_encode.py wrote back to DNA, and count what came back right."""
+"""Read codes that vq_encode.py wrote back to DNA, and count the bases that came back right."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.genome.fasta import write_fasta
@@ -19,7 +18,7 @@ from genet5.studies.vq_transformer.encodings import UNKNOWN, base_codes
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="folder of the network that wrote the codes")
     parser.add_argument("--codes", type=Path, required=True, help="what vq_encode.py wrote")
     parser.add_argument("--output", type=Path, required=True, help="FASTA to write")

@@ -1,9 +1,7 @@
-#!/usr/bin/env python
-"""VQ-Transformer study, one codec on held-out DNA: accuracy, use of its codes, bits per base, a picture's points."""
+"""Measure a codec on held-out DNA: accuracy, use of its codes, bits per base."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.files import atomic_write
 from genet5.studies.vq_transformer.codec import VqTokenizer
@@ -20,13 +19,11 @@ from genet5.studies.vq_transformer.evaluation import code_picture, evaluate_code
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="what vq_corpus.py wrote")
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained network")
-    parser.add_argument(
-        "--picture-slots", type=int, default=1500, help="slots of each class in the picture (%(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=42, help="of the control and of the picture's choice (%(default)s)")
+    parser.add_argument("--picture-slots", type=int, default=1500, help="slots of each class in the picture")
+    parser.add_argument("--seed", type=int, default=42, help="of the control and of the picture's choice")
     parser.add_argument("--output", type=Path, required=True, help="metrics (JSON)")
     parser.add_argument("--picture", type=Path, required=True, help="points of the picture (npz)")
     arguments = parser.parse_args(argv)

@@ -1,5 +1,4 @@
-#!/usr/bin/env python
-"""VQ-Transformer study, the entropy limit: bits per base of the held-out DNA by models and compressors."""
+"""Measure the bits per base of held-out DNA by models and compressors."""
 
 from __future__ import annotations
 
@@ -10,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.studies.vq_transformer.corpus import Corpus
@@ -17,14 +17,14 @@ from genet5.studies.vq_transformer.limits import measure_limits
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="what vq_corpus.py wrote")
     parser.add_argument("--orders", type=int, nargs="+", default=list(range(9)), help="bases of context (0 to 8)")
     parser.add_argument(
         "--mixture",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="measure the mixture of models, too (%(default)s)",
+        help="measure the mixture of models, too",
     )
     parser.add_argument("--output", type=Path, required=True, help="figures (JSON)")
     arguments = parser.parse_args(argv)

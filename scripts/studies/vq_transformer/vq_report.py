@@ -1,9 +1,7 @@
-#!/usr/bin/env python
-"""VQ-Transformer study, the report: table, pictures and page from results on disk. Trains nothing."""
+"""Write the report of VQ-Transformer: table, pictures and page from results on disk."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.studies.vq_transformer import figures
@@ -20,7 +19,7 @@ from genet5.studies.vq_transformer.page import COLUMNS, build_page
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--run", required=True, help="name of the run")
     parser.add_argument("--study", type=Path, required=True, help="folder with limits.json, points/ and round_trip/")
     parser.add_argument("--points", nargs="+", required=True, help="names of folders in points/, in table order")

@@ -1,24 +1,26 @@
-#!/usr/bin/env python
-"""Write the code of each k-mer as a table: the base of the DNA tokenizer of kind vq (expand_tokenizer.py --kind vq)."""
+"""Write the code of each k-mer as a table.
+
+The table is the base of the DNA tokenizer of kind vq (expand_tokenizer.py --kind vq).
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.studies.vq_transformer.codec import VqTokenizer, kmer_table, table_accuracy, write_kmer_table
 from genet5.studies.vq_transformer.corpus import Corpus
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argument_parser(__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="what vq_corpus.py wrote")
     parser.add_argument("--model", type=Path, required=True, help="folder of a trained network")
-    parser.add_argument("--blocks", type=int, default=2000, help="training blocks that decide (%(default)s)")
+    parser.add_argument("--blocks", type=int, default=2000, help="training blocks that decide")
     parser.add_argument("--output", type=Path, required=True, help="table to write (JSON)")
     arguments = parser.parse_args(argv)
     if arguments.blocks < 1:

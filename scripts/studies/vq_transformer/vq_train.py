@@ -1,17 +1,16 @@
-#!/usr/bin/env python
-"""VQ-Transformer study, training of one codec.
+"""Train one codec of VQ-Transformer.
 
 Run it again with the same arguments after any interruption: it continues from its last checkpoint.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.studies.vq_transformer.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.vq_transformer.training import TrainConfig, run_training
@@ -19,7 +18,7 @@ from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argument_parser(__doc__)
     parser.add_argument("--corpus", type=Path, required=True, help="what vq_corpus.py wrote")
     parser.add_argument("--history", type=Path, required=True, help="losses of each evaluation (JSON)")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the network, logs, checkpoints")

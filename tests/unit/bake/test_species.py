@@ -7,11 +7,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import patience
 import pytest
 from bake_toy_genome import ToyGenome, write_toy_genome
+from patience import killed_at_rename
 
 from genet5.bake.manifest import NAME, read_manifest, shard_paths
 from genet5.bake.samples import GENE_FIELDS, META_FIELDS, Sample, window_genes
@@ -279,13 +280,10 @@ def test_killed_and_run_again_gives_the_same_bytes(repository: Path, tmp_path: P
     command += ["--validation-regions", "chrI:1-50000", "--window-bp", "2000", "--stride-bp", "1000"]
     command += ["--flank-bp", "300", "--samples-per-shard", "4", "--output-dir"]
     folder = tmp_path / "killed"
-    process = subprocess.Popen([*command, str(folder)], stderr=subprocess.DEVNULL)
-    wanted = folder / f"train_{shards_before_kill - 1:03d}.tar"
-    while not wanted.exists() and process.poll() is None:
-        time.sleep(0.001)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert not (folder / NAME).exists()
+    last = f"train_{shards_before_kill - 1:03d}.tar"
+    dead = patience.run([*command, folder], env=killed_at_rename(last))
+    assert dead.returncode == -signal.SIGKILL, dead.stdout
+    assert (folder / last).exists() and not (folder / NAME).exists()
     for shard in folder.glob("*.tar"):
         assert len(ShardReader(shard)) == 4, "a shard under its name is whole"
     for target in (folder, tmp_path / "whole"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from typing import Any
 
 import grpo_toy
 import numpy as np
+import patience
 import pytest
 import torch
 from grpo_toy import (
@@ -315,8 +315,8 @@ def test_two_processes_equal_one_with_twice_the_accumulation(inputs: ToyInputs, 
     options = {"max_steps": 2, "eval_steps": 9, "updates_per_rollout": 2, "log_every": 2}
     words = json.dumps(options)
     command = [sys.executable, grpo_toy.__file__, inputs.folder, tmp_path / "two", words, "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.stdout.splitlines()[-1] == "[0, 0]", done.stderr
+    done = patience.run(command)
+    assert "[0, 0]" in done.stdout.splitlines(), done.stdout
     run_toy(inputs, tmp_path / "one", options | {"grad_accum": 2})
     (one,), (two,) = (rows(tmp_path / name / "grpo_log.csv") for name in ("one", "two"))
     assert one.keys() == two.keys()

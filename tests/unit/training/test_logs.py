@@ -60,12 +60,19 @@ def test_truncating_to_the_start_leaves_a_log_that_can_be_written(tmp_path):
     assert read(log.path) == [{"step": "1"}]
 
 
+def seconds_in(path) -> float:
+    """Time of the last row of a log that another thread writes."""
+    rows = [row for row in read(path) if row["elapsed_s"]] if path.exists() else []
+    return float(rows[-1]["elapsed_s"]) if rows else 0.0
+
+
 def test_the_memory_watch_writes_rows_and_numbers_its_files(tmp_path):
     for _ in range(2):
-        with MemoryWatch(tmp_path, 0.05, torch.device("cpu")):
-            time.sleep(0.25)
+        with MemoryWatch(tmp_path, 0.05, torch.device("cpu")) as watch:
+            while watch._thread.is_alive() and not seconds_in(watch.path) > 0.1:
+                time.sleep(0.01)
     rows = read(tmp_path / "memory_1.csv")
-    assert len(rows) >= 3
+    assert len(rows) >= 2
     assert 0 < float(rows[0]["process_gb"]) < float(rows[0]["ram_total_gb"])
     assert float(rows[-1]["elapsed_s"]) > float(rows[0]["elapsed_s"])
     assert (tmp_path / "memory_2.csv").exists()

@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from genet5.configuration import SCHEMAS, check_against_schema, dotted, load_schema, read_yaml
+from genet5.configuration import check_against_schema, dotted, load_schema, read_yaml
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, shipped
 
-DEFAULTS_FILE = SCHEMAS.parents[1] / "config" / "studies" / "cpivae_training.yaml"
+DEFAULTS_FILE = shipped("config") / "studies/cpivae_training.yaml"
 
 Settings = dict[str, Any]
 

@@ -116,7 +116,7 @@ def fit_model(
         # Not whether the file is there: it may be of another training in the folder.
         last = next(callback for callback in callbacks if isinstance(callback, LastCheckpoint)).best_model_path
         last = last or resume_from
-        hint = f"continue with the same arguments and --resume_from_checkpoint {last}" if last else "start again"
+        hint = f"continue with the same arguments and --resume-from-checkpoint {last}" if last else "start again"
         raise Interrupted(f"interrupted; {hint}") from None
     seconds = time.monotonic() - begin
     best = next(callback for callback in callbacks if isinstance(callback, BestCheckpoints))

@@ -210,7 +210,6 @@ def _same_search(study: optuna.Study, inputs: Mapping[str, str], search: Search)
     stored = study.user_attrs.get("inputs", {})
     other = [name for name, digest in inputs.items() if stored.get(name) != digest]
     if other and study.trials:
-        raise InputError(
-            f"{search.folder / search.name}.db: a search with other {', '.join(other)} (choose another --study_name)"
-        )
+        place, changed = search.folder / f"{search.name}.db", ", ".join(other).replace("_", "-")
+        raise InputError(f"{place}: a search with other {changed} (choose another --study-name)")
     study.set_user_attr("inputs", dict(inputs))

@@ -22,9 +22,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in _HELP.items():
         default = getattr(GptConfig, name)
         flag = "--network-dropout" if name == "dropout" else f"--{name}"
-        group.add_argument(
-            flag, dest=f"network_{name}", type=type(default), default=default, metavar="X", help=f"{text} (%(default)s)"
-        )
+        group.add_argument(flag, dest=f"network_{name}", type=type(default), default=default, metavar="X", help=text)
 
 
 def network_from_arguments(arguments: argparse.Namespace, alphabet: str) -> GptConfig:

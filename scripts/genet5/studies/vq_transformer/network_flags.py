@@ -28,12 +28,10 @@ _HELP = {
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """``--point`` and a flag for each other field of ``VqConfig``."""
     group = parser.add_argument_group("network")
-    group.add_argument(
-        "--point", default=Point(4, 256).name, help="BASESxCODES or BASESxCODESxCODEBOOKS: bases a code (%(default)s)"
-    )
+    group.add_argument("--point", default=Point(4, 256).name, help="BASESxCODES or BASESxCODESxCODEBOOKS: bases a code")
     for name, text in _HELP.items():
         default = getattr(VqConfig, name)
-        keywords = {"dest": f"network_{name}", "default": default, "help": f"{text} (%(default)s)"}
+        keywords = {"dest": f"network_{name}", "default": default, "help": text}
         if isinstance(default, bool):
             keywords["action"] = argparse.BooleanOptionalAction
         else:

@@ -64,8 +64,8 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cpivae")
     tables = write_toy(folder)
     (folder / "config.yaml").write_text(yaml.safe_dump(TINY))
-    arguments = ["--config", folder / "config.yaml", "--platform_a", tables[0], "--platform_b", tables[1]]
-    arguments += ["--output_dir", folder / "out", "--experiment_name", "toy", "--version", "v1", "--bootstrap", "20"]
+    arguments = ["--config", folder / "config.yaml", "--platform-a", tables[0], "--platform-b", tables[1]]
+    arguments += ["--output-dir", folder / "out", "--experiment-name", "toy", "--version", "v1", "--bootstrap", "20"]
     cpivae_train.main([str(word) for word in arguments])
     return folder / "out" / "toy" / "v1", tables
 
@@ -124,7 +124,7 @@ def test_losses_of_training_and_validation_are_defined_alike(trained):
     assert torch.equal(trained, logged["val"])
 
 
-@pytest.mark.parametrize(("least_seconds", "written"), [(0.0, [1, 2, 3]), (3600.0, [3])])
+@pytest.mark.parametrize(("least_seconds", "written"), [(0.0, [1, 2, 3]), (1e9, [3])])
 def test_the_state_to_resume_from_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch, least_seconds, written):
     epochs = []
 
@@ -214,7 +214,7 @@ def resumable(tmp_path, epochs: int):
     # The largest loss, for the first epochs to be the best ones: the later ones must not pass for better.
     config = merged(TINY, {"logging": {"save_top_k": 1, "mode": "max"}})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    words = ["--config", tmp_path / "config.yaml", "--platform_a", tables[0], "--platform_b", tables[1]]
+    words = ["--config", tmp_path / "config.yaml", "--platform-a", tables[0], "--platform-b", tables[1]]
     folder = tmp_path / "out/toy/v1"
     settings = merged(default_settings(), config)
     stop = [StopAfter(epochs)]
@@ -228,7 +228,7 @@ def test_a_resumed_run_stays_in_its_folder_and_knows_its_best_epoch(tmp_path, mo
     if moved:
         folder = (tmp_path / "out").rename(tmp_path / "elsewhere") / "toy/v1"
     monkeypatch.chdir(tmp_path)  # no folder outputs/ beside it
-    cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+    cpivae_train.main([*words, "--resume-from-checkpoint", str(folder / "checkpoints/last.ckpt")])
     assert not (tmp_path / "outputs").exists() and [path.name for path in folder.parent.iterdir()] == ["v1"]
     with (folder / "history.csv").open() as stream:
         losses = [float(row["val_total_loss"]) for row in csv.DictReader(stream)]
@@ -247,17 +247,17 @@ def test_a_run_resumed_elsewhere_or_at_its_end_is_refused_in_one_line(tmp_path):
     last = folder / "checkpoints/last.ckpt"
     for more, message in (
         (["--version", "v2"], r"--version: found v2, but .*last.ckpt goes on in v1"),
-        (["--experiment_name", "x"], r"--experiment_name: found x, but .*last.ckpt goes on in toy"),
-        (["--output_dir", "x"], r"--output_dir: found .*x, but .*last.ckpt goes on in .*out"),
+        (["--experiment-name", "x"], r"--experiment-name: found x, but .*last.ckpt goes on in toy"),
+        (["--output-dir", "x"], r"--output-dir: found .*x, but .*last.ckpt goes on in .*out"),
         (["--version", "v1"], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
         ([], r"last.ckpt: has been trained for training.max_epochs \(4\) already"),
     ):
         with pytest.raises(InputError, match=message):
-            cpivae_train.main([*words, *more, "--resume_from_checkpoint", str(last)])
+            cpivae_train.main([*words, *more, "--resume-from-checkpoint", str(last)])
     copied = tmp_path / "last.ckpt"
     shutil.copyfile(last, copied)
     with pytest.raises(InputError, match=r"last.ckpt: not in a run's folder checkpoints"):
-        cpivae_train.main([*words, "--resume_from_checkpoint", str(copied)])
+        cpivae_train.main([*words, "--resume-from-checkpoint", str(copied)])
     with pytest.raises(InputError, match=r"--version: 'a/b' is no name of a folder"):
         cpivae_train.main([*words, "--version", "a/b"])
     settings = merged(default_settings(), yaml.safe_load((tmp_path / "config.yaml").read_text()))
@@ -270,7 +270,7 @@ def test_a_resumed_run_whose_best_checkpoint_was_deleted_says_so(tmp_path):
     (best,) = (folder / "checkpoints").glob("toy-epoch=*.ckpt")
     best.unlink()
     with pytest.raises(InputError, match=rf"{re.escape(best.name)}: the best checkpoint is gone, start again"):
-        cpivae_train.main([*words, "--resume_from_checkpoint", str(folder / "checkpoints/last.ckpt")])
+        cpivae_train.main([*words, "--resume-from-checkpoint", str(folder / "checkpoints/last.ckpt")])
 
 
 def test_an_interrupted_training_says_how_it_goes_on(tmp_path, monkeypatch):
@@ -282,7 +282,7 @@ def test_an_interrupted_training_says_how_it_goes_on(tmp_path, monkeypatch):
     for resume_from, epoch in ((None, 2), (last, 2), (last, 3)):
         with pytest.raises(InputError, match=r"interrupted; continue with the same arguments and --res") as error:
             fit_model(settings, data, tmp_path, "m", resume_from, more_callbacks=[PressCtrlC(epoch)])
-        assert str(error.value).endswith(f"--resume_from_checkpoint {last}")
+        assert str(error.value).endswith(f"--resume-from-checkpoint {last}")
     assert fit_model(settings, data, tmp_path, "m", resume_from=last).facts["epochs"] == 4
 
 
@@ -313,21 +313,21 @@ def test_a_trial_run_writes_nothing(tmp_path, capsys):
     a, b = write_toy(tmp_path)
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
     files = sorted(tmp_path.iterdir())
-    words = ["--config", tmp_path / "c.yaml", "--platform_a", a, "--platform_b", b, "--output_dir", tmp_path / "out"]
-    cpivae_train.main([*map(str, words), "--fast_dev_run"])
+    words = ["--config", tmp_path / "c.yaml", "--platform-a", a, "--platform-b", b, "--output-dir", tmp_path / "out"]
+    cpivae_train.main([*map(str, words), "--fast-dev-run"])
     assert "nothing was written" in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == files
 
 
 def test_imputing_twice_gives_the_same_bytes_and_intervals_their_ends(trained, tmp_path):
     folder, tables = trained
-    words = ["--experiment_dir", folder, "--input_data", tables[0], "--source_platform", "a", "--target_platform", "b"]
+    words = ["--experiment-dir", folder, "--input-data", tables[0], "--source-platform", "a", "--target-platform", "b"]
     written = []
     for name in ("first", "second"):
-        files = {flag: tmp_path / f"{name}{flag}.csv" for flag in ("--output", "--output_lower", "--output_upper")}
+        files = {flag: tmp_path / f"{name}{flag}.csv" for flag in ("--output", "--output-lower", "--output-upper")}
         more = [word for pair in files.items() for word in pair]
         latent = tmp_path / f"{name}_latent.csv"
-        cpivae_impute.main([*map(str, [*words, *more, "--interval", 0.9, "--output_latent", latent])])
+        cpivae_impute.main([*map(str, [*words, *more, "--interval", 0.9, "--output-latent", latent])])
         written.append([path.read_bytes() for path in (*files.values(), latent)])
     assert written[0] == written[1]
     middle, low, high = (read_table(path).values for path in files.values())
@@ -336,10 +336,10 @@ def test_imputing_twice_gives_the_same_bytes_and_intervals_their_ends(trained, t
     some = tmp_path / "some.csv"
     lines = tables[0].read_text().splitlines(keepends=True)
     some.write_text("".join([lines[0], lines[9]]))
-    cpivae_impute.main([*map(str, ["--experiment_dir", folder, "--input_data", some, *words[4:], "--output", some])])
+    cpivae_impute.main([*map(str, ["--experiment-dir", folder, "--input-data", some, *words[4:], "--output", some])])
     np.testing.assert_allclose(read_table(some).values[0], middle[8], rtol=1e-4)
     for more, message in (
-        (["--interval", "0.7", "--output_lower", "l", "--output_upper", "u"], "--interval: found 0.7, allowed: 0.5"),
+        (["--interval", "0.7", "--output-lower", "l", "--output-upper", "u"], "--interval: found 0.7, allowed: 0.5"),
         (["--interval", "0.9"], "give all three or none"),
     ):
         with pytest.raises(InputError, match=message):
@@ -351,11 +351,11 @@ def test_the_comparison_draws_all_it_promises(trained, tmp_path, capsys):
     study = tmp_path / "study"
     shutil.copytree(folder, study / "outputs/toy/joint_vae/seed_42")
     for name in ("mean", "ridge"):
-        words = ["--baseline", name, "--config", folder / "config.yaml", "--platform_a", a, "--platform_b", b]
-        words += ["--output_dir", study / "baselines/toy" / name / "seed_42", "--bootstrap", 20]
+        words = ["--baseline", name, "--config", folder / "config.yaml", "--platform-a", a, "--platform-b", b]
+        words += ["--output-dir", study / "baselines/toy" / name / "seed_42", "--bootstrap", 20]
         cpivae_baseline.main([*map(str, words)])
     words = ["--run", "toy", "--study", study, "--pairs", "toy", "--models", "joint_vae", "--baselines", "toy=mean"]
-    words += ["toy=ridge", "--seeds", 42, "--label_patterns", "toy=^S(...)", "--output_dir", tmp_path / "report"]
+    words += ["toy=ridge", "--seeds", 42, "--label-patterns", "toy=^S(...)", "--output-dir", tmp_path / "report"]
     capsys.readouterr()
     cpivae_compare.main([*map(str, words)])
     assert "toy: 48 train, 6 val, 6 test; 14 and 18 features" in capsys.readouterr().out

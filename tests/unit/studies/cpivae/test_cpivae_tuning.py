@@ -25,10 +25,10 @@ def test_a_search_continues_and_never_looks_at_test_samples(tmp_path, monkeypatc
     a, b = write_toy(tmp_path)
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(TINY))
     monkeypatch.setattr("lightning.Trainer.test", None)
-    words = ["--config", tmp_path / "c.yaml", "--platform_a", a, "--platform_b", b, "--output_dir", tmp_path / "tune"]
-    words += ["--study_name", "toy", "--max_epochs", "2"]
-    cpivae_tune.main([*map(str, words), "--n_trials", "1"])
-    cpivae_tune.main([*map(str, words), "--n_trials", "2"])
+    words = ["--config", tmp_path / "c.yaml", "--platform-a", a, "--platform-b", b, "--output-dir", tmp_path / "tune"]
+    words += ["--study-name", "toy", "--max-epochs", "2"]
+    cpivae_tune.main([*map(str, words), "--n-trials", "1"])
+    cpivae_tune.main([*map(str, words), "--n-trials", "2"])
     study = optuna.load_study(study_name="toy", storage=f"sqlite:///{tmp_path / 'tune/toy.db'}")
     assert len(study.trials) == 2 and -1 <= study.best_value <= 1
     best = yaml.safe_load((tmp_path / "tune/toy_best_config.yaml").read_text())
@@ -49,9 +49,9 @@ def test_a_search_is_continued_with_what_it_was_begun_with_alone(tmp_path, monke
     for others, message in (
         ((tiny_settings(training={"accumulate_grad_batches": 2}), data, search), "other settings"),
         ((settings, PairedData.prepare(a, b, settings["data"]), search), "other tables"),
-        ((settings, data, Search(tmp_path, "toy", 1, 2)), "other --max_epochs"),
+        ((settings, data, Search(tmp_path, "toy", 1, 2)), "other --max-epochs"),
     ):
-        with pytest.raises(InputError, match=rf"toy.db: a search with {message} \(choose another --study_name\)"):
+        with pytest.raises(InputError, match=rf"toy.db: a search with {message} \(choose another --study-name\)"):
             run_search(*others)
     # A trial that failed says nothing.
     study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL))

@@ -1,0 +1,106 @@
+"""The workflow in another folder: by its path, and as a module of another workflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dry_runs import commands, jobs
+
+MODULE = """configfile: "mine.yaml"
+
+
+module genet5:
+    snakefile:
+        "{snakefile}"
+    config:
+        config
+
+
+use rule * from genet5{names}
+"""
+
+
+@pytest.fixture
+def elsewhere(workspace_of, repository, tmp_path):
+    """A folder with nothing of the repository in it; the path of the repository has a blank."""
+    (tmp_path / "a checkout").symlink_to(repository)
+    (tmp_path / "my folder").mkdir()
+    (tmp_path / "my folder/my.fa").write_text(">chr\nACGTACGT\n")
+    return workspace_of(tmp_path / "my folder")
+
+
+@pytest.fixture
+def snakefile(tmp_path) -> Path:
+    return tmp_path / "a checkout/workflow/Snakefile"
+
+
+def use_as_module(workspace, snakefile: Path, configuration: str, names: str = "") -> None:
+    (workspace.folder / "Snakefile").write_text(MODULE.format(snakefile=snakefile, names=names))
+    (workspace.folder / "mine.yaml").write_text(configuration)
+
+
+def test_a_module_plans_the_jobs_of_the_demo(elsewhere, snakefile, repository):
+    demo = (repository / "config/examples/demo.yaml").read_text()
+    use_as_module(elsewhere, snakefile, demo)
+    result = elsewhere.run("-n", "-p", "all")
+    assert result.returncode == 0, result.stdout
+    inside = elsewhere.run("-n", "-s", str(snakefile), "--configfile", str(repository / "config/examples/demo.yaml"))
+    assert jobs(result.stdout) == jobs(inside.stdout)
+    assert jobs(result.stdout)["annotate_genome"] == 4
+    (command,) = [line for line in commands(result.stdout) if "bake_shards.py" in line and "C.diphtheriae" in line]
+    assert "--window-bp 6000 " in command and "--samples-per-shard 500 " in command  # the demo's
+    assert "--empty-share 0.1 " in command  # a default that the demo does not name
+    use_as_module(elsewhere, snakefile, demo, " as genet5_*")
+    named = elsewhere.run("-n", "genet5_all")
+    assert named.returncode == 0, named.stdout
+    assert jobs(named.stdout) == {f"genet5_{rule}": count for rule, count in jobs(result.stdout).items()}
+
+
+def test_a_rule_of_a_module_runs_in_the_folder_of_its_user(elsewhere, snakefile, repository):
+    use_as_module(elsewhere, snakefile, "genome: my.fa\nclade: fungi\n")
+    result = elsewhere.run("data/raw/my/fna", "--cores", "1")
+    assert result.returncode == 0, result.stdout
+    assert (elsewhere.folder / "data/raw/my/fna.fai").read_text().startswith("chr\t8\t")
+    assert (elsewhere.folder / "data/logs/index_genome/my.log").is_file()
+    # Another path to the same checkout makes nothing out of date.
+    use_as_module(elsewhere, repository / "workflow/Snakefile", "genome: my.fa\nclade: fungi\n")
+    again = elsewhere.run("data/raw/my/fna", "--cores", "1")
+    assert again.returncode == 0 and "Nothing to be done" in again.stdout
+
+
+def test_a_module_annotates_with_a_shipped_model(elsewhere, snakefile):
+    use_as_module(elsewhere, snakefile, "genome: my.fa\nclade: fungi\n")
+    result = elsewhere.run("-n", "annotate")
+    assert result.returncode == 0, result.stdout
+    assert jobs(result.stdout) == {"index_genome": 1, "shipped_model": 1, "annotate_genome": 1, "annotate": 1}
+
+
+def test_mistakes_in_a_module_are_one_line(elsewhere, snakefile):
+    use_as_module(elsewhere, snakefile, "speceis: all\n")
+    result = elsewhere.run("-n", "all")
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (
+        1,
+        "error: config key speceis is unknown; did you mean 'species'?",
+    )
+
+
+def test_the_workflow_runs_in_any_folder_with_its_defaults_and_profile(elsewhere, snakefile):
+    result = elsewhere.run("-s", str(snakefile), "-n", "-p", "all")
+    assert result.returncode == 0, result.stdout
+    assert "workflow/profiles/default for setting default" in result.stdout
+    assert jobs(result.stdout)["download"] > 20
+    other = elsewhere.folder.parent / "other"
+    moved = elsewhere.run("-s", str(snakefile), "-d", str(other), "-n", "all")
+    assert moved.returncode == 0, moved.stdout
+    assert jobs(moved.stdout) == jobs(result.stdout)
+
+
+def test_a_configuration_in_the_folder_goes_before_the_defaults(elsewhere, snakefile):
+    (elsewhere.folder / "config").mkdir()
+    (elsewhere.folder / "config/config.yaml").write_text("run: mine\nbake: {seed: 7}\n")
+    result = elsewhere.run("-s", str(snakefile), "-n", "-p", "bake_species", "--config", "species=E.coli")
+    assert result.returncode == 0, result.stdout
+    (command,) = [line for line in commands(result.stdout) if "bake_shards.py" in line]
+    assert "--seed 7 --output-dir data/baked/mine/E.coli" in command
+    assert "--samples-per-shard 5000 " in command
