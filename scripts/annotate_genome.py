@@ -63,7 +63,8 @@ def main(argv: list[str] | None = None) -> None:
         regions = chosen_regions(genome, arguments.regions)
         found = annotate_genome(model, calibration, clades, genome, regions, how)
         write_annotation(arguments.output_prefix, found, genome)
-        write_tracks(f"{arguments.output_prefix}.tracks.npz", model, rules, genome, regions, arguments.track_loci)
+        tracks = f"{arguments.output_prefix}.tracks.npz"
+        write_tracks(tracks, model, rules, genome, regions, arguments.track_loci, arguments.precision)
     summary = found.summary
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 

@@ -152,11 +152,17 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
 
 
 def write_tracks(
-    path: str | Path, model: Model, rules: GeneRules, genome: Genome, regions: Sequence[Region], loci: int
+    path: str | Path,
+    model: Model,
+    rules: GeneRules,
+    genome: Genome,
+    regions: Sequence[Region],
+    loci: int,
+    precision: str = "auto",
 ) -> None:
     """Write the CRF's probabilities at ``loci`` loci, evenly spread over ``regions`` (``tracks.py``)."""
     if loci < 0:
         raise InputError(f"track_loci: {loci}, must be at least 0")
-    tracks = crf_tracks(model.crf, rules, genome, spread_loci(regions, loci, TRACK_BP))
+    tracks = crf_tracks(model.crf, rules, genome, spread_loci(regions, loci, TRACK_BP), precision)
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, **tracks)

@@ -16,7 +16,9 @@ from genet5.genome.sites import GeneRules, WindowSites
 TRACK_BP = 12_000  # length of a locus
 
 
-def crf_tracks(crf: Crf, rules: GeneRules, genome: Genome, loci: Sequence[Region]) -> dict[str, np.ndarray]:
+def crf_tracks(
+    crf: Crf, rules: GeneRules, genome: Genome, loci: Sequence[Region], precision: str = "fp32"
+) -> dict[str, np.ndarray]:
     """Per-base probabilities of coding and intron on either strand at ``loci``.
 
     ``names``: ``seqid:start-end`` (0-based half-open); ``locus_{i}_{coding,intron}_{plus,minus}``: float16 [end -
@@ -25,7 +27,7 @@ def crf_tracks(crf: Crf, rules: GeneRules, genome: Genome, loci: Sequence[Region
     tracks: dict[str, np.ndarray] = {"names": np.array([f"{seqid}:{start}-{end}" for seqid, start, end in loci])}
     for number, (seqid, start, end) in enumerate(loci):
         codes = window_codes([WindowSites(genome.sequence(seqid, start, end).upper(), rules)]).to(crf.device)
-        probabilities = score_codes(crf, codes).class_logits[0].float().softmax(-1).cpu().numpy()
+        probabilities = score_codes(crf, codes, precision).class_logits[0].float().softmax(-1).cpu().numpy()
         for row, strand in enumerate(("plus", "minus")):
             values = probabilities[row] if row == 0 else probabilities[row, ::-1]
             tracks[f"locus_{number}_coding_{strand}"] = values[:, 1:4].sum(-1).astype(np.float16)
