@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-# Threads of torch that wait sleep instead of spinning: beside another program that costs several times less (launch.sh).
+# Threads of torch that wait sleep instead of spinning: beside another program that costs several times less.
 # It counts only if it is set before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
