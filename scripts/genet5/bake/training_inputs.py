@@ -20,6 +20,7 @@ class TrainingInputs:
 
     shards: list[Path]
     manifests: Sequence[Path]
+    species: list[str]
     fingerprint: dict[str, Any]
 
     def windows(self) -> ShardSet:
@@ -42,4 +43,4 @@ def find_inputs(manifests: Sequence[Path], validation: Path, clades: Mapping[str
         "clades": {name: clade_named(clades, name, "clade").identity() for name in used},
     }
     shards = [path for manifest in manifests for path in shard_paths(manifest, "train")]
-    return TrainingInputs(shards, manifests, fingerprint)
+    return TrainingInputs(shards, manifests, species, fingerprint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.training.batches import BatchSource
+from genet5.training.card import write_card
 from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
@@ -144,4 +146,10 @@ def run_crf_training(
         restart=restart,
         fabric=fabric,
     )
-    export_best(fabric, result, output_dir)
+    about = "A gene finder: a network per base and a conditional random field over chains of genes."
+    export_best(
+        fabric,
+        result,
+        output_dir,
+        lambda folder: write_card(folder, "GeneT5 CRF", about, inputs.species, result.metrics, asdict(options)),
+    )

@@ -19,6 +19,7 @@ from genet5.grpo.options import GrpoOptions
 from genet5.grpo.run import GrpoRun, reward_weights
 from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
+from genet5.training.card import write_card
 from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
@@ -97,7 +98,15 @@ def run_grpo(
         inputs = {"model": str(model_dir), "prompts": str(prompts), "validation": str(validation)}
         config = {"options": dataclasses.asdict(options), "inputs": inputs, "sha256": fingerprint}
         write_json(output_dir / "grpo_config.json", config)
-    export_best(fabric, result, output_dir)
+    about = "A language model that writes gene structures, after reinforcement learning on exon and gene F1."
+    export_best(
+        fabric,
+        result,
+        output_dir,
+        lambda folder: write_card(
+            folder, "GeneT5 writer", about, sorted(set(data.species)), result.metrics, dataclasses.asdict(options)
+        ),
+    )
 
 
 def _clades_of(prompts: Path) -> list[str]:

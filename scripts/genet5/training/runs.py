@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,10 @@ def export_finished(output_dir: Path, options: RunOptions, fingerprint: Mapping[
     return result is not None
 
 
-def export_best(fabric: Fabric, result: FitResult, output_dir: Path) -> None:
-    """Export from the first process; all wait for it."""
+def export_best(fabric: Fabric, result: FitResult, output_dir: Path, write_card: Callable[[Path], None]) -> None:
+    """Export from the first process, with a card; all wait for it."""
     if fabric.is_global_zero:
+        write_card(result.best)
         export(result.best, output_dir)
     fabric.barrier()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
+from genet5.training.card import write_card
 from genet5.training.loop import fit
 from genet5.training.options import TrainingOptions
 from genet5.training.processes import say, start_fabric
@@ -74,4 +76,10 @@ def run_sft(
         restart=restart,
         fabric=fabric,
     )
-    export_best(fabric, result, output_dir)
+    about = "A language model that writes gene structures around a gene finder, after supervised fine-tuning."
+    export_best(
+        fabric,
+        result,
+        output_dir,
+        lambda folder: write_card(folder, "GeneT5 writer", about, inputs.species, result.metrics, asdict(options)),
+    )

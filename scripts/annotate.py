@@ -1,0 +1,68 @@
+"""Annotate a genome with a model that comes with GeneT5: GFF3, proteins, coding sequences and a page to look at.
+
+The FASTA file may be gzip-compressed. Nothing is written but --output. `genet5 annotate-genome` has more options, and
+takes a model of your own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genet5.report.annotation_page import write_annotation_page
+
+from genet5.annotate.api import load, open_genome
+from genet5.annotate.decoders import DECODERS
+from genet5.annotate.run import chosen_regions, write_annotation, write_tracks
+from genet5.clades import read_clades
+from genet5.command_line import argument_parser
+from genet5.configuration import new_genome_name
+from genet5.errors import InputError, run_command
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("genome", type=Path, help="FASTA file, plain or gzip")
+    parser.add_argument("--clade", default="", help="clade of the organism; clades without a model are refused")
+    parser.add_argument("--output", type=Path, default=Path("out"), help="folder to write")
+    parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
+    parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
+    parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
+    parser.add_argument("--decoder", choices=DECODERS, help="how genes are found (default: as the model recommends)")
+    parser.add_argument("--min-confidence", type=float, default=0.0, help="leave out genes of a lower score")
+    parser.add_argument("--track-loci", type=int, default=6, help="loci drawn on the page")
+    parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
+    arguments = parser.parse_args(argv)
+    if not arguments.clade:
+        with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
+        raise InputError(f"--clade is missing; clades with a model: {', '.join(with_model)}")
+    name = new_genome_name(str(arguments.genome), "the genome's file")
+    annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder)
+    with open_genome(arguments.genome) as genome:
+        found = annotator.annotate(
+            genome,
+            genetic_code=arguments.genetic_code,
+            regions=arguments.regions,
+            decoder=arguments.decoder,
+            min_confidence=arguments.min_confidence,
+        )
+        prefix = arguments.output / name
+        write_annotation(prefix, found, genome)
+        rules = annotator.clade.gene_rules(found.summary["options"]["genetic_code"])
+        regions = chosen_regions(genome, arguments.regions)
+        tracks = Path(f"{prefix}.tracks.npz")
+        write_tracks(tracks, annotator.model, rules, genome, regions, arguments.track_loci)
+        write_annotation_page(
+            Path(f"{prefix}.html"),
+            title=name,
+            genome_path=genome.path,
+            genes=found.genes,
+            lengths=genome.lengths,
+            summary=found.summary,
+            tracks=tracks,
+        )
+    summary = found.summary
+    print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s: {prefix}.gff3")
+
+
+if __name__ == "__main__":
+    run_command(main)
