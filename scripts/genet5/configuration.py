@@ -1,11 +1,12 @@
 """Checking configuration: every mistake becomes one line that names the key, what was found and what is allowed.
 
-The types and limits live in JSON schemas (``workflow/schemas``); this module turns the first violation into an
-``InputError`` that a reader can act on, and adds the checks that span several keys.
+Types and limits are JSON schemas: generated from the options of each section (``settings/``), or written down
+(``workflow/schemas``). This module turns the first violation into an ``InputError`` that a user can act on.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 import math
 import re
@@ -20,8 +21,6 @@ from jsonschema.exceptions import ValidationError
 from genet5.errors import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
-# Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
-STUDIES = ("dna_llm", "vq_transformer", "cpivae")
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
@@ -48,12 +47,14 @@ def load_schema(name: str) -> dict:
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 
 
-def config_schema() -> dict:
-    """The schema of the whole configuration: ``config.schema.yaml``, and a file for the section of each study."""
-    schema = load_schema("config")
-    schema["required"] += STUDIES
-    schema["properties"] |= {study: load_schema(f"studies/{study}") for study in STUDIES}
-    return schema
+def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with each of ``changes`` laid over it: sections are merged, lists and values replaced."""
+    result = copy.deepcopy(dict(base))
+    for change in changes:
+        for key, value in change.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
 
 
 def config_subject(path: Sequence[str | int]) -> str:
@@ -115,62 +116,15 @@ def explain(error: ValidationError, subject: Subject = config_subject) -> str:
             return f"{place}: {_show(found)} is not allowed (allowed: {', '.join(legal)}){hint}"
         case "pattern":
             return f"{place}: {found!r} is not allowed, expected {error.schema.get('description', limit)}"
-        case "minLength":
+        case "minLength" | "minItems" if not found:
             return f"{place} is empty"
+        case "minItems" | "maxItems":
+            return f"{place}: the list has {len(found)} entries, expected {limit}"
         case "uniqueItems":
-            return f"{place}: an entry stands there twice"
+            return f"{place}: an entry is there twice"
         case name if name in _LIMITS:
             return f"{place}: {found} is out of range, expected {_LIMITS[name]} {limit}"
     return f"{place}: {error.message}"
-
-
-def check_config(config: Mapping) -> None:
-    """Check the merged configuration: schema, then what several keys must agree on. Raises ``InputError``."""
-    check_against_schema(dict(config), config_schema())
-    tokenizer, bake, annotate = config["tokenizer"], config["bake"], config["annotate"]
-    longest = tokenizer["max_window_bp"]
-    for clade, window in bake["windows"].items():
-        key = f"config key bake.windows.{clade}"
-        if window["stride_bp"] > window["window_bp"]:
-            raise InputError(
-                f"{key}.stride_bp: {window['stride_bp']} leaves gaps between windows, expected at most window_bp "
-                f"({window['window_bp']})"
-            )
-    needed = {"bpe": "a tokenizer.json", "vq": "a table of codes"}.get(tokenizer["kind"])
-    if needed and not tokenizer["base"]:
-        raise InputError(f"config key tokenizer.base is empty: the {tokenizer['kind']} tokenizer needs {needed}")
-    if not needed and tokenizer["base"]:
-        raise InputError(
-            f"config key tokenizer.base: only kinds bpe and vq have a base, but kind is {tokenizer['kind']}"
-        )
-    if annotate["stage"] and annotate["stage"] not in config["stages"]:
-        trained = ", ".join(config["stages"])
-        raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages ({trained})")
-    window_bp = annotate["window_bp"]
-    if window_bp is not None and window_bp > longest:
-        raise InputError(
-            f"config key annotate.window_bp: {window_bp} is longer than tokenizer.max_window_bp ({longest})"
-        )
-    read_grammar(config["grammar"])
-
-
-def check_window(config: Mapping, clade: str) -> None:
-    """Check that windows of ``clade``, as baked and as annotated, can be written and tiled. Raises ``InputError``."""
-    window_bp, longest = config["bake"]["windows"][clade]["window_bp"], config["tokenizer"]["max_window_bp"]
-    if window_bp > longest:
-        raise InputError(
-            f"config key bake.windows.{clade}.window_bp: {window_bp} is longer than tokenizer.max_window_bp ({longest})"
-        )
-    tile_bp, overlap_bp = annotation_window(config, clade), config["annotate"]["overlap_bp"]
-    if overlap_bp >= tile_bp:
-        raise InputError(
-            f"config key annotate.overlap_bp: {overlap_bp} is not shorter than the window of {clade} ({tile_bp})"
-        )
-
-
-def annotation_window(config: Mapping, clade: str) -> int:
-    """Length of a tile in bases: ``annotate.window_bp``, or the clade's training window."""
-    return config["annotate"]["window_bp"] or config["bake"]["windows"][clade]["window_bp"]
 
 
 def read_grammar(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -224,17 +178,19 @@ def _leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 
 def _show(value: Any) -> str:
+    if value is None:
+        return "null"
     return repr(value) if isinstance(value, str) and (not value or not value.isprintable()) else str(value)
 
 
 def _describe(value: Any) -> str:
     """A wrong value in words: ``'2e-4' is text``."""
     if value is None:
-        return "nothing stands there"
+        return "nothing is there"
     if isinstance(value, Mapping):
-        return "a section of keys stands there"
+        return "a section of keys is there"
     if isinstance(value, list):
-        return "a list stands there"
+        return "a list is there"
     kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
     return f"{value!r} is {kind}"
 

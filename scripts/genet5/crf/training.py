@@ -17,11 +17,11 @@ from genet5.crf.chains import chain_loss
 from genet5.crf.hexamer_counts import HexamerCounts, begin_from_counts
 from genet5.crf.labels import IGNORED, NUM_CLASSES, PADDING
 from genet5.crf.network import Reader
+from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
-from genet5.training.options import CrfOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats

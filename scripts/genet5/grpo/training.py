@@ -43,7 +43,7 @@ def run_grpo(
     model_dir: Path,
     prompts: Path,
     validation: Path,
-    eval_samples: Path,
+    eval_windows: Path,
     grammar_table: Mapping[str, Mapping[str, Any]],
     options: GrpoOptions,
     output_dir: Path,
@@ -57,14 +57,14 @@ def run_grpo(
     Raises:
         InputError: missing or damaged input, another run's folder, no reward that varies; see ``training.loop.fit``.
     """
-    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_samples, "merge_validation")):
+    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_windows, "merge_validation")):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run {rule} first")
     weights = model_dir / "model.safetensors"
     fingerprint = {
         "prompts": file_sha256(prompts),
         "validation": file_sha256(validation),
-        "eval_samples": file_sha256(eval_samples),
+        "eval_windows": file_sha256(eval_windows),
         "model": file_sha256(weights) if weights.is_file() else "",
         "grammar": json.loads(json.dumps(grammar_table)),
     }
@@ -74,7 +74,7 @@ def run_grpo(
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, grammar_table)
     data = PromptData(ShardReader(prompts), grammars)
-    windows = read_eval_windows(eval_samples, ShardReader(validation))[: options.eval_samples or None]
+    windows = read_eval_windows(eval_windows, ShardReader(validation))[: options.eval_samples or None]
     fabric = start_fabric(options)
     say(fabric, f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} texts a prompt")
     lengths = data.group_tokens(options.group_size, options.max_gen_length)

@@ -15,11 +15,11 @@ from genet5.files import file_sha256
 from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
-from genet5.training.options import TrainingOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
 from genet5.writer.building import load_model, save_model
+from genet5.writer.options import SftOptions
 from genet5.writer.windows import WindowData, WindowScorer, read_eval_windows
 
 
@@ -27,9 +27,9 @@ def run_sft(
     model_dir: Path,
     manifests: Sequence[Path],
     validation: Path,
-    eval_samples: Path,
+    eval_windows: Path,
     grammar_table: Mapping[str, Mapping[str, Any]],
-    options: TrainingOptions,
+    options: SftOptions,
     output_dir: Path,
     restart: bool = False,
 ) -> None:
@@ -38,11 +38,11 @@ def run_sft(
     Raises:
         InputError: missing or damaged input, no training windows, another run's folder; see ``training.loop.fit``.
     """
-    for path in (validation, eval_samples):
+    for path in (validation, eval_windows):
         if not path.is_file():
             raise InputError(f"{path}: no such file; run merge_validation first")
     inputs = find_inputs(model_dir, manifests, validation, grammar_table)
-    fingerprint = {**inputs.fingerprint, "eval_samples": file_sha256(eval_samples)}
+    fingerprint = {**inputs.fingerprint, "eval_windows": file_sha256(eval_windows)}
     if export_finished(output_dir, options, fingerprint, restart):
         return
     windows = inputs.windows()
@@ -58,7 +58,7 @@ def run_sft(
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
     fabric = start_fabric(options)
-    scored = read_eval_windows(eval_samples, held_out)
+    scored = read_eval_windows(eval_windows, held_out)
     say(fabric, f"{len(train.lengths)} training windows, {len(valid.lengths)} for validation, {len(scored)} scored")
     result = fit(
         model,

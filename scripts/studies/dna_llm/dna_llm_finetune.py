@@ -13,10 +13,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.dna_llm.finetuning import FinetuneOptions, run_finetuning
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.dna_llm.variants import VARIANTS
-from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.vq_transformer.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.vq_transformer.training import TrainConfig, run_training
-from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
