@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,12 @@ import torch
 
 from genet5.annotate.calibration import Calibration, load_calibration
 from genet5.annotate.genomes import (
-    DECODERS,
     AnnotationOptions,
     annotate_regions,
     evidence_tracks,
     spread_loci,
 )
+from genet5.annotate.options import AnnotateOptions
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
@@ -31,11 +31,13 @@ from genet5.genome.genes import Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.tokens.grammars import Grammars
 from genet5.training.precision import PRECISIONS
 from genet5.writer.building import load_model
 
 TRACK_BP = 12_000
+FLAGS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,36 +49,25 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--grammar", type=Path, required=True, help="grammar table (resources/grammar.yaml)")
     parser.add_argument(
-        "--decoder", choices=DECODERS, default="lm", help="lm: language model; viterbi: reader alone; joint: both"
-    )
-    parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
-    parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
-    parser.add_argument(
-        "--beam-width", type=int, default=1, help="texts kept at a time by the language model, 1: greedy (%(default)s)"
-    )
-    parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="of the reader; auto: bf16 where native (%(default)s)"
-    )
-    parser.add_argument(
-        "--min-confidence", type=float, default=0.0, help="leave out genes of a lower calibrated score (%(default)s)"
     )
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose reader tracks are kept (%(default)s)")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )
+    add_option_arguments(parser, AnnotateOptions, only=FLAGS)
     arguments = parser.parse_args(argv)
-    for flag, value in (("--batch-size", arguments.batch_size), ("--beam-width", arguments.beam_width)):
-        if value < 1:
-            raise InputError(f"{flag}: {value}, must be at least 1")
+    if arguments.window_bp is None:
+        raise InputError("--window-bp: it is missing")
+    wanted = options_from_arguments(AnnotateOptions, arguments).settled("lm", arguments.window_bp)
     if arguments.track_loci < 0:
         raise InputError(f"--track-loci: {arguments.track_loci}, must be at least 0")
     code = GeneticCode.from_table(arguments.genetic_code)
     model, tokenizer = load_model(arguments.model)
-    calibration = load_calibration(arguments.model, arguments.decoder)
-    check_confidence(arguments.min_confidence, calibration)
-    if arguments.decoder != "viterbi" and arguments.window_bp > tokenizer.max_window_bp:
-        raise InputError(f"--window-bp: {arguments.window_bp}, the model reads at most {tokenizer.max_window_bp}")
+    calibration = load_calibration(arguments.model, wanted.decoder)
+    check_confidence(wanted.min_confidence, calibration)
+    if wanted.decoder != "viterbi" and wanted.window_bp > tokenizer.max_window_bp:
+        raise InputError(f"--window-bp: {wanted.window_bp}, the model reads at most {tokenizer.max_window_bp}")
     model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
     grammar = Grammars(tokenizer, read_grammar(arguments.grammar)).of(arguments.clade, arguments.genetic_code)
     genome = Genome(arguments.genome)
@@ -84,13 +75,20 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.regions:
         regions = list(parse_regions(arguments.regions, genome.lengths))
     check_bases(genome, regions)
-    options = AnnotationOptions(**{field.name: getattr(arguments, field.name) for field in fields(AnnotationOptions)})
+    options = AnnotationOptions(
+        wanted.decoder,
+        wanted.window_bp,
+        wanted.overlap_bp,
+        wanted.batch_size,
+        wanted.beam_width,
+        arguments.precision,
+    )
     cpu, wall = time.process_time(), time.perf_counter()
     result = annotate_regions(model, grammar, genome, regions, arguments.clade, code, options, calibration.probability)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     prefix = str(arguments.output_prefix)
     # Ids are given before, so that a gene keeps its own whatever is left out.
-    genes = [gene for gene in result.genes if gene.score >= arguments.min_confidence]
+    genes = [gene for gene in result.genes if gene.score >= wanted.min_confidence]
     write_checked(prefix, genes, genome, code)
     loci = spread_loci(regions, arguments.track_loci, TRACK_BP)
     with atomic_write(f"{prefix}.tracks.npz", "wb") as stream:
@@ -104,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
         | {
             "clade": arguments.clade,
             "genetic_code": arguments.genetic_code,
-            "min_confidence": arguments.min_confidence,
+            "min_confidence": wanted.min_confidence,
         },
         "wall_s": round(wall, 2),
     }
@@ -114,9 +112,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def check_confidence(least: float, calibration: Calibration) -> None:
-    """Raises ``InputError`` for a --min-confidence that is no probability, or one that the scores cannot be held to."""
-    if not 0 <= least <= 1:
-        raise InputError(f"--min-confidence: {least:g}, allowed: 0 to 1")
+    """Raises ``InputError`` for a --min-confidence that the scores cannot be held to."""
     if least > 0 and not calibration.calibrated:
         raise InputError(
             f"--min-confidence: {least:g}, but scores are not calibrated, so only 0 is allowed ({calibration.reason})"

@@ -16,6 +16,7 @@ import torch
 
 from genet5.annotate.calibration import Calibration, fit_calibration, log_odds, write_calibration
 from genet5.annotate.genomes import DECODERS, AnnotationOptions, annotate_regions, spread_loci
+from genet5.annotate.options import AnnotateOptions
 from genet5.bake.manifest import read_manifest
 from genet5.configuration import read_grammar
 from genet5.errors import InputError, run_command
@@ -25,6 +26,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import format_regions, split_regions
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.tokens.grammars import Grammars
 from genet5.writer.building import WEIGHTS_FILE, load_model
 from genet5.writer.network import GeneT5Model
@@ -59,14 +61,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--window-bp", type=int, nargs="*", default=[], help="lengths of their tiles, in the same order"
     )
-    parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together (%(default)s)")
-    parser.add_argument("--beam-width", type=int, default=1, help="as of annotate_genome.py (%(default)s)")
-    parser.add_argument(
-        "--most-bp", type=int, default=3_000_000, help="validation bases of a species, evenly spread (%(default)s)"
-    )
     parser.add_argument("--output", type=Path, required=True, help="calibration.json to write")
+    add_option_arguments(parser, AnnotateOptions, only=("overlap_bp", "batch_size", "beam_width", "calibration_bp"))
     arguments = parser.parse_args(argv)
+    wanted = options_from_arguments(AnnotateOptions, arguments)
     if not (arguments.model / WEIGHTS_FILE).is_file():
         raise InputError(f"{arguments.model / WEIGHTS_FILE}: no such file, --model must be a model folder")
     columns = arguments.manifests, arguments.genomes, arguments.annotations, arguments.window_bp
@@ -75,14 +73,7 @@ def main(argv: list[str] | None = None) -> None:
             f"--manifests, --genomes, --annotations, --window-bp: {', '.join(str(len(column)) for column in columns)} "
             "values, expected as many of each"
         )
-    for flag, value, least in (
-        ("batch-size", arguments.batch_size, 1),
-        ("beam-width", arguments.beam_width, 1),
-        ("most-bp", arguments.most_bp, 0),
-    ):
-        if value < least:
-            raise InputError(f"--{flag}: {value}, must be at least {least}")
-    sources = [Source(*row) for row in zip(*columns, strict=True)] if arguments.most_bp else []
+    sources = [Source(*row) for row in zip(*columns, strict=True)] if wanted.calibration_bp else []
     judged: dict[str, list[Judged]] = {decoder: [] for decoder in arguments.decoder}
     regions: dict[str, list[str]] = {}
     if sources:
@@ -95,10 +86,9 @@ def main(argv: list[str] | None = None) -> None:
                 raise InputError(f"--window-bp: {source.window_bp}, the model reads at most {tokenizer.max_window_bp}")
             about = read_manifest(source.manifest)["parameters"]
             for decoder in arguments.decoder:
-                options = AnnotationOptions(
-                    decoder, source.window_bp, arguments.overlap_bp, arguments.batch_size, arguments.beam_width
-                )
-                found, chosen = judge_species(model, grammars, source, about, options, arguments.most_bp)
+                how = wanted.settled(decoder, source.window_bp)
+                options = AnnotationOptions(decoder, how.window_bp, how.overlap_bp, how.batch_size, how.beam_width)
+                found, chosen = judge_species(model, grammars, source, about, options, wanted.calibration_bp)
                 judged[decoder].append(found)
                 regions[about["species"]] = chosen
     curves = {decoder: calibrate(judged[decoder], bool(sources)) for decoder in arguments.decoder}

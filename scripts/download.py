@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.sources.download import ALLOWED_SOURCES, fetch
+from genet5.sources.options import DownloadOptions
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help=ALLOWED_SOURCES)
     parser.add_argument(
@@ -17,23 +19,18 @@ def main() -> None:
     )
     parser.add_argument("--sha256", default=None, help="sha256 of the source's bytes (default: not checked)")
     parser.add_argument(
-        "--retries",
-        type=int,
-        default=5,
-        help="failed attempts in a row without progress before giving up (default: %(default)s)",
-    )
-    parser.add_argument(
         "--timeout-s",
         type=float,
         default=60.0,
         help="seconds without a byte before a connection counts as lost (default: %(default)s)",
     )
-    arguments = parser.parse_args()
+    add_option_arguments(parser, DownloadOptions)
+    arguments = parser.parse_args(argv)
     fetch(
         arguments.source,
         arguments.output,
         sha256=arguments.sha256,
-        retries=arguments.retries,
+        retries=options_from_arguments(DownloadOptions, arguments).retries,
         timeout_s=arguments.timeout_s,
     )
 

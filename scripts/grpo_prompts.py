@@ -7,24 +7,21 @@ import argparse
 from pathlib import Path
 
 from genet5.errors import run_command
+from genet5.grpo.options import GrpoPromptOptions
 from genet5.grpo.prompts import write_prompts
+from genet5.options import add_option_arguments, options_from_arguments
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--manifests", required=True, nargs="+", type=Path, help="manifest.json of each baked species")
-    parser.add_argument("--num-prompts", type=int, default=5000, help="windows (default: %(default)s)")
-    parser.add_argument(
-        "--min-introns", type=int, default=0, help="introns that a window with genes must show (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=42, help="of the draw (default: %(default)s)")
     parser.add_argument(
         "--output-dir", required=True, type=Path, help="folder for grpo_prompts.tar and grpo_prompts.json"
     )
-    arguments = parser.parse_args()
-    write_prompts(
-        arguments.manifests, arguments.num_prompts, arguments.min_introns, arguments.seed, arguments.output_dir
-    )
+    add_option_arguments(parser, GrpoPromptOptions)
+    arguments = parser.parse_args(argv)
+    options = options_from_arguments(GrpoPromptOptions, arguments)
+    write_prompts(arguments.manifests, options.num_prompts, options.min_introns, options.seed, arguments.output_dir)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 
+from genet5.clades import read_clades
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
 from genet5.genome.leak_audit import audited_species, check_report, leak_audit, report_table
@@ -20,6 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sheet", required=True, help="species table (TSV): genetic codes, splits and regions")
     parser.add_argument("--data-root", default=".", help="what {data_root} in the table stands for (default: .)")
+    parser.add_argument("--clade-folder", default="", help="folder of your own clade files (default: none)")
     parser.add_argument("--species", required=True, nargs="+", help="species of the table to audit together")
     parser.add_argument("--genomes", required=True, nargs="+", help="their unpacked FASTA files")
     parser.add_argument("--annotations", required=True, nargs="+", help="their annotations")
@@ -43,7 +45,7 @@ def main() -> None:
     if len({len(values) for values in lists}) != 1:
         counts = ", ".join(str(len(values)) for values in lists)
         raise InputError(f"--species, --genomes and --annotations have {counts} values, expected equally many")
-    table = read_species_table(arguments.sheet, arguments.data_root)
+    table = read_species_table(arguments.sheet, arguments.data_root, read_clades(arguments.clade_folder))
     select_species(arguments.species, table, arguments.sheet)
     species = [
         audited_species(

@@ -10,9 +10,11 @@ import argparse
 from pathlib import Path
 
 from genet5.configuration import read_grammar
+from genet5.crf.options import CrfOptions
 from genet5.crf.training import run_crf_training
 from genet5.errors import run_command
-from genet5.training.options import CrfOptions, add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,20 +13,21 @@ from genet5.configuration import read_grammar
 from genet5.errors import run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
-from genet5.training.options import add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompts", type=Path, required=True, help="grpo_prompts.tar")
-    parser.add_argument("--eval-data", type=Path, required=True, help="eval.json: windows of it decoded and scored")
+    parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows of it decoded and scored")
     add_run_arguments(parser, GrpoOptions, "reinforcement learning")
     arguments = parser.parse_args(argv)
     run_grpo(
         arguments.model,
         arguments.prompts,
         arguments.validation,
-        arguments.eval_data,
+        arguments.eval_windows,
         read_grammar(arguments.grammar),
         options_from_arguments(GrpoOptions, arguments),
         arguments.output_dir,

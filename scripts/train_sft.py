@@ -11,23 +11,25 @@ from pathlib import Path
 
 from genet5.configuration import read_grammar
 from genet5.errors import run_command
-from genet5.training.options import TrainingOptions, add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
+from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
-    parser.add_argument("--eval-samples", type=Path, required=True, help="eval.json: windows decoded and scored")
-    add_run_arguments(parser, TrainingOptions)
+    parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows decoded and scored")
+    add_run_arguments(parser, SftOptions)
     arguments = parser.parse_args(argv)
     run_sft(
         arguments.model,
         arguments.manifests,
         arguments.validation,
-        arguments.eval_samples,
+        arguments.eval_windows,
         read_grammar(arguments.grammar),
-        options_from_arguments(TrainingOptions, arguments),
+        options_from_arguments(SftOptions, arguments),
         arguments.output_dir,
         arguments.restart,
     )

@@ -246,7 +246,7 @@ def _shown_default(default: Any) -> str:
     if default is REQUIRED or default is None or default == "" or default == {}:
         return ""
     if isinstance(default, bool):
-        return f" (default: {'yes' if default else 'no'})"
+        return f" (default: {'on' if default else 'off'})"
     return f" (default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"
 
 

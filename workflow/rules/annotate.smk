@@ -1,5 +1,7 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
+CALIBRATION_KEYS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
+
 
 rule shipped_model:
     """A model that comes with the workflow, as if this run had trained it."""
@@ -31,7 +33,7 @@ rule calibrate:
         genomes=lambda wildcards: validation_files("data/raw/{species}/fna"),
         indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
         annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
-        grammar=config["grammar"],
+        grammar="resources/grammar.yaml",
     output:
         "data/model/{run}/{stage}/calibration.json",
     log:
@@ -49,7 +51,7 @@ rule calibrate:
     params:
         decoder=decoder_of,
         windows=validation_windows,
-        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "calibration_bp")},
+        options=flags({key: config["annotate"][key] for key in CALIBRATION_KEYS}),
         model=subpath(input.weights, parent=True),
     shell:
         """
@@ -61,10 +63,7 @@ rule calibrate:
             --genomes {input.genomes:q} \
             --annotations {input.annotations:q} \
             --window-bp {params.windows} \
-            --overlap-bp {params.options[overlap_bp]} \
-            --batch-size {params.options[batch_size]} \
-            --beam-width {params.options[beam_width]} \
-            --most-bp {params.options[calibration_bp]} \
+            {params.options:q} \
             --output {output:q} \
             2>&1 | tee -i {log:q}
         """
@@ -78,7 +77,7 @@ rule annotate_genome:
         calibration="data/model/{run}/{stage}/calibration.json",
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
-        grammar=config["grammar"],
+        grammar="resources/grammar.yaml",
     output:
         gff="data/annotation/{run}/{stage}/{species}.gff3",
         proteins="data/annotation/{run}/{stage}/{species}.faa",

@@ -8,12 +8,17 @@ import os
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 # The library is found beside the workflow, not installed.
 sys.path.insert(0, str(Path(workflow.basedir).parent / "scripts"))
 
-from genet5.configuration import STUDIES, annotation_window, check_config, check_window, new_genome_name
+from genet5.clades import read_clades
+from genet5.configuration import new_genome_name
 from genet5.errors import InputError
+from genet5.options import flags, plain
+from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
+from genet5.settings.sections import STUDIES, with_defaults
 from genet5.species_table import (
     read_species_table,
     require_evaluation,
@@ -34,10 +39,12 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {error}")
 
 
-or_exit(check_config, config)
+config.update(or_exit(with_defaults, config))
+KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
+or_exit(check_config, config, KNOWN_CLADES)
 RUN = config["run"]
 SHEET = config["species_sheet"]
-SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
+SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 # Per clade the folder of a model that comes with the workflow, and how it annotates best.
@@ -79,7 +86,7 @@ elif NEW_GENOME:
     CLADES[NEW_GENOME] = new_genome_trait("clade")
     GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
 for clade in sorted(set(CLADES.values())):
-    or_exit(check_window, config, clade)
+    or_exit(check_windows, config, KNOWN_CLADES, clade)
 
 
 wildcard_constraints:

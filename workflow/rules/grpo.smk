@@ -38,8 +38,8 @@ rule train_grpo:
         config="data/model/{run}/sft/config.json",
         prompts="data/baked/{run}/grpo_prompts.tar",
         validation="data/baked/{run}/validation.tar",
-        eval_data="data/baked/{run}/eval.json",
-        grammar=config["grammar"],
+        eval_windows="data/baked/{run}/eval.json",
+        grammar="resources/grammar.yaml",
     output:
         weights="data/model/{run}/grpo/model.safetensors",
         config="data/model/{run}/grpo/config.json",
@@ -63,7 +63,7 @@ rule train_grpo:
             --model {params.model:q} \
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \
-            --eval-data {input.eval_data:q} \
+            --eval-windows {input.eval_windows:q} \
             --grammar {input.grammar:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \

@@ -44,37 +44,17 @@ def annotations(names, stage=None):
     return [f"data/annotation/{RUN}/{stage or BEST_STAGE}/{name}.gff3" for name in names]
 
 
-def flags(section):
-    """A section of the configuration as flags: ``--key value``, lists as several values, ``--key`` or ``--no-key``."""
-    words = []
-    for key, value in section.items():
-        name = key.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
-        else:
-            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return words
-
-
-def assignments(section):
-    """A section of the configuration as ``key=value`` words, in the order of the keys; lists with commas."""
-    lists = {key: value if isinstance(value, list) else [value] for key, value in section.items()}
-    return [f"{key}={','.join(map(str, lists[key])).lower()}" for key in sorted(lists)]
-
-
 def shipped_files(clade):
     """Files of the model that comes with the workflow for a clade; weights and configuration stand among them."""
     return sorted(str(path) for path in Path("resources/models", clade).iterdir() if path.name != "README.md")
 
 
 def how_to_annotate(wildcards):
-    """How a genome is decoded: the configuration's, of shipped models what their ``use.json`` says."""
-    how = {key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "min_confidence")}
-    how["decoder"] = decoder_of(wildcards)
-    how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
-    if wildcards.stage.startswith("shipped-"):
-        how |= {key: SHIPPED_MODELS[config["clade"]][key] for key in ("decoder", "window_bp", "overlap_bp")}
-    return how
+    """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says."""
+    shipped = wildcards.stage.startswith("shipped-")
+    recommended = SimpleNamespace(**SHIPPED_MODELS[config["clade"]]) if shipped else None
+    clade = CLADES[wildcards.species]
+    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, wildcards.stage, recommended))
 
 
 def test_regions(wildcards):
@@ -83,8 +63,8 @@ def test_regions(wildcards):
 
 
 def decoder_of(wildcards):
-    """The decoder of a stage; the reader has no language to write in."""
-    return "viterbi" if wildcards.stage == "crf" else config["annotate"]["decoder"]
+    """The decoder of a stage."""
+    return stage_decoder(config, wildcards.stage)
 
 
 def validation_files(pattern):
@@ -95,7 +75,8 @@ def validation_files(pattern):
 
 def validation_windows(wildcards):
     """Lengths of the tiles of these species."""
-    return [annotation_window(config, CLADES[name]) for name in validation_files("{species}")]
+    clades = [CLADES[name] for name in validation_files("{species}")]
+    return [or_exit(annotation_of, config, KNOWN_CLADES, clade, wildcards.stage).window_bp for clade in clades]
 
 
 def lineage_of(wildcards):

@@ -4,7 +4,7 @@
 rule expand_tokenizer:
     """Build the DNA tokenizer and append the structure tokens, without moving an id."""
     input:
-        structure_tokens=config["tokenizer"]["structure_tokens"],
+        structure_tokens=config["tokenizer"]["structure_tokens"] or [],
         base=config["tokenizer"]["base"] or [],
     output:
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
@@ -17,20 +17,12 @@ rule expand_tokenizer:
         mem_mb=2000,
         runtime=30,
     params:
-        options={key: config["tokenizer"][key] for key in ("kind", "k", "segment_bp", "max_window_bp")},
-        base=optional("--base", config["tokenizer"]["base"]),
-        extra=optional("--extra-tokens", *config["tokenizer"]["extra"]),
+        options=flags(config["tokenizer"]),
         directory=subpath(output.tokenizer, parent=True),
     shell:
         """
         python scripts/expand_tokenizer.py \
-            --kind {params.options[kind]} \
-            --k {params.options[k]} \
-            {params.base:q} \
-            --structure-tokens {input.structure_tokens:q} \
-            --segment-bp {params.options[segment_bp]} \
-            --max-window-bp {params.options[max_window_bp]} \
-            {params.extra:q} \
+            {params.options:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """
@@ -52,18 +44,14 @@ rule init_model:
         mem_mb=16000,
         runtime=60,
     params:
-        model=config["model"],
-        overrides=optional("--override", *assignments(config["model"]["overrides"])),
+        options=flags(config["writer"]),
         tokenizer=subpath(input.tokenizer, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
         """
         python scripts/init_model.py \
-            --size {params.model[size]} \
             --tokenizer {params.tokenizer:q} \
-            --init-from {params.model[init_from]:q} \
-            --seed {params.model[seed]} \
-            {params.overrides:q} \
+            {params.options:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """

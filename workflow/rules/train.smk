@@ -12,7 +12,7 @@ rule train_crf:
         config="data/model/{run}/resized/config.json",
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
-        grammar=config["grammar"],
+        grammar="resources/grammar.yaml",
     output:
         weights="data/model/{run}/crf/model.safetensors",
         config="data/model/{run}/crf/config.json",
@@ -50,8 +50,8 @@ rule train_sft:
         config="data/model/{run}/crf/config.json",
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
-        eval_samples="data/baked/{run}/eval.json",
-        grammar=config["grammar"],
+        eval_windows="data/baked/{run}/eval.json",
+        grammar="resources/grammar.yaml",
     output:
         weights="data/model/{run}/sft/model.safetensors",
         config="data/model/{run}/sft/config.json",
@@ -75,7 +75,7 @@ rule train_sft:
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
-            --eval-samples {input.eval_samples:q} \
+            --eval-windows {input.eval_windows:q} \
             --grammar {input.grammar:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \

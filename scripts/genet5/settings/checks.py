@@ -70,19 +70,22 @@ def check_windows(config: Mapping[str, Any], clades: Clades, clade: str) -> None
         )
 
 
+def stage_decoder(config: Mapping[str, Any], stage: str) -> str:
+    """The decoder of a stage of this run. The stage crf has no writer, so viterbi is the only one."""
+    return "viterbi" if stage == "crf" else config["annotate"]["decoder"] or "lm"
+
+
 def annotation_of(
     config: Mapping[str, Any], clades: Clades, clade: str, stage: str, recommended: Recommendation | None = None
 ) -> AnnotateOptions:
     """How the model of a stage annotates a genome of a clade; ``recommended`` by a model that comes with GeneT5.
 
-    The stage crf has no writer, so its decoder is viterbi whatever the configuration says. Raises ``InputError`` for
-    windows that cannot be tiled, or that the writer of this run cannot read.
+    Raises ``InputError`` for windows that cannot be tiled, or that the writer of this run cannot read.
     """
     wanted = read_options(AnnotateOptions, config["annotate"], "config key annotate")
-    decoder = "viterbi" if stage == "crf" else "lm"
-    found = wanted.settled(decoder, windows_of(config, clades, clade).window_bp, recommended)
-    if stage == "crf":
-        found = dataclasses.replace(found, decoder="viterbi")
+    if stage in STAGES:
+        wanted = dataclasses.replace(wanted, decoder=stage_decoder(config, stage))
+    found = wanted.settled("viterbi", windows_of(config, clades, clade).window_bp, recommended)
     if found.overlap_bp >= found.window_bp:
         raise InputError(
             f"config key annotate.overlap_bp: {found.overlap_bp} is not shorter than the window of {clade} "

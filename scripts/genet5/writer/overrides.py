@@ -1,12 +1,6 @@
-"""Single fields of the model's configuration set by name, and whether all of them fit together."""
+"""Which fields of the model's configuration are set by hand, and whether all of them fit together."""
 
 from __future__ import annotations
-
-import difflib
-import inspect
-import math
-from collections.abc import Iterable
-from typing import Any
 
 from genet5.errors import InputError
 from genet5.writer.config import GeneT5Config
@@ -20,52 +14,6 @@ _POSITIVE = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "experts_per_token", "stem_channels",
     "codon_channels", "stretch_channels", "score_channels", "site_channels", "pointer_size",
 )  # fmt: skip
-_SWITCHES = {"true": True, "false": False}
-
-
-def overridable_fields() -> dict[str, Any]:
-    """Fields of ``GeneT5Config`` that a user may set -> their defaults."""
-    parameters = inspect.signature(GeneT5Config.__init__).parameters.values()
-    named = {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
-    return {name: default for name, default in named.items() if name not in FIELDS_NOT_SET_BY_HAND}
-
-
-def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` words as fields of the type their default has; lists of whole numbers are written ``1,3,6``.
-
-    Raises ``InputError`` for an unknown key, one that stands twice, or a value of another type.
-    """
-    fields = overridable_fields()
-    found: dict[str, Any] = {}
-    for word in words:
-        key, equals, text = word.partition("=")
-        if not equals:
-            raise InputError(f"--override {word}: expected KEY=VALUE, for example hidden_size=128")
-        if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(fields))}"
-            raise InputError(f"--override {word}: no field {key!r} that can be set; {hint}")
-        if key in found:
-            raise InputError(f"--override {word}: {key} is set twice")
-        found[key] = _value(word, text, fields[key])
-    return found
-
-
-def _value(word: str, text: str, default: Any) -> Any:
-    try:
-        if isinstance(default, bool):
-            return _SWITCHES[text.lower()]
-        if isinstance(default, int):
-            return int(text)
-        if isinstance(default, tuple):
-            return tuple(int(part) for part in text.split(","))
-        value = float(text)
-        if math.isfinite(value):
-            return value
-    except (KeyError, ValueError):
-        pass
-    kinds = {bool: "true or false", int: "a whole number", tuple: "whole numbers like 1,3,6"}
-    raise InputError(f"--override {word}: {text!r}, expected {kinds.get(type(default), 'a finite number')}")
 
 
 def check_shape(config: GeneT5Config) -> None:

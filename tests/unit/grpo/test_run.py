@@ -38,8 +38,8 @@ from genet5.grpo.rewards import RewardWeights
 from genet5.grpo.rollouts import Rollout
 from genet5.grpo.run import AUDIT, audit, reward_weights
 from genet5.grpo.training import PromptData
+from genet5.options import read_options
 from genet5.tokens.codec import reverse_complement_genes
-from genet5.training.options import read_options
 from genet5.writer import windows as training_windows
 from genet5.writer.building import load_model
 from genet5.writer.windows import Window, WindowScorer, crop, read_eval_windows
@@ -67,7 +67,7 @@ def score_of(model_dir: Path, inputs: ToyInputs) -> dict[str, float]:
     """The model's mean rewards on the validation windows, by a scorer of this test's own."""
     paths = inputs.arguments
     with ShardReader(paths["validation"]) as shards:
-        windows = read_eval_windows(paths["eval_samples"], shards)
+        windows = read_eval_windows(paths["eval_windows"], shards)
     model, _ = load_model(model_dir)
     weights = reward_weights(read_options(GrpoOptions, OPTIONS, "test"))
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_a_run_leaves_its_logs_its_configuration_and_a_model(inputs: ToyInputs, 
     wanted = dataclasses.asdict(read_options(GrpoOptions, OPTIONS, "test"))
     assert config["options"] == json.loads(json.dumps(wanted))
     assert config["inputs"]["prompts"] == str(inputs.arguments["prompts"])
-    assert set(config["sha256"]) == {"prompts", "validation", "eval_samples", "model", "grammar"}
+    assert set(config["sha256"]) == {"prompts", "validation", "eval_windows", "model", "grammar"}
     for name in ("config.json", "genet5_tokenizer.json", "model.safetensors", "tokenizer.json"):
         assert (whole / name).read_bytes() == (whole / "best" / name).read_bytes()
     assert finished(whole)["steps"] == 4
@@ -192,7 +192,7 @@ def test_best_is_never_worse_than_the_weights_it_started_from(
     """A decoder that is perfect at one evaluation and silent at the others: that one's weights are exported."""
     start = tensors(inputs.arguments["model_dir"])
     with ShardReader(inputs.arguments["validation"]) as shards:
-        windows = read_eval_windows(inputs.arguments["eval_samples"], shards)
+        windows = read_eval_windows(inputs.arguments["eval_windows"], shards)
     truth = {window.bases: window.genes for window in windows}
     steps: list[Any] = []
 
