@@ -36,8 +36,8 @@ from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import reward_weights  # noqa: E402
 from genet5.grpo.training import run_grpo  # noqa: E402
+from genet5.options import read_options  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
-from genet5.training.options import read_options  # noqa: E402
 from genet5.writer.building import load_model  # noqa: E402
 from genet5.writer.decoding import write_genes  # noqa: E402
 

@@ -272,6 +272,7 @@ def our_step(
         warmup_ratio=0.0,
         nucleotide_weight=1.0,  # a fresh model hits no exon, and rewards shall vary
         max_steps_without_variance=0,
+        log_memory=False,
     )
     fabric = Fabric(
         accelerator=arguments.device,

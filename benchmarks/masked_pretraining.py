@@ -29,10 +29,11 @@ from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.genome.fasta import Genome  # noqa: E402
 from genet5.genome.sites import encode_bases, reverse_complement_codes  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
+from genet5.options import add_option_arguments, options_from_arguments  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.loop import fit  # noqa: E402
-from genet5.training.options import CrfOptions, add_option_arguments, options_from_arguments  # noqa: E402
+from genet5.training.options import RunOptions  # noqa: E402
 from genet5.training.processes import start_fabric  # noqa: E402
 from genet5.training.runs import export_best, export_finished  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
@@ -109,11 +110,11 @@ def main() -> None:
     parser.add_argument("--window-bp", type=int, default=12000, help="bases of a window of --genome (%(default)s)")
     parser.add_argument("--grammar", type=Path, default=REPOSITORY / "resources/grammar.yaml", help="(%(default)s)")
     parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
-    add_option_arguments(parser, CrfOptions)
+    add_option_arguments(parser, RunOptions)
     arguments = parser.parse_args()
     if bool(arguments.manifests) == bool(arguments.genome) or bool(arguments.genome) != bool(arguments.regions):
         raise InputError("wanted either --manifests, or --genome and --regions")
-    options, output = options_from_arguments(CrfOptions, arguments), arguments.output_dir
+    options, output = options_from_arguments(RunOptions, arguments), arguments.output_dir
     fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
     fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}
     if arguments.genome:

@@ -86,7 +86,7 @@ def run_row(name: str, arguments: argparse.Namespace) -> list[float]:
     model = arguments.data / "model/fungi/resized"
     if row.overrides:
         call("init_model.py", "--size=demo", f"--tokenizer={model}", "--init-from=scratch", seed,
-             "--override", *row.overrides, f"--output-dir={folder / 'fresh'}")  # fmt: skip
+             "--overrides", *row.overrides, f"--output-dir={folder / 'fresh'}")  # fmt: skip
         call("resize_model.py", f"--model={folder / 'fresh'}", f"--tokenizer={model}",
              f"--output-dir={folder / 'resized'}")  # fmt: skip
         model = folder / "resized"

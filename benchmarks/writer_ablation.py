@@ -27,10 +27,10 @@ from genet5.errors import InputError, run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
 from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.training.options import TrainingOptions
 from genet5.writer import sft
 from genet5.writer.building import load_model, save_model
 from genet5.writer.network import GeneT5Model
+from genet5.writer.options import SftOptions
 
 REGION = "II:1-500000"
 SPECIES = ("S.pombe", "S.cerevisiae")
@@ -102,7 +102,7 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
         prepare(model, tokenizer)
         return model, tokenizer
 
-    options = TrainingOptions(
+    options = SftOptions(
         max_steps=arguments.steps, eval_steps=arguments.steps, epochs=100, lr=1e-3, betas=(0.9, 0.98),
         max_grad_norm=5.0, token_budget=16384, max_batch_size=4, grad_accum=1, label_smoothing=0.0, early_stopping=0,
     )  # fmt: skip

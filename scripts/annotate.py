@@ -11,12 +11,15 @@ from pathlib import Path
 from genet5.report.annotation_page import write_annotation_page
 
 from genet5.annotate.api import load, open_genome
-from genet5.annotate.decoders import DECODERS
+from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_regions, write_annotation, write_tracks
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
 from genet5.errors import InputError, run_command
+from genet5.options import add_option_arguments, options_from_arguments
+
+OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "min_confidence")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,10 +30,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
-    parser.add_argument("--decoder", choices=DECODERS, help="how genes are found (default: as the model recommends)")
-    parser.add_argument("--min-confidence", type=float, default=0.0, help="leave out genes of a lower score")
     parser.add_argument("--track-loci", type=int, default=6, help="loci drawn on the page")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
+    add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
     arguments = parser.parse_args(argv)
     if not arguments.clade:
         with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
@@ -42,8 +44,7 @@ def main(argv: list[str] | None = None) -> None:
             genome,
             genetic_code=arguments.genetic_code,
             regions=arguments.regions,
-            decoder=arguments.decoder,
-            min_confidence=arguments.min_confidence,
+            options=options_from_arguments(AnnotateOptions, arguments, OPTIONS),
         )
         prefix = arguments.output / name
         write_annotation(prefix, found, genome)

@@ -1,16 +1,17 @@
-"""Cut a genome into windows with their genes, and write the windows as tar shards.
-
-Statistics, a gene index and a manifest are written beside the shards.
-"""
+"""Cut a genome into windows with their genes: WebDataset shards, statistics, a gene index and a manifest."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from genet5.bake.options import BakeOptions, WindowSizes
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
+
+BAKED = ("flank_bp", "empty_share", "max_windows", "samples_per_shard", "seed")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,22 +25,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--validation-regions", default="", help="e.g. chrI,chrII:1-50000 (1-based, closed)")
     parser.add_argument("--test-regions", default="", help="regions held out for testing; no windows are made of them")
     parser.add_argument("--excluded-regions", default="", help="regions used for nothing")
-    parser.add_argument("--window-bp", required=True, type=int, help="length of a window's core")
-    parser.add_argument("--stride-bp", required=True, type=int, help="step from one window to the next")
-    parser.add_argument("--flank-bp", type=int, default=0, help="bases kept on either side, for random crops")
-    parser.add_argument(
-        "--empty-share",
-        type=float,
-        default=0.1,
-        help="largest share of windows without a gene among those kept",
-    )
-    parser.add_argument(
-        "--max-windows", type=int, default=None, help="keep this many training windows, drawn at random (default: all)"
-    )
-    parser.add_argument("--samples-per-shard", type=int, default=5000, help="windows in a tar")
-    parser.add_argument("--seed", type=int, default=42, help="of the draws among windows")
     parser.add_argument("--output-dir", required=True, type=Path, help="folder to fill; earlier shards are replaced")
+    add_option_arguments(parser, WindowSizes, "windows")
+    add_option_arguments(parser, BakeOptions, only=BAKED)
     arguments = parser.parse_args(argv)
+    windows, options = (options_from_arguments(cls, arguments) for cls in (WindowSizes, BakeOptions))
     source = SpeciesSource(
         species=arguments.species,
         genome=arguments.genome,
@@ -52,14 +42,14 @@ def main(argv: list[str] | None = None) -> None:
         excluded_regions=arguments.excluded_regions,
     )
     rules = WindowRules(
-        window_bp=arguments.window_bp,
-        stride_bp=arguments.stride_bp,
-        flank_bp=arguments.flank_bp,
-        empty_share=arguments.empty_share,
-        max_windows=arguments.max_windows,
-        seed=arguments.seed,
+        window_bp=windows.window_bp,
+        stride_bp=windows.stride_bp,
+        flank_bp=options.flank_bp,
+        empty_share=options.empty_share,
+        max_windows=options.max_windows,
+        seed=options.seed,
     )
-    bake_species(source, rules, arguments.samples_per_shard, arguments.output_dir)
+    bake_species(source, rules, options.samples_per_shard, arguments.output_dir)
 
 
 if __name__ == "__main__":

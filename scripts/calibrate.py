@@ -14,11 +14,15 @@ from genet5.annotate.calibration_file import write_calibration
 from genet5.annotate.decoders import DECODERS, DecodingOptions
 from genet5.annotate.genomes import Tiling
 from genet5.annotate.models import best_device, load_annotator
+from genet5.annotate.options import AnnotateOptions
 from genet5.bake.manifest import read_manifest
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError, run_command
+from genet5.options import add_option_arguments, options_from_arguments
+
+OPTIONS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,28 +36,27 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--window-bp", type=int, nargs="*", default=[], help="lengths of their tiles, in the same order"
     )
-    parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
-    parser.add_argument("--batch-size", type=int, default=8, help="tiles decoded together")
-    parser.add_argument("--beam-width", type=int, default=1, help="as of annotate_genome.py")
-    parser.add_argument("--most-bp", type=int, default=3_000_000, help="validation bases of a species, evenly spread")
     parser.add_argument("--output", type=Path, required=True, help="calibration.json to write")
+    add_option_arguments(parser, AnnotateOptions, only=OPTIONS)
     arguments = parser.parse_args(argv)
-    check_numbers(arguments)
+    wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
+    check_lists(arguments)
     species = list(zip(arguments.manifests, arguments.genomes, arguments.annotations, arguments.window_bp, strict=True))
     judged: dict[str, list[Judged]] = {decoder: [] for decoder in arguments.decoder}
     regions: dict[str, list[str]] = {}
-    if species and arguments.most_bp:
+    if species and wanted.calibration_bp:
         model = load_annotator(arguments.model).to(best_device())
         clades = read_clades(arguments.clade_folder)
-        options = DecodingOptions(arguments.beam_width)
+        options = DecodingOptions(wanted.beam_width)
         longest = model.longest_window_bp
         for manifest, genome, annotation, window_bp in species:
             if set(arguments.decoder) != {"viterbi"} and longest is not None and window_bp > longest:
                 raise InputError(f"--window-bp: {window_bp}, the model writes windows of at most {longest}")
             source = ValidationDna(read_manifest(manifest)["parameters"], genome, annotation)
-            tiling = Tiling(window_bp, arguments.overlap_bp, arguments.batch_size)
+            how = wanted.settled(arguments.decoder[0], window_bp)
+            tiling = Tiling(window_bp, how.overlap_bp, how.batch_size)
             for decoder in arguments.decoder:
-                found, chosen = judge_species(model, clades, source, decoder, options, tiling, arguments.most_bp)
+                found, chosen = judge_species(model, clades, source, decoder, options, tiling, how.calibration_bp)
                 judged[decoder].append(found)
                 regions[source.about["species"]] = chosen
     curves = {decoder: calibrate(parts) for decoder, parts in judged.items()}
@@ -62,8 +65,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{decoder}: {describe(curve)}", flush=True)
 
 
-def check_numbers(arguments: argparse.Namespace) -> None:
-    """Raises ``InputError`` for a model that is none, lists of different lengths, and numbers out of range."""
+def check_lists(arguments: argparse.Namespace) -> None:
+    """Raises ``InputError`` for a model that is none, and for lists of different lengths."""
     if not (arguments.model / WEIGHTS_FILE).is_file():
         raise InputError(f"{arguments.model / WEIGHTS_FILE}: no such file, --model must be a model folder")
     columns = arguments.manifests, arguments.genomes, arguments.annotations, arguments.window_bp
@@ -72,13 +75,6 @@ def check_numbers(arguments: argparse.Namespace) -> None:
             f"--manifests, --genomes, --annotations, --window-bp: {', '.join(str(len(column)) for column in columns)} "
             "values, expected as many of each"
         )
-    for flag, value, least in (
-        ("batch-size", arguments.batch_size, 1),
-        ("beam-width", arguments.beam_width, 1),
-        ("most-bp", arguments.most_bp, 0),
-    ):
-        if value < least:
-            raise InputError(f"--{flag}: {value}, must be at least {least}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""Fetch one genome or annotation: continue a partial file, and check a whole one."""
+"""Fetch one source file (genome or annotation), resumable and checked."""
 
 from __future__ import annotations
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.sources.download import ALLOWED_SOURCES, fetch
+from genet5.sources.options import DownloadOptions
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -15,23 +17,18 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--sha256", default=None, help="sha256 of the source's bytes (default: not checked)")
     parser.add_argument(
-        "--retries",
-        type=int,
-        default=5,
-        help="failed attempts in a row without progress before giving up",
-    )
-    parser.add_argument(
         "--timeout-s",
         type=float,
         default=60.0,
         help="seconds without a byte before a connection counts as lost",
     )
+    add_option_arguments(parser, DownloadOptions)
     arguments = parser.parse_args(argv)
     fetch(
         arguments.source,
         arguments.output,
         sha256=arguments.sha256,
-        retries=arguments.retries,
+        retries=options_from_arguments(DownloadOptions, arguments).retries,
         timeout_s=arguments.timeout_s,
     )
 

@@ -1,7 +1,6 @@
-"""Search the training DNA for held-out genes and windows, on both strands.
+"""Search the training DNA for held-out genes and windows, on both strands, and report what the splits share.
 
-The report says what the splits share. Give --species, --genomes and --annotations the same number of values, in the
-same order.
+Give --species, --genomes and --annotations the same number of values, in the same order.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 
+from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write
@@ -16,10 +16,11 @@ from genet5.genome.leak_audit import audited_species, check_report, leak_audit, 
 from genet5.species_table import read_species_table, select_species
 
 
-def main(argv: list[str] | None = None) -> None:
+def main() -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--sheet", required=True, help="species table (TSV): genetic codes, splits and regions")
     parser.add_argument("--data-root", default=".", help="what {data_root} in the table stands for (default: .)")
+    parser.add_argument("--clade-folder", default="", help="folder of your own clade files (default: none)")
     parser.add_argument("--species", required=True, nargs="+", help="species of the table to audit together")
     parser.add_argument("--genomes", required=True, nargs="+", help="their unpacked FASTA files")
     parser.add_argument("--annotations", required=True, nargs="+", help="their annotations")
@@ -34,12 +35,12 @@ def main(argv: list[str] | None = None) -> None:
         help="fail when more than this share of held-out genes (0 to 1) has half its DNA in another split "
         "(default: only report)",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args()
     lists = (arguments.species, arguments.genomes, arguments.annotations)
     if len({len(values) for values in lists}) != 1:
         counts = ", ".join(str(len(values)) for values in lists)
         raise InputError(f"--species, --genomes and --annotations have {counts} values, expected equally many")
-    table = read_species_table(arguments.sheet, arguments.data_root)
+    table = read_species_table(arguments.sheet, arguments.data_root, read_clades(arguments.clade_folder))
     select_species(arguments.species, table, arguments.sheet)
     species = [
         audited_species(

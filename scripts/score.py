@@ -1,4 +1,4 @@
-"""Score predicted genes against a reference annotation, beside simple gene finders."""
+"""Score predicted genes against a reference annotation, beside simple gene finders on the same DNA."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from pathlib import Path
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
-from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.comparison import Prediction, compare
+from genet5.evaluate.options import ScoreOptions
 from genet5.evaluate.scores import ISOFORMS
 from genet5.evaluate.tables import score_text, score_tsv
 from genet5.files import atomic_write
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
+from genet5.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -35,13 +36,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--timing", type=Path, default=None, help="JSON with bases and cpu_s of the prediction (default: not shown)"
     )
-    parser.add_argument("--baselines", default="", help=f"comma list of {', '.join(BASELINES)} (default: none)")
     parser.add_argument("--isoforms", choices=ISOFORMS, default="all", help="transcripts per gene that count")
-    parser.add_argument("--bootstrap", type=int, default=1000, help="resampled genomes for 95 %% intervals")
-    parser.add_argument("--seed", type=int, default=42, help="of the resampling")
     parser.add_argument("--output", required=True, type=Path, help="JSON file to write")
     parser.add_argument("--table", required=True, type=Path, help="TSV file to write")
+    add_option_arguments(parser, ScoreOptions)
     arguments = parser.parse_args(argv)
+    options = options_from_arguments(ScoreOptions, arguments)
     code = GeneticCode.from_table(arguments.genetic_code)
     with Genome(arguments.genome) as genome:
         document = compare(
@@ -52,11 +52,11 @@ def main(argv: list[str] | None = None) -> None:
             predictions=[Prediction(arguments.prediction_name, arguments.prediction, arguments.timing)]
             if arguments.prediction
             else [],
-            baselines=[name.strip() for name in arguments.baselines.split(",") if name.strip()],
+            baselines=options.baselines,
             regions=parse_regions(arguments.regions, genome.lengths, key="--regions") or None,
             isoforms=arguments.isoforms,
-            bootstrap=arguments.bootstrap,
-            seed=arguments.seed,
+            bootstrap=options.bootstrap,
+            seed=options.seed,
         )
     with atomic_write(arguments.table) as stream:
         stream.write(score_tsv(document))

@@ -6,34 +6,27 @@ as an uninterrupted run. One process per GPU: scripts/launch.sh starts several.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
-from genet5.crf.config import CrfConfig
 from genet5.crf.options import CrfOptions
 from genet5.crf.training import run_crf_training
 from genet5.errors import run_command
-from genet5.overrides import parse_overrides
-from genet5.training.options import add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
-    parser.add_argument(
-        "--override", nargs="*", default=[], metavar="KEY=VALUE", help="fields of the network that differ from --size"
-    )
     add_run_arguments(parser, CrfOptions)
     arguments = parser.parse_args(argv)
-    fields = {name: value for name, value in asdict(CrfConfig()).items() if name != "num_networks"}
     run_crf_training(
         arguments.manifests,
         arguments.validation,
         read_clades(arguments.clade_folder),
         options_from_arguments(CrfOptions, arguments),
-        parse_overrides(arguments.override, fields),
         arguments.output_dir,
         arguments.restart,
     )

@@ -12,7 +12,8 @@ from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
-from genet5.training.options import add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
 
 
 def main(argv: list[str] | None = None) -> None:

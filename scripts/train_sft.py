@@ -11,7 +11,9 @@ from pathlib import Path
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
-from genet5.training.options import TrainingOptions, add_run_arguments, options_from_arguments
+from genet5.options import options_from_arguments
+from genet5.training.options import add_run_arguments
+from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 
 
@@ -20,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
     parser.add_argument("--eval-windows", type=Path, required=True, help="eval.json: windows decoded and scored")
     parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
-    add_run_arguments(parser, TrainingOptions)
+    add_run_arguments(parser, SftOptions)
     arguments = parser.parse_args(argv)
     run_sft(
         arguments.model,
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.validation,
         arguments.eval_windows,
         read_clades(arguments.clade_folder),
-        options_from_arguments(TrainingOptions, arguments),
+        options_from_arguments(SftOptions, arguments),
         arguments.output_dir,
         arguments.restart,
     )

@@ -1,13 +1,13 @@
 """Checking configuration: every mistake becomes one line that names the key, what was found and what is allowed.
 
-The types and limits live in JSON schemas (``workflow/schemas``); this module turns the first violation into an
-``InputError`` that a reader can act on, and adds the checks that span several keys.
+Types and limits are JSON schemas: generated from the options of each section (``settings/``), or written down
+(``workflow/schemas``). This module turns the first violation into an ``InputError`` that a user can act on.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
-import functools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,15 +19,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from genet5.errors import InputError
-from genet5.files import here_or_shipped, shipped
+from genet5.files import shipped
 
 SCHEMAS = shipped("workflow/schemas")
-# Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
-STUDIES = ("dna_llm", "vq_transformer", "cpivae")
-# In the folder config; a later one wins.
-DEFAULT_FILES = ("config.yaml", "studies/defaults.yaml")
-# Keys that name a file which the repository may have.
-NAMED_FILES = ("species_sheet", "grammar", "tokenizer.structure_tokens")
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
@@ -54,12 +48,14 @@ def load_schema(name: str) -> dict:
     return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
 
 
-def config_schema() -> dict:
-    """The schema of the whole configuration: ``config.schema.yaml``, and a file for the section of each study."""
-    schema = load_schema("config")
-    schema["required"] += STUDIES
-    schema["properties"] |= {study: load_schema(f"studies/{study}") for study in STUDIES}
-    return schema
+def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with each of ``changes`` laid over it: sections are merged, lists and values replaced."""
+    result = copy.deepcopy(dict(base))
+    for change in changes:
+        for key, value in change.items():
+            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
+    return result
 
 
 def config_subject(path: Sequence[str | int]) -> str:
@@ -121,79 +117,15 @@ def explain(error: ValidationError, subject: Subject = config_subject) -> str:
             return f"{place}: {_show(found)} is not allowed (allowed: {', '.join(legal)}){hint}"
         case "pattern":
             return f"{place}: {found!r} is not allowed, expected {error.schema.get('description', limit)}"
-        case "minLength":
+        case "minLength" | "minItems" if not found:
             return f"{place} is empty"
+        case "minItems" | "maxItems":
+            return f"{place}: the list has {len(found)} entries, expected {limit}"
         case "uniqueItems":
-            return f"{place}: an entry stands there twice"
+            return f"{place}: an entry is there twice"
         case name if name in _LIMITS:
             return f"{place}: {found} is out of range, expected {_LIMITS[name]} {limit}"
     return f"{place}: {error.message}"
-
-
-def check_config(config: Mapping) -> None:
-    """Check the merged configuration: schema, then what several keys must agree on. Raises ``InputError``."""
-    check_against_schema(dict(config), config_schema())
-    tokenizer, bake, annotate = config["tokenizer"], config["bake"], config["annotate"]
-    longest = tokenizer["max_window_bp"]
-    for clade, window in bake["windows"].items():
-        key = f"config key bake.windows.{clade}"
-        if window["stride_bp"] > window["window_bp"]:
-            raise InputError(
-                f"{key}.stride_bp: {window['stride_bp']} leaves gaps between windows, expected at most window_bp "
-                f"({window['window_bp']})"
-            )
-    needed = {"bpe": "a tokenizer.json", "vq": "a table of codes"}.get(tokenizer["kind"])
-    if needed and not tokenizer["base"]:
-        raise InputError(f"config key tokenizer.base is empty: the {tokenizer['kind']} tokenizer needs {needed}")
-    if not needed and tokenizer["base"]:
-        raise InputError(
-            f"config key tokenizer.base: only kinds bpe and vq have a base, but kind is {tokenizer['kind']}"
-        )
-    if annotate["stage"] and annotate["stage"] not in config["stages"]:
-        trained = ", ".join(config["stages"])
-        raise InputError(f"config key annotate.stage: {annotate['stage']} is not in stages ({trained})")
-    window_bp = annotate["window_bp"]
-    if window_bp is not None and window_bp > longest:
-        raise InputError(
-            f"config key annotate.window_bp: {window_bp} is longer than tokenizer.max_window_bp ({longest})"
-        )
-    read_grammar(config["grammar"])
-
-
-def check_window(config: Mapping, clade: str) -> None:
-    """Check that windows of ``clade``, as baked and as annotated, can be written and tiled. Raises ``InputError``."""
-    window_bp, longest = config["bake"]["windows"][clade]["window_bp"], config["tokenizer"]["max_window_bp"]
-    if window_bp > longest:
-        raise InputError(
-            f"config key bake.windows.{clade}.window_bp: {window_bp} is longer than tokenizer.max_window_bp ({longest})"
-        )
-    tile_bp, overlap_bp = annotation_window(config, clade), config["annotate"]["overlap_bp"]
-    if overlap_bp >= tile_bp:
-        raise InputError(
-            f"config key annotate.overlap_bp: {overlap_bp} is not shorter than the window of {clade} ({tile_bp})"
-        )
-
-
-def annotation_window(config: Mapping, clade: str) -> int:
-    """Length of a tile in bases: ``annotate.window_bp``, or the clade's training window."""
-    return config["annotate"]["window_bp"] or config["bake"]["windows"][clade]["window_bp"]
-
-
-def read_grammar(path: str | Path) -> dict[str, dict[str, Any]]:
-    """The checked grammar table: clade -> starts, splice pairs, lengths in bases. Raises ``InputError``."""
-    table = read_yaml(path, "config key grammar")
-
-    def subject(place: Sequence[str | int]) -> str:
-        return f"{path}, key {dotted(place)}" if place else str(path)
-
-    check_against_schema(table, load_schema("grammar"), subject)
-    for clade, rules in table.items():
-        if rules["splice_pairs"] and rules["min_intron_bp"] > rules["max_intron_bp"]:
-            raise InputError(
-                f"{subject([clade, 'min_intron_bp'])}: {rules['min_intron_bp']} is more than max_intron_bp "
-                f"({rules['max_intron_bp']})"
-            )
-    return table
 
 
 def read_yaml(path: str | Path, named_by: str) -> Any:
@@ -207,36 +139,12 @@ def read_yaml(path: str | Path, named_by: str) -> Any:
         raise InputError(f"{named_by}: '{path}' is not valid YAML ({reason})") from error
 
 
-def new_genome_name(genome: str) -> str:
+def new_genome_name(genome: str, where: str = "config key genome") -> str:
     """Name of the annotation of a genome file: its base name without ``.gz`` and ``.fa``, ``.fna``, ``.fasta``."""
     name = re.sub(r"\.(fa|fna|fasta|fas)$", "", re.sub(r"\.gz$", "", Path(genome).name), flags=re.IGNORECASE)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise InputError(
-            f"config key genome: '{genome}' needs a plain file name (letters, digits, . _ -); rename the file"
-        )
+        raise InputError(f"{where}: '{genome}' needs a plain file name (letters, digits, . _ -); rename the file")
     return name
-
-
-def completed(config: Mapping) -> dict[str, Any]:
-    """The configuration with the defaults of every key that it leaves out.
-
-    Files that it names are looked for in the working folder, then in the repository.
-    """
-    defaults = [read_yaml(shipped("config") / name, "the defaults") for name in DEFAULT_FILES]
-    complete = dict(functools.reduce(_merged, [*defaults, config], {}))
-    for keys in NAMED_FILES:
-        *sections, key = keys.split(".")
-        section = functools.reduce(lambda found, name: found[name], sections, complete)
-        if isinstance(section, dict) and isinstance(section.get(key), str):
-            section[key] = here_or_shipped(section[key])
-    return complete
-
-
-def _merged(default: Any, value: Any) -> Any:
-    """``value``; of a section, also the keys of ``default`` that it leaves out."""
-    if not (isinstance(value, Mapping) and isinstance(default, Mapping)):
-        return value
-    return {**default, **{key: _merged(default.get(key), inner) for key, inner in value.items()}}
 
 
 def _leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
@@ -252,17 +160,19 @@ def _leaves(document: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[t
 
 
 def _show(value: Any) -> str:
+    if value is None:
+        return "null"
     return repr(value) if isinstance(value, str) and (not value or not value.isprintable()) else str(value)
 
 
 def _describe(value: Any) -> str:
     """A wrong value in words: ``'2e-4' is text``."""
     if value is None:
-        return "nothing stands there"
+        return "nothing is there"
     if isinstance(value, Mapping):
-        return "a section of keys stands there"
+        return "a section of keys is there"
     if isinstance(value, list):
-        return "a list stands there"
+        return "a list is there"
     kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
     return f"{value!r} is {kind}"
 

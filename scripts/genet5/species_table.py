@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
+
+from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genet5.configuration import check_against_schema, load_schema, suggestion
 from genet5.errors import InputError
 
+#: NCBI translation tables that exist.
+GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
 #: Value of the annotation column for a genome that Prodigal is to label.
 PRODIGAL = "prodigal"
 
@@ -21,7 +26,7 @@ _SPAN = re.compile(r"(?P<seqid>.+):(?P<start>\d[\d]*)-(?P<end>\d[\d]*)")
 
 @dataclass(frozen=True)
 class Species:
-    """One row. Regions stand as written in the table, "" where there are none; so do absent checksums and lineages."""
+    """One row. Regions are as written in the table, "" where there are none; so are absent checksums and lineages."""
 
     species: str
     clade: str
@@ -60,15 +65,18 @@ class Species:
 COLUMNS = tuple(field.name for field in fields(Species))
 
 
-def read_species_table(path: str | Path, data_root: str) -> dict[str, Species]:
-    """Rows by name, in the order of the table, checked; ``{data_root}`` in cells is replaced. Raises ``InputError``."""
+def read_species_table(path: str | Path, data_root: str, clades: Collection[str]) -> dict[str, Species]:
+    """Rows by name, in the order of the table, checked; ``{data_root}`` in cells is replaced.
+
+    clades: the names that the column clade may have. Raises ``InputError``.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"config key species_sheet: cannot read '{path}' ({error})") from error
     reader = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
     header: list[str] | None = None
-    schema = load_schema("species")
+    schema = _row_schema(clades)
     table: dict[str, Species] = {}
     lines: dict[str, int] = {}
     for cells in reader:
@@ -83,11 +91,18 @@ def read_species_table(path: str | Path, data_root: str) -> dict[str, Species]:
         row = _parse_row(header, cells, where, schema, data_root)
         first = next((name for name in table if name.casefold() == row.species.casefold()), None)
         if first is not None:
-            raise InputError(f"{where}, column species: '{row.species}' stands in line {lines[first]} already")
+            raise InputError(f"{where}, column species: '{row.species}' is in line {lines[first]} already")
         table[row.species], lines[row.species] = row, reader.line_num
     if not table:
         raise InputError(f"{path} holds no species")
     return table
+
+
+def _row_schema(clades: Collection[str]) -> dict[str, Any]:
+    """What a row may hold, with the clades and genetic codes that there are."""
+    schema = load_schema("species")
+    schema["properties"] |= {"clade": {"enum": list(clades)}, "genetic_code": {"enum": list(map(str, GENETIC_CODES))}}
+    return schema
 
 
 def _check_header(header: Sequence[str], path: str | Path) -> None:
@@ -97,7 +112,7 @@ def _check_header(header: Sequence[str], path: str | Path) -> None:
         if column not in COLUMNS:
             raise InputError(f"{path} line 1: column '{column}' is unknown{suggestion(column, COLUMNS)}")
         if header.count(column) > 1:
-            raise InputError(f"{path} line 1: column '{column}' stands there twice")
+            raise InputError(f"{path} line 1: column '{column}' is there twice")
 
 
 def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: Mapping, data_root: str) -> Species:

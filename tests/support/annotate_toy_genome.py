@@ -10,8 +10,8 @@ from genet5.configuration import read_grammar
 from genet5.genome.fasta import Genome
 from genet5.tokens.grammar import Grammar
 from genet5.tokens.grammars import Grammars
-from genet5.training.options import TrainingOptions
 from genet5.writer.building import load_model
+from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 
 
@@ -19,8 +19,17 @@ def train_tiny_model(folder: Path, repository: Path) -> Path:
     """Folder of a tiny network trained for seconds: it writes genes, though few right ones."""
     run = write_run(folder / "run")
     output = run.folder / "data/model/toy/sft"
-    options = TrainingOptions(
-        epochs=8, eval_steps=1000, token_budget=4000, max_batch_size=4, lr=5e-3, precision="fp32", seed=1
+    options = SftOptions(
+        epochs=8,
+        early_stopping=0,
+        eval_steps=1000,
+        token_budget=4000,
+        max_batch_size=4,
+        grad_accum=1,
+        lr=5e-3,
+        label_smoothing=0.0,
+        precision="fp32",
+        seed=1,
     )
     table = read_grammar(repository / "resources/grammar.yaml")
     run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)

@@ -32,8 +32,8 @@ from genet5.grpo.options import GrpoOptions
 from genet5.grpo.rollouts import Rollout, Text, roll_out
 from genet5.grpo.sampling import Sampling
 from genet5.grpo.training import run_grpo
+from genet5.options import read_options
 from genet5.tokens.grammars import Grammars
-from genet5.training.options import read_options
 from genet5.writer.building import save_model
 from genet5.writer.network import GeneT5Model
 
@@ -103,6 +103,7 @@ OPTIONS: dict[str, Any] = {
     "top_p": 1.0,
     "lr": 1e-3,
     "max_steps": 4,
+    "early_stopping": 0,
     "eval_steps": 2,
     "save_steps": 1,
     "boundary_weight": 0.2,
@@ -122,7 +123,7 @@ class ToyInputs:
             "model_dir": self.folder / "model",
             "prompts": self.folder / "grpo_prompts.tar",
             "validation": self.folder / "validation.tar",
-            "eval_samples": self.folder / "eval.json",
+            "eval_windows": self.folder / "eval.json",
             "grammar_table": TABLE,
         }
 

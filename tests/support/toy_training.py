@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,17 +24,26 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from genet5.errors import run_command
+from genet5.options import option, read_options
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
-from genet5.training.options import TrainingOptions, read_options
+from genet5.training.options import RunOptions
 from genet5.training.sampler import BatchPlan
-from genet5.training.trainable import TrainableModule
 
 VOCABULARY = 11
 OPTIONS = {"token_budget": 64, "max_batch_size": 8, "lr": 1e-2, "log_every": 1, "precision": "fp32", "epochs": 2}
 
 
-class ToyModel(TrainableModule):
+@dataclass(frozen=True)
+class ToyOptions(RunOptions):
+    """Batches of a token budget, and a loss with label smoothing."""
+
+    token_budget: int = option(16_384, "tokens of a batch", minimum=1)
+    max_batch_size: int = option(32, "samples of a batch", minimum=1)
+    label_smoothing: float = option(0.0, "label smoothing of the training loss", minimum=0, below=1)
+
+
+class ToyModel(nn.Module):
     """Predicts the next token of 3 t + 1 mod 11 sequences; with dropout, so that a resume shows its generators."""
 
     def __init__(self, dropout: float = 0.2):
@@ -44,6 +54,7 @@ class ToyModel(TrainableModule):
         self.body = nn.Sequential(nn.Linear(16, 16), nn.Dropout(dropout), nn.GELU())
         self.head = nn.Linear(16, VOCABULARY, bias=False)
         self.head.weight = self.embed.weight
+        self.label_smoothing = 0.0
 
     def training_losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         logits = self.head(self.norm(self.body(self.embed(batch["ids"][:, :-1].clamp(min=0)))))
@@ -56,7 +67,7 @@ class ToyModel(TrainableModule):
         return {"sum": loss, "weight": wanted.sum(), "right": right, "rows": logits.shape[0], "rows_weight": 1.0}
 
 
-def toy_source(num_samples: int, options: TrainingOptions, sleep_s: float = 0.0, shuffle: bool = True) -> BatchSource:
+def toy_source(num_samples: int, options: ToyOptions, sleep_s: float = 0.0, shuffle: bool = True) -> BatchSource:
     """Samples of 4 to 20 tokens with one token changed at random, as a crop or a reverse complement would."""
     lengths = np.random.default_rng(1).integers(4, 21, num_samples)
 
@@ -79,7 +90,7 @@ def toy_source(num_samples: int, options: TrainingOptions, sleep_s: float = 0.0,
 
 def train_toy(output_dir: Path, options: dict, *, num_samples: int = 90, model: ToyModel | None = None, **keywords):
     """`fit` on the toy task with options over `OPTIONS`; returns the result and the model."""
-    checked = read_options(TrainingOptions, OPTIONS | options, "test")
+    checked = read_options(ToyOptions, OPTIONS | options, "test")
     model = model or ToyModel()
     train = toy_source(num_samples, checked, keywords.pop("sleep_s", 0.0))
     keywords.setdefault("validation", toy_source(13, checked, shuffle=False))

@@ -55,7 +55,7 @@ def command(run: ToyRun, output: Path, repository: Path, **changed) -> list[str]
         *("--model", run.model),
         *("--manifests", run.manifest),
         *("--validation", run.baked / "validation.tar"),
-        *("--eval-samples", run.baked / "eval.json"),
+        *("--eval-windows", run.baked / "eval.json"),
         *("--grammar", repository / "resources/grammar.yaml"),
         *("--output-dir", output),
         *flags,

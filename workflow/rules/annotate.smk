@@ -1,25 +1,6 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
-
-rule shipped_model:
-    """A model that comes with the workflow, as if this run had trained it."""
-    input:
-        lambda wildcards: shipped_files(wildcards.clade),
-    output:
-        weights="data/model/{run}/shipped-{clade}/model.safetensors",
-        config="data/model/{run}/shipped-{clade}/config.json",
-        calibration="data/model/{run}/shipped-{clade}/calibration.json",
-    log:
-        "data/logs/shipped_model/{run}/{clade}.log",
-    localrule: True
-    conda:
-        "../../envs/data.yaml"
-    params:
-        directory=subpath(output.weights, parent=True),
-    shell:
-        """
-        cp {input:q} {params.directory:q} >{log:q} 2>&1
-        """
+CALIBRATION_KEYS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
 
 
 rule calibrate:
@@ -31,7 +12,7 @@ rule calibrate:
         genomes=lambda wildcards: validation_files("data/raw/{species}/fna"),
         indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
         annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
-        grammar=config["grammar"],
+        clades=training_clade_files,
     output:
         "data/model/{run}/{stage}/calibration.json",
     log:
@@ -49,36 +30,32 @@ rule calibrate:
     params:
         decoder=decoder_of,
         windows=validation_windows,
-        options={key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "calibration_bp")},
+        options=flags({key: config["annotate"][key] for key in CALIBRATION_KEYS}),
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=subpath(input.weights, parent=True),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
             --model {params.model:q} \
-            --grammar {input.grammar:q} \
+            {params.clade_folder:q} \
             --decoder {params.decoder} \
             --manifests {input.manifests:q} \
             --genomes {input.genomes:q} \
             --annotations {input.annotations:q} \
             --window-bp {params.windows} \
-            --overlap-bp {params.options[overlap_bp]} \
-            --batch-size {params.options[batch_size]} \
-            --beam-width {params.options[beam_width]} \
-            --most-bp {params.options[calibration_bp]} \
+            {params.options:q} \
             --output {output:q} \
             2>&1 | tee -i {log:q}
         """
 
 
 rule annotate_genome:
-    """Tile a genome (or its held-out regions), decode genes under the grammar, and join them."""
+    """Tile a genome (or its held-out regions), decode genes under the rules of its clade, and join them."""
     input:
-        weights="data/model/{run}/{stage}/model.safetensors",
-        config="data/model/{run}/{stage}/config.json",
-        calibration="data/model/{run}/{stage}/calibration.json",
+        unpack(model_files),
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
-        grammar=config["grammar"],
+        clade=lambda wildcards: clade_files([CLADES[wildcards.species]]),
     output:
         gff="data/annotation/{run}/{stage}/{species}.gff3",
         proteins="data/annotation/{run}/{stage}/{species}.faa",
@@ -100,17 +77,19 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         how=how_to_annotate,
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=subpath(input.weights, parent=True),
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
             --model {params.model:q} \
+            --calibration {input.calibration:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --clade {params.clade} \
+            {params.clade_folder:q} \
             {params.regions:q} \
-            --grammar {input.grammar:q} \
             --decoder {params.how[decoder]} \
             --window-bp {params.how[window_bp]} \
             --overlap-bp {params.how[overlap_bp]} \

@@ -25,7 +25,7 @@ rule bake_shards:
         validation=lambda wildcards: optional("--validation-regions", SPECIES[wildcards.species].validation_regions),
         test=lambda wildcards: optional("--test-regions", SPECIES[wildcards.species].test_regions),
         excluded=lambda wildcards: optional("--excluded-regions", SPECIES[wildcards.species].excluded_regions),
-        windows=lambda wildcards: config["bake"]["windows"][CLADES[wildcards.species]],
+        windows=lambda wildcards: plain(windows_of(config, KNOWN_CLADES, CLADES[wildcards.species])),
         flank_bp=config["bake"]["flank_bp"],
         empty_share=config["bake"]["empty_share"],
         max_windows=optional("--max-windows", config["bake"]["max_windows"]),

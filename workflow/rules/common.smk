@@ -16,9 +16,12 @@ if not workflow.current_basedir.is_local:
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from genet5.configuration import STUDIES, annotation_window, check_config, check_window, completed, new_genome_name
+from genet5.clades import read_clades
+from genet5.configuration import new_genome_name
 from genet5.errors import InputError
-from genet5.files import resource
+from genet5.options import flags, plain
+from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
+from genet5.settings.sections import STUDIES, with_defaults
 from genet5.species_table import (
     read_species_table,
     require_evaluation,
@@ -43,19 +46,15 @@ def or_exit(function, *arguments):
         sys.exit(f"error: {error}")
 
 
-# Of a module, the configuration is what the workflow that uses it hands over, so the defaults are not read yet.
-config = or_exit(completed, config)
-or_exit(check_config, config)
+# Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
+config = or_exit(with_defaults, config)
+KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
+or_exit(check_config, config, KNOWN_CLADES)
 RUN = config["run"]
 SHEET = config["species_sheet"]
-SPECIES = or_exit(read_species_table, SHEET, config["data_root"])
+SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
-# Per clade the folder of a model that comes with the workflow, and how it annotates best.
-MODELS = resource("models")
-if MODELS.is_relative_to(Path.cwd()):
-    MODELS = MODELS.relative_to(Path.cwd())
-SHIPPED_MODELS = {path.parent.name: json.loads(path.read_text()) for path in MODELS.glob("*/use.json")}
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
@@ -67,18 +66,16 @@ def new_genome_trait(key):
 
 
 def new_genome_stage():
-    """The stage whose model annotates the new genome; shipped-{clade} is a model that comes with the workflow."""
+    """The stage whose model annotates the new genome; shipped-{clade} is the model that comes with GeneT5."""
     trained = Path(f"data/model/{RUN}/{BEST_STAGE}/model.safetensors").is_file()
-    wanted = config["annotate"]["model"]
-    if wanted == "run" or (wanted == "auto" and (trained or not config["clade"])):
+    wanted, clade = config["annotate"]["model"], config["clade"]
+    if wanted == "run" or (wanted == "auto" and (trained or not clade)):
         return BEST_STAGE
-    has_one = config["clade"] in SHIPPED_MODELS
-    if wanted == "shipped" and not has_one:
-        asked = (
-            f"'{config['clade']}' has no shipped model" if config["clade"] else "missing, a shipped model is asked for"
-        )
-        sys.exit(f"error: config key clade: {asked} (there are: {', '.join(sorted(SHIPPED_MODELS)) or 'none'})")
-    return f"shipped-{config['clade']}" if has_one else BEST_STAGE
+    with_model = [name for name, known in KNOWN_CLADES.items() if known.model]
+    if wanted == "shipped" and clade not in with_model:
+        asked = f"'{clade}' has no shipped model" if clade else "missing, a shipped model is asked for"
+        sys.exit(f"error: config key clade: {asked} (there are: {', '.join(with_model) or 'none'})")
+    return f"shipped-{clade}" if clade in with_model else BEST_STAGE
 
 
 CLADES = {name: row.clade for name, row in SPECIES.items()}
@@ -86,16 +83,16 @@ GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
 NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
 if NEW_GENOME and NEW_GENOME_STAGE.startswith("shipped-"):
     CLADES[NEW_GENOME] = config["clade"]
-    GENETIC_CODES[NEW_GENOME] = config["genetic_code"] or SHIPPED_MODELS[config["clade"]]["genetic_code"]
+    GENETIC_CODES[NEW_GENOME] = config["genetic_code"] or KNOWN_CLADES[config["clade"]].genetic_code
 elif NEW_GENOME:
     CLADES[NEW_GENOME] = new_genome_trait("clade")
     GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
 for clade in sorted(set(CLADES.values())):
-    or_exit(check_window, config, clade)
+    or_exit(check_windows, config, KNOWN_CLADES, clade)
 
 
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="crf|sft|grpo|shipped-[a-z]+",
+    stage="crf|sft|grpo|shipped-[a-z0-9_]+",
     kind="fna|gff",

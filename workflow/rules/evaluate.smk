@@ -27,9 +27,7 @@ rule score:
     params:
         genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
         regions=test_regions,
-        baselines=optional("--baselines", ",".join(config["score"]["baselines"])),
-        bootstrap=config["score"]["bootstrap"],
-        seed=config["score"]["seed"],
+        options=flags(config["score"]),
     shell:
         """
         python "$GENET5_SCRIPTS/score.py" \
@@ -41,9 +39,7 @@ rule score:
             --prediction {input.prediction:q} \
             --prediction-name genet5/{wildcards.stage} \
             --timing {input.timing:q} \
-            {params.baselines:q} \
-            --bootstrap {params.bootstrap} \
-            --seed {params.seed} \
+            {params.options:q} \
             --output {output.json:q} \
             --table {output.table:q} \
             >{log:q} 2>&1

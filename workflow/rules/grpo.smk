@@ -38,8 +38,8 @@ rule train_grpo:
         config="data/model/{run}/sft/config.json",
         prompts="data/baked/{run}/grpo_prompts.tar",
         validation="data/baked/{run}/validation.tar",
-        eval_data="data/baked/{run}/eval.json",
-        grammar=config["grammar"],
+        eval_windows="data/baked/{run}/eval.json",
+        clades=training_clade_files,
     output:
         weights="data/model/{run}/grpo/model.safetensors",
         config="data/model/{run}/grpo/config.json",
@@ -55,6 +55,7 @@ rule train_grpo:
         runtime=2880,
     params:
         options=flags(config["grpo"]),
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
@@ -63,8 +64,8 @@ rule train_grpo:
             --model {params.model:q} \
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \
-            --eval-data {input.eval_data:q} \
-            --grammar {input.grammar:q} \
+            --eval-windows {input.eval_windows:q} \
+            {params.clade_folder:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}

@@ -44,37 +44,42 @@ def annotations(names, stage=None):
     return [f"data/annotation/{RUN}/{stage or BEST_STAGE}/{name}.gff3" for name in names]
 
 
-def flags(section):
-    """A section of the configuration as flags: ``--key value``, lists as several values, ``--key`` or ``--no-key``."""
-    words = []
-    for key, value in section.items():
-        name = key.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{name}" if value else f"--no-{name}")
-        else:
-            words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return words
+def here(path):
+    """``path`` as seen from the working folder, if it is inside: a result is not out of date because the folder moved."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
-def assignments(section):
-    """A section of the configuration as ``key=value`` words, in the order of the keys; lists with commas."""
-    lists = {key: value if isinstance(value, list) else [value] for key, value in section.items()}
-    return [f"{key}={','.join(map(str, lists[key])).lower()}" for key in sorted(lists)]
+def clade_files(names):
+    """Files of clades."""
+    return [here(KNOWN_CLADES[name].path) for name in sorted(set(names))]
 
 
-def shipped_files(clade):
-    """Files of the model that comes with the workflow for a clade; weights and configuration stand among them."""
-    return sorted(str(path) for path in (MODELS / clade).iterdir() if path.name != "README.md")
+def training_clade_files(wildcards):
+    """Files of the clades that training reads."""
+    return clade_files(row.clade for row in SPECIES.values() if row.trains)
+
+
+def model_files(wildcards):
+    """The model of a stage: trained in this run, or the one that comes with GeneT5 for a clade."""
+    stage = wildcards.stage
+    if stage.startswith("shipped-"):
+        model = KNOWN_CLADES[stage.removeprefix("shipped-")].model
+        folder, calibration = here(model.folder), here(model.calibration)
+    else:
+        folder = f"data/model/{wildcards.run}/{stage}"
+        calibration = f"{folder}/calibration.json"
+    return {
+        "weights": f"{folder}/model.safetensors",
+        "config": f"{folder}/config.json",
+        "calibration": calibration,
+    }
 
 
 def how_to_annotate(wildcards):
-    """How a genome is decoded: the configuration's, of shipped models what their ``use.json`` says."""
-    how = {key: config["annotate"][key] for key in ("overlap_bp", "batch_size", "beam_width", "min_confidence")}
-    how["decoder"] = decoder_of(wildcards)
-    how["window_bp"] = annotation_window(config, CLADES[wildcards.species])
-    if wildcards.stage.startswith("shipped-"):
-        how |= {key: SHIPPED_MODELS[config["clade"]][key] for key in ("decoder", "window_bp", "overlap_bp")}
-    return how
+    """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says."""
+    clade, stage = CLADES[wildcards.species], wildcards.stage
+    recommended = KNOWN_CLADES[clade].model if stage.startswith("shipped-") else None
+    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, recommended))
 
 
 def test_regions(wildcards):
@@ -83,8 +88,8 @@ def test_regions(wildcards):
 
 
 def decoder_of(wildcards):
-    """The decoder of a stage; the reader has no language to write in."""
-    return "viterbi" if wildcards.stage == "crf" else config["annotate"]["decoder"]
+    """The decoder of a stage."""
+    return stage_decoder(config, wildcards.stage)
 
 
 def validation_files(pattern):
@@ -95,7 +100,8 @@ def validation_files(pattern):
 
 def validation_windows(wildcards):
     """Lengths of the tiles of these species."""
-    return [annotation_window(config, CLADES[name]) for name in validation_files("{species}")]
+    clades = [CLADES[name] for name in validation_files("{species}")]
+    return [or_exit(annotation_of, config, KNOWN_CLADES, clade, wildcards.stage).window_bp for clade in clades]
 
 
 def lineage_of(wildcards):
@@ -125,7 +131,7 @@ def annotation_summaries(wildcards):
 
 
 def annotation_tracks(wildcards):
-    """What the reader sees at a few loci of these annotations."""
+    """What the CRF sees at a few loci of these annotations."""
     return [path.removesuffix(".gff3") + ".tracks.npz" for path in report_annotations(wildcards)]
 
 

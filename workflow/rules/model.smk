@@ -1,10 +1,10 @@
-"""The model before training: data/model/{run}/tokenizer, init (weights as found or fresh) and resized (vocabulary grown)."""
+"""The writer before training: data/model/{run}/tokenizer, init (weights as found or fresh) and resized (vocabulary grown)."""
 
 
 rule expand_tokenizer:
     """Build the DNA tokenizer and append the structure tokens, without moving an id."""
     input:
-        structure_tokens=config["tokenizer"]["structure_tokens"],
+        structure_tokens=config["tokenizer"]["structure_tokens"] or [],
         base=config["tokenizer"]["base"] or [],
     output:
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
@@ -17,28 +17,26 @@ rule expand_tokenizer:
         mem_mb=2000,
         runtime=30,
     params:
-        options={key: config["tokenizer"][key] for key in ("kind", "k", "segment_bp", "max_window_bp")},
-        base=optional("--base", config["tokenizer"]["base"]),
-        extra=optional("--extra-tokens", *config["tokenizer"]["extra"]),
+        options=flags(config["tokenizer"]),
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
+        # Each clade has a token.
+        clades=list(KNOWN_CLADES),
         directory=subpath(output.tokenizer, parent=True),
     shell:
         """
         python "$GENET5_SCRIPTS/expand_tokenizer.py" \
-            --kind {params.options[kind]} \
-            --k {params.options[k]} \
-            {params.base:q} \
-            --structure-tokens {input.structure_tokens:q} \
-            --segment-bp {params.options[segment_bp]} \
-            --max-window-bp {params.options[max_window_bp]} \
-            {params.extra:q} \
+            {params.options:q} \
+            {params.clade_folder:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """
 
 
 rule init_model:
-    """Make the first weights: from scratch, from DNABERT-2 or from a GeneT5 model."""
+    """Make the first weights of the writer around the trained CRF: from scratch, from DNABERT-2 or from a GeneT5 model."""
     input:
+        crf_weights="data/model/{run}/crf/model.safetensors",
+        crf_config="data/model/{run}/crf/config.json",
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
         settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
     output:
@@ -52,18 +50,16 @@ rule init_model:
         mem_mb=16000,
         runtime=60,
     params:
-        model=config["model"],
-        overrides=optional("--override", *assignments(config["model"]["overrides"])),
+        options=flags(config["writer"]),
+        crf=subpath(input.crf_weights, parent=True),
         tokenizer=subpath(input.tokenizer, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
         """
         python "$GENET5_SCRIPTS/init_model.py" \
-            --size {params.model[size]} \
             --tokenizer {params.tokenizer:q} \
-            --init-from {params.model[init_from]:q} \
-            --seed {params.model[seed]} \
-            {params.overrides:q} \
+            --crf {params.crf:q} \
+            {params.options:q} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """

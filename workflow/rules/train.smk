@@ -6,13 +6,11 @@ outputs of a job that fails, and a killed run continues from its checkpoints.
 
 
 rule train_crf:
-    """Train what reads DNA; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
+    """Train the CRF; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
     input:
-        weights="data/model/{run}/resized/model.safetensors",
-        config="data/model/{run}/resized/config.json",
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
-        grammar=config["grammar"],
+        clades=training_clade_files,
     output:
         weights="data/model/{run}/crf/model.safetensors",
         config="data/model/{run}/crf/config.json",
@@ -28,15 +26,14 @@ rule train_crf:
         runtime=2880,
     params:
         options=flags(config["crf"]),
-        model=subpath(input.weights, parent=True),
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
         directory=subpath(output.weights, parent=True),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
-            --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
-            --grammar {input.grammar:q} \
+            {params.clade_folder:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}
@@ -44,14 +41,14 @@ rule train_crf:
 
 
 rule train_sft:
-    """Supervised fine-tuning; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
+    """Supervised fine-tuning of the writer; the same command continues an interrupted run exactly. Progress also goes to the terminal."""
     input:
-        weights="data/model/{run}/crf/model.safetensors",
-        config="data/model/{run}/crf/config.json",
+        weights="data/model/{run}/resized/model.safetensors",
+        config="data/model/{run}/resized/config.json",
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
-        eval_samples="data/baked/{run}/eval.json",
-        grammar=config["grammar"],
+        eval_windows="data/baked/{run}/eval.json",
+        clades=training_clade_files,
     output:
         weights="data/model/{run}/sft/model.safetensors",
         config="data/model/{run}/sft/config.json",
@@ -67,6 +64,7 @@ rule train_sft:
         runtime=2880,
     params:
         options=flags(config["sft"]),
+        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
@@ -75,8 +73,8 @@ rule train_sft:
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
-            --eval-samples {input.eval_samples:q} \
-            --grammar {input.grammar:q} \
+            --eval-windows {input.eval_windows:q} \
+            {params.clade_folder:q} \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}

@@ -11,7 +11,8 @@ from pathlib import Path
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import calibration_beside
 from genet5.annotate.models import Model, best_device, load_annotator
-from genet5.annotate.run import Annotated, How, annotate_genome, chosen_regions, recommended
+from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import load_shipped
 from genet5.clades import Clade, clade_named, read_clades
 from genet5.errors import InputError
@@ -48,25 +49,12 @@ class Annotator:
         *,
         genetic_code: int | None = None,
         regions: str = "",
-        decoder: str | None = None,
-        window_bp: int | None = None,
-        overlap_bp: int | None = None,
-        batch_size: int = 8,
-        min_confidence: float = 0.0,
+        options: AnnotateOptions | None = None,
     ) -> Annotated:
-        """Genes of a genome and a summary. What is not given is as the clade recommends. Raises ``InputError``."""
-        usual = recommended(self.clade, self.shipped, self.model.has_writer, decoder, window_bp, overlap_bp)
-        how = How(
-            clade=self.clade.name,
-            genetic_code=genetic_code or self.clade.genetic_code,
-            batch_size=batch_size,
-            min_confidence=min_confidence,
-            **usual,
-        )
-        calibration = self.calibration_of(how.decoder)
-        return annotate_genome(
-            self.model, calibration, self.clades, genome, chosen_regions(genome, regions, "regions"), how
-        )
+        """Genes of a genome and a summary. What is left open is as the clade recommends. Raises ``InputError``."""
+        how = how_to_annotate(self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped)
+        chosen = chosen_regions(genome, regions, "regions")
+        return annotate_genome(self.model, self.calibration_of(how.decoder), self.clades, genome, chosen, how)
 
 
 def load(name: str | Path, clade: str = "", clade_folder: str | Path = "") -> Annotator:
@@ -108,9 +96,8 @@ def annotate(
             raise InputError(f"clade: none given, known: {', '.join(read_clades(clade_folder))}")
         annotator = load(model or clade, clade, clade_folder)
     with open_genome(genome) as opened:
-        found = annotator.annotate(
-            opened, genetic_code=genetic_code, regions=regions, decoder=decoder, min_confidence=min_confidence
-        )
+        options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
+        found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes
 
 

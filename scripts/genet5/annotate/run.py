@@ -14,6 +14,7 @@ from genet5.annotate.calibration import Calibration
 from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model
+from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
@@ -24,8 +25,6 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.sites import GeneRules
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
-
-OVERLAP_BP = 4_000  # of neighbouring tiles, where neither the user nor a shipped model says otherwise
 
 
 @dataclass(frozen=True)
@@ -43,28 +42,31 @@ class How:
     min_confidence: float = 0.0
 
 
-def recommended(
+def how_to_annotate(
     clade: Clade,
+    genetic_code: int | None,
+    wanted: AnnotateOptions,
+    model: Model,
     shipped: bool,
-    has_writer: bool,
-    decoder: str | None = None,
-    window_bp: int | None = None,
-    overlap_bp: int | None = None,
-) -> dict[str, Any]:
-    """decoder, window_bp and overlap_bp: what the user sets, else what the shipped model recommends, else the usual.
+    precision: str = "auto",
+) -> How:
+    """What the user sets, else what the shipped model recommends, else the usual.
 
-    shipped: the clade's shipped model annotates. has_writer: the model has a language model.
+    shipped: ``model`` is the one that comes with GeneT5 for the clade.
     """
-    usual = {
-        "decoder": "lm" if has_writer else "viterbi",
-        "window_bp": clade.window_bp,
-        "overlap_bp": min(OVERLAP_BP, clade.window_bp // 2),
-    }
-    model = clade.model if shipped else None
-    if model is not None:
-        usual = {key: getattr(model, key) for key in usual}
-    wanted = {"decoder": decoder, "window_bp": window_bp, "overlap_bp": overlap_bp}
-    return usual | {key: value for key, value in wanted.items() if value is not None}
+    usual = "lm" if model.has_writer else "viterbi"
+    settled = wanted.settled(usual, clade.window_bp, clade.model if shipped else None)
+    return How(
+        clade=clade.name,
+        genetic_code=genetic_code or clade.genetic_code,
+        decoder=settled.decoder,
+        window_bp=settled.window_bp,
+        overlap_bp=settled.overlap_bp,
+        batch_size=settled.batch_size,
+        beam_width=settled.beam_width,
+        precision=precision,
+        min_confidence=settled.min_confidence,
+    )
 
 
 @dataclass

@@ -1,30 +1,59 @@
-"""Options of the gene finder."""
+"""Options of the CRF and of its training: the section crf of the configuration."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from genet5.training.options import RunOptions, option
+from genet5.crf.config import SIZES, CrfShape
+from genet5.options import option, with_default
+from genet5.training.options import RunOptions
+
+SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
 class CrfOptions(RunOptions):
-    """The CRF: its size and its training."""
+    """Training of the CRF, the gene finder."""
 
-    size: str = option("base", "named size of the network", choices=("demo", "small", "base", "recipe"))
-    init_from: str = option("", "folder of a trained CRF to start from (empty: fresh weights)")
-
-    max_batch_size: int = option(1, "windows of a batch at most; many small steps beat few large ones", minimum=1)
+    # --- the network
+    size: str = option("base", "named size of the network", choices=tuple(SIZES))
+    # Its weights are in the fingerprint of a run, not the name of its folder.
+    init_from: str = option(
+        SCRATCH, "scratch, or the folder of a trained CRF to start from", nonempty=True, affects_result=False
+    )
+    overrides: Mapping[str, Any] = option({}, "single fields that differ from the size", some_of=CrfShape)
+    # --- other defaults than in other trainings
+    epochs: int = with_default(RunOptions, "epochs", 4)
+    lr: float = with_default(RunOptions, "lr", 3e-3)
+    betas: tuple[float, float] = with_default(RunOptions, "betas", (0.9, 0.98))
+    min_lr_ratio: float = with_default(RunOptions, "min_lr_ratio", 0.02)
+    max_grad_norm: float = with_default(RunOptions, "max_grad_norm", 5.0)
+    save_steps: int = with_default(RunOptions, "save_steps", 500)
+    log_every: int = with_default(RunOptions, "log_every", 50)
+    log_memory: bool = with_default(RunOptions, "log_memory", True)
+    memwatch: float = with_default(RunOptions, "memwatch", 30.0)
+    # --- data
+    max_batch_size: int = option(
+        1, "number of windows in a batch at most; with little data, many small steps beat few large ones", minimum=1
+    )
     species_balance: float = option(
-        1.0, "share of a species in an epoch grows as its samples ** this: 1 as they are, 0 equal", minimum=0, maximum=1
+        1.0,
+        "a species is drawn in proportion to its number of windows to this power; 1: as they are; 0: all equally often",
+        minimum=0,
+        maximum=1,
     )
     hexamer_windows: int = option(
-        300,
-        "training windows whose hexamers are counted for the first weights of a fresh network (0: random)",
-        minimum=0,
+        300, "number of training windows whose hexamers are counted for the first weights; 0: random weights", minimum=0
     )
     random_crops: bool = option(True, "train on a random place and strand around each window, not on the window itself")
+    # --- loss
     base_weight: float = option(1.0, "weight of the cross-entropy of per-base classes", minimum=0)
     soft_f1_weight: float = option(0.2, "weight of one minus the soft F1 of coding bases", minimum=0)
-    site_weight: float = option(1.0, "weight of the cross-entropy of sites (a mean over all that could be)", minimum=0)
-    chain_weight: float = option(10.0, "weight of the chains' negative log-likelihood per base", minimum=0)
+    site_weight: float = option(
+        1.0, "weight of the cross-entropy of sites, averaged over all places that could be one", minimum=0
+    )
+    chain_weight: float = option(
+        10.0, "weight of the negative log-likelihood per base of the right chain of genes", minimum=0
+    )

@@ -21,7 +21,7 @@ from genet5.crf.hexamer_counts import begin_from_counts
 from genet5.crf.labels import NOT_A_SITE
 from genet5.crf.losses import base_losses
 from genet5.crf.model import Crf, make_crf
-from genet5.crf.options import CrfOptions
+from genet5.crf.options import SCRATCH, CrfOptions
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.training.batches import BatchSource
@@ -65,13 +65,13 @@ class CrfTraining(TrainableModule):
         return losses | {"chain": chain * 1000, "refused": chains.refused.float().mean() * weight}
 
 
-def first_crf(options: CrfOptions, overrides: Mapping[str, Any]) -> Crf:
+def first_crf(options: CrfOptions) -> Crf:
     """The gene finder that training starts from: a trained one (``init_from``), or a fresh one of the size asked for.
 
     Raises ``InputError`` for a folder without one, one of another shape than asked for, and one of several networks.
     """
-    config = crf_config(options.size, dict(overrides))
-    if not options.init_from:
+    config = crf_config(options.size, options.overrides)
+    if options.init_from == SCRATCH:
         return make_crf(config, options.seed)
     crf = load_crf(options.init_from)
     if crf.config.num_networks > 1:
@@ -96,13 +96,10 @@ def run_crf_training(
     validation: Path,
     clades: Mapping[str, Clade],
     options: CrfOptions,
-    overrides: Mapping[str, Any],
     output_dir: Path,
     restart: bool = False,
 ) -> None:
     """Train, and export the best weights as ``output_dir``'s own model; a finished run is only exported again.
-
-    overrides: of the network's shape, over that of ``options.size``.
 
     Raises:
         InputError: missing or damaged input, no training windows, another run's folder; see ``training.loop.fit``.
@@ -110,21 +107,18 @@ def run_crf_training(
     if not validation.is_file():
         raise InputError(f"{validation}: no such file; run merge_validation first")
     inputs = find_inputs(manifests, validation, clades)
-    start = Path(options.init_from) / WEIGHTS_FILE if options.init_from else None
+    start = Path(options.init_from) / WEIGHTS_FILE if options.init_from != SCRATCH else None
     if start is not None and not start.is_file():
         raise InputError(f"{start}: no such file; init_from must be the folder of a trained CRF")
-    fingerprint = inputs.fingerprint | {
-        "overrides": crf_config("demo", dict(overrides)).to_dict(),
-        "start": file_sha256(start) if start else "",
-    }
+    fingerprint = inputs.fingerprint | {"start": file_sha256(start) if start else ""}
     if export_finished(output_dir, options, fingerprint, restart):
         return
     windows = inputs.windows()
     torch.manual_seed(options.seed)
-    crf = first_crf(options, overrides)
+    crf = first_crf(options)
     train = CrfData(windows, clades, options.random_crops)
     valid = CrfData(ShardReader(validation), clades)
-    if options.hexamer_windows and not options.init_from:
+    if options.hexamer_windows and options.init_from == SCRATCH:
         begin_from_counts(crf.networks[0], train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     rows = options.max_batch_size

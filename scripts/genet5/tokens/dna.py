@@ -17,8 +17,6 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 
 from genet5.errors import InputError
 
-KINDS = ("kmer", "char", "bpe", "vq")
-KINDS_WITH_BASE = ("bpe", "vq")
 SMALLEST_K, LARGEST_K = 2, 8
 SINGLE_TOKENS = ("<unk>", "N", "A", "C", "G", "T")
 _N_ID, _BASE_ID, _KMER_ID = 1, 2, len(SINGLE_TOKENS)

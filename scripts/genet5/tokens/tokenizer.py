@@ -18,6 +18,7 @@ from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.tokens import dna, vocabulary, vq
+from genet5.tokens.options import KINDS, KINDS_WITH_BASE
 
 TOKENIZER_FILE = "tokenizer.json"
 SETTINGS_FILE = "genet5_tokenizer.json"
@@ -86,9 +87,9 @@ class GeneTokenizer:
         ``base``: for bpe, a ``tokenizer.json`` or what ``dna.train_bpe`` returned; for vq, a table of codes, whose k
         then counts.
         """
-        if kind not in dna.KINDS:
-            raise InputError(f"kind: {kind!r}, allowed {', '.join(dna.KINDS)}")
-        if (kind in dna.KINDS_WITH_BASE) != (base is not None):
+        if kind not in KINDS:
+            raise InputError(f"kind: {kind!r}, allowed {', '.join(KINDS)}")
+        if (kind in KINDS_WITH_BASE) != (base is not None):
             needed = {
                 "bpe": "needs a tokenizer.json",
                 "vq": "needs a table of codes (vq_table.py)",
@@ -386,8 +387,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {type(settings).__name__}, must be a JSON object")
     if settings.get("format_version") != FORMAT_VERSION:
         raise InputError(f"{path}: format_version {settings.get('format_version')!r}, allowed {FORMAT_VERSION}")
-    if settings.get("kind") not in dna.KINDS:
-        raise InputError(f"{path}: kind {settings.get('kind')!r}, allowed {', '.join(dna.KINDS)}")
+    if settings.get("kind") not in KINDS:
+        raise InputError(f"{path}: kind {settings.get('kind')!r}, allowed {', '.join(KINDS)}")
     counts = ["dna_size", "size", *(["k"] if settings["kind"] in ("kmer", "vq") else [])]
     if settings.get("segment_bp") is not None:
         counts += ["segment_bp", "max_window_bp"]

@@ -25,7 +25,7 @@ from genet5.crf.model import Crf
 from genet5.errors import InputError
 from genet5.files import file_sha256, read_json
 from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
-from genet5.writer.config import GeneT5Config, check_shape, sized_config
+from genet5.writer.config import GeneT5Config, sized_config
 from genet5.writer.network import GeneT5Model
 
 
@@ -37,7 +37,6 @@ def vocabulary_sha256(tokenizer: GeneTokenizer, size: int) -> str:
 
 def make_network(config: GeneT5Config, seed: int) -> GeneT5Model:
     """A network with fresh weights that depend on ``seed`` alone; the caller's random state is left as it was."""
-    check_shape(config)
     with torch.random.fork_rng(devices=[]), _quiet():
         torch.manual_seed(seed)
         return GeneT5Model(config)

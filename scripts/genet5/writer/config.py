@@ -9,25 +9,8 @@ from typing import Any
 from transformers import PretrainedConfig, Qwen2MoeConfig
 
 from genet5.crf.config import CrfConfig
-from genet5.errors import InputError
-from genet5.writer.options import WriterShape
-
-#: Named sizes; every field can be overridden (config key ``writer.overrides``).
-SIZES: dict[str, dict[str, int]] = {
-    "demo": {},
-    "small": {
-        "hidden_size": 256, "num_layers": 6, "num_heads": 8, "num_kv_heads": 2, "feed_forward_size": 768,
-        "pointer_size": 96,
-    },
-    "base": {
-        "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
-        "num_experts": 4, "pointer_size": 192,
-    },
-    "recipe": {
-        "hidden_size": 768, "num_layers": 12, "num_heads": 12, "num_kv_heads": 3, "feed_forward_size": 3072,
-        "num_experts": 32, "pointer_size": 192,
-    },
-}  # fmt: skip
+from genet5.options import plain
+from genet5.writer.options import WriterShape, check_shape, writer_shape
 
 
 @dataclass(frozen=True)
@@ -65,7 +48,7 @@ class GeneT5Config(PretrainedConfig):
         for name, value in own.items():
             setattr(self, name, value)
         self.crf = CrfConfig.from_dict(dict(crf or {})).to_dict()
-        check_attention_window(self.block_size, self.window_size)
+        check_shape(WriterShape(**{field.name: own[field.name] for field in fields(WriterShape)}))
         super().__init__(**values)
         self.vocab_size = own["vocab_size"]
 
@@ -74,52 +57,15 @@ class GeneT5Config(PretrainedConfig):
         return CrfConfig.from_dict(self.crf)
 
 
-def check_attention_window(block_size: int, window_size: int) -> None:
-    """Sliding-window attention needs ``block_size`` a power of two >= 16 that divides ``window_size``; 0, 0 is off."""
-    if block_size == 0 and window_size == 0:
-        return
-    if block_size < 16 or block_size & (block_size - 1):
-        raise InputError(
-            f"config key writer.block_size: {block_size} is not a power of two of at least 16 (16, 32, 64, ...)"
-        )
-    if window_size <= 0 or window_size % block_size:
-        raise InputError(
-            f"config key writer.window_size: {window_size} is not a positive multiple of block_size {block_size}"
-        )
+def sized_config(size: str, crf: CrfConfig, **values: Any) -> GeneT5Config:
+    """The configuration of a named size around a CRF; ``values``: fields of ``WriterShape`` that differ, and others.
 
-
-def sized_config(size: str, crf: CrfConfig, **overrides: Any) -> GeneT5Config:
-    """The configuration of a named size with single fields replaced, around a CRF."""
-    if size not in SIZES:
-        raise InputError(f"config key writer.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
-    return GeneT5Config(crf.to_dict(), **{**SIZES[size], **overrides})
-
-
-_POSITIVE = (
-    "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "experts_per_token", "pointer_size",
-)  # fmt: skip
-
-
-def check_shape(config: GeneT5Config) -> None:
-    """Raise ``InputError`` for sizes no network can have."""
-    for name in _POSITIVE:
-        if getattr(config, name) < 1:
-            raise InputError(f"config key writer.{name}: {getattr(config, name)}, must be at least 1")
-    if config.num_experts < 0:
-        raise InputError(f"config key writer.num_experts: {config.num_experts}, must be 0 (dense) or more")
-    if config.hidden_size % config.num_heads or (config.hidden_size // config.num_heads) % 2:
-        raise InputError(
-            f"config key writer.hidden_size: {config.hidden_size}, must be an even multiple of {config.num_heads} heads"
-        )
-    if config.num_heads % config.num_kv_heads:
-        raise InputError(
-            f"config key writer.num_kv_heads: {config.num_kv_heads} does not divide num_heads ({config.num_heads})"
-        )
-    if config.num_experts and config.experts_per_token > config.num_experts:
-        raise InputError(
-            f"config key writer.experts_per_token: {config.experts_per_token}, must be at most num_experts "
-            f"({config.num_experts})"
-        )
+    Raises ``InputError`` for a size that does not exist, and for fields that do not fit together.
+    """
+    names = {field.name for field in fields(WriterShape)}
+    shape = writer_shape(size, {name: value for name, value in values.items() if name in names})
+    others = {name: value for name, value in values.items() if name not in names}
+    return GeneT5Config(crf.to_dict(), **plain(shape), **others)
 
 
 def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:

@@ -19,8 +19,8 @@ from genet5.writer.config import GeneT5Config, Vocabulary, sized_config
 from genet5.writer.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
 from genet5.writer.init_report import COPIED, NEW, ReportRow, shape_text
 from genet5.writer.network import GeneT5Model
+from genet5.writer.options import SCRATCH
 
-SCRATCH = "scratch"
 _CRF = "crf."
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: fields that weights were made for; others say how they are trained and used

@@ -18,11 +18,11 @@ from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource
 from genet5.training.card import write_card
 from genet5.training.loop import fit
-from genet5.training.options import TrainingOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
 from genet5.writer.building import load_model, save_model, weights_sha256
+from genet5.writer.options import SftOptions
 from genet5.writer.windows import WindowData, WindowScorer
 
 
@@ -32,7 +32,7 @@ def run_sft(
     validation: Path,
     eval_windows: Path,
     clades: Mapping[str, Clade],
-    options: TrainingOptions,
+    options: SftOptions,
     output_dir: Path,
     restart: bool = False,
 ) -> None:

@@ -12,10 +12,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.dna_llm.corpus import Corpus
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.dna_llm.pretraining import PretrainOptions, run_pretraining
-from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,9 +12,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
+from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.vq_transformer.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.vq_transformer.training import TrainConfig, run_training
-from genet5.training.options import add_option_arguments, options_from_arguments
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,10 +16,10 @@ from genet5.bake.shards import ShardSet
 from genet5.configuration import read_grammar
 from genet5.crf.chains import chain_loss
 from genet5.crf.hexamer_counts import HexamerCounts
+from genet5.crf.options import CrfOptions
 from genet5.crf.training import CrfData, CrfTraining, run_crf_training
 from genet5.errors import InputError
 from genet5.tokens.grammars import Grammars
-from genet5.training.options import CrfOptions
 from genet5.writer.batch import make_example
 from genet5.writer.building import load_model
 from genet5.bake.crops import crop

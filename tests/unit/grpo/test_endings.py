@@ -18,7 +18,7 @@ from genet5.grpo import run as grpo_run
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.policy import score_choices
 from genet5.grpo.rollouts import Rollout
-from genet5.training.options import read_options
+from genet5.options import read_options
 
 ROLL_OUT = grpo_run.roll_out
 

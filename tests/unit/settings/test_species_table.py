@@ -17,6 +17,7 @@ from genet5.species_table import (
     shared_by_training,
 )
 
+CLADES = ("bacteria", "fungi", "invertebrate", "other", "plant", "protist", "vertebrate")
 YEAST = {
     "species": "S.cerevisiae",
     "clade": "fungi",
@@ -53,13 +54,13 @@ def write(tmp_path):
 
 def message(path: Path) -> str:
     with pytest.raises(InputError) as caught:
-        read_species_table(path, "sources")
+        read_species_table(path, "sources", CLADES)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_cells_are_read_and_data_root_is_put_in(write):
-    table = read_species_table(write(YEAST, FLY), "sources/")
+    table = read_species_table(write(YEAST, FLY), "sources/", CLADES)
     assert list(table) == ["S.cerevisiae", "D.melanogaster.chr2L"]
     yeast, fly = table.values()
     assert yeast.genome == "sources/S.cerevisiae/fna.gz" and yeast.genetic_code == 1
@@ -73,13 +74,13 @@ def test_columns_may_be_absent_in_any_order_and_lines_commented(tmp_path):
         "# genomes\nannotation\tspecies\tsplit\tgenetic_code\tclade\tgenome\n\n"
         "#x\nprodigal\tE.coli\ttrain\t11\tbacteria\tcoli.fna\r\n"
     )
-    (coli,) = read_species_table(path, "").values()
+    (coli,) = read_species_table(path, "", CLADES).values()
     assert (coli.species, coli.genetic_code, coli.genome, coli.busco_lineage) == ("E.coli", 11, "coli.fna", "")
 
 
 @pytest.mark.parametrize("name", ["S.cerevisiae", "S.cerevisiae.ensembl", "P.falciparum.chr3-12", "E.coli.K12_MG1655"])
 def test_names_of_strains_and_parts_are_allowed(write, name):
-    assert list(read_species_table(write({**YEAST, "species": name}), "")) == [name]
+    assert list(read_species_table(write({**YEAST, "species": name}), "", CLADES)) == [name]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,10 @@ def test_names_of_strains_and_parts_are_allowed(write, name):
         ({"species": "yeast"}, "line 2 (yeast), column species: 'yeast' is not allowed, expected a name like S.cere"),
         ({"species": "../S.x"}, "line 2 (../S.x), column species: '../S.x' is not allowed"),
         ({"species": "-"}, "line 2, column species is missing"),
-        ({"clade": "fungus"}, "(S.cerevisiae), column clade: fungus is not allowed (allowed: bacteria, fungi, plant,"),
+        (
+            {"clade": "fungus"},
+            "(S.cerevisiae), column clade: fungus is not allowed (allowed: bacteria, fungi, invertebrate,",
+        ),
         ({"genetic_code": "8"}, "column genetic_code: 8 is not allowed (allowed: 1, 2, 3,"),
         (
             {"split": "training"},
@@ -122,7 +126,9 @@ def test_a_mistake_names_row_and_column(write, changes, expected):
 
 def test_neighbouring_regions_do_not_overlap(write):
     rows = read_species_table(
-        write({**YEAST, "validation_regions": "chrII:500001-600000", "excluded_regions": "chrII:600001-700000"}), ""
+        write({**YEAST, "validation_regions": "chrII:500001-600000", "excluded_regions": "chrII:600001-700000"}),
+        "",
+        CLADES,
     )
     assert rows["S.cerevisiae"].validation_regions == "chrII:500001-600000"
 
@@ -144,7 +150,7 @@ def test_broken_tables(tmp_path, write):
     path.write_text("species\tclades\n")
     assert message(path) == f"{path} line 1: column 'clades' is unknown; did you mean 'clade'?"
     path.write_text("species\tspecies\n")
-    assert message(path) == f"{path} line 1: column 'species' stands there twice"
+    assert message(path) == f"{path} line 1: column 'species' is there twice"
     path.write_text("species\tclade\nS.pombe\n")
     assert message(path).startswith(f"{path} line 2: 1 cells, expected 2")
     path.write_bytes(b"\xff\xfe\x00")
@@ -158,7 +164,7 @@ def test_region_text():
 
 
 def test_selection(write):
-    table = read_species_table(write(YEAST, FLY), "")
+    table = read_species_table(write(YEAST, FLY), "", CLADES)
     both = ["S.cerevisiae", "D.melanogaster.chr2L"]
     assert select_species("all", table, "t") == both
     assert select_species(" D.melanogaster.chr2L ,S.cerevisiae, S.cerevisiae", table, "t") == both[::-1]
@@ -172,13 +178,13 @@ def test_selection(write):
 
 
 def test_empty_splits_are_refused_where_they_are_needed(write):
-    both = read_species_table(write(YEAST, FLY), "")
+    both = read_species_table(write(YEAST, FLY), "", CLADES)
     require_training(both, "t")
     assert require_evaluation(both, "t") == ["S.cerevisiae", "D.melanogaster.chr2L"]
-    fly = read_species_table(write(FLY), "")
+    fly = read_species_table(write(FLY), "", CLADES)
     with pytest.raises(InputError, match=r"^t: no species has the split train"):
         require_training(fly, "t")
-    bare = read_species_table(write({**YEAST, "validation_regions": "-", "test_regions": "-"}), "")
+    bare = read_species_table(write({**YEAST, "validation_regions": "-", "test_regions": "-"}), "", CLADES)
     with pytest.raises(InputError, match=r"^t: nothing is held out for validation"):
         require_training(bare, "t")
     with pytest.raises(InputError, match=r"^t: nothing is held out for testing"):
@@ -187,7 +193,7 @@ def test_empty_splits_are_refused_where_they_are_needed(write):
 
 def test_a_new_genome_takes_what_all_training_species_share(write):
     human = {**YEAST, "species": "H.sapiens", "clade": "vertebrate"}
-    table = read_species_table(write(YEAST, human, {**FLY, "genetic_code": "11"}), "")
+    table = read_species_table(write(YEAST, human, {**FLY, "genetic_code": "11"}), "", CLADES)
     assert shared_by_training(table, "genetic_code", "genetic_code") == 1
     with pytest.raises(InputError, match=r"config key clade is needed .* have fungi, vertebrate; add clade="):
         shared_by_training(table, "clade", "clade")
@@ -196,6 +202,6 @@ def test_a_new_genome_takes_what_all_training_species_share(write):
 @pytest.mark.parametrize("name", ["species", "examples/demo.species", "examples/real.species"])
 def test_the_shipped_tables_are_valid_and_complete(repository, name):
     path = repository / "config" / f"{name}.tsv"
-    table = read_species_table(path, "../shared/data")
+    table = read_species_table(path, "../shared/data", CLADES)
     require_training(table, str(path))
     require_evaluation(table, str(path))

@@ -7,18 +7,17 @@ import os
 import numpy as np
 import pytest
 import torch
-from toy_training import ToyModel, toy_source
+from toy_training import ToyModel, ToyOptions, toy_source
 
 from genet5.errors import InputError
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
-from genet5.training.options import TrainingOptions
 
 
 def trained(steps: int = 2) -> tuple[ToyModel, torch.optim.Optimizer]:
     model = ToyModel()
-    optimizer = build_optimizer(model, TrainingOptions())
-    source = toy_source(20, TrainingOptions(token_budget=64))
+    optimizer = build_optimizer(model, ToyOptions())
+    source = toy_source(20, ToyOptions(token_budget=64))
     for batch in source.plan.batches(0)[:steps]:
         model.training_losses(source.make_batch(batch, 0, np.random.default_rng(0)))["sum"].backward()
         optimizer.step()
@@ -37,7 +36,7 @@ def test_a_checkpoint_brings_model_and_optimizer_back_bit_for_bit(folder):
     model, optimizer = trained()
     path = folder.save_checkpoint(2, model, optimizer, {"step": 2, "loss": 0.1 + 0.2}, keep=2)
     other = ToyModel()
-    other_optimizer = build_optimizer(other, TrainingOptions())
+    other_optimizer = build_optimizer(other, ToyOptions())
     assert load_checkpoint(path, other, other_optimizer) == {"step": 2, "loss": 0.1 + 0.2}
     assert other.head.weight is other.embed.weight
     for name, tensor in model.state_dict().items():
@@ -134,5 +133,5 @@ def test_a_damaged_checkpoint_is_one_clear_line(folder, name):
     (path / name).write_bytes((path / name).read_bytes()[: 10 if name != "state.json" else 1])
     model = ToyModel()
     with pytest.raises(InputError, match="checkpoint_step_5: cannot resume from this") as caught:
-        load_checkpoint(path, model, build_optimizer(model, TrainingOptions()))
+        load_checkpoint(path, model, build_optimizer(model, ToyOptions()))
     assert "\n" not in str(caught.value)

@@ -15,11 +15,11 @@ import pytest
 import safetensors.torch
 import torch
 import toy_training
-from toy_training import OPTIONS, ToyModel, toy_source, train_toy
+from toy_training import OPTIONS, ToyModel, ToyOptions, toy_source, train_toy
 
 from genet5.errors import InputError
+from genet5.options import read_options
 from genet5.training.batches import BatchSource, load_batches
-from genet5.training.options import TrainingOptions, read_options
 from genet5.training.runs import export_finished, finished_run
 from genet5.training.schedule import learning_rate
 
@@ -93,7 +93,7 @@ def test_the_model_learns_and_every_artefact_is_there(tmp_path):
 
 def test_rates_and_losses_follow_their_definitions(tmp_path):
     """Two plain-torch steps give the numbers that the log has."""
-    options = read_options(TrainingOptions, OPTIONS | {"grad_accum": 2, "weight_decay": 0.0}, "test")
+    options = read_options(ToyOptions, OPTIONS | {"grad_accum": 2, "weight_decay": 0.0}, "test")
     result, _ = train_toy(tmp_path, {"grad_accum": 2, "weight_decay": 0.0}, model=ToyModel(dropout=0.0))
     model = ToyModel(dropout=0.0)
     optimizer = torch.optim.AdamW(model.parameters(), betas=options.betas, weight_decay=0.0)
@@ -132,7 +132,7 @@ def test_rows_are_means_of_their_interval(tmp_path):
 
 def test_validation_is_the_training_loss_without_smoothing_and_dropout(tmp_path):
     """The same samples in one batch: validation at the end equals the training loss of the saved model in eval mode."""
-    options = read_options(TrainingOptions, OPTIONS | {"label_smoothing": 0.3}, "test")
+    options = read_options(ToyOptions, OPTIONS | {"label_smoothing": 0.3}, "test")
     validation = toy_source(13, options, shuffle=False)
     result, _ = train_toy(tmp_path, {"label_smoothing": 0.3}, validation=validation)
     model = ToyModel()
@@ -230,7 +230,7 @@ def test_an_error_in_a_batch_is_one_line(tmp_path, num_workers):
     def broken(indices, epoch, rng):
         raise InputError(f"shard 3: sample {indices[0]} is damaged")
 
-    options = TrainingOptions(num_workers=num_workers)
+    options = ToyOptions(num_workers=num_workers)
     source = BatchSource(toy_source(9, options).plan, broken)
     with pytest.raises(InputError, match=r"^shard 3: sample \d is damaged$"):
         toy_training.fit(ToyModel(), source, options, tmp_path, fingerprint={}, save_model=lambda path: None)
@@ -326,7 +326,7 @@ def test_a_finished_run_returns_at_once_and_another_is_refused(tmp_path):
     def untouchable(indices, epoch, rng):
         raise AssertionError("a finished run reads no data")
 
-    options = read_options(TrainingOptions, OPTIONS | {"epochs": 1}, "test")
+    options = read_options(ToyOptions, OPTIONS | {"epochs": 1}, "test")
     source = BatchSource(toy_source(90, options).plan, untouchable)
     again = toy_training.fit(
         ToyModel(), source, options, tmp_path, fingerprint={"data": "toy"}, save_model=lambda path: None
@@ -347,7 +347,7 @@ def test_a_finished_run_is_exported_again_by_the_first_process_alone(tmp_path, m
     train_toy(tmp_path, {"epochs": 1})
     (tmp_path / "best").mkdir(exist_ok=True)
     (tmp_path / "best/model.safetensors").write_bytes(b"weights")
-    options = read_options(TrainingOptions, OPTIONS | {"epochs": 1}, "test")
+    options = read_options(ToyOptions, OPTIONS | {"epochs": 1}, "test")
     exported = tmp_path / "model.safetensors"
     for rank, restart, done in (("0", True, False), ("1", False, True)):
         monkeypatch.setenv("RANK", rank)
@@ -363,7 +363,7 @@ def test_a_finished_run_is_exported_again_by_the_first_process_alone(tmp_path, m
 def test_unfinished_is_not_finished(tmp_path):
     with pytest.raises(SystemExit):
         train_toy(tmp_path, RESUMED, model=signal_after(3))
-    assert finished_run(tmp_path, read_options(TrainingOptions, OPTIONS | RESUMED, "t"), {"data": "toy"}) is None
+    assert finished_run(tmp_path, read_options(ToyOptions, OPTIONS | RESUMED, "t"), {"data": "toy"}) is None
 
 
 # --- several processes
@@ -374,7 +374,7 @@ ODD = 93  # samples that make an odd number of batches
 def test_two_processes_equal_one_with_twice_the_accumulation(tmp_path):
     """With an odd number of batches, dropout on, and a signal that only the second process gets in step 6."""
     options = {"eval_steps": 4, "epochs": 2, "max_batch_size": 7}
-    plan = toy_source(ODD, read_options(TrainingOptions, OPTIONS | options, "test")).plan
+    plan = toy_source(ODD, read_options(ToyOptions, OPTIONS | options, "test")).plan
     assert len(plan.batches(0)) % 2 == 1
     words = ["--num-samples", str(ODD), "--processes", "2", "--kill-at", "5", "--kill-rank", "1", "--signal", "15"]
     command = [sys.executable, toy_training.__file__, tmp_path / "two", str(options).replace("'", '"'), *words]

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toy_training import ToyModel
+from toy_training import ToyModel, ToyOptions
 
 from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
-from genet5.training.options import TrainingOptions
 from genet5.training.schedule import learning_rate
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "linear", "constant"])
 def test_the_rate_rises_in_a_line_then_falls_to_its_last_value(scheduler):
-    options = TrainingOptions(lr=2.0, warmup_ratio=0.1, min_lr_ratio=0.25, scheduler=scheduler)
+    options = ToyOptions(lr=2.0, warmup_ratio=0.1, min_lr_ratio=0.25, scheduler=scheduler)
     rates = np.array([learning_rate(step, 100, options) for step in range(100)])
     assert rates[:10] == pytest.approx(0.2 * np.arange(1, 11))
     assert rates.max() == 2.0
@@ -28,14 +27,14 @@ def test_the_rate_rises_in_a_line_then_falls_to_its_last_value(scheduler):
 def test_short_runs_have_finite_rates():
     for total in (1, 2, 3):
         for ratio in (0.0, 0.5, 1.0):
-            options = TrainingOptions(warmup_ratio=ratio)
+            options = ToyOptions(warmup_ratio=ratio)
             assert all(0 < learning_rate(s, total, options) <= options.lr for s in range(total))
 
 
 def test_only_matrices_that_are_no_embeddings_decay():
     model = ToyModel()  # its head is tied to the embedding
     model.free_head = nn.Linear(16, 4)
-    optimizer = build_optimizer(model, TrainingOptions(weight_decay=0.3))
+    optimizer = build_optimizer(model, ToyOptions(weight_decay=0.3))
     names = {id(p): name for name, p in model.named_parameters()}
     decay = {names[id(p)]: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     assert {n for n, value in decay.items() if value == 0.3} == {"body.0.weight", "free_head.weight"}

@@ -27,10 +27,10 @@ from genet5.genome.window_genes import WindowGene, reverse_complement_genes
 from genet5.tokens.grammars import Grammars
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.training import runs
-from genet5.training.options import TrainingOptions
 from genet5.training.runs import export
 from genet5.writer import windows as training_windows
 from genet5.writer.building import load_model
+from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 from genet5.writer.windows import WindowData, WindowScorer
 from genet5.bake.crops import read_eval_windows
@@ -273,9 +273,9 @@ def arguments(run: ToyRun, table: dict, tmp_path: Path) -> dict:
         "model_dir": run.model,
         "manifests": [run.manifest],
         "validation": run.baked / "validation.tar",
-        "eval_samples": run.baked / "eval.json",
+        "eval_windows": run.baked / "eval.json",
         "grammar_table": table,
-        "options": TrainingOptions(),
+        "options": SftOptions(),
         "output_dir": tmp_path / "sft",
     }
 
@@ -284,7 +284,7 @@ def arguments(run: ToyRun, table: dict, tmp_path: Path) -> dict:
     ("argument", "message"),
     [
         ("validation", r"absent: no such file; run merge_validation first$"),
-        ("eval_samples", r"absent: no such file; run merge_validation first$"),
+        ("eval_windows", r"absent: no such file; run merge_validation first$"),
         ("manifests", r"absent: no such manifest; bake the species first \(scripts/bake_shards.py\)$"),
         ("model_dir", r"absent/config.json: no such file, a model folder has config.json, model.safetensors, "),
     ],
@@ -308,18 +308,18 @@ def test_a_reader_with_first_weights_is_refused(arguments: dict, tmp_path: Path)
 
 
 def test_the_language_model_leaves_the_reader_as_it_is(arguments: dict) -> None:
-    run_sft(**{**arguments, "options": TrainingOptions(max_steps=2, max_batch_size=2, lr=1e-2)})
+    run_sft(**{**arguments, "options": SftOptions(max_steps=2, max_batch_size=2, grad_accum=1, lr=1e-2)})
     before, after = (load_model(folder)[0].state_dict() for folder in (arguments["model_dir"], arguments["output_dir"]))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert len(moved) > 20 and not any(name.startswith("reader.") for name in moved)
 
 
 def test_a_run_of_other_scored_windows_is_refused(arguments: dict, run: ToyRun, tmp_path: Path) -> None:
-    arguments["options"] = TrainingOptions(max_steps=1, max_batch_size=2)
+    arguments["options"] = SftOptions(max_steps=1, max_batch_size=2, grad_accum=1)
     run_sft(**arguments)
-    arguments["eval_samples"] = tmp_path / "eval.json"
-    arguments["eval_samples"].write_bytes((run.baked / "eval.json").read_bytes() + b"\n")
-    with pytest.raises(InputError, match=r"eval_samples is "):
+    arguments["eval_windows"] = tmp_path / "eval.json"
+    arguments["eval_windows"].write_bytes((run.baked / "eval.json").read_bytes() + b"\n")
+    with pytest.raises(InputError, match=r"eval_windows is "):
         run_sft(**arguments)
 
 

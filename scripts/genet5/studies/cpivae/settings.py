@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from genet5.configuration import check_against_schema, dotted, load_schema, read_yaml
+from genet5.configuration import check_against_schema, dotted, load_schema, merged, read_yaml
 from genet5.errors import InputError
 from genet5.files import atomic_write, shipped
 
@@ -32,16 +32,6 @@ def _defaults() -> Settings:
 @functools.cache
 def _schema() -> dict[str, Any]:
     return load_schema("cpivae_training")
-
-
-def merged(base: Mapping[str, Any], *changes: Mapping[str, Any]) -> Settings:
-    """``base`` with each of ``changes`` laid over it: sections are merged, lists and values replaced."""
-    result = copy.deepcopy(dict(base))
-    for change in changes:
-        for key, value in change.items():
-            both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-            result[key] = merged(result[key], value) if both else copy.deepcopy(value)
-    return result
 
 
 def read_settings(path: Path) -> Settings:

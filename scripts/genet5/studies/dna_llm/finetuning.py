@@ -15,6 +15,7 @@ from lightning.fabric import Fabric
 
 from genet5.errors import InputError
 from genet5.files import file_sha256
+from genet5.options import option
 from genet5.studies.dna_llm.augmentation import augment
 from genet5.studies.dna_llm.binding_windows import BindingWindows, load_windows
 from genet5.studies.dna_llm.gpt import WEIGHTS_FILE, Gpt, GptConfig, load_gpt, parameter_count
@@ -25,7 +26,7 @@ from genet5.studies.dna_llm.results import HELD_OUT, write_predictions
 from genet5.studies.dna_llm.variants import Variant
 from genet5.training.batches import BatchSource
 from genet5.training.loop import SupervisedRun, fit
-from genet5.training.options import RunOptions, option
+from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.run import RunSpec
 from genet5.training.runs import export

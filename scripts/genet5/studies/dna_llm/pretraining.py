@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from genet5.files import atomic_write, file_sha256
+from genet5.options import option
 from genet5.studies.dna_llm.corpus import Corpus
 from genet5.studies.dna_llm.gpt import Gpt, GptConfig, parameter_count, save_gpt
 from genet5.studies.dna_llm.markov import MarkovChain
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
-from genet5.training.options import RunOptions, option
+from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan

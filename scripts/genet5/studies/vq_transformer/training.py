@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256
+from genet5.options import option
 from genet5.studies.vq_transformer.bounds import code_entropy
 from genet5.studies.vq_transformer.corpus import Corpus, Dataset
 from genet5.studies.vq_transformer.network import VqConfig, VqTransformer, parameter_count, save_network
@@ -23,7 +24,7 @@ from genet5.studies.vq_transformer.tensorboard import BoardRun
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.losses import mean_losses
-from genet5.training.options import RunOptions, option
+from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export
 from genet5.training.sampler import BatchPlan

@@ -13,6 +13,7 @@ import torch
 from vq_toy import SMALL, toy_corpus, toy_network
 
 from genet5.errors import InputError
+from genet5.options import read_options
 from genet5.studies.vq_transformer.codec import VqTokenizer
 from genet5.studies.vq_transformer.corpus import Dataset
 from genet5.studies.vq_transformer.network import load_network
@@ -25,7 +26,6 @@ from genet5.studies.vq_transformer.training import (
     run_training,
 )
 from genet5.training.loop import SupervisedRun
-from genet5.training.options import read_options
 
 CONFIG = TrainConfig(
     epochs=24, batch_size=8, learning_rate=3e-3, warmup_epochs=4, eval_interval=8, eval_iters=3, save_interval=5,

@@ -1,0 +1,86 @@
+"""Options of annotation: the section annotate of the configuration, and who decides what the user leaves open."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Protocol
+
+from genet5.options import option
+
+DECODERS = ("viterbi", "lm", "joint")
+#: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
+OVERLAP_BP = 4_000
+
+
+class Recommendation(Protocol):
+    """How a model annotates best."""
+
+    @property
+    def decoder(self) -> str: ...
+
+    @property
+    def window_bp(self) -> int: ...
+
+    @property
+    def overlap_bp(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class AnnotateOptions:
+    """Annotation of genomes. What is null is decided by the model, or by the clade."""
+
+    model: str = option(
+        "auto",
+        "the model that annotates a new genome (key genome); run: the model of this run, trained first if it must be; "
+        "shipped: the model that GeneT5 ships for the clade; auto: the run's if it is trained, else the shipped one",
+        choices=("auto", "run", "shipped"),
+    )
+    stage: str | None = option(
+        None, "the stage whose model annotates a new genome; null: the last of stages", choices=("crf", "sft", "grpo")
+    )
+    decoder: str | None = option(
+        None,
+        "viterbi: the CRF alone, by dynamic programming; lm: the writer, under the grammar; joint: the writer, "
+        "limited to the reading frames of viterbi, for clades without introns; null: what the shipped model "
+        "recommends, else viterbi for the stage crf and lm for the others",
+        choices=DECODERS,
+    )
+    window_bp: int | None = option(
+        None, "bases of a tile; null: what the shipped model recommends, else the window of the clade", minimum=100
+    )
+    overlap_bp: int | None = option(
+        None,
+        "bases that neighbouring tiles share; null: what the shipped model recommends, else "
+        f"{OVERLAP_BP}, but at most half a tile",
+        minimum=0,
+    )
+    batch_size: int = option(8, "number of tiles that are decoded together", minimum=1)
+    beam_width: int = option(
+        1, "number of most probable structure sequences of a tile that the writer keeps at a time; 1: greedy", minimum=1
+    )
+    min_confidence: float = option(
+        0.0, "leave out genes whose calibrated score is lower; a value over 0 needs a calibration", minimum=0, maximum=1
+    )
+    calibration_bp: int = option(
+        3_000_000,
+        "validation bases of each species that the calibration of scores is fitted to; 0: leave scores as they are",
+        minimum=0,
+    )
+
+    def settled(self, decoder: str, window_bp: int, recommended: Recommendation | None = None) -> AnnotateOptions:
+        """These options with no null among decoder, window_bp and overlap_bp.
+
+        What the user sets wins; then what a shipped model recommends; then ``decoder`` and ``window_bp``, those of the
+        stage and of the clade.
+        """
+        if recommended:
+            decoder, window_bp = recommended.decoder, recommended.window_bp
+        window = self.window_bp or window_bp
+        overlap = min(recommended.overlap_bp if recommended else OVERLAP_BP, window // 2)
+        return dataclasses.replace(
+            self,
+            decoder=self.decoder or decoder,
+            window_bp=window,
+            overlap_bp=overlap if self.overlap_bp is None else self.overlap_bp,
+        )

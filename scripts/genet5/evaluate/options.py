@@ -1,0 +1,25 @@
+"""Options of scoring: the section score of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from genet5.options import option
+
+#: Simple gene finders to compare with: two scans for long reading frames, and Prodigal.
+BASELINE_NAMES = ("orf_atg", "orf_all", "prodigal")
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """Scores of held-out genomes."""
+
+    baselines: tuple[str, ...] = option(
+        BASELINE_NAMES,
+        "gene finders to compare with; orf_atg and orf_all take the longest reading frames, from ATG, or from ATG, GTG "
+        "and TTG",
+        choices=BASELINE_NAMES,
+        unique=True,
+    )
+    bootstrap: int = option(1000, "number of resamples of 1-Mb blocks for the confidence intervals; 0: none", minimum=0)
+    seed: int = option(42, "seed of the resampling", minimum=0)
