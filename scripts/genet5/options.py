@@ -237,9 +237,10 @@ def _flag(f: dataclasses.Field, hint: Any) -> dict[str, Any]:
         kinds = get_args(kind)
         keywords["nargs"] = len(kinds) if kinds[-1] is not Ellipsis else "+" if f.metadata["nonempty"] else "*"
         kind = kinds[0]
-    choices = {"choices": f.metadata["choices"]} if f.metadata["choices"] else {"metavar": "X"}
+    # Choices are shown here, and checked with the other limits, so that the message is one line.
+    metavar = f"{{{','.join(map(str, f.metadata['choices']))}}}" if f.metadata["choices"] else "X"
     bare = {"nargs": "?", "const": f.metadata["bare"]} if f.metadata["bare"] is not None else {}
-    return keywords | {"type": kind} | choices | bare
+    return keywords | {"type": kind, "metavar": metavar} | bare
 
 
 def _shown_default(default: Any) -> str:

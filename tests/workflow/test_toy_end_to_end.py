@@ -25,7 +25,7 @@ TOY = {
         "eval_samples": 2,
     },
     "tokenizer": {"segment_bp": 60, "max_window_bp": 3000},
-    "model": {
+    "writer": {
         "size": "demo",
         "overrides": {
             "hidden_size": 32,
@@ -33,15 +33,16 @@ TOY = {
             "num_heads": 2,
             "num_kv_heads": 1,
             "feed_forward_size": 32,
-            "stem_channels": 16,
-            "codon_channels": 16,
-            "stretch_channels": 16,
-            "stem_dilations": [1],
             "pointer_size": 16,
         },
     },
     "stages": ["crf", "sft", "grpo"],
-    "crf": {"epochs": 1, "log_every": 2},
+    "crf": {
+        "size": "demo",
+        "overrides": {"stem_channels": 16, "codon_channels": 16, "stretch_channels": 16, "stem_dilations": [1]},
+        "epochs": 1,
+        "log_every": 2,
+    },
     "sft": {"epochs": 3, "lr": 3.0e-3, "token_budget": 4000, "max_batch_size": 4, "grad_accum": 1, "log_every": 2},
     "grpo_prompts": {"num_prompts": 12},
     "grpo": {"max_steps": 2, "batch_size": 3, "grad_accum": 2, "group_size": 4, "eval_samples": 2, "eval_steps": 1},

@@ -64,7 +64,7 @@ def test_score_script_writes_document_table_and_text(repository, files):
     (files / "timing.json").write_text('{"timing": {"bases": 4000, "cpu_s": 2.0, "wall_s": 1.0}}')
     done = score(
         repository, files, "--prediction-name", "genet5/sft", "--timing", files / "timing.json",
-        "--baselines", "orf_atg,orf_all,prodigal", "--bootstrap", 50, "--species", "E.made",
+        "--baselines", "orf_atg", "orf_all", "prodigal", "--bootstrap", 50, "--species", "E.made",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     text = (files / "out/s.json").read_text()
@@ -104,7 +104,7 @@ def test_score_script_writes_document_table_and_text(repository, files):
 def test_score_table_puts_stages_beside_each_other_and_baselines_once(repository, files):
     paths = []
     for stage in ("sft", "grpo"):
-        assert score(repository, files, "--prediction-name", stage, "--baselines", "orf_atg,orf_all").returncode == 0
+        assert score(repository, files, "--prediction-name", stage, "--baselines", "orf_atg", "orf_all").returncode == 0
         paths.append((files / "out/s.json").rename(files / f"{stage}.json"))
     command = [sys.executable, repository / "scripts/score_table.py", "--scores", *paths]
     printed = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
@@ -151,7 +151,7 @@ def test_header_alone_is_a_prediction_of_nothing(repository, files):
         ("", (), "p.gff3: the file is empty"),
         (GFF + "c\tX\texon\t501\t836\t.\t+\t.\tID=e\n", (), "p.gff3: 1 rows, but no CDS of a gene"),
         (GFF + coding_row(3801, 9000, "+", "a"), (), "p.gff3, line 4: CDS 3801..9000"),
-        (GFF, ("--baselines", "genscan"), "baselines: 'genscan' is not known; allowed: orf_atg, orf_all, prodigal"),
+        (GFF, ("--baselines", "genscan"), "--baselines: found 'genscan', allowed: orf_atg, orf_all, prodigal"),
         (GFF, ("--baselines", "orf_atg", "--prediction-name", "orf_atg"), "systems: names must differ"),
         (GFF, ("--regions", "chr1"), "--regions: no contig 'chr1'"),
         (GFF, ("--timing", "ref.gff3"), "ref.gff3: not JSON"),
@@ -170,7 +170,7 @@ def test_wrong_inputs_are_one_line_and_leave_nothing(repository, files, predicti
 
 
 def test_nothing_to_score(repository, files):
-    done = score(repository, files, prediction=None)
+    done = score(repository, files, "--baselines", prediction=None)
     assert (done.returncode, done.stderr) == (1, "error: nothing to score: give a prediction, or baselines, or both\n")
 
 

@@ -170,6 +170,8 @@ def test_the_recipe_parses_from_the_command_line():
     ("words", "expected"),
     [
         (["--most", "0"], "--most: found 0, allowed: at least 1"),
+        (["--name", "three"], "--name: found 'three', allowed: one, two"),
+        (["--kinds", "a", "c"], "--kinds: found 'c', allowed: a, b"),
         (["--words", "a", "a"], "--words: an entry is there twice"),
         (["--fields", "width"], "--fields width: expected KEY=VALUE"),
         (["--fields", "width=1", "width=2"], "--fields width=2: width is set twice"),

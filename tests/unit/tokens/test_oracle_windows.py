@@ -10,7 +10,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import yaml
 from perfect_predictor import reference_genes, through_tokens
 from reference_sets import EXPECTED, ReadSet
 
@@ -20,6 +19,7 @@ from genet5.bake.samples import Sample, SampleGene, clip_gene, window_genes
 from genet5.bake.shards import ShardSet
 from genet5.bake.species import SpeciesSource, bake_species, plan_split, split_samples
 from genet5.bake.windows import AnnotationIndex, SpanIndex, WindowRules
+from genet5.clades import read_clades
 from genet5.configuration import read_grammar
 from genet5.genome.genes import Interval, Region
 from genet5.tokens.codec import encode_genes
@@ -52,9 +52,9 @@ def clade_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def windows_bp(repository: Path) -> dict[str, dict[str, int]]:
+def windows_bp() -> dict[str, dict[str, int]]:
     """``window_bp`` and ``stride_bp`` of each clade, as shipped."""
-    return yaml.safe_load((repository / "config/config.yaml").read_text())["bake"]["windows"]
+    return {name: {"window_bp": c.window_bp, "stride_bp": c.stride_bp} for name, c in read_clades().items()}
 
 
 # ---------------------------------------------------------------- bake
