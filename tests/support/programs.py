@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 #: Program -> its package in Debian and Ubuntu. `make test` installs them where it may.
-PACKAGES = {"gt": "genometools", "busco": "busco", "hmmsearch": "hmmer"}
+PACKAGES = {"gt": "genometools", "busco": "busco", "hmmsearch": "hmmer", "git": "git"}
 
 
 def needs(program: str) -> pytest.MarkDecorator:
