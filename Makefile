@@ -1,22 +1,28 @@
 # make demo   the whole path on two bacterial genomes that come with a dependency: offline after the install, eleven minutes
-# make test   every test
-# Both make .venv on first use. PIP_FLAGS goes to pip, for instance to take CPU builds of torch:
+# make test   every test; those that need a program which is not there are listed with the reason
+# Both make .venv on first use, with the command .venv/bin/genet5. PIP_FLAGS goes to pip, for instance for CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
 PIP_FLAGS ?=
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-INSTALLED := $(VENV)/.requirements.lock
+INSTALLED := $(VENV)/.installed
+DECLARED := requirements.lock pyproject.toml setup.py
 # The programs that these start (python in the rules, shfmt in snakefmt) come from the same place.
 export PATH := $(BIN):$(PATH)
+
+# Installs packages of Debian or Ubuntu where it may: as root, or by a sudo that asks for no password.
+apt = { if [ "$$(id -u)" -eq 0 ]; then as=; else as="sudo -n"; fi; command -v apt-get > /dev/null && \
+	$$as true 2> /dev/null && $$as apt-get update && \
+	$$as env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(1); }
 
 .PHONY: demo test check tools clean-demo
 .DEFAULT_GOAL := demo
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/demo all
-	@$(BIN)/python scripts/score_table.py --scores data/score/demo/sft/*.json data/score/demo/grpo/*.json
+	@$(BIN)/genet5 score-table --scores data/score/demo/sft/*.json data/score/demo/grpo/*.json
 	@echo "report: data/report/demo/index.html"
 
 # A file's tests stay together: they share what they made. One thread each, since every core has a file.
@@ -30,26 +36,27 @@ check: $(INSTALLED)
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# Programs of the operating system that the tests need. BUSCO is also needed for species that name a lineage.
+# Programs of the operating system that some tests need. BUSCO is also needed for species that name a lineage.
 tools:
-	@for tool in gt busco hmmsearch; do \
-		command -v $$tool > /dev/null || missing="$$missing $$tool"; \
+	@missing=; for pair in gt:genometools busco:busco hmmsearch:hmmer; do \
+		command -v $${pair%:*} > /dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
-	if [ -n "$$missing" ]; then \
-		echo "error: not installed:$$missing; on Debian or Ubuntu: sudo apt-get install genometools busco hmmer" >&2; \
-		exit 1; \
-	fi
+	[ -z "$$missing" ] || $(call apt,$$missing) || \
+		echo "note: tests that need a missing program are left out; to install them: sudo apt-get install$$missing" >&2
 
-# The stamp is a copy of the lock file: an edit of the lock installs again, a fresh checkout's file times do not.
-$(INSTALLED): requirements.lock
-	@if ! cmp --silent requirements.lock $(INSTALLED); then \
+# The stamp is a copy of what is installed: an edit installs again, a fresh checkout's file times do not.
+$(INSTALLED): $(DECLARED)
+	@if ! cat $(DECLARED) | cmp --silent - $(INSTALLED); then \
 		command -v $(PYTHON) > /dev/null || { echo "error: $(PYTHON) not found; set PYTHON=..." >&2; exit 1; }; \
 		$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 			{ echo "error: $(PYTHON) is older than 3.11; set PYTHON=..." >&2; exit 1; }; \
+		test -x $(BIN)/python || $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || $(call apt,python3-venv) || \
+			{ echo "error: $(PYTHON) has no venv; sudo apt-get install python3-venv" >&2; exit 1; }; \
 		{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.lock; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -r requirements.lock && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .; \
 	fi
-	@cp requirements.lock $(INSTALLED)
+	@cat $(DECLARED) > $(INSTALLED)
 
 clean-demo:
 	rm -rf data/baked/demo data/model/demo data/annotation/demo data/score/demo data/busco/demo data/report/demo

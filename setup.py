@@ -15,13 +15,20 @@ COMMANDS = {
 # Folder of the repository -> package, and the files of it that go along.
 FILES = {
     "genet5.resources": ("resources", ["**/*"]),
-    "genet5.config": ("config", ["studies/cpivae_training.yaml"]),
+    "genet5.config": (
+        "config",
+        ["config.yaml", "species.tsv", "studies/defaults.yaml", "studies/cpivae_training.yaml"],
+    ),
     "genet5.workflow.schemas": ("workflow/schemas", ["**/*.yaml"]),
 }
 
 setup(
     packages=[*find_packages("scripts", include=["genet5", "genet5.*"]), *COMMANDS, *FILES],
     package_dir={"": "scripts", **COMMANDS, **{name: folder for name, (folder, _) in FILES.items()}},
-    package_data={"genet5.report": ["*.css", "*.js"], **{name: patterns for name, (_, patterns) in FILES.items()}},
+    package_data={
+        "genet5.report": ["*.css", "*.js"],
+        "genet5.commands": ["launch.sh"],
+        **{name: patterns for name, (_, patterns) in FILES.items()},
+    },
     include_package_data=False,
 )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
+import patience
 import pytest
 from dry_runs import commands, jobs
+from programs import needs
+from wheel import installed_package
 
 MODULE = """configfile: "mine.yaml"
 
 
 module genet5:
     snakefile:
-        "{snakefile}"
+        {snakefile}
     config:
         config
 
@@ -35,8 +40,9 @@ def snakefile(tmp_path) -> Path:
     return tmp_path / "a checkout/workflow/Snakefile"
 
 
-def use_as_module(workspace, snakefile: Path, configuration: str, names: str = "") -> None:
-    (workspace.folder / "Snakefile").write_text(MODULE.format(snakefile=snakefile, names=names))
+def use_as_module(workspace, snakefile: Path | str, configuration: str, names: str = "") -> None:
+    named = snakefile if isinstance(snakefile, str) else f'"{snakefile}"'
+    (workspace.folder / "Snakefile").write_text(MODULE.format(snakefile=named, names=names))
     (workspace.folder / "mine.yaml").write_text(configuration)
 
 
@@ -74,6 +80,30 @@ def test_a_module_annotates_with_a_shipped_model(elsewhere, snakefile):
     result = elsewhere.run("-n", "annotate")
     assert result.returncode == 0, result.stdout
     assert jobs(result.stdout) == {"index_genome": 1, "shipped_model": 1, "annotate_genome": 1, "annotate": 1}
+
+
+@needs("git")
+def test_a_module_that_is_no_file_uses_the_installed_package(elsewhere, repository, tmp_path):
+    """As the workflow catalogue deploys it: the rules come from a repository, without the scripts."""
+    git = ["git", "-c", "user.name=me", "-c", "user.email=me@localhost", "-C", str(tmp_path / "remote")]
+    for name in ("workflow", "envs"):
+        shutil.copytree(repository / name, tmp_path / "remote" / name)
+    for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run([*git, *words], check=True)
+    remote = f'gitfile("{tmp_path}/remote", path="workflow/Snakefile", ref="main")'
+    use_as_module(elsewhere, remote, "genome: my.fa\nclade: fungi\n")
+    missing = elsewhere.run("-n", "annotate")
+    assert (missing.returncode, missing.stdout.splitlines()[-1]) == (
+        1,
+        "error: the rules need the package genet5: pip install it, or name the Snakefile of a clone",
+    )
+    environment = {**elsewhere.environment, "PYTHONPATH": str(installed_package(repository, tmp_path / "wheel"))}
+    command = elsewhere.command("data/raw/my/fna", "--cores", "1")
+    result = patience.run(command, cwd=elsewhere.folder, env=environment)
+    assert result.returncode == 0, result.stdout
+    assert (elsewhere.folder / "data/raw/my/fna.fai").is_file()
+    planned = patience.run(elsewhere.command("-n", "annotate"), cwd=elsewhere.folder, env=environment)
+    assert jobs(planned.stdout) == {"shipped_model": 1, "annotate_genome": 1, "annotate": 1}
 
 
 def test_mistakes_in_a_module_are_one_line(elsewhere, snakefile):

@@ -9,12 +9,17 @@ import re
 import sys
 from pathlib import Path
 
-# Scripts and library are found beside the workflow: Snakemake may run in any folder, and another workflow may use this
-# one as a module.
-if not workflow.current_basedir.is_local:
-    sys.exit("error: the rules run scripts of the repository, so name a Snakefile in a checkout of it")
+# Snakemake may run in any folder, and another workflow may use this one as a module. Scripts and library are found beside
+# this workflow; if it comes from the network, in the installed package.
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+if SCRIPTS.is_dir():
+    sys.path.insert(0, str(SCRIPTS))
+else:
+    try:
+        from genet5.cli import scripts_folder
+    except ImportError:
+        sys.exit("error: the rules need the package genet5: pip install it, or name the Snakefile of a clone")
+    SCRIPTS = scripts_folder()
 
 from genet5.clades import read_clades
 from genet5.configuration import new_genome_name

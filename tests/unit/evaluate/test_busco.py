@@ -10,13 +10,11 @@ import sys
 import tarfile
 
 import pytest
+from programs import needs
 
 from genet5.errors import InputError
 from genet5.evaluate.busco import prepare_lineage, prepare_proteins, run_busco
 
-needs_program = pytest.mark.skipif(
-    shutil.which("busco") is None, reason="needs the program busco on PATH (Debian and conda: package 'busco')"
-)
 MODEL = "HMMER3/f [3.1b2 | February 2015]\nNAME  nothing\n//\n"
 NOTHING_WRONG = ">a\nMKL\n"
 
@@ -43,7 +41,8 @@ def run_script(repository, *flags):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@needs_program
+@needs("busco")
+@needs("hmmsearch")
 def test_pox_proteome_from_a_tar_through_the_script(shared_data, repository, tmp_path):
     done = run_script(
         repository,
@@ -63,7 +62,8 @@ def test_pox_proteome_from_a_tar_through_the_script(shared_data, repository, tmp
     assert result["one_line"] in done.stdout
 
 
-@needs_program
+@needs("busco")
+@needs("hmmsearch")
 def test_lineage_folder_without_the_suffix_and_proteins_with_stars_copies_and_losses(shared_data, tmp_path):
     with tarfile.open(shared_data / "busco/poxviridae_odb10.tar.gz") as tar:
         tar.extractall(tmp_path, filter="data")
@@ -84,7 +84,8 @@ def test_lineage_folder_without_the_suffix_and_proteins_with_stars_copies_and_lo
     assert (doubled["complete"], doubled["single"], doubled["duplicated"], doubled["missing"]) == (18, 17, 1, 0)
 
 
-@needs_program
+@needs("busco")
+@needs("hmmsearch")
 def test_nothing_found_is_a_result(shared_data, tmp_path):
     proteins = shared_data / "busco/pep/Goatpox_virus.faa.gz"
     result = run_busco(proteins, shared_data / "busco/chr22_odb10.tar.gz")
@@ -92,7 +93,8 @@ def test_nothing_found_is_a_result(shared_data, tmp_path):
     assert result["one_line"].startswith("C:0.0%")
 
 
-@needs_program
+@needs("busco")
+@needs("hmmsearch")
 def test_no_predicted_protein_is_a_result_without_running_the_program(tmp_path):
     proteins = tmp_path / "none.faa"
     proteins.touch()
@@ -101,7 +103,8 @@ def test_no_predicted_protein_is_a_result_without_running_the_program(tmp_path):
     assert result["one_line"] == "C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:2"
 
 
-@needs_program
+@needs("busco")
+@needs("hmmsearch")
 def test_a_failing_search_is_one_line_and_not_a_score(repository, tmp_path):
     proteins = tmp_path / "some.faa"
     proteins.write_text(NOTHING_WRONG)

@@ -6,12 +6,12 @@ import csv
 import json
 import random
 import re
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from programs import needs
 
 from genet5.errors import InputError
 from genet5.evaluate.predictions import read_predictions
@@ -227,9 +227,6 @@ def gt_eval(folder, reference, predicted, lengths):
     return counts | {"nucleotide": (tp, tp + fn, tp + fp)}
 
 
-needs_gt = pytest.mark.skipif(shutil.which("gt") is None, reason="needs the program gt (Debian package 'genometools')")
-
-
 def sides(report):
     return {
         level: (entry["tp"], entry["tp"] + entry["fn"], entry["tp"] + entry["fp"])
@@ -238,7 +235,7 @@ def sides(report):
     }
 
 
-@needs_gt
+@needs("gt")
 @pytest.mark.parametrize("seed", range(3))
 def test_same_counts_as_genometools_on_spliced_genes(tmp_path, seed):
     rng = random.Random(seed)
@@ -252,7 +249,7 @@ def test_same_counts_as_genometools_on_spliced_genes(tmp_path, seed):
     assert 0.3 < report["exon"]["f1"] < 0.9
 
 
-@needs_gt
+@needs("gt")
 def test_same_counts_as_genometools_on_a_real_annotation(shared_data, tmp_path):
     decompress_genome(shared_data / "A.thaliana/fna.gz", tmp_path / "fna")
     genome = Genome(tmp_path / "fna")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import random
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import gffutils
 import pytest
+from programs import check_gff3, needs
 from work_done import lines_run
 
 from genet5.errors import InputError
@@ -96,13 +95,6 @@ def fasta(path: Path) -> dict[str, str]:
     return records
 
 
-def assert_gt_accepts(path: Path) -> None:
-    if shutil.which("gt") is None:
-        pytest.skip("needs genometools: the program 'gt' is not on PATH")
-    done = subprocess.run(["gt", "gff3validator", path], capture_output=True, text=True)
-    assert done.stdout.strip() == "input is valid GFF3", done.stderr
-
-
 def test_rows(case: Case, tmp_path: Path) -> None:
     output = tmp_path / "out.gff3"
     genome = case.genome()
@@ -154,12 +146,13 @@ def test_partial_marks_stand_at_the_cut_end(case: Case, tmp_path: Path) -> None:
     assert marks[-1][-1] == (yes, ";start_range=.,111;end_range=117,.")
 
 
+@needs("gt")
 def test_validators_accept_it(case: Case, tmp_path: Path) -> None:
     output = tmp_path / "out.gff3"
     genome = case.genome()
     write_gff3(output, case.genes, genome.lengths)
     assert validate_gff3(output, genome, CODE) == len(case.genes)
-    assert_gt_accepts(output)
+    check_gff3(output)
 
 
 def test_gffutils_builds_its_database_of_it(case: Case, tmp_path: Path) -> None:
@@ -192,6 +185,7 @@ def test_contigs_come_in_genome_order_not_by_name(tmp_path: Path) -> None:
     assert [row[0] for row in columns(tmp_path / "x.gff3") if row[2] == "gene"] == ["chr2", "chr10", "chr1"]
 
 
+@needs("gt")
 def test_odd_names_are_escaped_and_read_back(tmp_path: Path) -> None:
     case = Case(tmp_path)
     names = ["a;b=c&d,e", "100%", "tab\there", 'a "quoted" one', "Gén 5", "%3B", "x y"]
@@ -204,9 +198,10 @@ def test_odd_names_are_escaped_and_read_back(tmp_path: Path) -> None:
     assert columns(output)[0][0] == "scaffold|1%2C2%3B3%23"
     assert columns(output)[0][8].startswith("ID=a%3Bb%3Dc%26d%2Ce;")
     assert all(len(row) == 9 for row in columns(output))
-    assert_gt_accepts(output)
+    check_gff3(output)
 
 
+@needs("gt")
 def test_no_genes_is_still_a_file(tmp_path: Path) -> None:
     case = Case(tmp_path)
     case.add("chr1", "+", "ATGTAA")
@@ -215,7 +210,7 @@ def test_no_genes_is_still_a_file(tmp_path: Path) -> None:
     assert write_gff3(output, [], genome.lengths) == 0
     assert output.read_text() == "##gff-version 3\n##sequence-region chr1 1 30\n"
     assert validate_gff3(output, genome, CODE) == 0
-    assert_gt_accepts(output)
+    check_gff3(output)
 
 
 @pytest.mark.parametrize(
@@ -390,6 +385,7 @@ def test_the_work_grows_as_the_number_of_genes(tmp_path: Path) -> None:
     assert lines_run(lambda: write_and_check(200)) < 2.5 * lines_run(lambda: write_and_check(100))
 
 
+@needs("gt")
 @pytest.mark.parametrize(
     ("name", "table"), [("A.thaliana", 1), ("C.elegans", 1), ("M.alvi", 4), ("P.vivax", 1), ("H.sapiens.clones", 1)]
 )
@@ -406,4 +402,4 @@ def test_real_annotations_survive_a_round_trip(shared_data: Path, tmp_path: Path
     assert [(gene.id, gene.strand, set(gene.transcripts)) for gene in again.genes] == [
         (gene.id, gene.strand, set(gene.transcripts)) for gene in genes
     ]
-    assert_gt_accepts(output)
+    check_gff3(output)
