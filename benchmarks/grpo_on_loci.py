@@ -26,10 +26,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.bake.crops import (
-    Window,
-    crop,
-)
+from genet5.bake.crops import Window, crop  # noqa: E402
 from genet5.bake.shards import ShardReader  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402

@@ -16,8 +16,7 @@ from genet5.crf.chains import LEAST_HAZARD, chain_loss, chain_messages
 from genet5.crf.labels import IGNORED, INTRON, NEITHER
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
-from genet5.genome.sites import WindowSites
-from genet5.genome.sites import GeneRules
+from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene, reverse_complement_genes
 from genet5.writer.batch import site_labels
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from toy_bacterium import ToyRun, make_tokenizer, write_model, write_run
 
+from genet5.bake.crops import crop
 from genet5.bake.manifest import shard_paths
 from genet5.bake.shards import ShardSet
 from genet5.configuration import read_grammar
@@ -22,7 +23,6 @@ from genet5.errors import InputError
 from genet5.tokens.grammars import Grammars
 from genet5.writer.batch import make_example
 from genet5.writer.building import load_model
-from genet5.bake.crops import crop
 
 
 @pytest.fixture(scope="module")

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from genet5.crf.decoding import best_genes
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
-from genet5.genome.sites import WindowSites
-from genet5.genome.sites import GeneRules
-from genet5.tokens.codec import decode_genes, encode_genes
+from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene, gene_order_key, reverse_complement_genes
+from genet5.tokens.codec import decode_genes, encode_genes
 from genet5.tokens.grammar import Cursor, Grammar, GrammarViolation, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 

@@ -10,8 +10,8 @@ from model_toy import TOKENIZER, toy_model
 import join_crfs
 import tune_introns
 from genet5.annotate.genomes import GenomeAnnotation
-from genet5.genome.sites import DONOR_SITE
 from genet5.errors import InputError
+from genet5.genome.sites import DONOR_SITE
 from genet5.writer.building import load_model, save_model
 
 

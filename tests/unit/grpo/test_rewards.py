@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from model_toy import TOKENIZER, random_bases, random_genes
 
 from genet5.genome.genes import Interval
+from genet5.genome.window_genes import WindowGene
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.rewards import RewardWeights, boundary_f1
 from genet5.grpo.run import reward_weights
 from genet5.tokens.codec import decode_genes, encode_genes
-from genet5.genome.window_genes import WindowGene
 
 PLAIN = RewardWeights()
 DENSE = RewardWeights(0.5, 0.2, 0.2, 0.1, 30)

@@ -22,8 +22,8 @@ from genet5.bake.windows import AnnotationIndex, SpanIndex, WindowRules
 from genet5.clades import read_clades
 from genet5.configuration import read_grammar
 from genet5.genome.genes import Interval, Region
-from genet5.tokens.codec import encode_genes
 from genet5.genome.window_genes import WindowGene, gene_order_key
+from genet5.tokens.codec import encode_genes
 from genet5.tokens.grammars import Grammars
 from genet5.tokens.tokenizer import GeneTokenizer
 

@@ -9,8 +9,8 @@ from model_toy import CLADE, GRAMMAR, PLAIN_GRAMMAR, TOKENIZER, random_bases, ra
 
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement
-from genet5.tokens.codec import encode_genes
 from genet5.genome.window_genes import WindowGene, reverse_complement_genes, transcript_order
+from genet5.tokens.codec import encode_genes
 from genet5.tokens.grammar import Grammar
 from genet5.writer.batch import Example, chain_labels, collate, label_bases, make_example, make_prompt
 

@@ -15,6 +15,7 @@ import torch
 from bake_toy_genome import write_toy_genome
 from toy_bacterium import CLADE, CODE, WINDOW_BP, ToyRun, make_tokenizer, write_model, write_run
 
+from genet5.bake.crops import Window, crop, random_crop, read_eval_windows
 from genet5.bake.manifest import shard_paths
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.bake.species import SpeciesSource, bake_species
@@ -33,10 +34,6 @@ from genet5.writer.building import load_model
 from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 from genet5.writer.windows import WindowData, WindowScorer
-from genet5.bake.crops import read_eval_windows
-from genet5.bake.crops import random_crop
-from genet5.bake.crops import crop
-from genet5.bake.crops import Window
 
 
 @pytest.fixture(scope="module")
