@@ -12,6 +12,7 @@ from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
 from genet5.annotate.models import best_device, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import annotate_genome, chosen_regions, how_to_annotate, write_annotation, write_tracks
+from genet5.annotate.shipped import shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
@@ -25,7 +26,9 @@ OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "mi
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="folder of a CRF or of a language model")
+    parser.add_argument(
+        "--model", type=Path, help="folder of a CRF or of a language model (default: the clade's shipped model)"
+    )
     parser.add_argument("--calibration", type=Path, help=f"of its scores (default: {CALIBRATION_FILE} beside it)")
     parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed (with or without .fai)")
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
@@ -42,11 +45,12 @@ def main(argv: list[str] | None = None) -> None:
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
     clades = read_clades(arguments.clade_folder)
     clade = clade_named(clades, arguments.clade)
-    shipped = clade.model is not None and clade.model.folder == arguments.model.resolve()
-    model = load_annotator(arguments.model).to(best_device())
+    folder = arguments.model or shipped_model(clade, clades=clades).folder
+    shipped = clade.model is not None and clade.model.folder == folder.resolve()
+    model = load_annotator(folder).to(best_device())
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision)
-    usual = clade.model.calibration if shipped else arguments.model / CALIBRATION_FILE
-    calibration = load_calibration(arguments.calibration or usual, arguments.model / WEIGHTS_FILE, how.decoder)
+    usual = clade.model.calibration if shipped else folder / CALIBRATION_FILE
+    calibration = load_calibration(arguments.calibration or usual, folder / WEIGHTS_FILE, how.decoder)
     rules = clade.gene_rules(how.genetic_code)
     with Genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)

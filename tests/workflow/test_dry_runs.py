@@ -208,14 +208,11 @@ def test_a_new_genome_needs_no_training_where_a_model_is_shipped(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
     result = workspace.run(*SHIPPED, f"clade={clade}")
     assert result.returncode == 0, result.stdout
-    assert jobs(result.stdout) == {"index_genome": 1, "shipped_model": 1, "annotate_genome": 1, "annotate": 1}
+    assert jobs(result.stdout) == {"index_genome": 1, "annotate_genome": 1, "annotate": 1}
     (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-    folder = f"shipped-{clade}"
-    assert f"--model data/model/main/{folder} " in command and f"--genetic-code 1 --clade {clade} " in command
-    assert f"--output-prefix data/annotation/main/{folder}/my " in command
+    assert "--model" not in command and f"--genetic-code 1 --clade {clade} " in command
+    assert f"--output-prefix data/annotation/main/shipped-{clade}/my " in command
     assert "--decoder viterbi --window-bp 48000 --overlap-bp 8000 " in command
-    copied = " ".join(result.stdout.split())
-    assert f"resources/models/{clade}/calibration.json" in copied and f"resources/models/{clade}/use.json" in copied
 
 
 def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
@@ -224,9 +221,9 @@ def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     trained.parent.mkdir(parents=True)
     trained.write_bytes(b"")
     result = workspace.run(*SHIPPED, "clade=fungi", "genetic_code=1")
-    assert "shipped_model" not in result.stdout and "--output-prefix data/annotation/main/grpo/my " in result.stdout
+    assert "--output-prefix data/annotation/main/grpo/my " in result.stdout
     asked = workspace.run(*SHIPPED, "clade=fungi", "annotate={model: shipped}")
-    assert jobs(asked.stdout)["shipped_model"] == 1
+    assert "--output-prefix data/annotation/main/shipped-fungi/my " in asked.stdout
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_a_module_annotates_with_a_shipped_model(elsewhere, snakefile):
     use_as_module(elsewhere, snakefile, "genome: my.fa\nclade: fungi\n")
     result = elsewhere.run("-n", "annotate")
     assert result.returncode == 0, result.stdout
-    assert jobs(result.stdout) == {"index_genome": 1, "shipped_model": 1, "annotate_genome": 1, "annotate": 1}
+    assert jobs(result.stdout) == {"index_genome": 1, "annotate_genome": 1, "annotate": 1}
 
 
 @needs("git")
@@ -103,7 +103,7 @@ def test_a_module_that_is_no_file_uses_the_installed_package(elsewhere, reposito
     assert result.returncode == 0, result.stdout
     assert (elsewhere.folder / "data/raw/my/fna.fai").is_file()
     planned = patience.run(elsewhere.command("-n", "annotate"), cwd=elsewhere.folder, env=environment)
-    assert jobs(planned.stdout) == {"shipped_model": 1, "annotate_genome": 1, "annotate": 1}
+    assert jobs(planned.stdout) == {"annotate_genome": 1, "annotate": 1}
 
 
 def test_mistakes_in_a_module_are_one_line(elsewhere, snakefile):

@@ -12,7 +12,6 @@ rule calibrate:
         genomes=lambda wildcards: validation_files("data/raw/{species}/fna"),
         indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
         annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
-        clades=training_clade_files,
     output:
         "data/model/{run}/{stage}/calibration.json",
     log:
@@ -29,6 +28,7 @@ rule calibrate:
         runtime=1440,
     params:
         decoder=decoder_of,
+        clade_rules=training_rules,
         windows=validation_windows,
         options=flags({key: config["annotate"][key] for key in CALIBRATION_KEYS}),
         clade_folder=optional("--clade-folder", config["clade_folder"]),
@@ -55,7 +55,6 @@ rule annotate_genome:
         unpack(model_files),
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
-        clade=lambda wildcards: clade_files([CLADES[wildcards.species]]),
     output:
         gff="data/annotation/{run}/{stage}/{species}.gff3",
         proteins="data/annotation/{run}/{stage}/{species}.faa",
@@ -76,15 +75,16 @@ rule annotate_genome:
         genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
+        clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
         how=how_to_annotate,
         clade_folder=optional("--clade-folder", config["clade_folder"]),
-        model=subpath(input.weights, parent=True),
+        model=model_flag,
+        version=model_version,
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
-            --model {params.model:q} \
-            --calibration {input.calibration:q} \
+            {params.model:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --clade {params.clade} \

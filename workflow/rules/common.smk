@@ -24,6 +24,7 @@ else:
 from genet5.clades import read_clades
 from genet5.configuration import new_genome_name
 from genet5.errors import InputError
+from genet5.files import file_sha256
 from genet5.options import flags, plain
 from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
 from genet5.settings.sections import STUDIES, with_defaults
@@ -92,7 +93,7 @@ if NEW_GENOME and NEW_GENOME_STAGE.startswith("shipped-"):
 elif NEW_GENOME:
     CLADES[NEW_GENOME] = new_genome_trait("clade")
     GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
-for clade in sorted(set(CLADES.values())):
+for clade in sorted({row.clade for row in SPECIES.values()}):
     or_exit(check_windows, config, KNOWN_CLADES, clade)
 
 

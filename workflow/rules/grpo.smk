@@ -39,7 +39,6 @@ rule train_grpo:
         prompts="data/baked/{run}/grpo_prompts.tar",
         validation="data/baked/{run}/validation.tar",
         eval_windows="data/baked/{run}/eval.json",
-        clades=training_clade_files,
     output:
         weights="data/model/{run}/grpo/model.safetensors",
         config="data/model/{run}/grpo/config.json",
@@ -56,6 +55,7 @@ rule train_grpo:
     params:
         options=flags(config["grpo"]),
         clade_folder=optional("--clade-folder", config["clade_folder"]),
+        clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:

@@ -44,42 +44,50 @@ def annotations(names, stage=None):
     return [f"data/annotation/{RUN}/{stage or BEST_STAGE}/{name}.gff3" for name in names]
 
 
-def here(path):
-    """``path`` as seen from the working folder, if it is inside: a result is not out of date because the folder moved."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def clade_rules(names):
+    """Rules of genes of clades. As a parameter they make results out of date when they change, but not when the files move."""
+    return {name: KNOWN_CLADES[name].identity() for name in sorted(set(names))}
 
 
-def clade_files(names):
-    """Files of clades."""
-    return [here(KNOWN_CLADES[name].path) for name in sorted(set(names))]
+def training_rules(wildcards):
+    """Rules of genes of the clades that training reads."""
+    return clade_rules(row.clade for row in SPECIES.values() if row.trains)
 
 
-def training_clade_files(wildcards):
-    """Files of the clades that training reads."""
-    return clade_files(row.clade for row in SPECIES.values() if row.trains)
+def shipped_model(wildcards):
+    """The model that comes with GeneT5, if the stage names one."""
+    name = wildcards.stage.removeprefix("shipped-")
+    return KNOWN_CLADES[name].model if name != wildcards.stage else None
 
 
 def model_files(wildcards):
-    """The model of a stage: trained in this run, or the one that comes with GeneT5 for a clade."""
-    stage = wildcards.stage
-    if stage.startswith("shipped-"):
-        model = KNOWN_CLADES[stage.removeprefix("shipped-")].model
-        folder, calibration = here(model.folder), here(model.calibration)
-    else:
-        folder = f"data/model/{wildcards.run}/{stage}"
-        calibration = f"{folder}/calibration.json"
+    """The trained model of a stage; none for a model that comes with GeneT5, which the script finds itself."""
+    if shipped_model(wildcards):
+        return {}
+    folder = f"data/model/{wildcards.run}/{wildcards.stage}"
     return {
         "weights": f"{folder}/model.safetensors",
         "config": f"{folder}/config.json",
-        "calibration": calibration,
+        "calibration": f"{folder}/calibration.json",
     }
+
+
+def model_flag(wildcards):
+    """The flag for the folder of a trained model."""
+    trained = model_files(wildcards)
+    return optional("--model", trained and str(Path(trained["weights"]).parent))
+
+
+def model_version(wildcards):
+    """Checksum of a model that comes with GeneT5: with another one, its annotations are out of date."""
+    shipped = shipped_model(wildcards)
+    return file_sha256(shipped.folder / "model.safetensors") if shipped else ""
 
 
 def how_to_annotate(wildcards):
     """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says."""
     clade, stage = CLADES[wildcards.species], wildcards.stage
-    recommended = KNOWN_CLADES[clade].model if stage.startswith("shipped-") else None
-    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, recommended))
+    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, shipped_model(wildcards)))
 
 
 def test_regions(wildcards):

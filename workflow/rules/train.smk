@@ -10,7 +10,6 @@ rule train_crf:
     input:
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
-        clades=training_clade_files,
     output:
         weights="data/model/{run}/crf/model.safetensors",
         config="data/model/{run}/crf/config.json",
@@ -27,6 +26,7 @@ rule train_crf:
     params:
         options=flags(config["crf"]),
         clade_folder=optional("--clade-folder", config["clade_folder"]),
+        clade_rules=training_rules,
         directory=subpath(output.weights, parent=True),
     shell:
         """
@@ -48,7 +48,6 @@ rule train_sft:
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
         eval_windows="data/baked/{run}/eval.json",
-        clades=training_clade_files,
     output:
         weights="data/model/{run}/sft/model.safetensors",
         config="data/model/{run}/sft/config.json",
@@ -65,6 +64,7 @@ rule train_sft:
     params:
         options=flags(config["sft"]),
         clade_folder=optional("--clade-folder", config["clade_folder"]),
+        clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
