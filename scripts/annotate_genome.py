@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     if arguments.window_bp is None:
         raise InputError("--window-bp: it is missing")
-    wanted = options_from_arguments(AnnotateOptions, arguments).settled("lm", arguments.window_bp)
+    wanted = options_from_arguments(AnnotateOptions, arguments, FLAGS).settled("lm", arguments.window_bp)
     if arguments.track_loci < 0:
         raise InputError(f"--track-loci: {arguments.track_loci}, must be at least 0")
     code = GeneticCode.from_table(arguments.genetic_code)

@@ -31,6 +31,7 @@ from genet5.tokens.grammars import Grammars
 from genet5.writer.building import WEIGHTS_FILE, load_model
 from genet5.writer.network import GeneT5Model
 
+FLAGS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
 STRETCH_BP = 250_000  # of validation DNA, where not all of it is read
 
 
@@ -62,9 +63,9 @@ def main(argv: list[str] | None = None) -> None:
         "--window-bp", type=int, nargs="*", default=[], help="lengths of their tiles, in the same order"
     )
     parser.add_argument("--output", type=Path, required=True, help="calibration.json to write")
-    add_option_arguments(parser, AnnotateOptions, only=("overlap_bp", "batch_size", "beam_width", "calibration_bp"))
+    add_option_arguments(parser, AnnotateOptions, only=FLAGS)
     arguments = parser.parse_args(argv)
-    wanted = options_from_arguments(AnnotateOptions, arguments)
+    wanted = options_from_arguments(AnnotateOptions, arguments, FLAGS)
     if not (arguments.model / WEIGHTS_FILE).is_file():
         raise InputError(f"{arguments.model / WEIGHTS_FILE}: no such file, --model must be a model folder")
     columns = arguments.manifests, arguments.genomes, arguments.annotations, arguments.window_bp

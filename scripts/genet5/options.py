@@ -251,10 +251,10 @@ def _shown_default(default: Any) -> str:
     return f" (default: {' '.join(map(str, default)) if isinstance(default, tuple) else default})"
 
 
-def options_from_arguments(cls: type[Options], arguments: argparse.Namespace) -> Options:
-    """Options of ``cls`` from parsed flags, with the same limits as the configuration."""
+def options_from_arguments(cls: type[Options], arguments: argparse.Namespace, only: Collection[str] = ()) -> Options:
+    """Options of ``cls`` from parsed flags (or ``only`` these), with the same limits as the configuration."""
     given = vars(arguments)
-    fields = [f for f in dataclasses.fields(cls) if f.name in given]
+    fields = [f for f in dataclasses.fields(cls) if f.name in given and (f.name in only or not only)]
     values = {f.name: given[f.name] for f in fields}
     for f in fields:
         if f.metadata["some_of"] and not isinstance(values[f.name], Mapping):
