@@ -147,7 +147,7 @@ def test_a_calibration_is_read_back(folder: Path) -> None:
         ("slope", "steep", "key decoders.lm.slope: 'steep' is text, expected a number"),
         ("slope", -0.5, "key decoders.lm.slope: -0.5"),
         ("intercept", math.nan, "key decoders.lm.intercept: nan is not a finite number"),
-        ("genes", None, "key decoders.lm.genes: nothing stands there, expected a whole number"),
+        ("genes", None, "key decoders.lm.genes: nothing is there, expected a whole number"),
         ("slop", 1.0, "key decoders.lm.slop is unknown; did you mean 'slope'?"),
     ],
 )
@@ -229,7 +229,7 @@ def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository:
     for decoder in ("viterbi", "joint"):
         assert "genes could be judged, 50 are needed" in load_calibration(run.model, decoder).reason
     nothing = {name: [] for name in ("manifests", "genomes", "annotations", "window_bp")}
-    for changed_flags in (nothing, {"most_bp": [0]}):
+    for changed_flags in (nothing, {"calibration_bp": [0]}):
         calibrate.main(arguments(run, repository, **changed_flags))
         assert load_calibration(run.model, "viterbi").reason.endswith("no validation DNA to fit to")
 
@@ -238,7 +238,7 @@ def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository:
     ("changed_flags", "message"),
     [
         ({"genomes": []}, "--manifests, --genomes, --annotations, --window-bp: 1, 0, 1, 1 values, expected as many"),
-        ({"most_bp": [-1]}, "--most-bp: -1, must be at least 0"),
+        ({"calibration_bp": [-1]}, "--calibration-bp: found -1, allowed: at least 0"),
         ({"window_bp": [9999], "decoder": ["lm"]}, "--window-bp: 9999, the model reads at most 3000"),
         ({"model": ["absent"]}, "absent/model.safetensors: no such file, --model must be a model folder"),
         ({"manifests": ["absent.json"]}, "absent.json: no such manifest"),

@@ -188,6 +188,14 @@ def test_flags_have_the_limits_of_the_configuration(words, expected):
     assert str(caught.value) == expected
 
 
+def test_a_flag_of_the_script_with_the_name_of_an_option_is_not_the_option():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--title")
+    add_option_arguments(parser, Toy, only=("most",))
+    arguments = parser.parse_args(["--title", "", "--most", "3"])
+    assert options_from_arguments(Toy, arguments, ("most",)) == Toy(most=3)
+
+
 def test_a_switch_has_two_flags():
     with pytest.raises(InputError, match=r"^--epochs: found 0, allowed: at least 1$"):
         parse(SftOptions, "--epochs", "0")

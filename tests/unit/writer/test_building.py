@@ -16,7 +16,6 @@ from genet5.errors import InputError
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.building import load_model, new_model, resize_model, save_model
 from genet5.writer.network import GeneT5Model
-from genet5.writer.overrides import parse_overrides
 
 
 def tokenizer_of(segment_bp: int = 12, k: int = 3, extra: tuple[str, ...] = ()) -> GeneTokenizer:
@@ -226,23 +225,6 @@ def test_a_save_that_dies_leaves_no_model_that_looks_complete(folder, monkeypatc
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
-def test_overrides_have_the_types_of_their_fields():
-    words = ["hidden_size=64", "stem_dilations=1,3,6", "init_std=1e-2"]
-    assert parse_overrides(words) == {
-        "hidden_size": 64, "stem_dilations": (1, 3, 6), "init_std": 0.01
-    }  # fmt: skip
-    for word, expected in (
-        ("hidden_size", "expected KEY=VALUE"),
-        ("hiden_size=3", "did you mean 'hidden_size'?"),
-        ("vocab_size=3", "no field 'vocab_size' that can be set"),
-        ("hidden_size=3.5", "'3.5', expected a whole number"),
-        ("stem_dilations=1,x", "expected whole numbers like 1,3,6"),
-        ("init_std=nan", "expected a finite number"),
-    ):
-        assert expected in one_line(parse_overrides, [word])
-    assert "set twice" in one_line(parse_overrides, ["num_layers=1", "num_layers=2"])
-
-
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
@@ -274,7 +256,7 @@ def test_every_named_size_is_a_network():
 def test_the_commands_make_and_grow_a_model(tmp_path, run_script):
     TOKENIZER.save(tmp_path / "tokenizer")
     run_script("init_model.py", "--size", "demo", "--tokenizer", tmp_path / "tokenizer", "--init-from", "scratch",
-               "--seed", 3, "--override", "num_layers=1", "--output-dir", tmp_path / "init")  # fmt: skip
+               "--seed", 3, "--overrides", "num_layers=1", "--output-dir", tmp_path / "init")  # fmt: skip
     grown = run_script("resize_model.py", "--model", tmp_path / "init", "--tokenizer", tmp_path / "tokenizer",
                        "--output-dir", tmp_path / "resized")  # fmt: skip
     assert grown == f"{tmp_path / 'resized'}: {TOKENIZER.dna_size} -> {TOKENIZER.size} tokens\n"

@@ -256,7 +256,7 @@ def test_the_command_reports_and_saves(tmp_path, tensors, bpe, repository, monke
     bpe.save(tmp_path / "tokenizer")
     lists = {key: value if isinstance(value, tuple) else (value,) for key, value in SIZES.items()}
     overrides = [f"{key}={','.join(map(str, value))}" for key, value in lists.items()]
-    words = ["init_model.py", "--size", "demo", "--override", *overrides, "--tokenizer", tmp_path / "tokenizer"]
+    words = ["init_model.py", "--size", "demo", "--overrides", *overrides, "--tokenizer", tmp_path / "tokenizer"]
     words += ["--init-from", folder, "--output-dir", tmp_path / "init"]
     monkeypatch.setattr("sys.argv", [str(word) for word in words])
     runpy.run_path(str(repository / "scripts" / "init_model.py"), run_name="__main__")

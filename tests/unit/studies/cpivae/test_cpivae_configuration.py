@@ -7,8 +7,8 @@ import copy
 import pytest
 import yaml
 
-from genet5.configuration import check_config
 from genet5.errors import InputError
+from genet5.settings.checks import check_config
 from genet5.studies.cpivae.callbacks import training_callbacks
 from genet5.studies.cpivae.models.registry import MODELS
 from genet5.studies.cpivae.settings import (
@@ -141,6 +141,6 @@ def test_truth_is_a_row_of_simulated_pairs_alone(study):
 @pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
 def test_shipped_configurations_are_valid(default_config, repository, name):
     config = merged(default_config, yaml.safe_load((repository / "config" / "studies" / name).read_text()))
-    check_config(config)
+    check_config(config, {})
     check_study(config["cpivae"])
     assert len({config["cpivae"]["variants"][m]["model"]["model_type"] for m in config["cpivae"]["models"]}) == 8

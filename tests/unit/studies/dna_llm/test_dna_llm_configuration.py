@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 import yaml
 
-from genet5.configuration import check_config, load_schema
+from genet5.configuration import load_schema
+from genet5.settings.checks import check_config
 from genet5.studies.dna_llm.binding_windows import SplitOptions
 from genet5.studies.dna_llm.corpus import CorpusOptions
 from genet5.studies.dna_llm.finetuning import FinetuneOptions
@@ -68,4 +69,4 @@ def test_the_studys_configurations_are_valid(config, repository):
             key: {**study[key], **value} if isinstance(value, dict) else value
             for key, value in overlay["dna_llm"].items()
         }
-        check_config({**config, **overlay, "dna_llm": {**study, **merged}})
+        check_config({**config, **overlay, "dna_llm": {**study, **merged}}, {})
