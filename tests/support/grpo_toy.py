@@ -23,13 +23,14 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from model_toy import TOKENIZER, random_bases, random_genes, toy_model
+from model_toy import BACTERIA, SPLICED, TOKENIZER, random_bases, random_genes, toy_model
 
 from genet5.bake.crops import Window
 from genet5.bake.samples import Sample, SampleGene
 from genet5.bake.shards import write_shard
+from genet5.clades import read_clades
 from genet5.grpo.options import GrpoOptions
-from genet5.grpo.rollouts import Rollout, Text, roll_out
+from genet5.grpo.rollouts import Completion, Rollout, roll_out
 from genet5.grpo.sampling import Sampling
 from genet5.grpo.training import run_grpo
 from genet5.options import read_options
@@ -37,29 +38,11 @@ from genet5.tokens.grammars import Grammars
 from genet5.writer.building import save_model
 from genet5.writer.network import GeneT5Model
 
-#: a clade with introns and one without; genes so short that windows of 100 bases hold some
-TABLE: dict[str, dict[str, Any]] = {
-    "fungi": {
-        "starts": ["ATG"],
-        "splice_pairs": [["GT", "AG"], ["GC", "AG"]],
-        "min_intron_bp": 10,
-        "max_intron_bp": 80,
-        "min_exon_bp": 3,
-        "min_gene_bp": 24,
-        "max_overlap_bp": 10,
-    },
-    "bacteria": {
-        "starts": ["ATG", "GTG", "TTG"],
-        "splice_pairs": [],
-        "min_intron_bp": 0,
-        "max_intron_bp": 0,
-        "min_exon_bp": 3,
-        "min_gene_bp": 30,
-        "max_overlap_bp": 20,
-    },
-}
 CODES = {"fungi": 1, "bacteria": 11}
-GRAMMARS = Grammars(TOKENIZER, TABLE)
+#: a clade with introns and one without; genes so short that windows of 100 bases hold some
+RULES = {"fungi": SPLICED, "bacteria": BACTERIA}
+CLADES = {name: replace(clade, rules=RULES[name]) for name, clade in read_clades().items() if name in RULES}
+GRAMMARS = Grammars(TOKENIZER, CLADES)
 CLOCK = {"timestamp", "elapsed_s", "rollout_s", "update_s", "tokens_per_s", "eta_s", "eval_s"}
 SAMPLING = Sampling(0.9, 0, 1.0)
 
@@ -84,10 +67,10 @@ def toy_rollout(
     return roll_out(model, GRAMMARS, windows, group_size, max_tokens=max_tokens, **settings)
 
 
-def text_parts(text: Text) -> tuple[list[int], list[int]]:
-    """Places in a text of its structure choices and of its boundary choices."""
-    structure = [index for index, decision, _ in text.choices if decision.structure is not None]
-    return structure, [index for index, decision, _ in text.choices if decision.structure is None]
+def parts_of(completion: Completion) -> tuple[list[int], list[int]]:
+    """Places in a completion of its structure choices and of its boundary choices."""
+    structure = [taken.step for taken in completion.choices if taken.decision.structure is not None]
+    return structure, [taken.step for taken in completion.choices if taken.decision.structure is None]
 
 
 # ---------------------------------------------------------------- a whole run
@@ -124,7 +107,7 @@ class ToyInputs:
             "prompts": self.folder / "grpo_prompts.tar",
             "validation": self.folder / "validation.tar",
             "eval_windows": self.folder / "eval.json",
-            "grammar_table": TABLE,
+            "clades": CLADES,
         }
 
 

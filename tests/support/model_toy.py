@@ -1,4 +1,4 @@
-"""Small networks, windows of random DNA, genes on them that the grammar allows, and how likely their text is."""
+"""Small networks, windows of random DNA, genes the grammar allows on them, and how likely their sequence is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from genet5.crf.config import CrfConfig, crf_config
+from genet5.crf.model import Crf, make_crf
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import WindowGene
 from genet5.tokens.codec import decode_genes, encode_genes
@@ -15,7 +17,6 @@ from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.batch import Batch, Example, collate, collate_decisions, make_example
 from genet5.writer.building import new_model, resize_model
 from genet5.writer.network import GeneT5Model
-from genet5.writer.passes import Places
 
 torch.set_num_threads(1)  # these networks are too small for more
 
@@ -40,6 +41,9 @@ SHAPE: dict[str, Any] = {
     "num_heads": 4,
     "num_kv_heads": 2,
     "feed_forward_size": 48,
+    "pointer_size": 16,
+}
+CRF_SHAPE: dict[str, Any] = {
     "stem_channels": 16,
     "codon_channels": 16,
     "stretch_channels": 16,
@@ -48,15 +52,24 @@ SHAPE: dict[str, Any] = {
     "stem_dilations": (1,),
     "codon_dilations": (1, 2),
     "stretch_dilations": (1, 2),
-    "pointer_size": 16,
 }
 
 
+def toy_crf(seed: int = 0, **overrides: Any) -> Crf:
+    """A small gene finder with fresh weights that sees genes, in evaluation mode."""
+    crf = make_crf(crf_config("demo", CRF_SHAPE | overrides), seed).eval()
+    for network in crf.networks:
+        network.gene_penalty.data.fill_(-3.0)  # an untrained network would see none
+    return crf
+
+
 def toy_model(seed: int = 0, tokenizer: GeneTokenizer = TOKENIZER, **overrides: Any) -> GeneT5Model:
-    """A small network with weights large enough that its choices differ, in evaluation mode."""
-    model = new_model("demo", tokenizer, seed, {**SHAPE, "init_std": 0.2, **overrides})
-    model.reader.gene_penalty.data.fill_(-3.0)  # or an untrained reader would see no genes
-    model.config.reader_trained = True
+    """A small network with weights large enough that its choices differ, in evaluation mode.
+
+    overrides: of the shape of the language model, and of that of its CRF.
+    """
+    of_crf = {name: overrides.pop(name) for name in list(overrides) if name in CrfConfig().to_dict()}
+    model = new_model("demo", tokenizer, toy_crf(seed, **of_crf), seed, {**SHAPE, "init_std": 0.2, **overrides})
     return resize_model(model, tokenizer, seed).eval()
 
 
@@ -79,17 +92,10 @@ def random_genes(grammar: Grammar, bases: str, rng: np.random.Generator) -> list
     return decode_genes(ids, len(bases), grammar.tokenizer)
 
 
-def toy_example(
-    size: int,
-    seed: int,
-    *,
-    grammar: Grammar = GRAMMAR,
-    unknown: float = 0.0,
-    dont_care: tuple[tuple[int, int, str], ...] = (),
-) -> Example:
+def toy_example(size: int, seed: int, *, grammar: Grammar = GRAMMAR, unknown: float = 0.0) -> Example:
     rng = np.random.default_rng(seed)
     bases = random_bases(rng, size, unknown)
-    return make_example(bases, CLADE, random_genes(grammar, bases, rng), dont_care, grammar)
+    return make_example(bases, CLADE, random_genes(grammar, bases, rng), grammar)
 
 
 def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:
@@ -99,37 +105,35 @@ def toy_batch(sizes: tuple[int, ...], seed: int = 0, **options: Any) -> Batch:
 def forced_choices(
     model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]
 ) -> dict[int, tuple[np.ndarray, int]]:
-    """Choices of the text of ``genes`` by the training path: one pass, no cache.
+    """Choices of the structure sequence of ``genes`` by the training path: one pass, no cache.
 
     Of each token that is one: log-probabilities of all options, and which is taken.
     """
-    example = make_example(bases, CLADE, genes, (), grammar)
+    example = make_example(bases, CLADE, genes, grammar)
     batch = collate([example])
+    lengths = batch.prompts.lengths
     found = {}
     with torch.no_grad():
-        reading = model.read(batch.codes, batch.lengths, batch.sites)
-        states, post_keys, _ = model.hidden_states(batch, reading)
-        for step, decision, target in example.steps:
-            fields = collate_decisions([(0, 0, decision, target)])
-            hidden = states[0, step][None]
-            if decision.structure is not None:
-                values = model.structure_logits(
-                    hidden, fields["option_decision"], fields["option_id"], reading.bank, fields["option_table"],
-                    fields["option_owner"], fields["structure_sample"],
-                )  # fmt: skip
-                taken = target
+        scores = model.score(batch.prompts)
+        states, post_keys, _ = model.hidden_states(batch, scores)
+        for taken in example.steps:
+            decisions = collate_decisions([(0, taken)])
+            hidden = states[0, taken.step][None]
+            if taken.decision.structure is not None:
+                tokens = model.get_input_embeddings()
+                values = model.head.structure_logits(hidden, decisions.structure, scores.sums, tokens)
+                index = taken.target
             else:
-                places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
-                scores = model.candidate_scores(hidden, reading, batch.lengths, post_keys, places)
-                values, _, unit = model.place_units(scores, places)
-                wanted = target if decision.is_offset else target // TOKENIZER.segment_bp
-                taken = int(torch.nonzero(unit == wanted))
-            found[step] = torch.log_softmax(values, 0).numpy(), taken
+                weighed = model.head.candidate_scores(hidden, scores, lengths, post_keys, decisions.places)
+                values, _, unit = model.head.place_units(weighed, decisions.places)
+                wanted = taken.target if taken.decision.is_offset else taken.target // TOKENIZER.segment_bp
+                index = int(torch.nonzero(unit == wanted))
+            found[taken.step] = torch.log_softmax(values, 0).numpy(), index
     return found
 
 
 def forced_log_probabilities(model: GeneT5Model, grammar: Grammar, bases: str, genes: list[WindowGene]) -> list[float]:
-    """Log-probability of each token of the text of ``genes``, by the training path."""
+    """Log-probability of each token of the structure sequence of ``genes``, by the training path."""
     choices = forced_choices(model, grammar, bases, genes)
     nothing = np.zeros(1), 0
     size = len(encode_genes(genes, len(bases), TOKENIZER))

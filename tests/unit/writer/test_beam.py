@@ -1,4 +1,4 @@
-"""A beam that is wide enough finds the most probable text; what it writes is scored as in training, in any batch."""
+"""A wide beam finds the most probable structure sequence; what it writes is scored as in training, in any batch."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from model_toy import (
 from genet5.tokens.codec import decode_genes
 from genet5.tokens.grammar import Cursor, Grammar
 from genet5.writer.batch import collate_prompts, make_prompt
-from genet5.writer.beam import search_texts, texts_in_beam
+from genet5.writer.beam import search_sequences, sequences_in_beam
 from genet5.writer.crf_scores import ONE
 from genet5.writer.decisions import Kind
 from genet5.writer.decoding import write_genes
 from genet5.writer.network import GeneT5Model
-from genet5.writer.prompt_cache import PromptCache, read_windows_apart
-from genet5.writer.sequences import TextWriter, WrittenWindow
+from genet5.writer.prompt_cache import PromptCache
+from genet5.writer.sequences import SequenceWriter, WrittenWindow
 
 SHAPES = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 
 
 def writing_model(seed: int, **shape: Any) -> GeneT5Model:
-    """A network that would rather write one more gene than end: its best texts are long."""
+    """A network that would rather write one more gene than end: its best sequences are long."""
     model = toy_model(seed, **shape)
-    model.evidence.weights.data[Kind.NONE, ONE] = -8.0
+    model.head.boundary_scores.weights.data[Kind.NONE, ONE] = -8.0
     return model
 
 
@@ -48,15 +48,15 @@ def windows(seed: int, count: int) -> list[str]:
 def search(
     model: GeneT5Model, grammar: Grammar, bases: Sequence[str], width: int, limit: int = 0
 ) -> list[WrittenWindow]:
-    """The beam of ``write_genes``, also of width 1 and with a limit to the tokens of a text."""
+    """The beam of ``write_genes``, also of width 1 and with a limit to the tokens of a sequence."""
     sites = [grammar.sites(window) for window in bases]
-    fields = collate_prompts(
+    prompts = collate_prompts(
         [make_prompt(site, window, CLADE, TOKENIZER) for site, window in zip(sites, bases, strict=True)]
     )
     with torch.inference_mode():
-        reading = read_windows_apart(model, fields["codes"], fields["lengths"], fields["sites"])
-        cache = PromptCache(model, fields, reading, model.read_prompts(fields, reading), texts_in_beam(width))
-        writers = search_texts(cache, [TextWriter(grammar, site, limit) for site in sites], width)
+        scores = model.score_apart(prompts)
+        cache = PromptCache(model, prompts, scores, model.read_prompts(prompts, scores), sequences_in_beam(width))
+        writers = search_sequences(cache, [SequenceWriter(grammar, site, limit) for site in sites], width)
     return [writer.result() for writer in writers]
 
 
@@ -64,11 +64,11 @@ def total(written: WrittenWindow) -> float:
     return sum(written.log_probabilities)
 
 
-# ---------------------------------------------------------------- all texts of a window
+# ---------------------------------------------------------------- all structure sequences of a window
 
 
-def all_texts(grammar: Grammar, bases: str, most: int) -> list[list[int]]:
-    """Every text that the grammar allows, or ``most`` of them."""
+def all_sequences(grammar: Grammar, bases: str, most: int) -> list[list[int]]:
+    """Every sequence that the grammar allows, or ``most`` of them."""
     found: list[list[int]] = []
     growing: list[tuple[Cursor, list[int]]] = [(grammar.begin(grammar.sites(bases)), [])]
     while growing and len(found) < most:
@@ -82,36 +82,36 @@ def all_texts(grammar: Grammar, bases: str, most: int) -> list[list[int]]:
     return found
 
 
-def weighed_texts(model: GeneT5Model, grammar: Grammar, bases: str) -> list[tuple[float, list[int]]]:
-    """Log-probability and ids of every text, by the training path."""
-    texts = all_texts(grammar, bases, 1_000)
-    genes = [decode_genes(ids, len(bases), TOKENIZER) for ids in texts]
+def weighed_sequences(model: GeneT5Model, grammar: Grammar, bases: str) -> list[tuple[float, list[int]]]:
+    """Log-probability and ids of every sequence, by the training path."""
+    sequences = all_sequences(grammar, bases, 1_000)
+    genes = [decode_genes(ids, len(bases), TOKENIZER) for ids in sequences]
     return [
         (sum(forced_log_probabilities(model, grammar, bases, members)), ids)
-        for members, ids in zip(genes, texts, strict=True)
+        for members, ids in zip(genes, sequences, strict=True)
     ]
 
 
 def tiny_windows(grammar: Grammar, size: int, count: int) -> list[str]:
-    """Random windows with 50 to 150 texts."""
+    """Random windows with 50 to 150 sequences."""
     found: list[str] = []
     rng = np.random.default_rng(size)
     while len(found) < count:
         bases = random_bases(rng, size)
-        if 50 <= len(all_texts(grammar, bases, 151)) <= 150:
+        if 50 <= len(all_sequences(grammar, bases, 151)) <= 150:
             found.append(bases)
     return found
 
 
 @pytest.mark.parametrize(("grammar", "size"), [(GRAMMAR, 17), (PLAIN_GRAMMAR, 36)])
-def test_a_wide_beam_finds_the_best_of_all_texts_and_a_narrow_one_no_better(grammar: Grammar, size: int):
+def test_a_wide_beam_finds_the_best_of_all_sequences_and_a_narrow_one_no_better(grammar: Grammar, size: int):
     narrow_misses = 0
     for number, bases in enumerate(tiny_windows(grammar, size, 3)):
         model = (toy_model, writing_model)[number % 2](seed=number)
-        texts = weighed_texts(model, grammar, bases)
-        assert sum(np.exp(chance) for chance, _ in texts) == pytest.approx(1.0, abs=1e-3), "these are all texts"
-        best, ids = max(texts)
-        (widest,) = write_genes(model, grammar, [bases], CLADE, beam_width=len(texts))
+        sequences = weighed_sequences(model, grammar, bases)
+        assert sum(np.exp(chance) for chance, _ in sequences) == pytest.approx(1.0, abs=1e-3), "these are all sequences"
+        best, ids = max(sequences)
+        (widest,) = write_genes(model, grammar, [bases], CLADE, beam_width=len(sequences))
         assert widest.ids == ids and total(widest) == pytest.approx(best, abs=1e-3)
         chances = [total(search(model, grammar, [bases], width)[0]) for width in (1, 4, 16)]
         for narrow, wide in zip(chances, [*chances[1:], best], strict=True):
@@ -136,9 +136,9 @@ def test_a_beam_of_one_takes_the_best_option_of_every_choice():
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
-def test_a_beam_scores_texts_as_training_does(shape: dict, grammar: Grammar):
+def test_a_beam_scores_sequences_as_training_does(shape: dict, grammar: Grammar):
     """Forks share what the cache holds of their past: a wrong mask would show in what comes later."""
-    model = writing_model(2, **shape)
+    model = writing_model(1, **shape)
     bases = windows(3, 6)
     results = write_genes(model, grammar, bases, CLADE, beam_width=4)
     assert sum(len(result.genes) for result in results) > 5
@@ -175,8 +175,8 @@ def test_windows_with_nothing_in_them(width: int):
         assert result.log_probabilities == pytest.approx(forced, abs=1e-4)
 
 
-def test_a_text_that_is_cut_is_taken_only_where_none_ends():
-    """At most one token: only the empty text has its end."""
+def test_a_sequence_that_is_cut_is_taken_only_where_none_ends():
+    """At most one token: only the empty sequence has its end."""
     model = toy_model(seed=2)
     results = search(model, GRAMMAR, windows(5, 6), 1, limit=1)
     assert all(result.truncated == (result.ids != [TOKENIZER.eos]) for result in results)
@@ -189,27 +189,27 @@ def test_a_text_that_is_cut_is_taken_only_where_none_ends():
 
 
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
-def test_forks_of_a_text_know_nothing_of_each_other(grammar: Grammar):
-    """Random walks that fork at every token: each twin stands where a fresh text of its tokens stands."""
+def test_forks_of_a_sequence_know_nothing_of_each_other(grammar: Grammar):
+    """Random walks that fork at every token: each twin stands where a fresh sequence of its tokens stands."""
     rng = np.random.default_rng(3)
     forked = 0
     for bases in windows(9, 4):
         sites = grammar.sites(bases)
-        texts = [TextWriter(grammar, sites)]
+        writers = [SequenceWriter(grammar, sites)]
         for _ in range(40):
-            text = texts[int(rng.integers(len(texts)))]
-            if text.finished:
+            writer = writers[int(rng.integers(len(writers)))]
+            if writer.finished:
                 continue
             for _ in range(2):
-                twin = text.fork()
+                twin = writer.fork()
                 twin.take(int(rng.choice(twin.cursor.legal_ids())), -1.0)
-                texts.append(twin)
+                writers.append(twin)
                 forked += 1
-        for text in texts:
-            fresh = TextWriter(grammar, sites)
-            for token in text.ids:
+        for writer in writers:
+            fresh = SequenceWriter(grammar, sites)
+            for token in writer.ids:
                 fresh.take(token, -1.0)
-            assert (fresh.places, fresh.log_probabilities) == (text.places, text.log_probabilities)
-            assert fresh.cursor.step is text.cursor.step
-            assert fresh.cursor.legal_ids().tolist() == text.cursor.legal_ids().tolist()
+            assert (fresh.places, fresh.log_probabilities) == (writer.places, writer.log_probabilities)
+            assert fresh.cursor.step is writer.cursor.step
+            assert fresh.cursor.legal_ids().tolist() == writer.cursor.legal_ids().tolist()
     assert forked > 100

@@ -18,14 +18,15 @@ from model_toy import (
 )
 from torch import Tensor
 
+from genet5.crf.labels import PADDING, label_window
+from genet5.crf.model import Crf, CrfScores, score_codes
 from genet5.genome.genes import Interval
 from genet5.genome.window_genes import WindowGene
 from genet5.tokens.grammar import Grammar
+from genet5.writer import network
 from genet5.writer.batch import collate, collate_decisions, make_example
-from genet5.writer.crf_scores import make_bank
+from genet5.writer.decisions import KIND, Kind
 from genet5.writer.decoding import write_genes
-from genet5.writer.network import GeneT5Model
-from genet5.writer.passes import Places, Reading
 from genet5.writer.sequences import WrittenWindow
 
 SHAPES = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
@@ -38,8 +39,8 @@ def windows(seed: int, count: int, grammar: Grammar = GRAMMAR) -> list[str]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
-def test_cached_decoding_scores_texts_as_training_does(shape, grammar):
-    model = toy_model(seed=2, **shape)
+def test_cached_decoding_scores_sequences_as_training_does(shape, grammar):
+    model = toy_model(seed=1, **shape)
     bases = windows(3, 9, grammar)
     results = write_genes(model, grammar, bases, CLADE)
     assert sum(len(result.genes) for result in results) >= 5
@@ -47,8 +48,8 @@ def test_cached_decoding_scores_texts_as_training_does(shape, grammar):
         assert not result.truncated
         forced = forced_log_probabilities(model, grammar, window, result.genes)
         assert result.log_probabilities == pytest.approx(forced, abs=1e-3)
-        batch = collate([make_example(window, CLADE, result.genes, (), grammar)])
-        assert batch.target_ids[0].tolist() == result.ids
+        batch = collate([make_example(window, CLADE, result.genes, grammar)])
+        assert batch.sequences.ids[0].tolist() == result.ids
         with torch.no_grad():
             loss = float(model.training_losses(batch)["language"])
         assert sum(result.log_probabilities) == pytest.approx(-loss, abs=1e-3)
@@ -61,25 +62,24 @@ def test_each_greedy_choice_is_the_best_without_a_cache():
     checked = 0
     for window in windows(5, 3):
         (result,) = write_genes(model, GRAMMAR, [window], CLADE)
-        example = make_example(window, CLADE, result.genes, (), GRAMMAR)
+        example = make_example(window, CLADE, result.genes, GRAMMAR)
         batch = collate([example])
+        lengths = batch.prompts.lengths
         with torch.no_grad():
-            reading = model.read(batch.codes, batch.lengths, batch.sites)
-            states, post_keys, _ = model.hidden_states(batch, reading)
-        for step, decision, target in example.steps:
-            fields = collate_decisions([(0, 0, decision, target)])
+            scores = model.score(batch.prompts)
+            states, post_keys, _ = model.hidden_states(batch, scores)
+        for taken in example.steps:
+            decision, decisions = taken.decision, collate_decisions([(0, taken)])
+            hidden = states[0, taken.step][None]
             if decision.structure is not None:
-                logits = model.structure_logits(
-                    states[0, step][None], fields["option_decision"], fields["option_id"], reading.bank,
-                    fields["option_table"], fields["option_owner"], fields["structure_sample"],
-                )  # fmt: skip
-                assert int(logits.argmax()) == target
+                tokens = model.get_input_embeddings()
+                logits = model.head.structure_logits(hidden, decisions.structure, scores.sums, tokens)
+                assert int(logits.argmax()) == taken.target
                 checked += len(logits) > 1
-            elif not (decision.table[:, 1] == 0).all():
-                places = Places(*(fields[f"place_{name}"] for name in ("sample", "is_offset", "loc", "table", "owner")))
-                scores = model.candidate_scores(states[0, step][None], reading, batch.lengths, post_keys, places)
-                values, _, unit = model.place_units(scores, places)
-                wanted = target if decision.is_offset else target // TOKENIZER.segment_bp
+            elif not (decision.table[:, KIND] == Kind.START).all():
+                weighed = model.head.candidate_scores(hidden, scores, lengths, post_keys, decisions.places)
+                values, _, unit = model.head.place_units(weighed, decisions.places)
+                wanted = taken.target if decision.is_offset else taken.target // TOKENIZER.segment_bp
                 assert int(unit[values.argmax()]) == wanted
                 checked += len(values) > 1
     assert checked > 20
@@ -112,7 +112,7 @@ def test_windows_with_nothing_in_them():
     assert all(gene.partial5 or gene.partial3 for gene in result.genes)
 
 
-# ---------------------------------------------------------------- a reader without fault
+# ---------------------------------------------------------------- a CRF without fault
 
 
 def planted_exon(rng: np.random.Generator, codons: int) -> str:
@@ -152,37 +152,35 @@ def planted(rng: np.random.Generator, spliced: bool) -> tuple[str, list[WindowGe
 
 
 def without_fault(genes_of: dict[str, list[WindowGene]], monkeypatch) -> None:
-    """Replace the reader's potentials by +-20 as the genes have it; the language part stays untrained.
+    """Replace the CRF's potentials by +-20 as the genes have it; the language part stays untrained.
 
     genes_of: the genes of each window, by its bases.
     """
     letters = np.frombuffer(b"ACGTN", dtype=np.uint8)
-    read = GeneT5Model.read
 
-    def perfect(self: GeneT5Model, codes: Tensor, lengths: Tensor, sites: Tensor) -> Reading:
-        reading = read(self, codes, lengths, sites)
-        potentials = torch.full_like(reading.potentials, -20.0)
-        scores = torch.full_like(reading.site_potentials, -20.0)
-        for row, length in enumerate(lengths.tolist()):
-            bases = letters[codes[row, 0, :length].numpy()].tobytes().decode()
-            example = make_example(bases, CLADE, genes_of[bases], (), GRAMMAR)
-            labels = torch.from_numpy(example.base_labels.astype(np.int64))
-            potentials[row, :, :length] = torch.nn.functional.one_hot(labels, 5)[..., 1:].float() * 40 - 20
-            true = torch.from_numpy(example.prompt.sites) == 1
-            scores[row, :, :, : length + 1] = torch.where(true, 20.0, -20.0)
-        bank = make_bank(potentials, scores, self.reader.gene_penalty, sites, lengths)
-        return reading._replace(potentials=potentials, site_potentials=scores, bank=bank)
+    def perfect(crf: Crf, codes: Tensor, precision: str) -> CrfScores:
+        scores = score_codes(crf, codes, precision)
+        potentials = torch.full_like(scores.potentials, -20.0)
+        site_potentials = torch.full_like(scores.site_potentials, -20.0)
+        for row, code in enumerate(codes[:, 0].numpy()):
+            bases = letters[code[code < PADDING]].tobytes().decode()
+            labels, sites = label_window(GRAMMAR.sites(bases), genes_of[bases], ())
+            classes = torch.from_numpy(labels.astype(np.int64))
+            potentials[row, :, : len(bases)] = torch.nn.functional.one_hot(classes, 5)[..., 1:].float() * 40 - 20
+            true = torch.from_numpy(sites) == 1
+            site_potentials[row, :, :, : len(bases) + 1] = torch.where(true, 20.0, -20.0)
+        return scores._replace(potentials=potentials, site_potentials=site_potentials)
 
-    monkeypatch.setattr(GeneT5Model, "read", perfect)
+    monkeypatch.setattr(network, "score_codes", perfect)
 
 
 def can_be_written(bases: str, genes: list[WindowGene], grammar: Grammar) -> bool:
     """The grammar refuses an exon whose frame, read past its donor, meets a gene written before."""
-    return len(bases) <= 1200 and make_example(bases, CLADE, genes, (), grammar).num_violations == 0
+    return len(bases) <= 1200 and make_example(bases, CLADE, genes, grammar).num_violations == 0
 
 
 @pytest.mark.parametrize("spliced", [False, True])
-def test_a_reader_without_fault_gives_exactly_its_genes(spliced, monkeypatch):
+def test_a_crf_without_fault_gives_exactly_its_genes(spliced, monkeypatch):
     rng = np.random.default_rng(11)
     grammar = GRAMMAR if spliced else PLAIN_GRAMMAR
     drawn = [planted(rng, spliced) for _ in range(14)]
