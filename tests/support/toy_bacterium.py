@@ -12,6 +12,9 @@ from typing import Any
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.validation import merge_validation
 from genet5.bake.windows import WindowRules
+from genet5.crf.config import crf_config
+from genet5.crf.folder import save_crf
+from genet5.crf.model import Crf, make_crf
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.prodigal import SOURCE, label_genome
@@ -31,6 +34,9 @@ SHAPE: dict[str, Any] = {
     "num_heads": 2,
     "num_kv_heads": 1,
     "feed_forward_size": 32,
+    "pointer_size": 16,
+}
+CRF_SHAPE: dict[str, Any] = {
     "stem_channels": 16,
     "codon_channels": 16,
     "stretch_channels": 16,
@@ -39,7 +45,6 @@ SHAPE: dict[str, Any] = {
     "stem_dilations": (1,),
     "codon_dilations": (1, 2),
     "stretch_dilations": (1, 2),
-    "pointer_size": 16,
 }
 
 
@@ -62,12 +67,22 @@ def make_tokenizer() -> GeneTokenizer:
     return GeneTokenizer.build("kmer", segment_bp=60, max_window_bp=WINDOW_BP)
 
 
-def write_model(folder: Path, seed: int = 1, reader_trained: bool = True, **overrides: Any) -> Path:
-    """A tiny network with fresh weights, sized for `make_tokenizer`; ``reader_trained``: what it says of itself."""
+def toy_crf(seed: int = 1, **overrides: Any) -> Crf:
+    """A tiny gene finder with fresh weights."""
+    return make_crf(crf_config("demo", CRF_SHAPE | overrides), seed).eval()
+
+
+def write_crf(folder: Path, seed: int = 1, **overrides: Any) -> Path:
+    """Folder of a tiny gene finder with fresh weights."""
+    save_crf(toy_crf(seed, **overrides), folder)
+    return folder
+
+
+def write_model(folder: Path, seed: int = 1, crf: Crf | None = None, **overrides: Any) -> Path:
+    """Folder of a tiny language model with fresh weights, sized for `make_tokenizer`, around ``crf`` or a fresh one."""
     tokenizer = make_tokenizer()
-    model = resize_model(new_model("demo", tokenizer.dna_only(), seed, SHAPE | overrides), tokenizer, seed)
-    model.config.reader_trained = reader_trained
-    save_model(model, tokenizer, folder)
+    model = new_model("demo", tokenizer.dna_only(), crf or toy_crf(seed), seed, SHAPE | overrides)
+    save_model(resize_model(model, tokenizer, seed), tokenizer, folder)
     return folder
 
 
@@ -94,12 +109,17 @@ class ToyRun:
         return self.baked / SPECIES / "manifest.json"
 
     @property
-    def model(self) -> Path:
+    def crf(self) -> Path:
         return self.folder / "data/model/toy/crf"
+
+    @property
+    def model(self) -> Path:
+        """The language model before its training."""
+        return self.folder / "data/model/toy/resized"
 
 
 def write_run(folder: Path, eval_samples: int = 2) -> ToyRun:
-    """Label, bake and merge the genome piece, and make the model."""
+    """Label, bake and merge the genome piece, and make the models."""
     run = ToyRun(folder)
     run.genome.parent.mkdir(parents=True)
     write_genome(run.genome)
@@ -109,5 +129,6 @@ def write_run(folder: Path, eval_samples: int = 2) -> ToyRun:
     source = SpeciesSource(SPECIES, run.genome, run.annotation, CODE.table, CLADE, "train", VALIDATION, TEST)
     bake_species(source, rules, 10, run.manifest.parent)
     merge_validation([run.manifest], eval_samples, 1, run.baked)
+    write_crf(run.crf)
     write_model(run.model)
     return run

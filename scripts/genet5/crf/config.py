@@ -53,7 +53,31 @@ class CrfConfig:
 
 
 def crf_config(size: str, overrides: dict[str, Any] | None = None) -> CrfConfig:
-    """The configuration of a named size with single fields replaced. Raises ``InputError`` for an unknown size."""
+    """The configuration of a named size with single fields replaced.
+
+    Raises ``InputError`` for an unknown size, and fields that no network can have.
+    """
     if size not in SIZES:
         raise InputError(f"config key crf.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
-    return CrfConfig.from_dict({**SIZES[size], **(overrides or {})})
+    config = CrfConfig.from_dict({**SIZES[size], **(overrides or {})})
+    check_shape(config, "config key crf.overrides.")
+    return config
+
+
+def check_shape(config: CrfConfig, where: str) -> None:
+    """Raise ``InputError`` for a field that no network can have; the message begins with ``where`` and the field."""
+    for name, value in asdict(config).items():
+        if name == "stem_dropout":
+            right, allowed = isinstance(value, (int, float)) and 0 <= value < 1, "a number from 0 to less than 1"
+        elif name.endswith("_dilations"):
+            right = isinstance(value, tuple) and len(value) > 0 and all(_is_count(entry) for entry in value)
+            allowed = "a list of whole numbers of at least 1"
+        else:
+            right, allowed = _is_count(value), "a whole number of at least 1"
+        if not right:
+            shown = list(value) if isinstance(value, tuple) else value
+            raise InputError(f"{where}{name}: {shown!r}, must be {allowed}")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from genet5.crf.config import CrfConfig
+from genet5.crf.config import CrfConfig, check_shape
 from genet5.crf.model import Crf, make_crf
 from genet5.errors import InputError
 from genet5.files import atomic_write, read_json, write_json
@@ -59,9 +59,11 @@ def read_config(folder: Path) -> CrfConfig:
     if stored.pop("model_type", None) != MODEL_TYPE:
         raise InputError(f"{path}: model_type {model_type(folder)!r}, must be {MODEL_TYPE!r}")
     try:
-        return CrfConfig.from_dict(stored)
+        config = CrfConfig.from_dict(stored)
     except TypeError as error:
         raise InputError(f"{path}: not a configuration of this version ({error})") from error
+    check_shape(config, f"{path}, key ")
+    return config
 
 
 def model_type(folder: str | Path) -> Any:
