@@ -12,7 +12,7 @@ from pathlib import Path
 from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
 from genet5.annotate.decoders import DECODERS
 from genet5.annotate.models import best_device, load_annotator
-from genet5.annotate.run import How, annotate_genome, chosen_regions, write_annotation, write_tracks
+from genet5.annotate.run import How, annotate_genome, chosen_loci, chosen_regions, write_annotation, write_tracks
 from genet5.clades import clade_named, read_clades
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import run_command
@@ -67,9 +67,10 @@ def main(argv: list[str] | None = None) -> None:
     )
     with Genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)
+        loci = chosen_loci(regions, arguments.track_loci)
         found = annotate_genome(model, calibration, clades, genome, regions, how)
         write_annotation(arguments.output_prefix, found, genome)
-        write_tracks(f"{arguments.output_prefix}.tracks.npz", model, rules, genome, regions, arguments.track_loci)
+        write_tracks(f"{arguments.output_prefix}.tracks.npz", model, rules, genome, loci)
     summary = found.summary
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 

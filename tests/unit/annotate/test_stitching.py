@@ -26,12 +26,11 @@ from annotate_toy_contig import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genet5.genome.window_genes import ScoredGene
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.bake.samples import SampleGene, clip_gene, visible_genes
 from genet5.genome.genes import Interval, Region
 from genet5.genome.genetic_code import reverse_complement
-from genet5.genome.window_genes import WindowGene
+from genet5.genome.window_genes import ScoredGene, WindowGene
 
 SEEDS = st.integers(0, 2**32 - 1).map(random.Random)
 WORLDS = {

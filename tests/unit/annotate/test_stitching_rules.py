@@ -22,10 +22,9 @@ from annotate_toy_contig import (
 )
 
 from genet5.annotate.stitching import StitchResult, number_genes, stitch
-from genet5.genome.window_genes import ScoredGene
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.genome.genes import Interval, Region, Transcript
-from genet5.genome.window_genes import WindowGene
+from genet5.genome.window_genes import ScoredGene, WindowGene
 
 
 def long_world(strand: str = "+", cds: list[tuple[int, int]] | None = None) -> World:
