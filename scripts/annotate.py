@@ -12,7 +12,7 @@ from genet5.report.annotation_page import write_annotation_page
 
 from genet5.annotate.api import load, open_genome
 from genet5.annotate.options import AnnotateOptions
-from genet5.annotate.run import chosen_regions, write_annotation, write_tracks
+from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
@@ -40,6 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     name = new_genome_name(str(arguments.genome), "the genome's file")
     annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder)
     with open_genome(arguments.genome) as genome:
+        loci = chosen_loci(chosen_regions(genome, arguments.regions), arguments.track_loci)
         found = annotator.annotate(
             genome,
             genetic_code=arguments.genetic_code,
@@ -49,9 +50,8 @@ def main(argv: list[str] | None = None) -> None:
         prefix = arguments.output / name
         write_annotation(prefix, found, genome)
         rules = annotator.clade.gene_rules(found.summary["options"]["genetic_code"])
-        regions = chosen_regions(genome, arguments.regions)
         tracks = Path(f"{prefix}.tracks.npz")
-        write_tracks(tracks, annotator.model, rules, genome, regions, arguments.track_loci)
+        write_tracks(tracks, annotator.model, rules, genome, loci)
         write_annotation_page(
             Path(f"{prefix}.html"),
             title=name,

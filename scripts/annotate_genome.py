@@ -11,7 +11,14 @@ from pathlib import Path
 from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
 from genet5.annotate.models import best_device, load_annotator
 from genet5.annotate.options import AnnotateOptions
-from genet5.annotate.run import annotate_genome, chosen_regions, how_to_annotate, write_annotation, write_tracks
+from genet5.annotate.run import (
+    annotate_genome,
+    chosen_loci,
+    chosen_regions,
+    how_to_annotate,
+    write_annotation,
+    write_tracks,
+)
 from genet5.annotate.shipped import shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
@@ -54,10 +61,11 @@ def main(argv: list[str] | None = None) -> None:
     rules = clade.gene_rules(how.genetic_code)
     with Genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)
+        loci = chosen_loci(regions, arguments.track_loci)
         found = annotate_genome(model, calibration, clades, genome, regions, how)
         write_annotation(arguments.output_prefix, found, genome)
         tracks = f"{arguments.output_prefix}.tracks.npz"
-        write_tracks(tracks, model, rules, genome, regions, arguments.track_loci, arguments.precision)
+        write_tracks(tracks, model, rules, genome, loci, arguments.precision)
     summary = found.summary
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 

@@ -18,7 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained CRFs")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)
-    joined = join_crfs([load_crf(folder) for folder in arguments.models])
+    joined = join_crfs([load_crf(folder) for folder in arguments.models], arguments.models)
     save_crf(joined, arguments.output_dir)
     print(f"{arguments.output_dir}: {joined.config.num_networks} networks", flush=True)
 

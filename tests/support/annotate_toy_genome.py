@@ -1,23 +1,42 @@
-"""A tiny trained network and a genome of three contigs for it to annotate."""
+"""Tiny trained networks, and a genome of three contigs for them to annotate."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from toy_bacterium import CLADE, CODE, chromosome, write_genome, write_run
+from toy_bacterium import CLADE, CODE, CRF_SHAPE, ToyRun, chromosome, write_genome, write_model, write_run
 
-from genet5.configuration import read_grammar
+from genet5.clades import read_clades
+from genet5.crf.folder import load_crf
+from genet5.crf.options import CrfOptions
+from genet5.crf.training import run_crf_training
 from genet5.genome.fasta import Genome
-from genet5.tokens.grammar import Grammar
-from genet5.tokens.grammars import Grammars
-from genet5.writer.building import load_model
+from genet5.genome.sites import GeneRules
 from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 
 
-def train_tiny_model(folder: Path, repository: Path) -> Path:
-    """Folder of a tiny network trained for seconds: it writes genes, though few right ones."""
+def train_tiny_crf(run: ToyRun) -> Path:
+    """Folder of a tiny CRF trained for seconds."""
+    output = run.folder / "data/model/toy/trained_crf"
+    options = CrfOptions(
+        size="demo",
+        overrides=CRF_SHAPE,
+        epochs=2,
+        eval_steps=1000,
+        lr=3e-3,
+        hexamer_windows=20,
+        precision="fp32",
+        seed=1,
+    )
+    run_crf_training([run.manifest], run.baked / "validation.tar", read_clades(), options, output)
+    return output
+
+
+def train_tiny_model(folder: Path) -> Path:
+    """Folder of a tiny language model trained for seconds around such a CRF: it writes genes, though few right ones."""
     run = write_run(folder / "run")
+    start = write_model(run.folder / "data/model/toy/start", crf=load_crf(train_tiny_crf(run)))
     output = run.folder / "data/model/toy/sft"
     options = SftOptions(
         epochs=8,
@@ -31,15 +50,14 @@ def train_tiny_model(folder: Path, repository: Path) -> Path:
         precision="fp32",
         seed=1,
     )
-    table = read_grammar(repository / "resources/grammar.yaml")
-    run_sft(run.model, [run.manifest], run.baked / "validation.tar", run.baked / "eval.json", table, options, output)
+    inputs = [run.manifest], run.baked / "validation.tar", run.baked / "eval.json"
+    run_sft(start, *inputs, read_clades(), options, output)
     return output
 
 
-def grammar_of(model_folder: Path, repository: Path) -> Grammar:
-    """The toy clade's grammar for the model's tokenizer."""
-    table = read_grammar(repository / "resources/grammar.yaml")
-    return Grammars(load_model(model_folder)[1], table).of(CLADE, CODE.table)
+def toy_rules() -> GeneRules:
+    """The rules of genes of the toy clade under its genetic code."""
+    return read_clades()[CLADE].gene_rules(CODE.table)
 
 
 def write_three_contigs(folder: Path) -> Genome:

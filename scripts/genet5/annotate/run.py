@@ -153,18 +153,17 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
     write_json(f"{prefix}.json", found.summary)
 
 
+def chosen_loci(regions: Sequence[Region], number: int) -> list[Region]:
+    """Loci whose tracks are kept, evenly spread over ``regions``. Raises ``InputError`` for a number below 0."""
+    if number < 0:
+        raise InputError(f"--track-loci: {number}, must be at least 0")
+    return spread_loci(regions, number, TRACK_BP)
+
+
 def write_tracks(
-    path: str | Path,
-    model: Model,
-    rules: GeneRules,
-    genome: Genome,
-    regions: Sequence[Region],
-    loci: int,
-    precision: str = "auto",
+    path: str | Path, model: Model, rules: GeneRules, genome: Genome, loci: Sequence[Region], precision: str = "auto"
 ) -> None:
-    """Write the CRF's probabilities at ``loci`` loci, evenly spread over ``regions`` (``tracks.py``)."""
-    if loci < 0:
-        raise InputError(f"track_loci: {loci}, must be at least 0")
-    tracks = crf_tracks(model.crf, rules, genome, spread_loci(regions, loci, TRACK_BP), precision)
+    """Write the CRF's probabilities at ``loci`` (``tracks.py``)."""
+    tracks = crf_tracks(model.crf, rules, genome, loci, precision)
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, **tracks)

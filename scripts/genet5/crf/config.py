@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from genet5.errors import InputError
-from genet5.options import option
+from genet5.options import option, read_options
 
 #: Named sizes: what each changes of the defaults.
 SIZES: dict[str, dict[str, Any]] = {
@@ -43,7 +43,7 @@ class CrfShape:
 class CrfConfig(CrfShape):
     """Everything that fixes the network. num_networks: whose potentials are averaged (``scripts/join_crfs.py``)."""
 
-    num_networks: int = 1
+    num_networks: int = option(1, "number of networks whose potentials are averaged", minimum=1)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CrfConfig:
@@ -61,7 +61,10 @@ class CrfConfig(CrfShape):
 
 
 def crf_config(size: str, overrides: Mapping[str, Any] | None = None) -> CrfConfig:
-    """The shape of a named size, with single fields replaced. Raises ``InputError`` for a size that does not exist."""
+    """The shape of a named size, with single fields replaced.
+
+    Raises ``InputError`` for an unknown size, and for fields that no network can have.
+    """
     if size not in SIZES:
         raise InputError(f"config key crf.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
-    return CrfConfig.from_dict({**SIZES[size], **(overrides or {})})
+    return read_options(CrfConfig, {**SIZES[size], **(overrides or {})}, "config key crf.overrides")

@@ -14,6 +14,7 @@ from genet5.crf.config import CrfConfig
 from genet5.crf.model import Crf, make_crf
 from genet5.errors import InputError
 from genet5.files import atomic_write, read_json, write_json
+from genet5.options import read_options
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -58,10 +59,7 @@ def read_config(folder: Path) -> CrfConfig:
     stored = read_json(path)
     if stored.pop("model_type", None) != MODEL_TYPE:
         raise InputError(f"{path}: model_type {model_type(folder)!r}, must be {MODEL_TYPE!r}")
-    try:
-        return CrfConfig.from_dict(stored)
-    except TypeError as error:
-        raise InputError(f"{path}: not a configuration of this version ({error})") from error
+    return read_options(CrfConfig, stored, str(path))
 
 
 def model_type(folder: str | Path) -> Any:

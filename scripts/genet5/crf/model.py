@@ -72,12 +72,16 @@ def make_crf(config: CrfConfig, seed: int) -> Crf:
         return Crf(config)
 
 
-def join_crfs(crfs: Sequence[Crf]) -> Crf:
-    """One gene finder with the networks of all. Raises ``InputError`` if their shapes differ."""
+def join_crfs(crfs: Sequence[Crf], names: Sequence[object]) -> Crf:
+    """One gene finder with the networks of all; ``names`` are for messages.
+
+    Raises ``InputError`` if their shapes differ.
+    """
     first = crfs[0].config
-    for number, crf in enumerate(crfs):
-        if crf.config.one_network != first.one_network:
-            raise InputError(f"model {number + 1}: its networks have another shape than those of model 1")
+    for crf, name in zip(crfs, names, strict=True):
+        for field, value in crf.config.one_network.items():
+            if value != first.one_network[field]:
+                raise InputError(f"{name}: {field} is {value}, in {names[0]} {first.one_network[field]}")
     count = sum(crf.config.num_networks for crf in crfs)
     joined = Crf(CrfConfig(**first.one_network, num_networks=count))
     for network, trained in zip(joined.networks, [n for crf in crfs for n in crf.networks], strict=True):

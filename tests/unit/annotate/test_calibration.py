@@ -16,15 +16,10 @@ from report_files import CONTIG, changed, toy_genes
 from toy_bacterium import CODE, VALIDATION, WINDOW_BP, ToyRun, write_run
 
 import calibrate
-from genet5.annotate import calibration
-from genet5.annotate.calibration import (
-    Calibration,
-    calibration_error,
-    fit_calibration,
-    load_calibration,
-    log_odds,
-    write_calibration,
-)
+from genet5.annotate import calibrating, calibration
+from genet5.annotate.calibrating import judged_genes, spread
+from genet5.annotate.calibration import Calibration, calibration_error, fit_calibration, log_odds
+from genet5.annotate.calibration_file import calibration_beside, write_calibration
 from genet5.annotate.genomes import GenomeAnnotation
 from genet5.errors import InputError
 from genet5.evaluate.verdicts import EXACT, PARTIAL, UNJUDGED, WRONG
@@ -129,16 +124,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_calibration_is_read_back(folder: Path) -> None:
-    assert load_calibration(folder, "lm") == fit_calibration(*decades())
+    assert calibration_beside(folder, "lm") == fit_calibration(*decades())
     path = folder / "calibration.json"
     assert json.loads(path.read_text())["regions"] == {"T.oyus": ["chr:1-9"]}
-    few, other = load_calibration(folder, "viterbi"), load_calibration(folder, "joint")
+    few, other = calibration_beside(folder, "viterbi"), calibration_beside(folder, "joint")
     assert few.reason == f"{path}: 3 genes could be judged"
     assert other.reason == f"{path}: made for lm, viterbi, not for joint"
     (folder / "model.safetensors").write_bytes(b"trained on")
-    assert load_calibration(folder, "lm").reason == f"{path}: made for other weights"
+    assert calibration_beside(folder, "lm").reason == f"{path}: made for other weights"
     path.unlink()
-    assert load_calibration(folder, "lm") == Calibration(reason=f"{path}: no such file; scripts/calibrate.py writes it")
+    assert calibration_beside(folder, "lm") == Calibration(reason=f"{path}: no such file; calibrate.py writes it")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +152,7 @@ def test_a_broken_calibration_is_one_clear_line(folder: Path, place: str, value:
     content["decoders"]["lm"][place] = value
     path.write_text(json.dumps(content))
     with pytest.raises(InputError) as error:
-        load_calibration(folder, "viterbi")
+        calibration_beside(folder, "viterbi")
     assert str(error.value).startswith(f"{path}, {message}") and "\n" not in str(error.value)
 
 
@@ -166,7 +161,7 @@ def test_a_calibration_that_is_none_is_one_clear_line(folder: Path) -> None:
     for text, message in (("{", f"{path}: not JSON"), ("{}", f"{path}, key weights is missing"), ("[]", f"{path}: ")):
         path.write_text(text)
         with pytest.raises(InputError) as error:
-            load_calibration(folder, "lm")
+            calibration_beside(folder, "lm")
         assert str(error.value).startswith(message) and "\n" not in str(error.value)
 
 
@@ -178,10 +173,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
     return write_run(tmp_path_factory.mktemp("toy") / "run")
 
 
-def arguments(run: ToyRun, repository: Path, **changed: list) -> list[str]:
+def arguments(run: ToyRun, **changed: list) -> list[str]:
     flags = {
         "model": [run.model],
-        "grammar": [repository / "resources/grammar.yaml"],
         "decoder": ["viterbi"],
         "manifests": [run.manifest],
         "genomes": [run.genome],
@@ -194,13 +188,13 @@ def arguments(run: ToyRun, repository: Path, **changed: list) -> list[str]:
     return [str(word) for name, values in flags.items() for word in (f"--{name}", *values)]
 
 
-def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, repository: Path, monkeypatch, capsys) -> None:
+def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, monkeypatch, capsys) -> None:
     """An oracle that knows every gene of the genome, and shifts every fourth by a codon and scores it low."""
     with Genome(run.genome) as genome:
         known = read_annotation(run.annotation, genome, CODE).trusted
     asked: list[Region] = []
 
-    def oracle(model, grammar, genome, regions, clade, code, options, score):
+    def oracle(decoder, rules, genome, regions, code, tiling, score):
         asked.extend(regions)
         genes = []
         for number, gene in enumerate(gene for gene in known if gene.end <= regions[0].end):
@@ -211,11 +205,11 @@ def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, repository
             genes.append(replace(gene, transcripts=(transcript,), score=score(-2.0 if wrong else -0.1)))
         return GenomeAnnotation(genes)
 
-    monkeypatch.setattr(calibrate, "annotate_regions", oracle)
+    monkeypatch.setattr(calibrating, "annotate_regions", oracle)
     monkeypatch.setattr(calibration, "FEWEST_GENES", 4)
-    calibrate.main(arguments(run, repository))
+    calibrate.main(arguments(run))
     assert asked == [Region("chr", 0, 9000)]
-    curve = load_calibration(run.model, "viterbi")
+    curve = calibration_beside(run.model, "viterbi")
     wrong = (curve.genes + 3) // 4
     assert curve.genes >= 4 and curve.exact == curve.genes - wrong
     assert curve.probability(-2.0) == pytest.approx(1 / (wrong + 2))
@@ -224,14 +218,23 @@ def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, repository
     assert f"viterbi: {curve.exact} of {curve.genes} genes exact, calibration error" in capsys.readouterr().out
 
 
-def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository: Path) -> None:
-    calibrate.main(arguments(run, repository, decoder=["viterbi", "joint"]))
+def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun) -> None:
+    calibrate.main(arguments(run, decoder=["viterbi", "joint"]))
     for decoder in ("viterbi", "joint"):
-        assert "genes could be judged, 50 are needed" in load_calibration(run.model, decoder).reason
+        assert "genes could be judged, 50 are needed" in calibration_beside(run.model, decoder).reason
     nothing = {name: [] for name in ("manifests", "genomes", "annotations", "window_bp")}
     for changed_flags in (nothing, {"calibration_bp": [0]}):
-        calibrate.main(arguments(run, repository, **changed_flags))
-        assert load_calibration(run.model, "viterbi").reason.endswith("no validation DNA to fit to")
+        calibrate.main(arguments(run, **changed_flags))
+        assert calibration_beside(run.model, "viterbi").reason.endswith("no validation DNA to fit to")
+
+
+def test_a_crf_alone_is_calibrated_for_its_one_decoder(run: ToyRun) -> None:
+    output = run.crf / "calibration.json"
+    calibrate.main(arguments(run, model=[run.crf], output=[output]))
+    assert "genes could be judged, 50 are needed" in calibration_beside(run.crf, "viterbi").reason
+    with pytest.raises(InputError) as error:
+        calibrate.main(arguments(run, model=[run.crf], output=[output], decoder=["viterbi", "lm"]))
+    assert str(error.value) == "decoder lm: the model is a CRF without a language model, allowed: viterbi"
 
 
 @pytest.mark.parametrize(
@@ -239,14 +242,14 @@ def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun, repository:
     [
         ({"genomes": []}, "--manifests, --genomes, --annotations, --window-bp: 1, 0, 1, 1 values, expected as many"),
         ({"calibration_bp": [-1]}, "--calibration-bp: found -1, allowed: at least 0"),
-        ({"window_bp": [9999], "decoder": ["lm"]}, "--window-bp: 9999, the model reads at most 3000"),
+        ({"window_bp": [9999], "decoder": ["lm"]}, "--window-bp: 9999, the model writes windows of at most 3000"),
         ({"model": ["absent"]}, "absent/model.safetensors: no such file, --model must be a model folder"),
         ({"manifests": ["absent.json"]}, "absent.json: no such manifest"),
     ],
 )
-def test_a_mistake_is_one_line(run: ToyRun, repository: Path, changed_flags: dict, message: str) -> None:
+def test_a_mistake_is_one_line(run: ToyRun, changed_flags: dict, message: str) -> None:
     with pytest.raises(InputError) as error:
-        calibrate.main(arguments(run, repository, **changed_flags))
+        calibrate.main(arguments(run, **changed_flags))
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
 
 
@@ -254,23 +257,23 @@ def test_cut_and_unjudged_genes_are_not_fitted_to() -> None:
     (first, second), _ = toy_genes(2)
     cut = replace(first, transcripts=(replace(first.canonical, complete3=False),), score=-0.5)
     genes = [changed(first, "a", score=-0.1), changed(second, "b", score=-0.2), cut, changed(first, "c", score=-0.3)]
-    judged = calibrate.judged_genes(genes, [EXACT, WRONG, PARTIAL, UNJUDGED])
+    judged = judged_genes(genes, [EXACT, WRONG, PARTIAL, UNJUDGED])
     assert judged == ([-0.1, -0.2], [True, False])
 
 
 @pytest.mark.parametrize("contig_bp", [10_000, 30_000, 240_000])
 def test_of_short_contigs_almost_as_many_bases_are_read(contig_bp: int) -> None:
     contigs = [Region(f"c{number:04d}", 0, contig_bp) for number in range(10_000_000 // contig_bp)]
-    read = sum(region.end - region.start for region in calibrate.spread(contigs, 3_000_000))
+    read = sum(region.end - region.start for region in spread(contigs, 3_000_000))
     assert 2_500_000 < read <= 3_000_000
 
 
 def test_long_regions_are_read_in_stretches() -> None:
     whole = [Region(CONTIG, 0, 900_000), Region("small", 0, 100_000)]
-    assert calibrate.spread(whole, 1_000_000) == whole
+    assert spread(whole, 1_000_000) == whole
     # Two stretches, in the middle of either half of a million bases.
-    assert calibrate.spread(whole, 500_000) == [Region(CONTIG, 125_000, 375_000), Region(CONTIG, 625_000, 875_000)]
+    assert spread(whole, 500_000) == [Region(CONTIG, 125_000, 375_000), Region(CONTIG, 625_000, 875_000)]
     for most in (1, 999, 250_000, 700_000, 999_999):
-        chosen = calibrate.spread(whole, most)
+        chosen = spread(whole, most)
         assert 0 < sum(end - start for _, start, end in chosen) <= most
         assert all(one.seqid != two.seqid or one.end <= two.start for one, two in pairwise(chosen))

@@ -6,26 +6,31 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from annotate_toy_genome import grammar_of, train_tiny_model, write_three_contigs
+from annotate_toy_genome import toy_rules, train_tiny_model, write_three_contigs
 from toy_bacterium import CLADE, CODE, WINDOW_BP
 
 import annotate_genome
 import ship_model
-from genet5.annotate import genomes
-from genet5.annotate.calibration import Calibration, write_calibration
-from genet5.annotate.genomes import AnnotationOptions, annotate_regions
+from genet5.annotate.calibration import Calibration
+from genet5.annotate.calibration_file import write_calibration
+from genet5.annotate.decoders import DECODERS, Decoder, DecodingOptions, make_decoder
+from genet5.annotate.genomes import GenomeAnnotation, Tiling, annotate_regions
+from genet5.annotate.models import Model, load_annotator
+from genet5.annotate.run import Annotated, write_annotation
+from genet5.clades import read_clades
+from genet5.crf.folder import load_crf, save_crf
+from genet5.crf.model import score_codes, window_codes
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript
-from genet5.tokens.grammar import Grammar
-from genet5.writer.building import load_model
+from genet5.genome.sites import WindowSites
 
 OVERLAP_BP = 1000
 
@@ -40,18 +45,30 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
-    return train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_tiny_model(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture(scope="module")
-def model(model_folder: Path):
-    return load_model(model_folder)[0]
+def crf_folder(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The CRF of the same model, by itself."""
+    folder = tmp_path_factory.mktemp("crf")
+    save_crf(load_annotator(model_folder).crf, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def grammar(model_folder: Path, repository: Path) -> Grammar:
-    return grammar_of(model_folder, repository)
+def model(model_folder: Path) -> Model:
+    return load_annotator(model_folder)
+
+
+def decoder_of(model: Model, name: str, beam_width: int = 1, precision: str = "auto") -> Decoder:
+    return make_decoder(name, model, read_clades(), CLADE, CODE.table, DecodingOptions(beam_width, precision))
+
+
+def annotate(decoder: Decoder, genome: Genome, regions: list[Region], batch_size: int = 8) -> GenomeAnnotation:
+    tiling = Tiling(WINDOW_BP, OVERLAP_BP, batch_size)
+    return annotate_regions(decoder, toy_rules(), genome, regions, CODE, tiling)
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +81,22 @@ def whole(genome: Genome) -> list[Region]:
 
 
 @pytest.fixture(scope="module")
-def annotated(model, grammar: Grammar, genome: Genome):
+def annotated(model: Model, genome: Genome) -> Callable[[str, int], GenomeAnnotation]:
     """The annotation of the whole genome with a decoder and a batch size; made once."""
-    done: dict[tuple[str, int], genomes.GenomeAnnotation] = {}
+    done: dict[tuple[str, int], GenomeAnnotation] = {}
 
-    def annotate(decoder: str, batch_size: int) -> genomes.GenomeAnnotation:
+    def annotate_once(decoder: str, batch_size: int) -> GenomeAnnotation:
         if (decoder, batch_size) not in done:
-            options = AnnotationOptions(decoder, WINDOW_BP, OVERLAP_BP, batch_size)
-            done[decoder, batch_size] = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+            done[decoder, batch_size] = annotate(decoder_of(model, decoder), genome, whole(genome), batch_size)
         return done[decoder, batch_size]
 
-    return annotate
+    return annotate_once
 
 
 # ---------------------------------------------------------------- the result
 
 
-@pytest.mark.parametrize("decoder", genomes.DECODERS)
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) -> None:
     one = annotated(decoder, 1)
     assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 5
@@ -90,7 +106,7 @@ def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) ->
         assert (other.counts, other.bases) == (one.counts, one.bases)
 
 
-@pytest.mark.parametrize("decoder", genomes.DECODERS)
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_genes_have_ids_in_genomic_order_and_scores_that_are_probabilities(decoder: str, annotated) -> None:
     genes = annotated(decoder, 3).genes
     for seqid in ("long", "short"):
@@ -100,7 +116,7 @@ def test_genes_have_ids_in_genomic_order_and_scores_that_are_probabilities(decod
     assert all(0.0 <= gene.score <= 1.0 for gene in genes)
 
 
-@pytest.mark.parametrize("decoder", genomes.DECODERS)
+@pytest.mark.parametrize("decoder", DECODERS)
 def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated) -> None:
     """38,500 bp: 19 tiles 2,000 bp apart; 1,500: 1; 7,200: 0-3000 and 2000-5000 unknown, 4000-7000 and 4200-7200 too
     but for 400 and 600 bases (13 and 20 %, a tenth is enough)."""
@@ -110,45 +126,40 @@ def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated)
     assert all(gene.start >= 6_590 for gene in found.genes if gene.seqid == "unknown")
 
 
-def test_a_beam_writes_the_same_for_every_batch_size_and_not_what_greedy_does(model, grammar: Grammar, genome: Genome):
+def test_a_beam_writes_the_same_for_every_batch_size_and_not_what_greedy_does(model: Model, genome: Genome) -> None:
     found = []
     for batch_size, width in ((1, 3), (4, 3), (4, 1)):
-        options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, batch_size, width)
         regions = [Region("long", 0, 15_000)]
-        found.append(annotate_regions(model, grammar, genome, regions, CLADE, CODE, options))
+        found.append(annotate(decoder_of(model, "lm", width), genome, regions, batch_size))
     assert found[0].genes == found[1].genes and found[0].counts == found[1].counts
     assert found[0].genes and found[0].genes != found[2].genes
 
 
-def test_a_genome_of_unknown_bases_has_no_genes(model, grammar: Grammar, tmp_path: Path) -> None:
+def test_a_genome_of_unknown_bases_has_no_genes(model: Model, tmp_path: Path) -> None:
     (tmp_path / "n.fna").write_text(">n\n" + "N" * 7000 + "\n")
     genome = Genome(tmp_path / "n.fna")
-    options = AnnotationOptions("lm", WINDOW_BP, OVERLAP_BP, 4)
-    result = annotate_regions(model, grammar, genome, whole(genome), CLADE, CODE, options)
+    result = annotate(decoder_of(model, "lm"), genome, whole(genome), 4)
     assert result.genes == [] and result.counts["tiles"] == result.counts["tiles_unknown"] == 3
 
 
-def test_dna_between_long_gaps_is_decoded(model, grammar: Grammar, genome: Genome, tmp_path: Path) -> None:
+def test_dna_between_long_gaps_is_decoded(model: Model, genome: Genome, tmp_path: Path) -> None:
     """200 known bases of a window of 3,000 are enough for a gene."""
     island = genome.sequence("long", 1_000, 1_200)
     (tmp_path / "gaps.fna").write_text(">gaps\n" + "N" * 6000 + island + "N" * 6000 + "\n")
     with Genome(tmp_path / "gaps.fna") as gaps:
-        options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
-        counts = annotate_regions(model, grammar, gaps, whole(gaps), CLADE, CODE, options).counts
+        counts = annotate(decoder_of(model, "viterbi"), gaps, whole(gaps), 4).counts
     assert counts["tiles"] - counts["tiles_unknown"] == 2  # 4000-7000 and 6000-9000
 
 
-def test_only_the_regions_asked_for_are_annotated(model, grammar: Grammar, genome: Genome) -> None:
+def test_only_the_regions_asked_for_are_annotated(model: Model, genome: Genome) -> None:
     regions = [Region("long", 5_000, 9_000), Region("long", 20_000, 22_000)]
-    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 4)
-    result = annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    result = annotate(decoder_of(model, "viterbi"), genome, regions, 4)
     assert result.bases == 6_000 and result.counts["tiles"] == 3 and result.genes
     assert all(any(start <= gene.start and gene.end <= end for _, start, end in regions) for gene in result.genes)
 
 
-def test_progress_is_a_line_at_each_tenth_in_a_log(model, grammar: Grammar, genome: Genome, capsys) -> None:
-    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, 1)
-    annotate_regions(model, grammar, genome, [Region("long", 0, 38_500)], CLADE, CODE, options)
+def test_progress_is_a_line_at_each_tenth_in_a_log(model: Model, genome: Genome, capsys) -> None:
+    annotate(decoder_of(model, "viterbi"), genome, [Region("long", 0, 38_500)], 1)
     lines = capsys.readouterr().out.splitlines()
     done = [int(line.split("/19 windows, ")[0].removeprefix("annotated ")) for line in lines]
     # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
@@ -157,13 +168,10 @@ def test_progress_is_a_line_at_each_tenth_in_a_log(model, grammar: Grammar, geno
 
 
 @pytest.mark.parametrize("batch_size", [3, 8, 50])
-def test_progress_of_batches_shows_each_tenth_that_is_passed(
-    model, grammar: Grammar, genome: Genome, capsys, batch_size
-):
+def test_progress_of_batches_shows_each_tenth_that_is_passed(model: Model, genome: Genome, capsys, batch_size) -> None:
     """Also where the last tiles are unknown, and belong to no batch."""
-    options = AnnotationOptions("viterbi", WINDOW_BP, OVERLAP_BP, batch_size)
     regions = [Region("long", 0, 38_500), Region("unknown", 0, 5_000)]
-    annotate_regions(model, grammar, genome, regions, CLADE, CODE, options)
+    annotate(decoder_of(model, "viterbi"), genome, regions, batch_size)
     lines = capsys.readouterr().out.splitlines()
     done = [int(line.split("/21 windows, ")[0].removeprefix("annotated ")) for line in lines]
     assert done == {3: [3, 6, 9, 12, 15, 18, 21], 8: [8, 16, 21], 50: [21]}[batch_size]
@@ -172,13 +180,13 @@ def test_progress_of_batches_shows_each_tenth_that_is_passed(
 # ---------------------------------------------------------------- files
 
 
-def arguments(folder: Path, opened: Genome, repository: Path, prefix: Path, **changed: object) -> list[str]:
+def arguments(folder: Path, opened: Genome, prefix: Path, **changed: object) -> list[str]:
     flags = {
         "model": folder,
         "genome": opened.path,
         "genetic-code": 11,
         "clade": CLADE,
-        "grammar": repository / "resources/grammar.yaml",
+        "decoder": "lm",
         "regions": "long:1-9000,short",
         "window-bp": WINDOW_BP,
         "overlap-bp": OVERLAP_BP,
@@ -190,11 +198,11 @@ def arguments(folder: Path, opened: Genome, repository: Path, prefix: Path, **ch
 
 
 def test_the_script_writes_the_same_bytes_for_every_batch_size(
-    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path, capsys
+    model_folder: Path, genome: Genome, tmp_path: Path, capsys
 ) -> None:
     for size in (1, 8):
         (tmp_path / f"{size}").mkdir()
-        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / f"{size}/my", batch_size=size))
+        annotate_genome.main(arguments(model_folder, genome, tmp_path / f"{size}/my", batch_size=size))
     names = sorted(path.name for path in (tmp_path / "1").iterdir())
     assert names == ["my.cds.fna", "my.faa", "my.gff3", "my.json", "my.tracks.npz"]
     for name in ("my.cds.fna", "my.faa", "my.gff3"):
@@ -209,7 +217,7 @@ def test_the_script_writes_the_same_bytes_for_every_batch_size(
 
 
 def test_min_confidence_leaves_out_exactly_the_genes_below_it(
-    model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+    model_folder: Path, genome: Genome, tmp_path: Path
 ) -> None:
     """With a slope of 1/2 and no intercept, odds are rooted: p becomes 1 / (1 + sqrt((1 - p) / p))."""
     folder = tmp_path / "model"
@@ -221,7 +229,7 @@ def test_min_confidence_leaves_out_exactly_the_genes_below_it(
         least = sorted(shown["all"].values())[2] if name == "some" else 0
         prefix = tmp_path / name
         changed = {"decoder": "viterbi", "min_confidence": least, "regions": "long"}
-        annotate_genome.main(arguments(where, genome, repository, prefix, **changed))
+        annotate_genome.main(arguments(where, genome, prefix, **changed))
         rows = [line.split("\t") for line in prefix.with_suffix(".gff3").read_text().splitlines() if "\tgene\t" in line]
         shown[name] = {row[8].split(";")[0]: float(row[5]) for row in rows}
         summary = json.loads(prefix.with_suffix(".json").read_text())
@@ -241,15 +249,19 @@ def wrong_gene(genome: Genome) -> Gene:
     return Gene("bad", "long", "+", (Transcript("bad.t1", (Interval(start, start + 30),), (0,)),), score=0.5)
 
 
+def found(genes: list[Gene]) -> Annotated:
+    return Annotated(genes, {"options": {"genetic_code": CODE.table}})
+
+
 def test_nothing_is_left_when_the_written_genes_cannot_be_right(genome: Genome, annotated, tmp_path: Path) -> None:
     genes = annotated("viterbi", 3).genes
     bad = wrong_gene(genome)
     with pytest.raises(InputError, match="bad") as error:
-        annotate_genome.write_checked(str(tmp_path / "my"), [*genes, bad], genome, CODE)
+        write_annotation(tmp_path / "my", found([*genes, bad]), genome)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
-    annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.cds.fna", "my.faa", "my.gff3"]
+    write_annotation(tmp_path / "my", found(genes), genome)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my.cds.fna", "my.faa", "my.gff3", "my.json"]
 
 
 def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, tmp_path: Path) -> None:
@@ -262,14 +274,14 @@ def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, 
     shorter = replace(gene.canonical, cds=(Interval(segment.start, segment.end - 3),))
     genes[number] = replace(gene, transcripts=(shorter,))
     with pytest.raises(InputError, match=gene.id):
-        annotate_genome.write_checked(str(tmp_path / "my"), genes, genome, CODE)
+        write_annotation(tmp_path / "my", found(genes), genome)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"window_bp": 3001}, "--window-bp: 3001, the model reads at most 3000"),
+        ({"window_bp": 3001}, "window_bp: 3001, the model writes windows of at most 3000"),
         (
             {"overlap_bp": 3000},
             "overlap_bp 3000 with window_bp 3000: the overlap of windows must be 0 or more and short",
@@ -280,25 +292,26 @@ def test_a_gene_without_the_end_it_claims_is_refused(genome: Genome, annotated, 
         ({"min_confidence": 1.5}, "--min-confidence: found 1.5, allowed: at least 0 and at most 1"),
         ({"min_confidence": -0.1}, "--min-confidence: found -0.1, allowed: at least 0 and"),
         ({"min_confidence": "nan"}, "--min-confidence: found nan, allowed: at least 0 and"),
-        ({"min_confidence": 0.5}, "--min-confidence: 0.5, but scores are not calibrated, so only 0 is allowed ("),
-        ({"clade": "lichen"}, "clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "),
+        ({"min_confidence": 0.5}, "min_confidence: 0.5, but scores are not calibrated, so only 0 is allowed ("),
+        ({"clade": "lichen"}, "--clade: no clade 'lichen'"),
         (
             {"genetic_code": 1},
-            "clade 'bacteria' of the grammar table starts genes with GTG, which genetic code 1 does not; its own: ATG,",
+            "bacteria.yaml, key rules.starts: GTG is no start codon of genetic code 1, allowed: ATG, ",
         ),
         ({"genetic_code": 99}, "99"),
+        ({"decoder": "viterbi", "batch_size": 0}, "--batch-size: found 0, allowed: at least 1"),
         ({"regions": "long:1-90000"}, "regions"),
         ({"regions": "chrX"}, "chrX"),
-        ({"model": "absent"}, "absent/config.json: no such file, a model folder has config.json, "),
+        ({"model": "absent"}, "absent/config.json: cannot be read: No such file"),
         ({"genome": "absent.fna"}, "absent.fna"),
-        ({"grammar": "absent.yaml"}, "absent.yaml"),
+        ({"clade_folder": "absent"}, "absent: no clade here"),
     ],
 )
 def test_a_mistake_is_one_line_and_nothing_is_written(
-    changed: dict, message: str, model_folder: Path, genome: Genome, repository: Path, tmp_path: Path
+    changed: dict, message: str, model_folder: Path, genome: Genome, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError) as error:
-        annotate_genome.main(arguments(model_folder, genome, repository, tmp_path / "my", **changed))
+        annotate_genome.main(arguments(model_folder, genome, tmp_path / "my", **changed))
     assert message in str(error.value) and "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -310,22 +323,22 @@ def test_the_script_ends_with_status_1_and_the_line(
         [
             sys.executable,
             repository / "scripts/annotate_genome.py",
-            *arguments(model_folder, genome, repository, tmp_path / "my", window_bp=5_000),
+            *arguments(model_folder, genome, tmp_path / "my", window_bp=5_000),
         ],
         capture_output=True,
         text=True,
     )
     assert result.returncode == 1
-    assert result.stderr.splitlines()[-1] == "error: --window-bp: 5000, the model reads at most 3000"
+    assert result.stderr.splitlines()[-1] == "error: window_bp: 5000, the model writes windows of at most 3000"
     assert "Traceback" not in result.stderr and list(tmp_path.iterdir()) == []
 
 
 # -------------------------------------------------------------------- precision, and models that are shipped
 
 
-def test_the_reader_may_compute_in_half_precision_and_says_what_it_found_in_full(model, grammar, genome):
-    site = grammar.sites(genome.sequence("long", 0, 3000))
-    exact, rounded = (genomes.read_windows(model, [site], precision) for precision in ("fp32", "bf16"))
+def test_the_crf_may_compute_in_half_precision_and_says_what_it_found_in_full(model: Model, genome: Genome) -> None:
+    codes = window_codes([WindowSites(genome.sequence("long", 0, 3000), toy_rules())])
+    exact, rounded = (score_codes(model.crf, codes, precision) for precision in ("fp32", "bf16"))
     for name in ("features", "class_logits", "potentials", "site_potentials"):
         full, half = getattr(exact, name), getattr(rounded, name)
         assert full.dtype == half.dtype == torch.float32
@@ -333,25 +346,40 @@ def test_the_reader_may_compute_in_half_precision_and_says_what_it_found_in_full
         assert (full - half).abs().max() < 0.1 * full.abs().max()
 
 
-def test_a_shipped_model_is_half_as_large_and_finds_the_same(tmp_path, model_folder, model, grammar, genome):
+def test_a_shipped_model_is_half_as_large_and_finds_the_same(crf_folder: Path, genome: Genome, tmp_path: Path) -> None:
     folder = tmp_path / "bacteria"
-    ship_model.main(
-        f"--model={model_folder} --decoder=viterbi --window-bp=3000 --overlap-bp=1000 --genetic-code=11 "
-        f"--output-dir={folder}".split()
-    )
-    shipped, _ = load_model(folder)
-    sizes = [(path / "model.safetensors").stat().st_size for path in (model_folder, folder)]
+    ship_model.main([f"--model={crf_folder}", f"--output-dir={folder}"])
+    sizes = [(path / "model.safetensors").stat().st_size for path in (crf_folder, folder)]
     assert sizes[1] < 0.6 * sizes[0]
-    assert json.loads((folder / "use.json").read_text()) == {
-        "decoder": "viterbi",
-        "genetic_code": 11,
-        "overlap_bp": 1000,
-        "window_bp": 3000,
-    }
-    options = AnnotationOptions("viterbi", 3000, 1000, precision="fp32")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
     regions = [Region("long", 0, 9000)]
     found = [
-        annotate_regions(network, grammar, genome, regions, CLADE, CODE, options).genes for network in (model, shipped)
+        annotate(decoder_of(Model(load_crf(one)), "viterbi", precision="fp32"), genome, regions).genes
+        for one in (crf_folder, folder)
     ]
     assert found[0]
     assert [gene.canonical.cds for gene in found[0]] == [gene.canonical.cds for gene in found[1]]
+
+
+def test_a_language_model_is_not_shipped(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config\.json: model_type 'genet5', must be 'genet5_crf'"):
+        ship_model.main([f"--model={model_folder}", f"--output-dir={tmp_path / 'shipped'}"])
+    assert not (tmp_path / "shipped").exists()
+
+
+def test_a_crf_alone_finds_what_it_finds_within_a_language_model(
+    model_folder: Path, crf_folder: Path, genome: Genome, tmp_path: Path
+) -> None:
+    for name, folder in (("within", model_folder), ("alone", crf_folder)):
+        annotate_genome.main(arguments(folder, genome, tmp_path / name, decoder="viterbi"))
+    for suffix in ("gff3", "faa", "cds.fna"):
+        assert (tmp_path / f"within.{suffix}").read_bytes() == (tmp_path / f"alone.{suffix}").read_bytes() != b""
+    with np.load(tmp_path / "within.tracks.npz") as one, np.load(tmp_path / "alone.tracks.npz") as other:
+        assert one.files == other.files and all(np.array_equal(one[name], other[name]) for name in one.files)
+
+
+def test_a_crf_alone_reads_windows_of_any_length(crf_folder: Path, genome: Genome, tmp_path: Path) -> None:
+    annotate_genome.main(
+        arguments(crf_folder, genome, tmp_path / "my", decoder="viterbi", window_bp=9_000, regions="long")
+    )
+    assert json.loads((tmp_path / "my.json").read_text())["options"]["window_bp"] == 9_000

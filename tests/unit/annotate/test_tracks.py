@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from annotate_toy_genome import grammar_of, train_tiny_model, write_three_contigs
+from annotate_toy_genome import toy_rules, train_tiny_crf, write_three_contigs
+from toy_bacterium import write_run
 
-from genet5.annotate import genomes
-from genet5.annotate.genomes import evidence_tracks, spread_loci
+from genet5.annotate import tracks as library
+from genet5.annotate.tracks import crf_tracks, spread_loci
+from genet5.crf.folder import load_crf
+from genet5.crf.model import Crf
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.genetic_code import reverse_complement
-from genet5.tokens.grammar import Grammar
-from genet5.writer.building import load_model
-from genet5.writer.network import GeneT5Model
+from genet5.genome.sites import GeneRules
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple[GeneT5Model, Grammar, Genome]:
-    folder = train_tiny_model(tmp_path_factory.mktemp("toy"), repository)
-    return load_model(folder)[0], grammar_of(folder, repository), write_three_contigs(folder)
+def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Crf, GeneRules, Genome]:
+    folder = tmp_path_factory.mktemp("toy")
+    return load_crf(train_tiny_crf(write_run(folder / "run"))), toy_rules(), write_three_contigs(folder)
 
 
 def test_tracks_have_a_value_per_base_and_are_turned_with_the_strand(toy) -> None:
     """On the reverse complement of a locus the strands change places and run backwards."""
-    model, grammar, genome = toy
+    crf, rules, genome = toy
     loci = [Region("long", 3_000, 5_500), Region("short", 0, 1_500)]
-    tracks = evidence_tracks(model, grammar, genome, loci)
+    tracks = crf_tracks(crf, rules, genome, loci)
     assert tracks["names"].tolist() == ["long:3000-5500", "short:0-1500"]
     assert len(tracks) == 1 + 2 * 4
     turned = StubGenome({name: reverse_complement(genome.sequence(name)) for name in genome.names})
     length = genome.lengths["long"]
-    mirrored = evidence_tracks(
-        model, grammar, turned, [Region("long", length - 5_500, length - 3_000), Region("short", 0, 1_500)]
+    mirrored = crf_tracks(
+        crf, rules, turned, [Region("long", length - 5_500, length - 3_000), Region("short", 0, 1_500)]
     )
     for number, size in enumerate((2_500, 1_500)):
         for kind in ("coding", "intron"):
@@ -58,16 +57,16 @@ class StubGenome:
 
 def test_tracks_show_coding_where_the_base_head_says_so(toy, monkeypatch) -> None:
     """A head that marks the first 30 bases of either strand: plus shows them on the left, minus on the right."""
-    model, grammar, genome = toy
+    crf, rules, genome = toy
 
-    def read(_model, sites):
-        logits = torch.full((1, 2, sites[0].window_bp, 5), -20.0)
+    def scores(_crf, codes, _precision):
+        logits = torch.full((1, 2, codes.shape[-1], 5), -20.0)
         logits[..., 0] = 20.0
         logits[0, :, :30, :] = torch.tensor([-20.0, 20.0, -20.0, -20.0, -20.0])
-        return type("Reading", (), {"class_logits": logits})
+        return type("Scores", (), {"class_logits": logits})
 
-    monkeypatch.setattr(genomes, "read_windows", read)
-    tracks = evidence_tracks(model, grammar, genome, [Region("short", 100, 300)])
+    monkeypatch.setattr(library, "score_codes", scores)
+    tracks = crf_tracks(crf, rules, genome, [Region("short", 100, 300)])
     assert np.flatnonzero(tracks["locus_0_coding_plus"] > 0.5).tolist() == list(range(30))
     assert np.flatnonzero(tracks["locus_0_coding_minus"] > 0.5).tolist() == list(range(170, 200))
 

@@ -1,4 +1,4 @@
-"""The field of all chains of genes against a list of them all, and against the decoder's best one."""
+"""Sums over all chains of genes against a list of them all, and against the decoder's best one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from genet5.crf.best_chain import Evidence, Found, best_chain
+from genet5.crf.best_chain import Found, StrandPotentials, best_chain
 from genet5.crf.chains import LEAST_HAZARD, chain_loss, chain_messages
-from genet5.crf.labels import IGNORED, INTRON, NEITHER
+from genet5.crf.labels import IGNORED, INTRON, NEITHER, NOT_A_SITE, site_labels
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene, reverse_complement_genes
-from genet5.writer.batch import site_labels
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})
 RULES = GeneRules(splice_pairs=(("GT", "AG"),), min_intron_bp=4, min_gene_bp=0, min_exon_bp=3, max_overlap_bp=0)
@@ -44,7 +43,7 @@ class Case(NamedTuple):
 
 def case(bases: str, seed: int = 0, scale: float = 1.0) -> Case:
     rng = np.random.default_rng([seed, len(bases)])
-    allowed = site_labels(WindowSites(bases, RULES))[:1] > -2
+    allowed = site_labels(WindowSites(bases, RULES).allowed)[:1] > NOT_A_SITE
     return Case(
         torch.from_numpy(rng.normal(0, scale, (1, len(bases), 4))),
         torch.from_numpy(rng.normal(0, 2 * scale, (1, 4, len(bases) + 1))),
@@ -308,8 +307,8 @@ def test_the_share_of_a_gene_is_the_likelihood_of_its_labels():
     assert tested > 2
 
 
-def test_a_gene_that_the_field_refuses_is_one_more_chance():
-    """ATG GCA T|AA, a stop codon that an intron splits: its chains come on top of all that the field holds."""
+def test_a_gene_that_the_crf_refuses_is_one_more_chance():
+    """ATG GCA T|AA, a stop codon that an intron splits: its chains come on top of all that the CRF holds."""
     bases = "ATGGCATGTCCAGAACC"
     given = case(bases, 1)
     gene = WindowGene("+", (Interval(0, 7), Interval(13, 15)))
@@ -351,7 +350,7 @@ def test_the_decoder_takes_the_chain_that_training_raises(seed):
     bases = "".join(rng.choice(list("ACGT"), size=300))
     given = case(bases, seed, 0.4)
     sites = WindowSites(bases, RULES)
-    genes = best_chain(sites.plus, Evidence.of(given.potentials[0].numpy(), given.site[0].numpy()), PENALTY)
+    genes = best_chain(sites.plus, StrandPotentials.of(given.potentials[0].numpy(), given.site[0].numpy()), PENALTY)
     best = sum(gene.score for gene in genes)
     total, _ = loss_of(given, [NEITHER] * len(bases))  # nothing is worth 0, so this is log Z
     loss, refused = loss_of(given, labels_of(genes, len(bases)))

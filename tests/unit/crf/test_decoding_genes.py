@@ -1,4 +1,4 @@
-"""The evidence decoder finds the genes that the evidence shows, is optimal under the grammar, and never leaves it."""
+"""The decoder finds the genes that potentials show, is optimal under the grammar, and never leaves it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def strand_segments(gene: WindowGene, size: int) -> list[tuple[int, int]]:
     return [tuple(s) for s in gene.cds] if gene.strand == "+" else [(size - e, size - s) for s, e in reversed(gene.cds)]
 
 
-def clear_evidence(genes: Sequence[WindowGene], size: int) -> tuple[np.ndarray, np.ndarray]:
+def clear_potentials(genes: Sequence[WindowGene], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Log-odds of +5 where ``genes`` say so and -5 elsewhere."""
     classes = np.full((2, size, 4), -5.0, dtype=np.float32)
     sites = np.full((2, 4, size + 1), -5.0, dtype=np.float32)
@@ -71,7 +71,7 @@ def clear_evidence(genes: Sequence[WindowGene], size: int) -> tuple[np.ndarray, 
     return classes, sites
 
 
-def noisy_evidence(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def noisy_potentials(size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return (
         rng.normal(0.2, 1.0, size=(2, size, 4)).astype(np.float32),
         rng.normal(-1.0, 2.0, size=(2, 4, size + 1)).astype(np.float32),
@@ -161,16 +161,16 @@ def crop(genes: Sequence[WindowGene], start: int, end: int) -> list[WindowGene]:
     return sorted(shown, key=gene_order_key)
 
 
-# ---------------------------------------------------------------- clear evidence gives exactly the planted genes
+# ---------------------------------------------------------------- clear potentials give exactly the planted genes
 
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("counts", [(1,), (3,), (1, 1, 1, 1), (2, 4, 1, 3)], ids=str)
-def test_clear_evidence_gives_exactly_the_planted_genes(counts: tuple[int, ...], seed: int) -> None:
+def test_clear_potentials_give_exactly_the_planted_genes(counts: tuple[int, ...], seed: int) -> None:
     bases, genes = planted_window(seed, counts)
     size = len(bases)
     rules = SPLICED if max(counts) > 1 else BACTERIA
-    classes, sites = clear_evidence(genes, size)
+    classes, sites = clear_potentials(genes, size)
     found = best_genes(classes, sites, WindowSites(bases, rules), GENE_PENALTY)
     assert [gene for gene, _ in found] == sorted(genes, key=gene_order_key)
     for gene, value in found:
@@ -194,19 +194,19 @@ def test_genes_cut_by_the_window_are_found_as_partial(seed: int) -> None:
         except GrammarViolation:  # the window shows one or two bases of an exon, or half a splice site
             continue
         assert all(gene.partial5 or gene.partial3 for gene in shown)
-        found = best_genes(*clear_evidence(shown, end - start), sites, GENE_PENALTY)
+        found = best_genes(*clear_potentials(shown, end - start), sites, GENE_PENALTY)
         assert [gene for gene, _ in found] == shown
         tried += 1
 
 
 @pytest.mark.parametrize("rules", [BACTERIA, SPLICED], ids=["bacteria", "spliced"])
 def test_both_strands_read_alike(rules: GeneRules) -> None:
-    """The reverse complement of window and evidence gives the reverse complement of the genes."""
+    """The reverse complement of window and potentials gives the reverse complement of the genes."""
     strands = set()
     for seed in range(6):
         rng = np.random.default_rng(seed)
         bases = junk(rng, 900)
-        classes, odds = noisy_evidence(len(bases), rng)
+        classes, odds = noisy_potentials(len(bases), rng)
         forward = best_genes(classes, odds, WindowSites(bases, rules), GENE_PENALTY)
         turned = WindowSites(reverse_complement(bases), rules)
         backward = best_genes(classes[::-1], odds[::-1], turned, GENE_PENALTY)
@@ -232,7 +232,7 @@ def test_overlapping_genes_of_an_operon_are_both_found(codons: int, strand: str)
         bases, genes = reverse_complement(bases), reverse_complement_genes(genes, size)
     sites = WindowSites(bases, BACTERIA)
     spell(sites, genes)
-    found = best_genes(*clear_evidence(genes, size), sites, GENE_PENALTY)
+    found = best_genes(*clear_potentials(genes, size), sites, GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
 
 
@@ -246,7 +246,7 @@ def test_a_gene_within_an_intron_of_the_other_strand_is_found() -> None:
         WindowGene("+", (Interval(0, begin), Interval(end, len(bases)))),
         WindowGene("-", (Interval(begin + 32, begin + 32 + len(inner)),)),
     ]
-    found = best_genes(*clear_evidence(genes, len(bases)), WindowSites(bases, SPLICED), GENE_PENALTY)
+    found = best_genes(*clear_potentials(genes, len(bases)), WindowSites(bases, SPLICED), GENE_PENALTY)
     assert [gene for gene, _ in found] == genes
 
 
@@ -259,7 +259,7 @@ def test_the_strand_that_loses_less_yields() -> None:
         WindowGene("-", (Interval(minus, minus + len(shadow)),)),
         WindowGene("+", (Interval(plus, plus + len(body)),)),
     ]
-    classes, site_odds = clear_evidence(genes, len(bases))
+    classes, site_odds = clear_potentials(genes, len(bases))
     position = np.arange(12, plus)
     classes[0, position, (position - 12) % 3] = 1
     site_odds[0, 0, 12] = 5
@@ -278,7 +278,7 @@ def fork(cursor: Cursor) -> Cursor:
 
 
 def legal_genes(sites: WindowSites) -> list[WindowGene]:
-    """Every gene the grammar can write first in a window, by walking all its texts."""
+    """Every gene the grammar can write first in a window, by walking all its sequences."""
     genes = []
     stack = [(Grammar(TOKENIZER, sites.rules).begin(sites), [])]
     while stack:
@@ -339,7 +339,7 @@ def test_no_chain_of_legal_genes_scores_more(rules: GeneRules, seed: int) -> Non
     size = int(rng.integers(1, 90) if rules.splice_pairs else rng.integers(60, 250))
     bases = "".join(rng.choice(pieces if rules.splice_pairs else [*"ACGT", "ATG", "CAT"], size=size))[:size]
     sites = WindowSites(bases, rules)
-    classes, site_odds = noisy_evidence(size, rng)
+    classes, site_odds = noisy_potentials(size, rng)
     found = best_genes(classes, site_odds, sites, GENE_PENALTY, max_opposite_overlap_bp=size)
     legal = legal_genes(sites)
     for strand in "+-":
@@ -368,7 +368,7 @@ def test_every_gene_is_legal_and_none_overlaps_too_much(
     rules = replace(rules, min_exon_bp=min_exon_bp, max_overlap_bp=max_overlap_bp)
     bases = "".join(rng.choice(list("ACGT" * 10 + "N"), size=size))
     sites = WindowSites(bases, replace(rules, stops=stops))
-    classes, odds = noisy_evidence(size, rng)
+    classes, odds = noisy_potentials(size, rng)
     found = best_genes(classes, odds, sites, GENE_PENALTY, max_opposite_overlap_bp=opposite)
     genes = [gene for gene, _ in found]
     assert genes == sorted(genes, key=gene_order_key)
@@ -388,9 +388,9 @@ def test_every_gene_is_legal_and_none_overlaps_too_much(
         assert (shared[~same] <= opposite).all()
 
 
-def test_evidence_of_the_wrong_shape_or_not_finite_is_refused() -> None:
+def test_potentials_of_the_wrong_shape_or_not_finite_is_refused() -> None:
     sites = WindowSites("ACGT" * 10, BACTERIA)
-    classes, odds = clear_evidence([], 40)
+    classes, odds = clear_potentials([], 40)
     assert best_genes(classes, odds, sites, GENE_PENALTY) == []
     with pytest.raises(ValueError, match=r"potentials has shape \(2, 39, 4\)"):
         best_genes(classes[:, 1:], odds, sites, GENE_PENALTY)

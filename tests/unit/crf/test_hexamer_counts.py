@@ -1,4 +1,4 @@
-"""First weights of the reader from counts of hexamers: hand-counted sequences, rare classes, what stays random."""
+"""First weights of the CRF from counts of hexamers: hand-counted sequences, rare classes, what stays random."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from genet5.crf.config import CrfConfig
 from genet5.crf.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_from_counts
-from genet5.crf.network import Reader
+from genet5.crf.network import CrfNetwork
 from genet5.crf.stem import HEXAMERS
-from genet5.writer.config import GeneT5Config
 
 CLASSES = 5
 AAAAAA, CCCCCC = 0, sum(4**k for k in range(6))
@@ -44,13 +44,13 @@ def test_log_odds_tell_classes_apart_and_rare_ones_nothing() -> None:
     assert np.isnan(counted(coding=LEAST_COUNTED - 1).log_odds()[1, :-1]).all()
 
 
-def test_reader_takes_what_was_counted_and_keeps_the_rest() -> None:
+def test_the_network_takes_what_was_counted_and_keeps_the_rest() -> None:
     torch.manual_seed(0)
-    reader = Reader(GeneT5Config(stem_channels=8, score_channels=2, site_channels=8))
-    before = {name: value.clone() for name, value in reader.state_dict().items()}
+    network = CrfNetwork(CrfConfig(stem_channels=8, score_channels=2, site_channels=8))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
     odds = counted().log_odds()
-    begin_from_counts(reader, odds)
-    after = reader.state_dict()
+    begin_from_counts(network, odds)
+    after = network.state_dict()
     for name, rows in (
         ("stem.embedding.weight", odds),
         ("site_embedding.weight", odds),
