@@ -25,7 +25,7 @@ from genet5.genome.sites import GeneRules
 from genet5.genome.splits import parse_regions
 from genet5.genome.writing import validate_gff3, write_cds_fasta, write_gff3, write_proteins
 
-OVERLAP_BP = 4_000  # of neighbouring tiles, where neither the user nor a shipped model says otherwise
+OVERLAP_BP = 4_000  # of neighbouring tiles, where nobody says otherwise; never more than half a tile
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,19 @@ def recommended(
 ) -> dict[str, Any]:
     """decoder, window_bp and overlap_bp: what the user sets, else what the shipped model recommends, else the usual.
 
+    An overlap that the user does not set is at most half a tile.
+
     shipped: the clade's shipped model annotates. has_writer: the model has a language model.
     """
     usual = {
         "decoder": "lm" if has_writer else "viterbi",
         "window_bp": clade.window_bp,
-        "overlap_bp": min(OVERLAP_BP, clade.window_bp // 2),
+        "overlap_bp": OVERLAP_BP,
     }
     model = clade.model if shipped else None
     if model is not None:
         usual = {key: getattr(model, key) for key in usual}
+    usual["overlap_bp"] = min(usual["overlap_bp"], (window_bp or usual["window_bp"]) // 2)
     wanted = {"decoder": decoder, "window_bp": window_bp, "overlap_bp": overlap_bp}
     return usual | {key: value for key, value in wanted.items() if value is not None}
 
