@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import load_calibration
+from genet5.annotate.decoders import DECODERS
 from genet5.annotate.models import Model, load_annotator
 from genet5.clades import Clade, ShippedModel, clade_named
 from genet5.crf.folder import WEIGHTS_FILE
@@ -23,10 +24,15 @@ class Shipped:
 
 
 def shipped_model(clade: Clade, where: str = "--clade", clades: Mapping[str, Clade] | None = None) -> ShippedModel:
-    """Where the clade's model is. Raises ``InputError``, with the clades that have one, if there is none."""
+    """Where the clade's model is. Raises ``InputError``, with the clades that have one, if there is none.
+
+    Also for a decoder that does not exist.
+    """
     if clade.model is None:
         known = ", ".join(name for name, one in (clades or {}).items() if one.model) or "none"
         raise InputError(f"{where}: no model comes with GeneT5 for {clade.name}; clades with a model: {known}")
+    if clade.model.decoder not in DECODERS:
+        raise InputError(f"{clade.path}, key model.decoder: {clade.model.decoder}, allowed: {', '.join(DECODERS)}")
     return clade.model
 
 
