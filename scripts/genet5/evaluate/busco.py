@@ -8,7 +8,6 @@ missing, and the program, which refuses such a file, is not run.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.genome.compressed import open_input
 
 PROGRAM = "busco"
@@ -211,7 +211,7 @@ def _read_result(run: Path, lineage: str) -> dict:
         text = table.read_text(encoding="utf-8", errors="replace")
         if "target name" not in text or not text.rstrip().endswith("[ok]"):
             raise InputError(f"busco: the search of {lineage}/hmms/{table.stem}.hmm failed; is the model damaged?")
-    summary = json.loads(summaries[0].read_text(encoding="utf-8"))
+    summary = read_json(summaries[0])
     status_of: dict[str, str] = {}
     for line in tables[0].read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from genet5.errors import InputError
 from genet5.evaluate.baselines import BASELINES, run_baseline
 from genet5.evaluate.predictions import read_predictions, sources
 from genet5.evaluate.scores import score_annotation
+from genet5.files import read_json
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
@@ -88,13 +88,8 @@ def _timing(path: Path | None) -> dict[str, float | None]:
     """cpu_s and kb_per_cpu_s from a JSON file with bases and cpu_s, at its top or under ``timing``."""
     if path is None:
         return {"cpu_s": None, "kb_per_cpu_s": None}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    timing = content.get("timing", content) if isinstance(content, dict) else None
+    content = read_json(path)
+    timing = content.get("timing", content)
     try:
         bases, cpu_s = float(timing["bases"]), float(timing["cpu_s"])
     except (KeyError, TypeError, ValueError) as error:

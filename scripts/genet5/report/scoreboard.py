@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.genome.genes import Region
 from genet5.report.numbers import is_number
-from genet5.report.results import read_json
 
 OURS = "genet5"
 LEVELS = (

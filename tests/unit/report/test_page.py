@@ -203,7 +203,7 @@ def test_two_stages_share_a_table(run: RunFolder, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("flag", "content", "said"),
     [
-        ("--scores", "{", "line 1: not JSON"),
+        ("--scores", "{", "not JSON"),
         ("--scores", "[1]", "expected a JSON object"),
         ("--scores", '{"species": "x"}', "not a score document"),
         ("--scores", '{"species": "x", "systems": {"a": 3}}', "systems.a is a int"),
