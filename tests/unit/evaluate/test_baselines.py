@@ -104,7 +104,7 @@ def test_prodigal_uses_ready_made_models_where_there_is_too_little_to_train_on(t
     assert baseline.options["mode"] == "meta"
     assert ("c", "+", 4512, 5718) in found(baseline)
     assert prodigal(genome, GeneticCode.from_table(4)).options["mode"] == "meta"
-    with pytest.raises(InputError, match="no ready-made model for genetic code 2"):
+    with pytest.raises(InputError, match="Prodigal has no ready-made model for table 2"):
         prodigal(genome, GeneticCode.from_table(2))
 
 
@@ -132,7 +132,7 @@ def test_unknown_baselines_and_codes(tmp_path):
     genome = random_genome(tmp_path, 60_000)
     with pytest.raises(InputError, match="baselines: 'glimmer' is not known; allowed: orf_atg, orf_all, prodigal"):
         run_baseline("glimmer", genome, STANDARD)
-    with pytest.raises(InputError, match="prodigal: genetic code 27 cannot be used"):
+    with pytest.raises(InputError, match="genetic code: Prodigal does not know table 27"):
         prodigal(genome, GeneticCode.from_table(27))
 
 

@@ -245,7 +245,7 @@ def test_genome_without_a_reference_is_drawn_and_checked(run: RunFolder, monkeyp
     page = Page(written(run, monkeypatch, run.arguments("--scores", "--tracks")))
     assert "no reference annotation" in page.text and "Usual in the clade" in page.text
     # 11 genes on 12 kb: 917 genes per Mb, more than fungi have.
-    assert "outside what fungi genomes usually show" in page.text
+    assert "unusual for genomes of clade fungi" in page.text
     assert page.with_class("locus")
 
 
