@@ -4,7 +4,7 @@ Definitions (coding sequence only, strand-aware, stop codon inside the CDS):
 
 * exon: distinct (sequence, strand, start, end) of a CDS segment; intron: distinct gap between two segments of a
   transcript;
-* start: first base of the start codon; end3: last base of the stop codon; of transcripts complete on that side;
+* start: first base of the start codon; stop: last base of the stop codon; of transcripts complete on that side;
 * transcript: distinct ordered CDS chain;
 * gene: a reference gene is found when a predicted gene has a transcript whose CDS chain equals one of its isoforms'.
   Genes are paired one to one (a largest matching), so a gene predicted twice is right once and wrong once.
@@ -26,7 +26,7 @@ from genet5.evaluate.features import Coding
 from genet5.evaluate.intervals import Integers, IntervalSet, covered, shared_ids
 
 Booleans = NDArray[np.bool_]
-FEATURE_LEVELS = ("exon", "intron", "start", "end3", "transcript")
+FEATURE_LEVELS = ("exon", "intron", "start", "stop", "transcript")
 
 
 class Features(NamedTuple):

@@ -48,7 +48,7 @@ from genet5.genome.genes import Annotation, Gene, Region
 
 LEVELS = ("nucleotide", *FEATURE_LEVELS, "gene")
 CLASS_LEVELS = ("gene_single_exon", "gene_multi_exon")
-BOOTSTRAP_LEVELS = ("nucleotide", "exon", "end3", "gene")
+BOOTSTRAP_LEVELS = ("nucleotide", "exon", "stop", "gene")
 ISOFORMS = ("all", "canonical")
 
 

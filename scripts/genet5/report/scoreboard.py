@@ -16,7 +16,7 @@ LEVELS = (
     ("nucleotide", "Nucleotide"),
     ("exon", "Exon"),
     ("intron", "Intron"),
-    ("end3", "Stop side"),
+    ("stop", "Stop side"),
     ("transcript", "Transcript"),
     ("gene", "Gene"),
     ("gene_single_exon", "Gene, single exon"),

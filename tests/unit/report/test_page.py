@@ -79,7 +79,7 @@ def test_score_table_shows_the_numbers_of_the_document(run: RunFolder, monkeypat
         "Nucleotide", "Exon", "Intron", "Stop side", "Transcript", "Gene", "Gene, single exon", "Gene, multi-exon",
         "CPU s", "kb per CPU s",
     ]  # fmt: skip
-    levels = ("nucleotide", "exon", "intron", "end3", "transcript", "gene", "gene_single_exon", "gene_multi_exon")
+    levels = ("nucleotide", "exon", "intron", "stop", "transcript", "gene", "gene_single_exon", "gene_multi_exon")
     names = {"GeneT5 sft": "genet5/sft", "Longest ORF, ATG": "orf_atg", "Prodigal": "prodigal"}
     assert [row[0] for row in rows[1:]] == list(names)
     for row in rows[1:]:
