@@ -27,7 +27,7 @@ MANIFEST_FIELDS = {
 _OWN_FILES = re.compile(
     r"(train|validation)_\d+\.tar(\.idx)?"
     r"|(stats|gene_index|manifest)\.json"
-    # What a killed run leaves of a file that it had not finished.
+    # A killed run leaves such files behind.
     r"|\.((train|validation)_\d+\.tar(\.idx)?|(stats|gene_index|manifest)\.json)\..*\.tmp"
 )
 

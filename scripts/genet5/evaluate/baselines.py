@@ -1,6 +1,6 @@
-"""What any gene finder must beat, on the same DNA: a scan for long reading frames, and Prodigal.
+"""Simple gene finders that any other must beat on the same DNA: a scan for long reading frames, and Prodigal.
 
-Both see only the scored regions, return one transcript per gene and report cpu seconds of this process.
+Both read only the scored regions. They return one transcript per gene, and the CPU seconds of this process.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def orf_scan(
 ) -> Baseline:
     """Every start..stop reading frame of at least ``min_bp`` (stop included) in six frames, longest first.
 
-    Of frames with the same stop only the longest counts; one of which more than 30 % is taken already (either strand)
-    is dropped. A codon of three unknown letters breaks a frame. ``min_bp`` defaults to ``min_orf_bp(code)``.
+    Of frames with the same stop only the longest counts. A frame is dropped when longer ones take more than 30 % of it,
+    on either strand. A codon of three unknown letters breaks a frame. ``min_bp`` defaults to ``min_orf_bp(code)``.
     """
     starts = frozenset(starts)
     min_bp = min_orf_bp(code) if min_bp is None else min_bp
@@ -84,10 +84,10 @@ def orf_scan(
 
 
 def prodigal(genome: Genome, code: GeneticCode, regions: Sequence[Region] | None = None) -> Baseline:
-    """Prodigal (pyrodigal), trained on the input itself; on less than 20 kb its ready-made models instead.
+    """Prodigal (pyrodigal), trained on the input itself. On less than 20 kb it uses its ready-made models.
 
-    ``options["mode"]`` says which: ``single`` or ``meta``. Genes cut by the end of a region are partial transcripts.
-    Raises InputError for a genetic code Prodigal does not know.
+    ``options["mode"]`` is ``single`` for the former, ``meta`` for the latter. Genes cut by the end of a region are
+    partial. Raises InputError for a genetic code that Prodigal does not know.
     """
     areas = _areas(genome, regions)
     began = time.process_time()

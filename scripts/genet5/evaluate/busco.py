@@ -1,9 +1,9 @@
 """BUSCO on predicted proteins: the real program in protein mode, offline, with a lineage from disk.
 
-The inputs are checked before the program starts and handed over in a temporary folder in the form it needs (unpacked,
-no ``*``, a lineage folder whose name ends in ``_odb...``), because on its own it answers most mistakes with a
-traceback. A completeness of 0 % is a result. So is an empty protein file (nothing was predicted): every marker is
-missing, and the program, which refuses such a file, is not run.
+The program answers most mistakes with a traceback. So the inputs are checked before it starts. They are handed over in
+a temporary folder in the form it needs: unpacked, without ``*``, and with a lineage folder named ``..._odb...``. A
+completeness of 0 % is a result. So is an empty protein file, where nothing was predicted: every marker is missing. The
+program refuses such a file and is not run.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def run_busco(proteins: str | Path, lineage: str | Path, threads: int = 1) -> di
 def prepare_lineage(lineage: Path, folder: Path) -> tuple[Path, str, int]:
     """Lay a checked lineage out under ``folder``; returns its new path, its own name and its number of markers.
 
-    The program takes only folder names that end in ``_odb`` and a number (it adds ``_odb10`` itself and then finds
-    nothing), and stumbles over an empty ``prfl/``. So the folder is rebuilt from links.
+    The program takes only folder names that end in ``_odb`` and a number. To others it adds ``_odb10`` and then finds
+    nothing. It also fails on an empty ``prfl/``. So the folder is rebuilt from links.
     """
     source = _unpacked(lineage, folder / "unpacked") if lineage.is_file() else lineage
     if not source.is_dir():

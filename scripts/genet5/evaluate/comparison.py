@@ -1,4 +1,4 @@
-"""One document for one species: our predictions and the baselines, scored against the reference on the same DNA."""
+"""The score document of one species: our predictions and the baselines against the reference, on the same DNA."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compare(
     bootstrap: int = 0,
     seed: int = 0,
 ) -> dict:
-    """Score everything; the first entries of ``systems`` are the predictions, then the baselines, in the order given.
+    """Score everything. In ``systems`` the predictions come first, then the baselines, in the order given.
 
     The document holds species, regions (``[[seqid, start, end], ...]``, 0-based half-open, None for the whole genome),
     genetic_code, isoforms, ``reference`` counts, ``teacher`` (the baseline that made the reference's labels, or None)
@@ -98,6 +98,6 @@ def _timing(path: Path | None) -> dict[str, float | None]:
 
 
 def _teacher(reference: Path) -> str | None:
-    """``prodigal`` when the source column of all coding rows of the reference names Prodigal: it made the labels."""
+    """``prodigal`` when all coding rows of the reference name Prodigal as their source: then it made the labels."""
     named = {source.lower() for source in sources(reference)}
     return "prodigal" if named and all(source.startswith(("prodigal", "pyrodigal")) for source in named) else None

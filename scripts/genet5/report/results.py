@@ -1,4 +1,4 @@
-"""CSV logs of a run, read from disk, and what the paths of its results say."""
+"""CSV logs of a run, and the species and stage that the path of a result names."""
 
 from __future__ import annotations
 
