@@ -13,7 +13,6 @@ Debian packages: augustus augustus-data snap.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -29,7 +28,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.evaluate.comparison import Prediction, compare  # noqa: E402
 from genet5.evaluate.tables import score_text  # noqa: E402
-from genet5.files import atomic_write  # noqa: E402
+from genet5.files import atomic_write, write_json  # noqa: E402
 from genet5.genome.fasta import Genome, decompress_genome, write_fasta  # noqa: E402
 from genet5.genome.genes import Region  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402
@@ -129,8 +128,7 @@ def run_peer(work: Path, label: str, genome: Genome, contigs: tuple[str, ...], r
         fasta.unlink()
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
-    with atomic_write(path.with_suffix(".json")) as stream:
-        json.dump({"bases": sum(genome.lengths[contig] for contig in contigs), "cpu_s": cpu_s}, stream)
+    write_json(path.with_suffix(".json"), {"bases": sum(genome.lengths[contig] for contig in contigs), "cpu_s": cpu_s})
     with atomic_write(path) as stream:
         stream.write("##gff-version 3\n" + "".join(rows))
     return path

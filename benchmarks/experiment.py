@@ -17,7 +17,7 @@ from genet5.genome.genetic_code import GeneticCode  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
 
 GRAMMAR = REPOSITORY / "resources/grammar.yaml"
-LEVELS = ("nucleotide", "exon", "intron", "end3", "gene")
+LEVELS = ("nucleotide", "exon", "intron", "stop", "gene")
 
 
 def call(script: str | Path, *flags: str) -> None:

@@ -21,11 +21,12 @@ from torch.nn import functional as F
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.bake.manifest import file_sha256, shard_paths  # noqa: E402
+from genet5.bake.manifest import shard_paths  # noqa: E402
 from genet5.bake.shards import ShardSet  # noqa: E402
 from genet5.configuration import read_grammar  # noqa: E402
 from genet5.crf.training import CrfData  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
+from genet5.files import file_sha256  # noqa: E402
 from genet5.genome.fasta import Genome  # noqa: E402
 from genet5.genome.sites import encode_bases, reverse_complement_codes  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402

@@ -30,7 +30,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from pseudo_chromosomes import join_loci
 
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.kmers import canonical_kmers
 from genet5.genome.leak_audit import AuditedSpecies, audited_species, leak_audit, report_table
@@ -223,8 +223,7 @@ def annotate_pieces(work: Path, species: str, folds: list[str]) -> None:
             total = {key: value + summary[key] for key, value in total.items()}
     with atomic_write(folder / f"{species}.gff3") as stream:
         stream.write("\n".join(["##gff-version 3", *rows]) + "\n")
-    with atomic_write(folder / f"{species}.json") as stream:
-        json.dump(total, stream)
+    write_json(folder / f"{species}.json", total)
 
 
 if __name__ == "__main__":

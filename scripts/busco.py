@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.evaluate.busco import run_busco
-from genet5.files import atomic_write
+from genet5.files import write_json
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,9 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, help="JSON file to write")
     arguments = parser.parse_args(argv)
     result = run_busco(arguments.proteins, arguments.lineage, arguments.threads)
-    with atomic_write(arguments.output) as stream:
-        json.dump(result, stream, indent=1, sort_keys=True)
-        stream.write("\n")
+    write_json(arguments.output, result)
     print(f"{result['one_line']}  {result['lineage']}, BUSCO {result['version']}")
 
 

@@ -5,13 +5,12 @@ Give --species, --genomes and --annotations the same number of values, in the sa
 
 from __future__ import annotations
 
-import json
 import sys
 
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import write_json
 from genet5.genome.leak_audit import audited_species, check_report, leak_audit, report_table
 from genet5.species_table import read_species_table, select_species
 
@@ -57,9 +56,7 @@ def main() -> None:
     ]
     report = leak_audit(species, k=arguments.k, sampling=arguments.sampling, window_bp=arguments.window_bp)
     print(report_table(report), end="", file=sys.stderr)
-    with atomic_write(arguments.output) as output:
-        json.dump(report, output, sort_keys=True, indent=1)
-        output.write("\n")
+    write_json(arguments.output, report)
     if arguments.max_share is not None:
         check_report(report, arguments.max_share)
 

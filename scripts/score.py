@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from genet5.command_line import argument_parser
@@ -11,7 +10,7 @@ from genet5.evaluate.comparison import Prediction, compare
 from genet5.evaluate.options import ScoreOptions
 from genet5.evaluate.scores import ISOFORMS
 from genet5.evaluate.tables import score_text, score_tsv
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
@@ -60,9 +59,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     with atomic_write(arguments.table) as stream:
         stream.write(score_tsv(document))
-    with atomic_write(arguments.output) as stream:
-        json.dump(document, stream, indent=1, sort_keys=True)
-        stream.write("\n")
+    write_json(arguments.output, document)
     print(score_text(document), end="")
 
 

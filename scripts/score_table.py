@@ -5,7 +5,7 @@ from __future__ import annotations
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.evaluate.tables import beside_each_other, score_text
-from genet5.report.results import read_json
+from genet5.files import read_json
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -55,20 +55,26 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
 
 
 def file_sha256(path: str | Path) -> str:
-    """sha256 of a file's bytes, as hexadecimal digits."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """sha256 of a file's bytes, as hexadecimal digits. Raises ``InputError`` for a file that cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def json_text(value: Any) -> str:
-    """``value`` as JSON: keys sorted, one space of indent, a newline at the end."""
-    return json.dumps(value, sort_keys=True, indent=1) + "\n"
+def json_text(value: Any, *, sort_keys: bool = True, indent: int | None = 1) -> str:
+    """``value`` as JSON with a newline at the end. The defaults serve everywhere but in two cases.
+
+    ``sort_keys=False`` keeps rows in the order of a table. ``indent=None`` puts a long list of numbers on one line.
+    """
+    return json.dumps(value, sort_keys=sort_keys, indent=indent) + "\n"
 
 
-def write_json(path: str | Path, value: Any) -> None:
+def write_json(path: str | Path, value: Any, *, sort_keys: bool = True, indent: int | None = 1) -> None:
     """Write ``value`` as ``json_text``, whole or not at all."""
     with atomic_write(path) as stream:
-        stream.write(json_text(value))
+        stream.write(json_text(value, sort_keys=sort_keys, indent=indent))
 
 
 def read_json(path: str | Path) -> dict[str, Any]:

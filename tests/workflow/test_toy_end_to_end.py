@@ -148,7 +148,7 @@ def test_scores_have_every_system_and_level(workspace, stage):
         systems = document["systems"]
         assert set(systems) == {f"genet5/{stage}", "orf_atg", "orf_all", "prodigal"}
         for scores in systems.values():
-            assert {"nucleotide", "exon", "end3", "gene"} <= set(scores) and scores["kb_per_cpu_s"] > 0
+            assert {"nucleotide", "exon", "stop", "gene"} <= set(scores) and scores["kb_per_cpu_s"] > 0
         # The reference is Prodigal's own opinion (of the whole genome): it finds nearly all of it again.
         assert systems["prodigal"]["gene"]["f1"] > 0.8 > systems[f"genet5/{stage}"]["gene"]["f1"]
         assert path.with_suffix(".tsv").read_text().count("\n") > 4

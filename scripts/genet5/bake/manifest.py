@@ -1,4 +1,4 @@
-"""The manifest of a baked species: what was made from what. Written last, so where it stands the rest is whole."""
+"""The manifest of a baked species: what was made from what. Written last, so where it is the rest is whole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from genet5.bake.shards import ShardRecord
 from genet5.errors import InputError
-from genet5.files import atomic_write, file_sha256
+from genet5.files import file_sha256, json_text, write_json
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -27,7 +27,7 @@ MANIFEST_FIELDS = {
 _OWN_FILES = re.compile(
     r"(train|validation)_\d+\.tar(\.idx)?"
     r"|(stats|gene_index|manifest)\.json"
-    # What a killed run leaves of a file that it had not finished.
+    # A killed run leaves such files behind.
     r"|\.((train|validation)_\d+\.tar(\.idx)?|(stats|gene_index|manifest)\.json)\..*\.tmp"
 )
 
@@ -42,12 +42,6 @@ def clear_folder(folder: Path) -> None:
     for path in sorted(folder.iterdir()):
         if _OWN_FILES.fullmatch(path.name):
             path.unlink()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` sorted and indented, whole or not at all."""
-    with atomic_write(path) as stream:
-        stream.write(json.dumps(value, sort_keys=True, indent=1) + "\n")
 
 
 def write_manifest(
@@ -65,7 +59,7 @@ def write_manifest(
         "shards": [shard._asdict() for shard in shards],
         "files": {name: file_sha256(folder / name) for name in others},
     }
-    size = len(json.dumps(content, sort_keys=True, indent=1))
+    size = len(json_text(content))
     if size >= MAX_BYTES:
         raise InputError(
             f"samples_per_shard: {parameters['samples_per_shard']} makes {len(shards)} shards and a manifest of {size} "

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genet5.bake.manifest import clear_folder, file_sha256, write_json, write_manifest
+from genet5.bake.manifest import clear_folder, write_manifest
 from genet5.bake.samples import Sample, Span, key_text
 from genet5.bake.shards import ShardRecord, write_shards
 from genet5.bake.stats import (
@@ -32,6 +32,7 @@ from genet5.bake.windows import (
     plan_region,
 )
 from genet5.errors import InputError
+from genet5.files import file_sha256, write_json
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Region

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from genet5.bake.choosing import choose_samples
-from genet5.bake.manifest import file_sha256, read_manifest, shard_paths, write_json
+from genet5.bake.manifest import read_manifest, shard_paths
 from genet5.bake.samples import key_text
 from genet5.bake.shards import ShardReader, write_shard
 from genet5.errors import InputError
+from genet5.files import file_sha256, write_json
 
 EVAL_FIELDS = {
     "samples": "the samples to score, species in turn; those without a gene come last. Of each: `index` in "

@@ -1,1 +1,1 @@
-"""Matching, F1 at every level, baselines and BUSCO."""
+"""Predicted genes beside a reference: F1 at every level, verdicts, sanity checks, baselines, BUSCO."""

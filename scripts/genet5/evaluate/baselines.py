@@ -1,17 +1,15 @@
-"""What any gene finder must beat, on the same DNA: a scan for long reading frames, and Prodigal.
+"""Simple gene finders that any other must beat on the same DNA: a scan for long reading frames, and Prodigal.
 
-Both see only the scored regions, return one transcript per gene and report cpu seconds of this process.
+Both read only the scored regions. They return one transcript per gene, and the CPU seconds of this process.
 """
 
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pyrodigal
 from numpy.typing import NDArray
 
 from genet5.errors import InputError
@@ -19,6 +17,7 @@ from genet5.evaluate.features import merged_regions
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript
 from genet5.genome.genetic_code import NUM_CODONS, GeneticCode, codon_number, codon_numbers, reverse_complement
+from genet5.genome.prodigal import VERSION, find_genes
 
 ATG = frozenset({"ATG"})
 ATG_GTG_TTG = frozenset({"ATG", "GTG", "TTG"})
@@ -27,8 +26,6 @@ MIN_ORF_BP_PROKARYOTE = 210
 PROKARYOTE_TABLES = frozenset({4, 11, 25})
 MAX_TAKEN = 0.3
 """A reading frame is dropped when more than this share of it is taken by longer ones, on either strand."""
-MIN_TRAINING_BP = 20_000
-"""Prodigal trains on the input itself only from this many bases on."""
 
 Array = NDArray[np.int64]
 
@@ -60,8 +57,8 @@ def orf_scan(
 ) -> Baseline:
     """Every start..stop reading frame of at least ``min_bp`` (stop included) in six frames, longest first.
 
-    Of frames with the same stop only the longest counts; one of which more than 30 % is taken already (either strand)
-    is dropped. A codon of three unknown letters breaks a frame. ``min_bp`` defaults to ``min_orf_bp(code)``.
+    Of frames with the same stop only the longest counts. A frame is dropped when longer ones take more than 30 % of it,
+    on either strand. A codon of three unknown letters breaks a frame. ``min_bp`` defaults to ``min_orf_bp(code)``.
     """
     starts = frozenset(starts)
     min_bp = min_orf_bp(code) if min_bp is None else min_bp
@@ -80,32 +77,23 @@ def orf_scan(
         for index in kept:
             strand = "-" if reverse[index] else "+"
             cds = Interval(area.start + int(start[index]), area.start + int(end[index]))
-            genes.append(_gene(f"orf_{len(genes) + 1}", area.seqid, strand, cds))
+            name = f"orf_{len(genes) + 1}"
+            genes.append(Gene(name, area.seqid, strand, (Transcript(f"{name}.1", (cds,), (0,)),)))
     options = {"tool": "orf_scan", "starts": sorted(starts), "min_bp": min_bp, "max_taken": MAX_TAKEN}
     return _finish(genes, began, areas, options | {"genetic_code": code.table})
 
 
 def prodigal(genome: Genome, code: GeneticCode, regions: Sequence[Region] | None = None) -> Baseline:
-    """Prodigal (pyrodigal), trained on the input itself; on less than 20 kb its ready-made models instead.
+    """Prodigal (pyrodigal), trained on the input itself. On less than 20 kb it uses its ready-made models.
 
-    ``options["mode"]`` says which: ``single`` or ``meta``. Genes cut by the end of a region are partial transcripts.
-    Raises InputError for a genetic code Prodigal does not know.
+    ``options["mode"]`` is ``single`` for the former, ``meta`` for the latter. Genes cut by the end of a region are
+    partial. Raises InputError for a genetic code that Prodigal does not know.
     """
     areas = _areas(genome, regions)
     began = time.process_time()
-    sequences = [genome.sequence(*area).encode("ascii") for area in areas]
-    finder, mode = _prodigal_finder(sequences, code)
-    genes: list[Gene] = []
-    for area, sequence in zip(areas, sequences, strict=True):
-        for call in finder.find_genes(sequence):
-            cds = Interval(area.start + call.begin - 1, area.start + call.end)
-            whole_left, whole_right = not call.partial_begin, not call.partial_end
-            strand = "+" if call.strand == 1 else "-"
-            complete5, complete3 = (whole_left, whole_right) if strand == "+" else (whole_right, whole_left)
-            genes.append(_gene(f"prodigal_{len(genes) + 1}", area.seqid, strand, cds, complete5, complete3))
-    options = {"tool": f"pyrodigal {pyrodigal.__version__}", "mode": mode, "genetic_code": code.table}
-    options["training_bp"] = sum(map(len, sequences)) if mode == "single" else 0
-    return _finish(genes, began, areas, options)
+    genes, training_bp = find_genes(genome, code, areas, ready_made=True)
+    options = {"tool": VERSION, "mode": "single" if training_bp else "meta", "genetic_code": code.table}
+    return _finish(genes, began, areas, options | {"training_bp": training_bp})
 
 
 BASELINES: dict[str, Callable[[Genome, GeneticCode, Sequence[Region] | None], Baseline]] = {
@@ -126,10 +114,6 @@ def run_baseline(name: str, genome: Genome, code: GeneticCode, regions: Sequence
 def _areas(genome: Genome, regions: Sequence[Region] | None) -> list[Region]:
     whole = [Region(name, 0, length) for name, length in genome.lengths.items()]
     return merged_regions(whole if regions is None else regions, genome.lengths)
-
-
-def _gene(name: str, seqid: str, strand: str, cds: Interval, complete5: bool = True, complete3: bool = True) -> Gene:
-    return Gene(name, seqid, strand, (Transcript(f"{name}.1", (cds,), (0,), complete5, complete3),))
 
 
 def _finish(genes: list[Gene], began: float, areas: Sequence[Region], options: dict) -> Baseline:
@@ -178,27 +162,3 @@ def _longest_first(start: Array, end: Array, reverse: NDArray[np.bool_], length:
             taken[low:high] = b"\1" * (high - low)
             kept.append(index)
     return sorted(kept, key=lambda index: (start[index], end[index], reverse[index]))
-
-
-def _prodigal_finder(sequences: Sequence[bytes], code: GeneticCode) -> tuple[pyrodigal.GeneFinder, str]:
-    if sum(map(len, sequences)) >= MIN_TRAINING_BP:
-        finder = pyrodigal.GeneFinder()
-        try:
-            with warnings.catch_warnings():
-                # Below 100 kb it warns and trains all the same; ``options`` say how much there was.
-                warnings.filterwarnings("ignore", message="sequence should be at least")
-                finder.train(*sequences, translation_table=code.table)
-        except ValueError as error:
-            raise InputError(f"prodigal: genetic code {code.table} cannot be used ({error})") from error
-        return finder, "single"
-    # Ready-made models read with other stops would be wrong silently: keep those with this code's stops.
-    models = [
-        model
-        for model in pyrodigal.METAGENOMIC_BINS
-        if GeneticCode.from_table(model.training_info.translation_table).stops == code.stops
-    ]
-    if not models:
-        raise InputError(
-            f"prodigal: no ready-made model for genetic code {code.table}, and less than 20 kb to train on"
-        )
-    return pyrodigal.GeneFinder(meta=True, metagenomic_bins=pyrodigal.MetagenomicBins(models)), "meta"

@@ -1,8 +1,8 @@
 """Confidence intervals by resampling stretches of the genome.
 
-Neighbouring genes are not independent (isochores, gene families, assembly faults), so blocks of sequence are drawn with
-replacement, not genes. Both strands of a stretch are one block. A feature belongs to the block of its first base; bases
-are counted where they lie.
+Neighbouring genes are not independent (isochores, gene families, assembly faults). So blocks of sequence are drawn with
+replacement, not genes. Both strands of a stretch are one block. A feature belongs to the block of its first base. Bases
+count where they lie.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def f1_intervals(
 ) -> dict:
     """95 % percentile intervals of F1 from per-block (tp, fp, fn) counts of each level.
 
-    The draws depend on the seed and the number of blocks alone, so two systems scored on the same regions see the same
-    resampled genomes. With fewer than ``MIN_BLOCKS`` blocks, or where F1 is undefined in every draw, bounds are None.
+    The draws depend on the seed and the number of blocks alone. So two systems that are scored on the same regions get
+    the same resampled genomes. Bounds are None with fewer than ``MIN_BLOCKS`` blocks, or where F1 is undefined in every
+    draw.
     """
     report = {"block_bp": blocks.block_bp, "blocks": blocks.number, "resamples": resamples, "seed": seed}
     if blocks.number < MIN_BLOCKS:

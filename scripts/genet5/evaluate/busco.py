@@ -1,14 +1,13 @@
 """BUSCO on predicted proteins: the real program in protein mode, offline, with a lineage from disk.
 
-The inputs are checked before the program starts and handed over in a temporary folder in the form it needs (unpacked,
-no ``*``, a lineage folder whose name ends in ``_odb...``), because on its own it answers most mistakes with a
-traceback. A completeness of 0 % is a result. So is an empty protein file (nothing was predicted): every marker is
-missing, and the program, which refuses such a file, is not run.
+The program answers most mistakes with a traceback. So the inputs are checked before it starts. They are handed over in
+a temporary folder in the form it needs: unpacked, without ``*``, and with a lineage folder named ``..._odb...``. A
+completeness of 0 % is a result. So is an empty protein file, where nothing was predicted: every marker is missing. The
+program refuses such a file and is not run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.genome.compressed import open_input
 
 PROGRAM = "busco"
@@ -55,8 +55,8 @@ def run_busco(proteins: str | Path, lineage: str | Path, threads: int = 1) -> di
 def prepare_lineage(lineage: Path, folder: Path) -> tuple[Path, str, int]:
     """Lay a checked lineage out under ``folder``; returns its new path, its own name and its number of markers.
 
-    The program takes only folder names that end in ``_odb`` and a number (it adds ``_odb10`` itself and then finds
-    nothing), and stumbles over an empty ``prfl/``. So the folder is rebuilt from links.
+    The program takes only folder names that end in ``_odb`` and a number. To others it adds ``_odb10`` and then finds
+    nothing. It also fails on an empty ``prfl/``. So the folder is rebuilt from links.
     """
     source = _unpacked(lineage, folder / "unpacked") if lineage.is_file() else lineage
     if not source.is_dir():
@@ -211,7 +211,7 @@ def _read_result(run: Path, lineage: str) -> dict:
         text = table.read_text(encoding="utf-8", errors="replace")
         if "target name" not in text or not text.rstrip().endswith("[ok]"):
             raise InputError(f"busco: the search of {lineage}/hmms/{table.stem}.hmm failed; is the model damaged?")
-    summary = json.loads(summaries[0].read_text(encoding="utf-8"))
+    summary = read_json(summaries[0])
     status_of: dict[str, str] = {}
     for line in tables[0].read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -1,8 +1,7 @@
-"""One document for one species: our predictions and the baselines, scored against the reference on the same DNA."""
+"""The score document of one species: our predictions and the baselines against the reference, on the same DNA."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from genet5.errors import InputError
 from genet5.evaluate.baselines import BASELINES, run_baseline
 from genet5.evaluate.predictions import read_predictions, sources
 from genet5.evaluate.scores import score_annotation
+from genet5.files import read_json
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
@@ -39,7 +39,7 @@ def compare(
     bootstrap: int = 0,
     seed: int = 0,
 ) -> dict:
-    """Score everything; the first entries of ``systems`` are the predictions, then the baselines, in the order given.
+    """Score everything. In ``systems`` the predictions come first, then the baselines, in the order given.
 
     The document holds species, regions (``[[seqid, start, end], ...]``, 0-based half-open, None for the whole genome),
     genetic_code, isoforms, ``reference`` counts, ``teacher`` (the baseline that made the reference's labels, or None)
@@ -88,13 +88,8 @@ def _timing(path: Path | None) -> dict[str, float | None]:
     """cpu_s and kb_per_cpu_s from a JSON file with bases and cpu_s, at its top or under ``timing``."""
     if path is None:
         return {"cpu_s": None, "kb_per_cpu_s": None}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    timing = content.get("timing", content) if isinstance(content, dict) else None
+    content = read_json(path)
+    timing = content.get("timing", content)
     try:
         bases, cpu_s = float(timing["bases"]), float(timing["cpu_s"])
     except (KeyError, TypeError, ValueError) as error:
@@ -103,6 +98,6 @@ def _timing(path: Path | None) -> dict[str, float | None]:
 
 
 def _teacher(reference: Path) -> str | None:
-    """``prodigal`` when the source column of all coding rows of the reference names Prodigal: it made the labels."""
+    """``prodigal`` when all coding rows of the reference name Prodigal as their source: then it made the labels."""
     named = {source.lower() for source in sources(reference)}
     return "prodigal" if named and all(source.startswith(("prodigal", "pyrodigal")) for source in named) else None

@@ -1,7 +1,7 @@
 """Genes as arrays: every sequence and strand is a lane of one integer axis, so that scoring is one-dimensional.
 
-On lane ``2 * sequence + (strand is '-')`` the base at position p of the sequence sits at ``origin[lane] + p``. Lanes do
-not touch, so an interval never reaches into another sequence or strand.
+On lane ``2 * sequence + (strand is '-')`` the base at position p of the sequence is at ``origin[lane] + p``. Lanes do
+not touch, so no interval reaches into another sequence or strand.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""Which predicted features are right: exact matches of exons, introns, ends, transcripts and, one to one, of genes.
+"""Matching: a predicted feature is right when the reference has exactly the same one.
 
 Definitions (coding sequence only, strand-aware, stop codon inside the CDS):
 
 * exon: distinct (sequence, strand, start, end) of a CDS segment; intron: distinct gap between two segments of a
   transcript;
-* start: first base of the start codon; end3: last base of the stop codon; of transcripts complete on that side;
+* start: first base of the start codon; stop: last base of the stop codon; only of transcripts complete on that side;
 * transcript: distinct ordered CDS chain;
 * gene: a reference gene is found when a predicted gene has a transcript whose CDS chain equals one of its isoforms'.
   Genes are paired one to one (a largest matching), so a gene predicted twice is right once and wrong once.
 
-A predicted feature that matches nothing is *ignored* (neither right nor wrong) when more than half of the coding
-bases it stands on are don't-care bases of its strand, or when it equals a feature of a reference that is not scored.
-It stands on: an exon on itself, an intron on the two segments beside it, a start or stop on its segment, transcripts
-and genes on all.
+A predicted feature that matches nothing can be *ignored*: it is neither right nor wrong. It is ignored when it equals
+a feature of a reference that is not scored, or when more than half of its coding bases are don't-care bases of its
+strand. Its coding bases are those of its segments: an exon is one, an intron has the two beside it, a start or stop
+has the one it lies in, and transcripts and genes have all of theirs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from genet5.evaluate.features import Coding
 from genet5.evaluate.intervals import Integers, IntervalSet, covered, shared_ids
 
 Booleans = NDArray[np.bool_]
-FEATURE_LEVELS = ("exon", "intron", "start", "end3", "transcript")
+FEATURE_LEVELS = ("exon", "intron", "start", "stop", "transcript")
 
 
 class Features(NamedTuple):
     """One kind of feature of a ``Coding``, repeated per transcript that carries it.
 
     ``keys`` are columns that together identify a feature; ``position`` is where it is counted; ``left`` and ``right``
-    are the segments it stands on (first and last, indices into the segment arrays); ``transcript`` carries it.
+    are its first and last segment (indices into the segment arrays); ``transcript`` carries it.
     """
 
     keys: tuple[Integers, ...]

@@ -1,7 +1,7 @@
-"""How wrong the wrong ones are: almost right genes, lost, made-up, split and fused genes, and misplaced borders.
+"""Near misses: genes that are almost right, lost, made up, split or fused, and borders that are misplaced.
 
-All of it compares the scored reference genes with the predictions that were not ignored, on the same strand, coding
-bases only.
+Scored reference genes are compared with the predictions that were not ignored, on the same strand. Only coding bases
+count.
 """
 
 from __future__ import annotations
@@ -26,10 +26,13 @@ def gene_ladder(reference: Coding, predicted: Coding, scored: Booleans, counted:
     """Near misses at gene level.
 
     ``scored`` marks the reference genes, ``counted`` the predicted genes that take part, ``right`` the predicted
-    genes that match exactly. ``base_f1_95``/``base_f1_80``: genes whose best partner (over pairs of transcripts)
-    shares coding bases with F1 of at least .95/.80; missed/wrong: no shared base at all; split: reference genes, not
-    found by any, that hold most of at least two predicted genes lying side by side; fused: predicted genes, not
-    right, that hold most of at least two reference genes lying side by side.
+    genes that match exactly. Keys of the result:
+
+    * ``base_f1_95``, ``base_f1_80``: genes whose best partner (over pairs of transcripts) shares coding bases with F1
+      of at least .95 or .80
+    * ``missed``, ``wrong``: reference genes, and predicted genes, that share no base with the other side
+    * ``split``: reference genes that are not found, and that hold most of at least two predicted genes side by side
+    * ``fused``: predicted genes that are not right, and that hold most of at least two reference genes side by side
     """
     one, other, share_bp = _transcript_overlaps(reference, predicted)
     keep = scored[reference.gene[one]] & counted[predicted.gene[other]]

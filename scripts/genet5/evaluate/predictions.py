@@ -1,7 +1,7 @@
-"""Reading what a gene finder wrote: every coding gene counts, whatever is wrong with it.
+"""Predictions of any gene finder, read from a file: every coding gene counts, even one with faults.
 
-The reader of references sets faulty genes aside and drops faulty isoforms; in predictions these are faults to blame.
-What is put right is the same on both sides: a stop codon outside the CDS is taken in, touching segments are joined.
+In a reference, faulty genes are set aside and faulty isoforms are dropped. In predictions they stay and count as wrong.
+Two repairs are the same on both sides: a stop codon outside the CDS is taken in, and touching segments are joined.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Does the predicted gene set look like a gene set? Densities and shapes beside the reference's, with an alarm.
+"""Checks that a predicted gene set looks like a gene set: densities and shapes beside the reference's, with alarms.
 
-The failures this guards against are well known: twice or ten times the plausible number of genes, only a fraction of
-them, no multi-exon genes or nothing else, introns without splice sites, genes broken into micro-exons. Accuracy on some
-test genes does not show them; these counts do.
+Gene finders fail in known ways. They predict two or ten times too many genes, or far too few. They predict no
+multi-exon genes, or no others. They break genes into micro-exons, or place introns where there are no splice sites.
+Accuracy on some test genes does not show this. These counts do.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import numpy as np
 
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Region
-from genet5.report.numbers import percent, significant
+from genet5.genome.genetic_code import reverse_complement
 
+DENSITY = "Genes per Mb"
 DENSITY_FACTOR = 2.0
 RATIO_FACTOR = 2.0
 LENGTH_FACTOR = 2.0
@@ -28,15 +29,6 @@ MICRO_EXON_LIMIT = 0.05
 # Ratios of a handful of genes say nothing.
 FEWEST_GENES = 20
 CANONICAL_SPLICE = frozenset({("GT", "AG"), ("GC", "AG"), ("AT", "AC")})
-# Coding genes per Mb over whole genomes of a clade, generous; used only where no reference exists.
-CLADE_GENES_PER_MB = {
-    "bacteria": (500.0, 1500.0),
-    "fungi": (100.0, 700.0),
-    "plant": (5.0, 350.0),
-    "invertebrate": (5.0, 350.0),
-    "vertebrate": (3.0, 60.0),
-    "protist": (20.0, 700.0),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +70,16 @@ class GeneSetShape:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the table: a measure of the prediction and of the reference, and the alarm (None when fine)."""
+    """One line of the table: a measure of the prediction and of the reference, and the alarm (None when fine).
+
+    ``kind`` is ``number``, ``ratio`` or ``share``. ``expected`` may be a range: the clade's usual one.
+    """
 
     name: str
     predicted: float | None
     expected: float | tuple[float, float] | None
     kind: str
     alarm: str | None
-
-    def shown(self, value: float | tuple[float, float] | None) -> str:
-        """A value of this check as text: a number, a ratio, a share, or a range of numbers."""
-        if isinstance(value, tuple):
-            return f"{self.shown(value[0])} to {self.shown(value[1])}"
-        return percent(value) if self.kind == "share" else significant(value)
 
 
 def inside(genes: Sequence[Gene], regions: Sequence[Region] | None) -> list[Gene]:
@@ -135,19 +124,31 @@ def gene_set_shape(genes: Sequence[Gene], genome: Genome | None, bases: int) -> 
 def _non_canonical(genes: Sequence[Gene], genome: Genome) -> np.ndarray:
     """Number of introns of each gene whose ends are none of the allowed pairs."""
     counts = np.zeros(len(genes), dtype=int)
-    complement = str.maketrans("ACGTN", "TGCAN")
     for index, gene in enumerate(genes):
         for start, end in gene.canonical.introns:
             left, right = genome.sequence(gene.seqid, start, start + 2), genome.sequence(gene.seqid, end - 2, end)
             if gene.strand == "-":
-                left, right = right.translate(complement)[::-1], left.translate(complement)[::-1]
+                left, right = reverse_complement(right), reverse_complement(left)
             counts[index] += (left, right) not in CANONICAL_SPLICE
     return counts
 
 
-def compare(predicted: GeneSetShape, reference: GeneSetShape | None, clade: str | None) -> list[Check]:
-    """Every measure with its alarm; against the clade's usual gene density when there is no reference."""
-    checks = [_density(predicted, reference, clade)]
+def compare(
+    predicted: GeneSetShape,
+    reference: GeneSetShape | None,
+    clade: str | None = None,
+    usual_genes_per_mb: tuple[float, float] | None = None,
+) -> list[Check]:
+    """Every measure with its alarm.
+
+    Without a reference, the gene density is compared with ``usual_genes_per_mb``: the lowest and the highest that are
+    usual in ``clade``. None means that they are not known.
+    """
+    if reference is not None:
+        density = _density(predicted, reference)
+    else:
+        density = _density_in_clade(predicted, clade, usual_genes_per_mb)
+    checks = [density]
     if reference is not None:
         checks += [_mono_to_multi(predicted, reference), _length(predicted, reference)]
     checks += [_splice(predicted, reference), _micro(predicted, reference), _partial(predicted, reference)]
@@ -168,17 +169,17 @@ def _off(value: float | None, expected: float | None, factor: float) -> str | No
     return None
 
 
-def _density(predicted: GeneSetShape, reference: GeneSetShape | None, clade: str | None) -> Check:
-    name = "Genes per Mb"
+def _density(predicted: GeneSetShape, reference: GeneSetShape) -> Check:
+    value, expected = predicted.genes_per_mb, reference.genes_per_mb
+    alarm = _off(value, expected, DENSITY_FACTOR) if reference.genes >= FEWEST_GENES else None
+    return Check(DENSITY, value, expected, "number", alarm)
+
+
+def _density_in_clade(predicted: GeneSetShape, clade: str | None, usual: tuple[float, float] | None) -> Check:
     value = predicted.genes_per_mb
-    if reference is not None:
-        alarm = _off(value, reference.genes_per_mb, DENSITY_FACTOR) if reference.genes >= FEWEST_GENES else None
-        return Check(name, value, reference.genes_per_mb, "number", alarm)
-    usual = CLADE_GENES_PER_MB.get(clade or "")
-    alarm = None
-    if usual is not None and value is not None and not usual[0] <= value <= usual[1]:
-        alarm = f"outside what {clade} genomes usually show"
-    return Check(name, value, usual, "number", alarm)
+    unusual = usual is not None and value is not None and not usual[0] <= value <= usual[1]
+    alarm = f"unusual for genomes of clade {clade}" if unusual else None
+    return Check(DENSITY, value, usual, "number", alarm)
 
 
 def _mono_to_multi(predicted: GeneSetShape, reference: GeneSetShape) -> Check:

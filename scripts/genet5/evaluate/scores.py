@@ -2,12 +2,12 @@
 
 ``matching.py`` defines when a feature is right. On top of that:
 
-* **Nucleotide**: bases of the strand-aware union of all CDS; a base is counted once per strand.
-* **Don't care**: flagged reference genes, pseudogenes and transposon genes are not missed, and predictions that lie
-  mostly on them are ignored and counted; their bases are left out of the nucleotide level, but for those that a
-  scored gene has there too. Isoforms cut short (of genes that have whole ones) may be predicted but need not be.
-  ``ignore_dont_care`` scores as if there were none of this, flagged genes being ordinary ones; a normal call reports
-  those scores too (``without_dont_care``).
+* **Nucleotide**: bases of the union of all CDS; a base counts once per strand.
+* **Don't care**: flagged reference genes, pseudogenes and transposon genes are never missed. Predictions that lie
+  mostly on them are ignored, and their number is reported. Their bases do not count at the nucleotide level, unless a
+  scored gene has them too. Where a gene has whole isoforms, its cut ones may be predicted but need not be.
+  ``ignore_dont_care`` switches this off: flagged genes are then ordinary ones. A normal call reports those scores too
+  (``without_dont_care``).
 * **Regions**: only genes whole inside a region count. Genes cut by its edge are don't care on both sides.
 * **Undefined is None** (JSON null), never a number: precision without predictions, recall without reference features,
   F1 without either. F1 is 0.0 when one side is empty.
@@ -48,7 +48,7 @@ from genet5.genome.genes import Annotation, Gene, Region
 
 LEVELS = ("nucleotide", *FEATURE_LEVELS, "gene")
 CLASS_LEVELS = ("gene_single_exon", "gene_multi_exon")
-BOOTSTRAP_LEVELS = ("nucleotide", "exon", "end3", "gene")
+BOOTSTRAP_LEVELS = ("nucleotide", "exon", "stop", "gene")
 ISOFORMS = ("all", "canonical")
 
 

@@ -15,7 +15,7 @@ _SHOWN = {
     "nucleotide": "nucl",
     "exon": "exon",
     "intron": "intron",
-    "end3": "end3",
+    "stop": "stop",
     "transcript": "tx",
     "gene": "gene",
     "gene_single_exon": "single",

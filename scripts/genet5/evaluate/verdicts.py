@@ -1,4 +1,4 @@
-"""Which predicted genes are exact, partial or wrong, and which reference genes were missed: the colours of loci."""
+"""Verdicts: a predicted gene is exact, partial or wrong; a reference gene may be missed. They colour the loci."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def _chains(genes: Iterable[Gene]) -> set[tuple[str, str, tuple]]:
 def judge(reference: Annotation, predicted: Sequence[Gene]) -> tuple[list[str], list[str]]:
     """Verdicts for ``reference.genes`` and for ``predicted``, in their orders.
 
-    Exact: a coding chain is the same, base for base, in both. Partial: coding bases shared on the same strand. Wrong: a
-    prediction that touches no reference gene; missed: a reference gene that no prediction touches. Flagged reference
-    genes, and predictions that touch nothing but don't-care bases, are unjudged.
+    A gene is exact when both sides have the same coding chain, base for base. It is partial when they share coding
+    bases on the same strand. A prediction that touches no reference gene is wrong. A reference gene that no prediction
+    touches is missed. Flagged reference genes, and predictions that touch nothing but don't-care bases, are unjudged.
     """
     trusted = reference.trusted
     trusted_chains, predicted_chains = _chains(trusted), _chains(predicted)

@@ -1,8 +1,7 @@
-"""F1 of the genes of one small window, fast enough to be a reward: tens of microseconds, plain Python, no arrays.
+"""F1 of the genes of one small window. Plain Python without arrays takes tens of microseconds, so it can be a reward.
 
-The definitions are those of ``matching.py`` with one transcript per gene. Unlike the scores of a genome, a window
-where both sides are empty scores 1.0 (saying nothing was right) and a window where one side is empty 0.0: a reward
-needs a number.
+The definitions are those of ``matching.py`` with one transcript per gene. A reward must be a number. So a window scores
+1.0 where both sides are empty (it was right to predict nothing), and 0.0 where one side is.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def window_f1(
     """Compare the genes of a window; coordinates of both sides must have the same origin.
 
     ``dont_care`` lists (start, end, strand or ``.``): wrong predictions that lie more than half on it are ignored,
-    and its bases do not count. Exact coordinates and strand decide, whether a gene is partial does not.
+    and its bases do not count. Coordinates and strand must be equal. A gene may be partial on one side alone.
     """
     reference = [(gene.strand, tuple(gene.cds)) for gene in reference_genes]
     predicted = [(gene.strand, tuple(gene.cds)) for gene in predicted_genes]

@@ -9,13 +9,13 @@ from pathlib import Path
 import yaml
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, file_sha256, read_json
 from genet5.report.completeness import read_busco
 from genet5.report.datacard import read_data_card
 from genet5.report.genomes import Prediction, parse_reference, study_species
 from genet5.report.page import Results, build_page
-from genet5.report.provenance import model_parameters, read_step_time, sha256, versions
-from genet5.report.results import Log, read_json, read_log, species_of, stage_of
+from genet5.report.provenance import model_parameters, read_step_time, versions
+from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, read_scoreboards
 
 
@@ -108,4 +108,4 @@ def _configuration(path: str | None) -> Mapping[str, object] | None:
 
 
 def _checksums(paths: Sequence[str]) -> list[tuple[str, str]]:
-    return [("/".join(Path(path).parts[-3:]), sha256(path)) for path in paths]
+    return [("/".join(Path(path).parts[-3:]), file_sha256(path)) for path in paths]

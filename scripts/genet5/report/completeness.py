@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.report.figures import Part, legend, stacked_bar
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count, is_number
-from genet5.report.results import read_json
 
 CLASSES = (
     ("single", "single copy", "s1"),

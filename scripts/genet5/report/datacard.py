@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.report.figures import Part, legend, stacked_bar
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import MISSING, bases, count, counted, is_number, percent
-from genet5.report.results import read_json
 from genet5.report.scoreboard import system_label
 
 SPLITS = (("train", "Training", "s1"), ("validation", "Validation", "s3"), ("test", "Test", "s2"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.evaluate.sanity import Check, compare, gene_set_shape, inside, scored_bases
 from genet5.evaluate.verdicts import WRONG, judge
@@ -78,7 +79,7 @@ def study_species(
 ) -> list[Prediction]:
     """Compare the predictions of one species with its reference.
 
-    ``predictions`` are (stage, GFF3, .npz of the reader's probabilities or None); ``regions`` limits it to the
+    ``predictions`` are (stage, GFF3, .npz of the CRF's probabilities or None); ``regions`` limits it to the
     scored part; ``baseline`` is a GFF3 drawn beside the others; ``teacher`` names the program that made the reference.
     """
     code = GeneticCode.from_table(files.genetic_code)
@@ -89,6 +90,7 @@ def study_species(
         bases = scored_bases(genome.lengths, regions)
         known = inside([gene for gene in reference.genes if not gene.flags], regions)
         expected = gene_set_shape(known, genome, bases) if files.annotation else None
+        usual = read_clades().get(clade or "")
         studied = []
         for stage, path, tracks in predictions:
             saved = _saved_loci(tracks, genome) if tracks else []
@@ -99,7 +101,7 @@ def study_species(
                     files.species,
                     stage,
                     files.annotation is not None,
-                    tuple(compare(shape, expected, clade)),
+                    tuple(compare(shape, expected, clade, usual.genes_per_mb if usual else None)),
                     *_drawing(
                         files, stage, reference, genes, others, saved, regions or _whole(genome.lengths), teacher
                     ),

@@ -120,7 +120,7 @@ def tiles(results: Results) -> Markup | None:
 
 
 def _tile(board: Scoreboard, system: System) -> Markup:
-    other = ("exon", "exon F1") if system.value("intron") is not None else ("end3", "stop-side F1")
+    other = ("exon", "exon F1") if system.value("intron") is not None else ("stop", "stop-side F1")
     figures = [
         tag("div", tag("span", score(system.value(level)), class_="big"), tag("span", name, class_="what"))
         for level, name in (("gene", "gene F1"), other)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import importlib.metadata
 import json
 import platform
@@ -13,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import MISSING, bases, count, is_number, seconds, significant
-from genet5.report.results import read_json, species_of, stage_of
+from genet5.report.results import species_of, stage_of
 
 PACKAGES = (
     "torch",
@@ -28,7 +28,6 @@ PACKAGES = (
     "biopython",
     "pyfaidx",
 )
-HASH_BLOCK_BYTES = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +60,6 @@ def versions() -> list[tuple[str, str]]:
         except importlib.metadata.PackageNotFoundError:
             found.append((name, "not installed"))
     return found
-
-
-def sha256(path: str | Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            while block := stream.read(HASH_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    return digest.hexdigest()
 
 
 def model_parameters(path: str | Path) -> int:

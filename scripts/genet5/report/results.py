@@ -1,9 +1,8 @@
-"""The results of a run, read from disk: JSON documents and CSV logs; one clear line when a file is not as expected."""
+"""CSV logs of a run, and the species and stage that the path of a result names."""
 
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +21,6 @@ class Log:
 
     def __len__(self) -> int:
         return max((len(column) for column in [*self.numbers.values(), *self.words.values()]), default=0)
-
-
-def read_json(path: str | Path) -> dict:
-    """A JSON object from ``path``; InputError names the file and line otherwise."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path}: holds a {type(document).__name__}, expected a JSON object")
-    return document
 
 
 def read_log(path: str | Path) -> Log:

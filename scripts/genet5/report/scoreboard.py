@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.genome.genes import Region
 from genet5.report.numbers import is_number
-from genet5.report.results import read_json
 
 OURS = "genet5"
 LEVELS = (
     ("nucleotide", "Nucleotide"),
     ("exon", "Exon"),
     ("intron", "Intron"),
-    ("end3", "Stop side"),
+    ("stop", "Stop side"),
     ("transcript", "Transcript"),
     ("gene", "Gene"),
     ("gene_single_exon", "Gene, single exon"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genet5.evaluate.sanity import Check
 from genet5.report.browser import draw_locus
 from genet5.report.completeness import busco_bars
 from genet5.report.confidence import confidence_chart, dial_chart
@@ -13,7 +14,7 @@ from genet5.report.datacard import data_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
-from genet5.report.numbers import bases, count
+from genet5.report.numbers import bases, count, percent, significant
 from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
 from genet5.report.tables import detail_table, near_misses, score_charts, score_table
@@ -79,14 +80,19 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
             cells = [
                 tag(
                     "td",
-                    check.shown(check.predicted),
+                    check_value(check, check.predicted),
                     tag("small", check.alarm) if check.alarm else None,
                     class_="alarm" if check.alarm else None,
                 )
                 for check in checks
             ]
             rows.append(
-                tag("tr", tag("th", checks[0].name, scope="row"), tag("td", checks[0].shown(checks[0].expected)), cells)
+                tag(
+                    "tr",
+                    tag("th", checks[0].name, scope="row"),
+                    tag("td", check_value(checks[0], checks[0].expected)),
+                    cells,
+                )
             )
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="checks")
     note = "" if predictions[0].has_reference else "no reference annotation"
@@ -100,6 +106,13 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
     )
     charts = [chart for chart in drawn if chart]
     return card(species, note, tag("div", table, class_="scroll"), tag("div", charts, class_="two") if charts else None)
+
+
+def check_value(check: Check, value: float | tuple[float, float] | None) -> str:
+    """A value of a check as text: a number, a ratio, a share, or a range of numbers."""
+    if isinstance(value, tuple):
+        return f"{check_value(check, value[0])} to {check_value(check, value[1])}"
+    return percent(value) if check.kind == "share" else significant(value)
 
 
 def drawn_loci(prediction: Prediction) -> list[Markup]:

@@ -9,7 +9,7 @@ from genet5.report.markup import Markup, tag
 from genet5.report.numbers import MISSING, count, is_number, percent, score, significant
 from genet5.report.scoreboard import LEVELS, Scoreboard, System
 
-CHART_LEVELS = ("nucleotide", "exon", "intron", "end3", "gene", "gene_multi_exon")
+CHART_LEVELS = ("nucleotide", "exon", "intron", "stop", "gene", "gene_multi_exon")
 DETAIL_LEVELS = (*LEVELS[:3], ("start", "Start side"), *LEVELS[3:])
 OUR_STYLES = ("s1", "s5", "s6")
 OTHER_STYLES = ("s2", "s3", "s4", "s7")

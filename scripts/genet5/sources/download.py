@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import importlib.util
 import os
 import re
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, file_sha256
 from genet5.genome.compressed import open_input
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
@@ -93,8 +92,7 @@ def _check(source: str, path: Path, output: Path, sha256: str | None) -> None:
     if path.stat().st_size == 0:
         raise InputError(f"{source}: the file is empty")
     if sha256 is not None:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file_sha256(path)
         if found != sha256:
             raise InputError(f"{source}: sha256 is {found}, expected {sha256}")
     is_gzip = _starts_gzip(path)

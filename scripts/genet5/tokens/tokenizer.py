@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from genet5.clades import read_clades
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, read_json, write_json
 from genet5.tokens import dna, vocabulary, vq
 from genet5.tokens.options import KINDS, KINDS_WITH_BASE
 
@@ -190,8 +190,7 @@ class GeneTokenizer:
         try:
             with atomic_write(folder / TOKENIZER_FILE) as stream:
                 stream.write(self._tokenizer.to_str(pretty=True) + "\n")
-            with atomic_write(folder / SETTINGS_FILE) as stream:
-                stream.write(json.dumps(settings, sort_keys=True, indent=1) + "\n")
+            write_json(folder / SETTINGS_FILE, settings)
         except OSError as error:
             raise InputError(f"{folder}: cannot write the tokenizer here: {error.strerror}") from error
 
@@ -379,12 +378,7 @@ class GeneTokenizer:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     """The settings that ``GeneTokenizer.save`` wrote; ``InputError`` naming the first key that is wrong."""
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: {type(settings).__name__}, must be a JSON object")
+    settings = read_json(path)
     if settings.get("format_version") != FORMAT_VERSION:
         raise InputError(f"{path}: format_version {settings.get('format_version')!r}, allowed {FORMAT_VERSION}")
     if settings.get("kind") not in KINDS:

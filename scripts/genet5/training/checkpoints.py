@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import read_json, write_json
 
 STEP_PREFIX = "checkpoint_step_"
 LATEST = "checkpoint_latest"
@@ -64,7 +64,7 @@ class RunFolder:
         path = self.path / "fingerprint.json"
         if not path.exists():
             return ["nothing was trained there"]
-        then = _flat(json.loads(path.read_text(encoding="utf-8")))
+        then = _flat(read_json(path))
         given = _flat(json.loads(json.dumps(fingerprint)))
         keys = sorted(k for k in then.keys() | given.keys() if then.get(k) != given.get(k))
         return [f"{k} is {_brief(then.get(k))} there, {_brief(given.get(k))} here" for k in keys]
@@ -76,11 +76,11 @@ class RunFolder:
     def finished(self) -> dict[str, Any] | None:
         """The result of a run that has ended here, else None."""
         path = self.path / "finished.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return read_json(path) if path.exists() else None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the result: from now on the run counts as finished."""
-        _write_json(self.path / "finished.json", result)
+        write_json(self.path / "finished.json", result)
 
     def newest_checkpoint(self) -> Path | None:
         """The complete checkpoint of the highest step, or None."""
@@ -96,7 +96,7 @@ class RunFolder:
         def write(folder: Path) -> None:
             safetensors.torch.save_model(model, str(folder / "model.safetensors"))
             safetensors.torch.save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
-            _write_json(folder / "state.json", state)
+            write_json(folder / "state.json", state)
 
         self.save_folder(target.name, write)
         link = self.path / f".{LATEST}.tmp"
@@ -129,7 +129,7 @@ class RunFolder:
 
     def _check_fingerprint(self, fingerprint: Mapping[str, Any]) -> None:
         if not (self.path / "fingerprint.json").exists():
-            _write_json(self.path / "fingerprint.json", fingerprint)
+            write_json(self.path / "fingerprint.json", fingerprint)
         elif differing := self.differences(fingerprint):
             more = f", and {len(differing) - 3} more" if len(differing) > 3 else ""
             raise InputError(
@@ -206,12 +206,6 @@ def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
 def _brief(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 24 else f"{text[:12]}..."
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as stream:
-        json.dump(content, stream, sort_keys=True, indent=1)
-        stream.write("\n")
 
 
 def _share(path: Path) -> None:

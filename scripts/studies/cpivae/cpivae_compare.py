@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.cpivae import figures
 from genet5.studies.cpivae.comparison import Run, compare, read_run, table_text, table_tsv
 from genet5.studies.cpivae.names import HISTORY_FILE
@@ -73,9 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         pictures[pair] = drawn
     with atomic_write(output / "comparison.tsv") as stream:
         stream.write(table_tsv(pairs))
-    with atomic_write(output / "comparison.json") as stream:
-        json.dump(pairs, stream, indent=1)
-        stream.write("\n")
+    write_json(output / "comparison.json", pairs, sort_keys=False)  # pairs and models in table order
     with atomic_write(output / "index.html") as stream:
         stream.write(build_page(arguments.run, pairs, pictures))
     print(table_text(pairs), end="")

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.dna_llm import figures
 from genet5.studies.dna_llm.binding_windows import load_windows
 from genet5.studies.dna_llm.comparison import (
@@ -50,9 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     figures.performance_figure(document["predictors"], models / "performance_comparison.png")
     with atomic_write(models / "comparison.tsv") as stream:
         stream.write(comparison_tsv(document))
-    with atomic_write(models / "comparison.json") as stream:
-        json.dump(document, stream, indent=1)
-        stream.write("\n")
+    write_json(models / "comparison.json", document, sort_keys=False)  # predictors in table order
     print(comparison_text(document), end="")
 
 

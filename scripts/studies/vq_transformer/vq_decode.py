@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import write_json
 from genet5.genome.fasta import write_fasta
 from genet5.studies.vq_transformer.codec import VqTokenizer, load_coded
 from genet5.studies.vq_transformer.corpus import read_dna
@@ -33,9 +32,7 @@ def main(argv: list[str] | None = None) -> None:
     if not arguments.compare:
         return
     report = compare(decoded, arguments.compare)
-    with atomic_write(arguments.report) as stream:
-        json.dump(report, stream, indent=1)
-        stream.write("\n")
+    write_json(arguments.report, report)
     print(f"{report['wrong_bases']:,} wrong of {report['bases']:,} bases: identity {report['identity']:.5%}")
 
 

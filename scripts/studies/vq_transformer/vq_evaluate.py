@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.vq_transformer.codec import VqTokenizer
 from genet5.studies.vq_transformer.corpus import Corpus
 from genet5.studies.vq_transformer.evaluation import code_picture, evaluate_codec
@@ -32,9 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     result = {"point": tokenizer.point.name} | result
     with atomic_write(arguments.picture, "wb") as stream:
         np.savez_compressed(stream, **code_picture(tokenizer, corpus, arguments.picture_slots, arguments.seed))
-    with atomic_write(arguments.output) as stream:
-        json.dump(result, stream, indent=1)
-        stream.write("\n")
+    write_json(arguments.output, result)
     print(
         f"{result['point']}: {result['base_accuracy']:.4%} of {result['test_bases']:,} bases at "
         f"{result['nominal_bits']:.3f} bits per base (entropy {result['entropy_bits']:.3f}); "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -11,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import write_json
 from genet5.studies.vq_transformer.corpus import Corpus
 from genet5.studies.vq_transformer.limits import measure_limits
 
@@ -31,9 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     if not all(0 <= order <= 10 for order in arguments.orders) or 0 not in arguments.orders:
         raise InputError(f"--orders: found {arguments.orders}, allowed: 0 to 10, and 0 among them")
     limits = measure_limits(Corpus.load(arguments.corpus), sorted(set(arguments.orders)), arguments.mixture)
-    with atomic_write(arguments.output) as stream:
-        json.dump(limits, stream, indent=1)
-        stream.write("\n")
+    write_json(arguments.output, limits)
     print(f"{limits['test_bases']:,} bases: " + ", ".join(f"{k} {v:.4f}" for k, v in limits["figures"].items()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write
+from genet5.files import atomic_write, read_json
 from genet5.studies.vq_transformer import figures
 from genet5.studies.vq_transformer.page import COLUMNS, build_page
 
@@ -53,14 +52,6 @@ def results_tsv(results: list[dict[str, Any]]) -> str:
     rows = [columns, *([row[key] for key in columns] for row in results)]
     cells = (["" if c is None else f"{c:.6g}" if isinstance(c, float) else str(c) for c in row] for row in rows)
     return "".join("\t".join(row) + "\n" for row in cells)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A result of the study."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no result of this study ({error})") from None
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_intervals_depend_on_the_seed_only_and_hold_the_score():
     assert low < report["gene"]["f1"] < high
     # Recall .6 of 2,000 independent genes: standard error .011, of F1 about .0086; 95 % spans four of them.
     assert 0.02 < high - low < 0.05
-    for level in ("exon", "end3", "nucleotide"):
+    for level in ("exon", "stop", "nucleotide"):
         assert report["bootstrap"]["f1"][level][0] < report[level]["f1"] < report["bootstrap"]["f1"][level][1]
 
 

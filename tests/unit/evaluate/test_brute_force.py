@@ -116,7 +116,7 @@ def test_every_level_equals_a_plain_count(seed):
     expect("exon", segments_of(reference), segments_of(predicted))
     expect("intron", introns_of(reference), introns_of(predicted))
     expect("start", points_of(reference, False), points_of(predicted, False))
-    expect("end3", points_of(reference, True), points_of(predicted, True))
+    expect("stop", points_of(reference, True), points_of(predicted, True))
     truth_chains, made_chains = (set().union(*map(chains_of, genes)) for genes in (reference, predicted))
     expect("transcript", truth_chains, made_chains)
     expect("nucleotide", bases_of(segments_of(reference)), bases_of(segments_of(predicted)))

@@ -77,7 +77,7 @@ def test_score_script_writes_document_table_and_text(repository, files):
     ours = document["systems"]["genet5/sft"]
     # Genes a and r are right, b starts 3 bases late: 2 of 3, 2 of 3.
     assert (ours["gene"]["tp"], ours["gene"]["fp"], ours["gene"]["fn"]) == (2, 1, 1)
-    assert (ours["end3"]["f1"], ours["nucleotide"]["fn"]) == (1.0, 3)
+    assert (ours["stop"]["f1"], ours["nucleotide"]["fn"]) == (1.0, 3)
     assert (ours["cpu_s"], ours["kb_per_cpu_s"]) == (2.0, 2.0)
     scan = document["systems"]["orf_atg"]
     # The scan finds all four; the flagged one is ignored, and wrong without don't-care regions.

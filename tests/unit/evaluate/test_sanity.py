@@ -30,8 +30,8 @@ def altered(**changes: float) -> GeneSetShape:
     return dataclasses.replace(NORMAL, **changes)
 
 
-def alarms(predicted: GeneSetShape, reference: GeneSetShape | None = NORMAL, clade: str | None = None) -> list[str]:
-    return [check.name for check in compare(predicted, reference, clade) if check.alarm]
+def alarms(predicted: GeneSetShape, reference: GeneSetShape = NORMAL) -> list[str]:
+    return [check.name for check in compare(predicted, reference) if check.alarm]
 
 
 def test_shape_of_known_genes(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_set_like_the_reference_raises_no_alarm() -> None:
     ],
 )
 def test_each_failure_raises_its_alarm(changes: dict[str, float], name: str, words: str) -> None:
-    raised = [check for check in compare(altered(**changes), NORMAL, None) if check.alarm]
+    raised = [check for check in compare(altered(**changes), NORMAL) if check.alarm]
     assert [check.name for check in raised] == [name]
     assert words in raised[0].alarm
 
@@ -89,7 +89,7 @@ def test_each_failure_raises_its_alarm(changes: dict[str, float], name: str, wor
 def test_an_empty_prediction_is_an_alarm() -> None:
     empty = GeneSetShape(1_000_000, 0, 0, 0, 0, 0, 0, 0, 0, 0.0)
     assert alarms(empty) == ["Genes per Mb"]
-    assert compare(empty, NORMAL, None)[0].alarm == "none at all"
+    assert compare(empty, NORMAL)[0].alarm == "none at all"
 
 
 def test_bacteria_have_no_ratio_but_must_not_be_spliced() -> None:
@@ -108,13 +108,18 @@ def test_few_genes_say_nothing() -> None:
     assert alarms(few, altered(genes=10, single_exon=5, multi_exon=5)) == []
 
 
-def test_without_a_reference_the_clade_decides() -> None:
-    assert alarms(NORMAL, None, "plant") == []
-    assert alarms(NORMAL, None, "vertebrate") == ["Genes per Mb"]
-    assert alarms(NORMAL, None, None) == []
+def test_without_a_reference_the_usual_range_of_the_clade_decides() -> None:
+    def density(low: float, high: float) -> Check:
+        return compare(NORMAL, None, "algae", (low, high))[0]
 
-
-def test_values_are_shown_in_their_unit() -> None:
-    assert Check("x", 0.061, None, "share", None).shown(0.061) == "6.1 %"
-    assert Check("x", 1, (3.0, 60.0), "number", None).shown((3.0, 60.0)) == "3 to 60"
-    assert Check("x", None, None, "ratio", None).shown(None) == "–"
+    assert NORMAL.genes_per_mb == 200
+    assert density(5, 350) == Check("Genes per Mb", 200, (5, 350), "number", None)
+    assert density(3, 60).alarm == density(201, 500).alarm == "unusual for genomes of clade algae"
+    assert density(200, 200).alarm is None
+    assert (
+        compare(NORMAL, None, "algae")[0]
+        == compare(NORMAL, None)[0]
+        == Check("Genes per Mb", 200, None, "number", None)
+    )
+    # With a reference the clade is not asked.
+    assert not any(check.alarm for check in compare(NORMAL, NORMAL, "algae", (3, 60)))

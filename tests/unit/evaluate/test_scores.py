@@ -34,7 +34,7 @@ GENES = (A, B, D, C, F, E, G)
 ALL_BASES = 300 + 450 + 350 + 78 + 90 + 200 + 300
 # Distinct: exons A1 B3 C3 D1 E1 F2 G1 = 12; introns B2 C2 F1 = 5; starts 7 (C's isoforms share one);
 # last bases 8 (C has two); transcripts 8; genes 7.
-ALL = {"nucleotide": ALL_BASES, "exon": 12, "intron": 5, "start": 7, "end3": 8, "transcript": 8, "gene": 7}
+ALL = {"nucleotide": ALL_BASES, "exon": 12, "intron": 5, "start": 7, "stop": 8, "transcript": 8, "gene": 7}
 REFERENCE = Annotation(GENES, ())
 
 
@@ -124,7 +124,7 @@ def test_strand_flip():
         nucleotide=(ALL_BASES - 300, 300, 300),
         exon=(11, 1, 1),
         start=(6, 1, 1),
-        end3=(7, 1, 1),
+        stop=(7, 1, 1),
         transcript=(7, 1, 1),
         gene=(6, 1, 1),
     )
@@ -166,7 +166,7 @@ def test_fused_genes():
         exon=(11, 0, 1),
         intron=(4, 1, 1),
         start=(6, 0, 1),
-        end3=(6, 0, 2),
+        stop=(6, 0, 2),
         transcript=(5, 1, 3),
         gene=(5, 1, 2),
     )
@@ -184,7 +184,7 @@ def test_split_gene():
         report,
         intron=(4, 0, 1),
         start=(7, 1, 0),
-        end3=(8, 1, 0),
+        stop=(8, 1, 0),
         transcript=(7, 2, 1),
         gene=(6, 2, 1),
     )
@@ -223,7 +223,7 @@ def test_flagged_genes_earn_neither_credit_nor_blame():
     same = score_annotation(reference, [*GENES, broken], LENGTHS)
     expect(same)
     assert {level: same[level]["ignored"] for level in LEVELS} == {
-        "nucleotide": 300, "exon": 2, "intron": 1, "start": 1, "end3": 1, "transcript": 1, "gene": 1
+        "nucleotide": 300, "exon": 2, "intron": 1, "start": 1, "stop": 1, "transcript": 1, "gene": 1
     }  # fmt: skip
     # Without don't-care regions the flagged gene is a gene like any other: missed by one, found by the other.
     assert counts(silent["without_dont_care"])["gene"] == (7, 0, 1)
@@ -268,7 +268,7 @@ def test_isoforms_cut_short_are_optional():
         report = score_annotation(reference, predicted, LENGTHS)
         assert counts(report) == {
             "nucleotide": (180, 0, 0), "exon": (2, 0, 0), "intron": (1, 0, 0), "start": (1, 0, 0),
-            "end3": (1, 0, 0), "transcript": (1, 0, 0), "gene": (1, 0, 0),
+            "stop": (1, 0, 0), "transcript": (1, 0, 0), "gene": (1, 0, 0),
         }  # fmt: skip
     # 3020-3090 lies inside an exon of H.1; 60 new bases are spared.
     assert report["nucleotide"]["ignored"] == 60 and report["exon"]["ignored"] == 2
@@ -280,7 +280,7 @@ def test_regions_count_what_lies_inside_and_spare_what_their_edges_cut():
     report = score_annotation(REFERENCE, GENES, LENGTHS, regions=[Region("chr1", 0, 1100)])
     assert counts(report) == {
         "nucleotide": (300, 0, 0), "exon": (1, 0, 0), "intron": (0, 0, 0), "start": (1, 0, 0),
-        "end3": (1, 0, 0), "transcript": (1, 0, 0), "gene": (1, 0, 0),
+        "stop": (1, 0, 0), "transcript": (1, 0, 0), "gene": (1, 0, 0),
     }  # fmt: skip
     assert report["reference"]["genes_cut_by_region"] == report["predicted"]["genes_cut_by_region"] == 1
     assert report["predicted"]["genes_outside_regions"] == 5

@@ -13,12 +13,13 @@ import pytest
 from bake_toy_genome import write_toy_genome
 
 from genet5.bake.crops import crop
-from genet5.bake.manifest import NAME, file_sha256, shard_paths
+from genet5.bake.manifest import NAME, shard_paths
 from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
+from genet5.files import file_sha256
 from genet5.grpo.prompts import PROMPT_FIELDS, TAR_NAME, write_prompts
 
 SPECIES = {

@@ -79,7 +79,7 @@ def test_score_table_shows_the_numbers_of_the_document(run: RunFolder, monkeypat
         "Nucleotide", "Exon", "Intron", "Stop side", "Transcript", "Gene", "Gene, single exon", "Gene, multi-exon",
         "CPU s", "kb per CPU s",
     ]  # fmt: skip
-    levels = ("nucleotide", "exon", "intron", "end3", "transcript", "gene", "gene_single_exon", "gene_multi_exon")
+    levels = ("nucleotide", "exon", "intron", "stop", "transcript", "gene", "gene_single_exon", "gene_multi_exon")
     names = {"GeneT5 sft": "genet5/sft", "Longest ORF, ATG": "orf_atg", "Prodigal": "prodigal"}
     assert [row[0] for row in rows[1:]] == list(names)
     for row in rows[1:]:
@@ -203,7 +203,7 @@ def test_two_stages_share_a_table(run: RunFolder, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("flag", "content", "said"),
     [
-        ("--scores", "{", "line 1: not JSON"),
+        ("--scores", "{", "not JSON"),
         ("--scores", "[1]", "expected a JSON object"),
         ("--scores", '{"species": "x"}', "not a score document"),
         ("--scores", '{"species": "x", "systems": {"a": 3}}', "systems.a is a int"),
@@ -245,7 +245,7 @@ def test_genome_without_a_reference_is_drawn_and_checked(run: RunFolder, monkeyp
     page = Page(written(run, monkeypatch, run.arguments("--scores", "--tracks")))
     assert "no reference annotation" in page.text and "Usual in the clade" in page.text
     # 11 genes on 12 kb: 917 genes per Mb, more than fungi have.
-    assert "outside what fungi genomes usually show" in page.text
+    assert "unusual for genomes of clade fungi" in page.text
     assert page.with_class("locus")
 
 

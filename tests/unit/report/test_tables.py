@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from report_files import Page, table_cells
 
+from genet5.evaluate.sanity import Check
 from genet5.genome.genes import Region
 from genet5.report.curves import evaluation_charts, training_charts, training_summary
 from genet5.report.datacard import DataCard, data_card
 from genet5.report.provenance import read_step_time
 from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
+from genet5.report.sections import check_value
 from genet5.report.tables import detail_table, near_misses, score_table
 from genet5.report.workflow import STAGES, workflow_graph
 
@@ -62,6 +64,12 @@ def test_intervals_stand_beside_the_value_and_undefined_ones_do_not() -> None:
     assert "0.610–0.790" in Page(score_table(board(genet5__sft=entry(0.7, (0.61, 0.79))))).text
     undefined = Page(score_table(board(genet5__sft=entry(0.7, (None, None)))))
     assert "0.700" in undefined.text and not undefined.inside("small")
+
+
+def test_values_of_checks_are_shown_in_their_unit() -> None:
+    assert check_value(Check("x", 0.061, None, "share", None), 0.061) == "6.1 %"
+    assert check_value(Check("x", 1, (3.0, 60.0), "number", None), (3.0, 60.0)) == "3 to 60"
+    assert check_value(Check("x", None, None, "ratio", None), None) == "–"
 
 
 def test_details_hold_precision_recall_and_counts() -> None:

@@ -61,7 +61,7 @@ def features(genes: list[Gene] | tuple[Gene, ...]) -> dict[str, Counter]:
         gaps = [(left.end, right.start) for left, right in pairwise(cds)]
         found["intron"].update((*place, *gap) for gap in gaps)
         found["start"][(*place, first)] += 1
-        found["end3"][(*place, last)] += 1
+        found["stop"][(*place, last)] += 1
         found["transcript"][(*place, cds)] += 1
         found["gene"][(*place, cds)] += 1
     for level in found:
@@ -272,7 +272,7 @@ def test_one_dropped_exon_costs_one_exon_two_introns_and_one_gene(name: str, rea
         "exon": level_scores(count["exon"] - 1, 0, 1),
         "intron": level_scores(count["intron"] - 2, 1, 2),  # the two beside it become one that is wrong
         "start": level_scores(count["start"], 0, 0),
-        "end3": level_scores(count["end3"], 0, 0),
+        "stop": level_scores(count["stop"], 0, 0),
         "transcript": level_scores(count["transcript"] - 1, 1, 1),
         "gene": level_scores(count["gene"] - 1, 1, 1),
     }
@@ -308,7 +308,7 @@ def test_damage_of_631_thale_cress_loci_in_numbers(damage: str, read_set, perfec
         "exon": (3_076, 0, 0),
         "intron": (2_445, 0, 0),
         "start": (631, 0, 0),
-        "end3": (631, 0, 0),
+        "stop": (631, 0, 0),
         "transcript": (631, 0, 0),
         "gene": (631, 0, 0),
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.cpivae import metrics
 from genet5.studies.cpivae.intervals import LEVELS, Intervals
 from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part, other
@@ -94,9 +94,7 @@ def write_result(folder: Path, result: Mapping[str, Any], arrays: Mapping[str, n
     """Write ``evaluation.npz`` and then ``result.json``."""
     with atomic_write(folder / ARRAYS_FILE, "wb") as stream:
         np.savez_compressed(stream, **arrays)
-    with atomic_write(folder / RESULT_FILE) as stream:
-        json.dump(result, stream, indent=1)
-        stream.write("\n")
+    write_json(folder / RESULT_FILE, result)
 
 
 def read_result(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

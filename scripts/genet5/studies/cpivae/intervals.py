@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import write_json
 
 INTERVALS_FILE = "intervals.json"
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -72,9 +72,7 @@ def write_intervals(by_target: dict[str, Intervals], path: Path) -> None:
         }
         for target, entry in by_target.items()
     }
-    with atomic_write(path) as stream:
-        json.dump(document, stream)
-        stream.write("\n")
+    write_json(path, document, indent=None)
 
 
 def read_intervals(path: Path, targets: Sequence[str] = ("a", "b")) -> dict[str, Intervals]:

@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.cpivae.tables import Table
 
 log = logging.getLogger(__name__)
@@ -178,9 +178,7 @@ def save_preprocessors(folder: Path, by_platform: Mapping[str, Preprocessor]) ->
             "normalization": fitted.normalization,
             **{name: values.tolist() for name, values in numbers.items()},
         }
-        with atomic_write(folder / f"scaler_{platform}.json") as stream:
-            json.dump(document, stream)
-            stream.write("\n")
+        write_json(folder / f"scaler_{platform}.json", document, indent=None)
         with atomic_write(folder / f"feature_names_{platform}.txt") as stream:
             stream.writelines(f"{name}\n" for name in fitted.features)
         if fitted.reference is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.genome.compressed import open_input
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.shared_kmers import KmerSet
@@ -186,9 +185,7 @@ def save_windows(windows: BindingWindows, report: Mapping[str, Any], path: Path,
     """Write the windows (.npz) and, last, the report (.json)."""
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, **windows.__dict__)
-    with atomic_write(report_path) as stream:
-        json.dump(report, stream, indent=1)
-        stream.write("\n")
+    write_json(report_path, report)
 
 
 def load_windows(path: Path) -> BindingWindows:

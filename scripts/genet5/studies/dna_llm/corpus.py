@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import fasta_records
 from genet5.genome.spans import true_runs
 from genet5.studies.dna_llm.alphabets import Alphabet, alphabet_named
@@ -108,9 +108,7 @@ def write_corpus(
         "block_bp": options.block_bp,
         "seed": options.seed,
     }
-    with atomic_write(folder / "meta.json") as stream:
-        json.dump(meta, stream, indent=1)
-        stream.write("\n")
+    write_json(folder / "meta.json", meta)
     return meta
 
 

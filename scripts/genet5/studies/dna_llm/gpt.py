@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
+from genet5.files import write_json
 from genet5.studies.dna_llm.alphabets import ALPHABETS, Alphabet, alphabet_named
 from genet5.training.trainable import TrainableModule
 
@@ -141,8 +142,7 @@ def parameter_count(model: nn.Module) -> int:
 def save_gpt(model: Gpt, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json`` into an existing folder."""
     safetensors.torch.save_model(model, str(folder / WEIGHTS_FILE))
-    text = json.dumps({**dataclasses.asdict(model.config), "parameters": parameter_count(model)}, indent=1)
-    (folder / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / CONFIG_FILE, {**dataclasses.asdict(model.config), "parameters": parameter_count(model)})
 
 
 def load_gpt(folder: Path) -> Gpt:

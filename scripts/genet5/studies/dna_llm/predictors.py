@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
+from genet5.files import write_json
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
 from genet5.studies.dna_llm.variants import DIRECTIONS
@@ -182,7 +183,7 @@ def save_predictor(model: ScorePredictor, folder: Path) -> None:
         about |= {"kind": "gpt", "direction": model.direction, "frozen": model.frozen}
         about["bases"] = model.bases is not None
         about["core"] = dataclasses.asdict(model.core.config)
-    (folder / CONFIG_FILE).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / CONFIG_FILE, about)
 
 
 def load_predictor(folder: Path) -> ScorePredictor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from genet5.files import atomic_write, file_sha256
+from genet5.files import file_sha256, write_json
 from genet5.options import option
 from genet5.studies.dna_llm.corpus import Corpus
 from genet5.studies.dna_llm.gpt import Gpt, GptConfig, parameter_count, save_gpt
@@ -142,9 +141,7 @@ def write_losses(
         "markov_bits_per_base": markov,
         "total_time_s": result.elapsed_s,
     }
-    with atomic_write(path) as stream:
-        json.dump(losses, stream, indent=1)
-        stream.write("\n")
+    write_json(path, losses)
     print(
         f"best step {result.best_step}: {losses['best_bits_per_base']:.4f} bits per base, "
         f"Markov chain of order {options.markov_order} {markov:.4f}",

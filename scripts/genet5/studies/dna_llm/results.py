@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.studies.dna_llm.binding_windows import BindingWindows
 
 HELD_OUT = ("validation", "test")
@@ -47,6 +47,4 @@ def write_predictions(predictions: dict[str, np.ndarray], facts: dict[str, Any],
     """Write ``predictions.npz`` (float32, [windows, bp] for each split) and ``result.json``."""
     with atomic_write(output_dir / "predictions.npz", "wb") as stream:
         np.savez_compressed(stream, **predictions)
-    with atomic_write(output_dir / "result.json") as stream:
-        json.dump(facts, stream, indent=1)
-        stream.write("\n")
+    write_json(output_dir / "result.json", facts)

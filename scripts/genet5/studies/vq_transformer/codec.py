@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, write_json
 from genet5.genome.spans import true_runs
 from genet5.studies.vq_transformer.encodings import BASES, UNKNOWN, base_codes, base_letters
 from genet5.studies.vq_transformer.network import VqTransformer, load_network
@@ -190,9 +189,7 @@ def kmer_table(tokenizer: VqTokenizer, dna: Sequence[np.ndarray]) -> np.ndarray:
 def write_kmer_table(table: np.ndarray, size: int, path: Path) -> None:
     """Write what the DNA tokenizer ``vq`` of the main workflow reads (``genet5.tokens.dna.VqCodes``)."""
     k = round(np.log2(len(table)) / 2)
-    with atomic_write(path) as stream:
-        json.dump({"format_version": 1, "k": k, "size": size, "codes": table.tolist()}, stream)
-        stream.write("\n")
+    write_json(path, {"format_version": 1, "k": k, "size": size, "codes": table.tolist()}, indent=None)
 
 
 def table_accuracy(table: np.ndarray, dna: Sequence[np.ndarray]) -> float:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import write_json
 from genet5.studies.vq_transformer.encodings import UNKNOWN, KmerEncoding, encoding_named
 from genet5.studies.vq_transformer.points import LARGEST_CODEBOOK
 from genet5.studies.vq_transformer.quantiser import Quantised, VectorQuantiser
@@ -214,9 +214,7 @@ def parameter_count(module: nn.Module) -> int:
 
 def save_network(network: VqTransformer, folder: Path) -> None:
     """Write ``model.safetensors`` and ``config.json``."""
-    with atomic_write(folder / CONFIG) as stream:
-        json.dump(dataclasses.asdict(network.config), stream, indent=1)
-        stream.write("\n")
+    write_json(folder / CONFIG, dataclasses.asdict(network.config))
     safetensors.torch.save_model(network, str(folder / WEIGHTS))
 
 

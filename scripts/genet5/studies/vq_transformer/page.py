@@ -140,7 +140,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _limits_table(limits: Mapping[str, Any]) -> Markup:
-    orders = list(limits["adaptive"])
+    orders = sorted(limits["adaptive"], key=int)
     head = tag("tr", tag("th", "bits per base, model of order"), [tag("th", order) for order in orders])
     rows = [
         tag("tr", tag("td", name), [tag("td", f"{limits[key][order]:.4f}") for order in orders])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genet5.errors import InputError
-from genet5.files import atomic_write, file_sha256
+from genet5.files import file_sha256, write_json
 from genet5.options import option
 from genet5.studies.vq_transformer.bounds import code_entropy
 from genet5.studies.vq_transformer.corpus import Corpus, Dataset
@@ -246,9 +245,7 @@ def write_history(
         "steps": result.steps,
         "total_time_s": result.elapsed_s,
     }
-    with atomic_write(path) as stream:
-        json.dump(history, stream, indent=1)
-        stream.write("\n")
+    write_json(path, history)
     print(
         f"best step {result.best_step}: validation loss {result.best_value:.4f} (blind guess "
         f"{math.log(4):.4f}); total time taken {result.elapsed_s / 3600:.2f} hours",
