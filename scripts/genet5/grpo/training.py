@@ -36,7 +36,7 @@ class PromptData(WindowData):
 
     def group_tokens(self, group_size: int, max_gen_length: int) -> np.ndarray:
         """Tokens of each prompt with its group of completions, about."""
-        return self.prompt_tokens + group_size * np.minimum(self.completion_tokens, max_gen_length)
+        return self.prompt_tokens + group_size * np.minimum(self.sequence_tokens, max_gen_length)
 
 
 def run_grpo(
