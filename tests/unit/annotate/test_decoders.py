@@ -25,7 +25,7 @@ from genet5.annotate.decoders import (
 )
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model, load_annotator
-from genet5.annotate.run import OVERLAP_BP, recommended
+from genet5.annotate.options import OVERLAP_BP, AnnotateOptions
 from genet5.clades import Clade, ShippedModel, read_clades
 from genet5.crf.folder import save_crf
 from genet5.errors import InputError
@@ -212,8 +212,9 @@ SHIPPED = ShippedModel(Path("weights"), Path("curve.json"), "viterbi", 48_000, 8
 
 
 def chosen(clade: Clade, *, shipped: bool, has_writer: bool, **wanted: object) -> tuple:
-    found = recommended(clade, shipped, has_writer, **wanted)
-    return found["decoder"], found["window_bp"], found["overlap_bp"]
+    usual = "lm" if has_writer else "viterbi"
+    found = AnnotateOptions(**wanted).settled(usual, clade.window_bp, clade.model if shipped else None)
+    return found.decoder, found.window_bp, found.overlap_bp
 
 
 def test_the_user_beats_the_shipped_model_and_that_beats_the_clade(clades: dict[str, Clade]) -> None:

@@ -191,3 +191,16 @@ def test_site_loss_counts_scored_sites_alone():
         if site >= 0:
             terms.append(math.log1p(math.exp(-value if site else value)))
     assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
+
+
+def test_everything_can_be_a_region_nobody_cares_about():
+    window = GRAMMAR.sites(random_bases(np.random.default_rng(3), 90))
+    labels, sites = label_window(window, [], ((0, 90, "."),))
+    assert (labels == IGNORED).all() and (sites < 0).all()
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 2, 90, 5, generator=generator, requires_grad=True)
+    site_logits = torch.randn(1, 2, 4, 91, generator=generator, requires_grad=True)
+    parts = base_losses(logits, site_logits, torch.from_numpy(labels)[None], torch.from_numpy(sites)[None])
+    assert {name: float(value.detach()) for name, value in parts.items()} == {"base": 0.0, "site": 0.0, "soft_f1": 0.0}
+    sum(parts.values()).backward()
+    assert not logits.grad.any() and (site_logits.grad is None or not site_logits.grad.any())

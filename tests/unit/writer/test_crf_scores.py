@@ -1,4 +1,4 @@
-"""Evidence, losses and frame means against slow versions of themselves, base by base."""
+"""Scores of candidates, losses and frame means against slow versions of themselves, base by base."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from genet5.writer.crf_scores import (
     LEAST_LOG_PROBABILITY,
     NUM_FEATURES,
     SITE,
-    Bank,
-    Evidence,
-    group_logsumexp,
-    make_bank,
+    BoundaryScores,
+    ScoreSums,
+    score_sums,
 )
-from genet5.writer.decisions import KIND, RANK, Kind
-from genet5.writer.losses import base_losses, choice_loss, router_loss
+from genet5.writer.decisions import FORWARD, KIND, POSITION, RANK, STRAND, Kind
+from genet5.writer.losses import choice_loss, group_logsumexp, router_loss
 
 PENALTY = torch.tensor(2.0)
 ENDS = (Kind.DONOR, Kind.STOP, Kind.EDGE)
@@ -38,43 +37,46 @@ def case() -> dict:
     for number, size in enumerate((400, 173, 290, 61, 333)):
         grammar = (GRAMMAR, PLAIN_GRAMMAR)[number % 2]
         bases = random_bases(rng, size, 0.01)
-        examples.append(make_example(bases, CLADE, random_genes(grammar, bases, rng), (), grammar))
+        examples.append(make_example(bases, CLADE, random_genes(grammar, bases, rng), grammar))
     batch = collate(examples)
+    prompts, structure, places = batch.prompts, batch.decisions.structure, batch.decisions.places
     generator = torch.Generator().manual_seed(1)
-    count, width = len(examples), batch.codes.shape[-1]
+    count, width = len(examples), prompts.codes.shape[-1]
     potentials = torch.randn(count, 2, width, 4, generator=generator) * 0.3
     sites = torch.randn(count, 2, 4, width + 1, generator=generator)
-    bank = make_bank(potentials, sites, PENALTY, batch.sites, batch.lengths)
+    sums = score_sums(potentials, sites, PENALTY, prompts.sites, prompts.lengths)
     messages = [
         [
             chain_messages(
-                potentials[row, strand, : batch.lengths[row]][None],
-                sites[row, strand, :, : batch.lengths[row] + 1][None],
+                potentials[row, strand, : prompts.lengths[row]][None],
+                sites[row, strand, :, : prompts.lengths[row] + 1][None],
                 PENALTY,
-                batch.sites[row, strand, :, : batch.lengths[row] + 1][None] > -2,
-                batch.lengths[row : row + 1],
+                prompts.sites[row, strand, :, : prompts.lengths[row] + 1][None] > -2,
+                prompts.lengths[row : row + 1],
                 torch.tensor([strand == 0]),
             )
             for strand in range(2)
         ]
         for row in range(count)
     ]
-    decision = batch.option_decision[batch.option_owner]
     return {
-        "batch": batch,
+        "prompts": prompts,
         "potentials": potentials,
         "sites": sites,
         "messages": messages,
-        "bank": bank,
-        "tables": {True: batch.option_table, False: batch.place_table},
-        "samples": {True: batch.structure_sample[decision], False: batch.place_sample[batch.place_owner]},
+        "sums": sums,
+        "tables": {True: structure.table, False: places.table},
+        "samples": {
+            True: structure.sample[structure.option_decision[structure.owner]],
+            False: places.sample[places.owner],
+        },
     }
 
 
 def slow_features(case: dict, row: list[int], sample: int, opening: bool) -> list[float]:
     strand, kind, frame, position, anchor, direct, previous, forward, rank, first_codon = row
     potentials, sites = case["potentials"][sample, strand].double(), case["sites"][sample, strand].double()
-    length = int(case["batch"].lengths[sample])
+    length = int(case["prompts"].lengths[sample])
     messages = case["messages"][sample]
 
     def coding(begin: int, end: int) -> float:
@@ -120,12 +122,12 @@ def slow_features(case: dict, row: list[int], sample: int, opening: bool) -> lis
 @pytest.mark.parametrize("opening", [True, False])
 def test_the_ten_numbers_of_every_kind_of_candidate(case, opening):
     table, sample = case["tables"][opening], case["samples"][opening]
-    found = Evidence().features(case["bank"], table, sample, opening)
+    found = BoundaryScores().features(case["sums"], table, sample, opening)
     assert found.shape == (len(table), NUM_FEATURES)
     rng = np.random.default_rng(1)
     kinds = (Kind.START, Kind.CUT, Kind.NONE) if opening else set(Kind) - {Kind.NONE}
     for kind in kinds:
-        rows = (table[:, 1] == kind).nonzero().flatten().numpy()
+        rows = (table[:, KIND] == kind).nonzero().flatten().numpy()
         assert len(rows), f"no candidate of kind {kind.name}"
         for index in rng.permutation(rows)[:40]:
             wanted = slow_features(case, table[index].tolist(), int(sample[index]), opening)
@@ -137,36 +139,36 @@ def test_a_second_gene_that_the_same_edge_cuts_is_all_but_ruled_out(case):
     table, sample = case["tables"][True][rows], case["samples"][True][rows]
     second = table.clone()
     second[:, RANK] = 1
-    first_cut, second_cut = (Evidence()(case["bank"], rows, sample, opening=True) for rows in (table, second))
-    expected = Evidence().features(case["bank"], table, sample, opening=True)[:, SITE]
+    first_cut, second_cut = (BoundaryScores()(case["sums"], rows, sample, opening=True) for rows in (table, second))
+    expected = BoundaryScores().features(case["sums"], table, sample, opening=True)[:, SITE]
     torch.testing.assert_close(first_cut - second_cut, expected - LEAST_LOG_PROBABILITY)
     assert (first_cut - second_cut > 1).any()
 
 
-def test_evidence_is_the_weighted_sum(case):
-    evidence = Evidence()
+def test_a_score_is_the_weighted_sum(case):
+    scores = BoundaryScores()
     with torch.no_grad():
-        evidence.weights.normal_(generator=torch.Generator().manual_seed(3))
+        scores.weights.normal_(generator=torch.Generator().manual_seed(3))
     table, sample = case["tables"][False], case["samples"][False]
-    features = evidence.features(case["bank"], table, sample)
-    found = evidence(case["bank"], table, sample).detach()
+    features = scores.features(case["sums"], table, sample)
+    found = scores(case["sums"], table, sample).detach()
     for index in range(0, len(features), 37):
-        wanted = (evidence.weights[int(table[index, 1])] * features[index]).sum().detach()
+        wanted = (scores.weights[int(table[index, KIND])] * features[index]).sum().detach()
         assert float(found[index]) == pytest.approx(float(wanted), rel=1e-5, abs=1e-5)
 
 
-def test_the_bank_of_a_window_does_not_depend_on_its_batch(case):
-    batch = case["batch"]
-    for sample in range(len(batch.lengths)):
-        size = int(batch.lengths[sample])
-        alone = make_bank(
+def test_the_sums_of_a_window_do_not_depend_on_its_batch(case):
+    prompts = case["prompts"]
+    for sample in range(len(prompts.lengths)):
+        size = int(prompts.lengths[sample])
+        alone = score_sums(
             case["potentials"][sample : sample + 1, :, :size],
             case["sites"][sample : sample + 1, :, :, : size + 1],
             PENALTY,
-            batch.sites[sample : sample + 1, :, :, : size + 1],
-            batch.lengths[sample : sample + 1],
+            prompts.sites[sample : sample + 1, :, :, : size + 1],
+            prompts.lengths[sample : sample + 1],
         )
-        for name, whole, part in zip(Bank._fields, case["bank"], alone, strict=True):
+        for name, whole, part in zip(ScoreSums._fields, case["sums"], alone, strict=True):
             shown = whole[sample, :, : size + 1] if name == "after" else whole[sample, ..., : part.shape[-1]]
             torch.testing.assert_close(shown, part[0], msg=name)
             if name in ("coding", "intron"):  # reading on beyond the end adds nothing
@@ -208,31 +210,6 @@ def test_choice_loss_is_cross_entropy_over_the_options(smoothing):
     assert float(found) == pytest.approx(float(wanted), rel=1e-5)
 
 
-def test_soft_f1_by_hand():
-    """Three bases on two strands: probabilities 1/2, 1/4, 1/4 of (neither, position 0, position 1) everywhere."""
-    logits = torch.log(torch.tensor([0.5, 0.25, 0.25, 1e-30, 1e-30])).expand(1, 2, 3, 5)
-    labels = torch.tensor([[[1, 2, 0], [-100, 0, 3]]], dtype=torch.int8)
-    sites = torch.full((1, 2, 4, 4), -2, dtype=torch.int8)
-    parts = base_losses(logits, torch.zeros(1, 2, 4, 4), labels, sites)
-    overlap, predicted, wanted = 0.25 + 0.25, 5 * 0.5, 3  # the ignored base counts nowhere
-    assert float(parts["soft_f1"]) == pytest.approx(1 - (2 * overlap + 1) / (predicted + wanted + 1))
-    assert float(parts["base"]) == pytest.approx(-(2 * math.log(0.25) + 2 * math.log(0.5) + math.log(1e-30)) / 5)
-    assert float(parts["site"]) == 0
-
-
-def test_site_loss_counts_scored_sites_alone():
-    generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(1, 2, 4, 9, generator=generator)
-    sites = torch.randint(-2, 2, (1, 2, 4, 9), generator=generator, dtype=torch.int8)
-    labels = torch.zeros(1, 2, 8, dtype=torch.int8)
-    found = base_losses(torch.zeros(1, 2, 8, 5), logits, labels, sites)["site"]
-    terms = []
-    for value, site in zip(logits.flatten().tolist(), sites.flatten().tolist(), strict=True):
-        if site >= 0:
-            terms.append(math.log1p(math.exp(-value if site else value)))
-    assert float(found) == pytest.approx(sum(terms) / len(terms), rel=1e-5)
-
-
 def test_router_loss_is_one_for_an_even_spread_and_counts_real_tokens_only():
     even = torch.tensor([[9.0, 0, 9, 0], [0, 9, 0, 9]] * 3)
     assert float(router_loss([even, even], torch.ones(6, dtype=torch.bool), 2)) == pytest.approx(1.0, rel=1e-6)
@@ -267,6 +244,6 @@ def test_frame_means_against_loops(width):
 
 
 def test_candidate_tables_are_strand_coordinates_of_forward_places(case):
-    lengths = case["batch"].lengths[case["samples"][False]]
-    strand, position, forward = (case["tables"][False][:, column].long() for column in (0, 3, 7))
+    lengths = case["prompts"].lengths[case["samples"][False]]
+    strand, position, forward = (case["tables"][False][:, column].long() for column in (STRAND, POSITION, FORWARD))
     assert torch.equal(torch.where(strand == 0, position, lengths - position), forward)

@@ -10,11 +10,12 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from model_toy import SHAPE, random_bases, toy_model
+from model_toy import SHAPE, TOKENIZER, random_bases, toy_crf, toy_model
 from numpy.random import default_rng
 from safetensors.torch import save_file
 from torch import Tensor
 
+from genet5.crf.folder import save_crf
 from genet5.errors import InputError
 from genet5.tokens.dna import train_bpe
 from genet5.tokens.tokenizer import GeneTokenizer
@@ -84,7 +85,7 @@ def write(folder: Path, tensors: Checkpoint, tokenizer: GeneTokenizer | None = N
 
 
 def imported(folder: Path, tokenizer: GeneTokenizer, **overrides: int):
-    model = new_model("demo", tokenizer, 0, {**SIZES, **overrides})
+    model = new_model("demo", tokenizer, toy_crf(), 0, {**SIZES, **overrides})
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     rows = import_dnabert(model, tokenizer, read_checkpoint(folder))
     return model.state_dict(), fresh, rows
@@ -126,7 +127,7 @@ def test_the_feed_forward_computes_what_the_checkpoint_computes(tmp_path, tensor
     gate, up = (states @ tensors["bert.encoder.layer.1.mlp.gated_layers.weight"].T).split(FEED_FORWARD, dim=-1)
     wanted = (torch.nn.functional.gelu(gate) * up) @ tensors["bert.encoder.layer.1.mlp.wo.weight"].T
     for experts in (0, 4):
-        model = new_model("demo", bpe, 0, {**SIZES, "num_experts": experts})
+        model = new_model("demo", bpe, toy_crf(), 0, {**SIZES, "num_experts": experts})
         import_dnabert(model, bpe, read_checkpoint(folder))
         found = model.backbone.layers[1].mlp(states)  # whatever experts are chosen, all hold the same
         torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
@@ -135,9 +136,10 @@ def test_the_feed_forward_computes_what_the_checkpoint_computes(tmp_path, tensor
 def test_each_tensor_of_either_side_stands_in_the_report(tmp_path, tensors, bpe):
     for experts in (0, 2):
         ours, fresh, rows = imported(write(tmp_path / f"c{experts}", tensors, bpe), bpe, num_experts=experts)
+        assert sorted(row.target for row in rows if row.target) == sorted(ours)  # each once
+        of_crf = [row for row in rows if row.target.startswith("crf.")]
+        rows = [row for row in rows if row not in of_crf]
         assert {row.source for row in rows} - {""} == {name.removeprefix("bert.") for name in tensors}
-        targets = [row.target for row in rows if row.target]
-        assert sorted(targets) == sorted(ours)  # each once
         for row in rows:
             assert (row.action == "dropped") == (row.target == "") and (row.action == "new") == (row.source == "")
             if row.action == "new":
@@ -146,6 +148,10 @@ def test_each_tensor_of_either_side_stands_in_the_report(tmp_path, tensors, bpe)
                 assert not torch.equal(ours[row.target], fresh[row.target])
         dropped = {row.source for row in rows if row.action == "dropped"}
         assert "cls.predictions.decoder.weight" in dropped and "encoder.layer.0.mlp.wo.bias" in dropped
+        assert [f"crf.{name}" for name in toy_crf().state_dict()] == [row.target for row in of_crf]
+        for row in of_crf:
+            assert (row.action, f"crf.{row.source}", row.note) == ("copied", row.target, "of the trained CRF")
+            assert torch.equal(ours[row.target], toy_crf().state_dict()[row.source])
 
 
 def test_tokens_are_matched_by_their_spelling(tmp_path, tensors, bpe):
@@ -195,13 +201,13 @@ def test_weights_of_both_kinds_of_files_are_the_same(tmp_path, tensors, bpe):
 def test_broken_checkpoints_are_one_clear_line(tmp_path, tensors, bpe):
     def error(folder: Path, **overrides: int) -> str:
         with pytest.raises(InputError) as caught:
-            first_weights("demo", bpe, str(folder), 0, {**SIZES, **overrides})
+            first_weights("demo", bpe, toy_crf(), str(folder), 0, {**SIZES, **overrides})
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
     good = write(tmp_path / "good", tensors, bpe)
     assert error(good, num_layers=3).endswith(
-        "the model has num_layers 3, the checkpoint needs model.overrides {num_layers: 2}"
+        "the model has num_layers 3, the checkpoint needs writer.overrides {num_layers: 2}"
     )
     assert "no whole number num_hidden_layers" in error(write(tmp_path / "a", tensors, num_hidden_layers=None))
     short = {name: tensor for name, tensor in tensors.items() if "1.mlp.wo.weight" not in name}
@@ -216,14 +222,14 @@ def test_broken_checkpoints_are_one_clear_line(tmp_path, tensors, bpe):
     torch.save({"run": print}, bare / "pytorch_model.bin")  # code in a pickle is refused, not run
     assert "not a file of weights" in error(bare)
     (good / "config.json").unlink()
-    assert "config.json: cannot read it" in error(good)
+    assert "config.json: cannot be read" in error(good)
     assert "is neither scratch, nor a folder, nor a hub id" in error(tmp_path / "nowhere")
 
 
 def test_a_hub_id_is_fetched_or_one_clear_line(tmp_path, tensors, bpe, monkeypatch):
     folder = write(tmp_path / "c", tensors, bpe)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: str(folder))
-    first = first_weights("demo", bpe, "someone/dna-bert", 0, SIZES)
+    first = first_weights("demo", bpe, toy_crf(), "someone/dna-bert", 0, SIZES)
     assert first.model.config.vocab_size == bpe.dna_size
 
     def offline(name: str, allow_patterns: list[str]) -> str:
@@ -231,33 +237,55 @@ def test_a_hub_id_is_fetched_or_one_clear_line(tmp_path, tensors, bpe, monkeypat
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
     with pytest.raises(InputError, match=r"'someone/dna-bert' is no folder here.*\(cannot reach the hub\)$"):
-        first_weights("demo", bpe, "someone/dna-bert", 0, SIZES)
+        first_weights("demo", bpe, toy_crf(), "someone/dna-bert", 0, SIZES)
 
 
-def test_a_genet5_model_is_copied(tmp_path):
-    source = toy_model(seed=5)
+def test_a_genet5_model_is_copied_around_the_new_crf(tmp_path):
+    source, crf = toy_model(seed=5), toy_crf(seed=7, stretch_channels=24)
     tokenizer = GeneTokenizer.build("kmer", k=3, segment_bp=12, max_window_bp=1200)
     save_model(source, tokenizer, tmp_path / "m")
     tokenizer.append_tokens(["<new>"])
-    first = first_weights("demo", tokenizer, str(tmp_path / "m"), 1, {**SHAPE, "evidence_scale": 0.5})
-    assert first.model.config.evidence_scale == 0.5 and first.tokenizer.size == tokenizer.size - 1
+    changed = {**SHAPE, "router_loss_weight": 0.5}
+    first = first_weights("demo", tokenizer, crf, str(tmp_path / "m"), 1, changed)
+    assert first.model.config.router_loss_weight == 0.5 and first.tokenizer.size == tokenizer.size - 1
+    assert first.model.config.crf_config == crf.config != source.config.crf_config
     assert {row.action for row in first.report} == {"copied"}
-    for name, tensor in first.model.state_dict().items():
-        assert torch.equal(tensor, source.state_dict()[name]), name
-    with pytest.raises(InputError, match=r"model.num_layers: 3, the weights in .* have 2; set model.size and"):
-        first_weights("demo", tokenizer, str(tmp_path / "m"), 1, {**SHAPE, "num_layers": 3})
-    other = GeneTokenizer.build("kmer", k=4, segment_bp=12, max_window_bp=2400)
+    rows = {row.target: row for row in first.report}
+    ours = first.model.state_dict()
+    assert sorted(rows) == sorted(name for name, _ in first.model.named_parameters()) and len(rows) == len(first.report)
+    wanted = {f"crf.{name}": tensor for name, tensor in crf.state_dict().items()}
+    wanted |= {name: tensor for name, tensor in source.state_dict().items() if not name.startswith("crf.")}
+    assert ours.keys() == wanted.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, wanted[name]), name
+        if name in rows:
+            assert (rows[name].note == "of the trained CRF") == name.startswith("crf.")
+    assert not any(parameter.requires_grad for parameter in first.model.crf.parameters())
+
+
+def test_a_genet5_model_of_another_shape_or_vocabulary_is_refused(tmp_path):
+    save_model(toy_model(seed=5), TOKENIZER, tmp_path / "m")
+
+    def first(tokenizer: GeneTokenizer = TOKENIZER, stem_channels: int = 16, **overrides: int) -> None:
+        crf = toy_crf(stem_channels=stem_channels)
+        first_weights("demo", tokenizer, crf, str(tmp_path / "m"), 1, {**SHAPE, **overrides})
+
+    first()
+    with pytest.raises(InputError, match=r"writer.num_layers: 3, the weights in .* have 2; set writer.size and"):
+        first(num_layers=3)
+    with pytest.raises(InputError, match=r"was made around a CRF with stem_channels 16, the CRF here has 24$"):
+        first(stem_channels=24)  # features of bases enter the language model
     with pytest.raises(InputError, match="are not those the model was made for"):
-        first_weights("demo", other, str(tmp_path / "m"), 1, SHAPE)
+        first(GeneTokenizer.build("kmer", k=4, segment_bp=12, max_window_bp=2400))
 
 
 def test_the_command_reports_and_saves(tmp_path, tensors, bpe, repository, monkeypatch, capsys):
     folder = write(tmp_path / "c", tensors, bpe)
     bpe.save(tmp_path / "tokenizer")
-    lists = {key: value if isinstance(value, tuple) else (value,) for key, value in SIZES.items()}
-    overrides = [f"{key}={','.join(map(str, value))}" for key, value in lists.items()]
+    save_crf(toy_crf(), tmp_path / "crf")
+    overrides = [f"{key}={value}" for key, value in SIZES.items()]
     words = ["init_model.py", "--size", "demo", "--overrides", *overrides, "--tokenizer", tmp_path / "tokenizer"]
-    words += ["--init-from", folder, "--output-dir", tmp_path / "init"]
+    words += ["--crf", tmp_path / "crf", "--init-from", folder, "--output-dir", tmp_path / "init"]
     monkeypatch.setattr("sys.argv", [str(word) for word in words])
     runpy.run_path(str(repository / "scripts" / "init_model.py"), run_name="__main__")
     printed = capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,14 +16,17 @@ from model_toy import (
     random_bases,
     random_genes,
     toy_batch,
+    toy_crf,
     toy_example,
     toy_model,
 )
 from torch import Tensor
 
+from genet5.crf.model import score_codes, window_codes
 from genet5.crf.stem import hexamer_ids
 from genet5.genome.genetic_code import reverse_complement
 from genet5.writer.batch import Batch, collate, collate_prompts, make_example, make_prompt
+from genet5.writer.crf_scores import ScoreSums, score_sums
 from genet5.writer.network import GeneT5Model
 
 SLIDING = {"num_layers": 4, "block_size": 16, "window_size": 16}
@@ -31,7 +35,7 @@ SLIDING = {"num_layers": 4, "block_size": 16, "window_size": 16}
 def states(model: GeneT5Model, batch: Batch) -> Tensor:
     """[B, T, H], the states the target tokens are predicted from."""
     with torch.no_grad():
-        return model.hidden_states(batch, model.read(batch.codes, batch.lengths, batch.sites)).states
+        return model.hidden_states(batch, model.score(batch.prompts)).states
 
 
 def losses(model: GeneT5Model, batch: Batch) -> dict[str, Tensor]:
@@ -41,14 +45,17 @@ def losses(model: GeneT5Model, batch: Batch) -> dict[str, Tensor]:
 
 def prompt_states(model: GeneT5Model, bases: str) -> Tensor:
     """[P, H], the states of a window's own tokens."""
-    prompt = make_prompt(GRAMMAR.sites(bases), bases, CLADE, TOKENIZER)
-    batch = collate_prompts([prompt])
+    prompts = collate_prompts([make_prompt(GRAMMAR.sites(bases), bases, CLADE, TOKENIZER)])
     with torch.no_grad():
-        reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
-        embedded = model.embed_prompt(batch["lengths"], reading.features, batch["ids"], batch["start"], batch["end"])
-        mask = torch.ones(1, 1, embedded.shape[1], embedded.shape[1], dtype=torch.bool)
-        at = torch.arange(embedded.shape[1])[None]
-        return model.run_backbone(embedded, mask, at, local=model.is_local(batch["ids"]))[0]
+        return model.read_prompts(prompts, model.score(prompts)).states[0]
+
+
+def with_prompts(batch: Batch, **changed: Tensor) -> Batch:
+    return replace(batch, prompts=replace(batch.prompts, **changed))
+
+
+def with_sequences(batch: Batch, **changed: Tensor) -> Batch:
+    return replace(batch, sequences=replace(batch.sequences, **changed))
 
 
 # ---------------------------------------------------------------- prefix LM
@@ -58,12 +65,12 @@ def prompt_states(model: GeneT5Model, bases: str) -> Tensor:
 def test_a_later_structure_token_changes_no_earlier_state(shape):
     model, batch = toy_model(**shape), toy_batch((240,), seed=4)
     before = states(model, batch)
-    length = int(batch.target_lengths[0])
+    length = int(batch.sequences.lengths[0])
     assert length > 20
     for place in (1, length // 2, length - 2):
-        ids = batch.target_ids.clone()
+        ids = batch.sequences.ids.clone()
         ids[0, place] = TOKENIZER.cds if ids[0, place] != TOKENIZER.cds else TOKENIZER.end
-        after = states(model, replace(batch, target_ids=ids))
+        after = states(model, with_sequences(batch, ids=ids))
         assert torch.equal(after[0, : place + 1], before[0, : place + 1])  # the state after it is at place + 1
         assert not torch.equal(after[0, place + 1], before[0, place + 1])
 
@@ -71,10 +78,10 @@ def test_a_later_structure_token_changes_no_earlier_state(shape):
 def test_a_later_place_changes_no_earlier_state():
     model, batch = toy_model(), toy_batch((240,), seed=4)
     before = states(model, batch)
-    place = next(i for i in range(5, batch.target_ids.shape[1]) if TOKENIZER.is_off(int(batch.target_ids[0, i])))
-    forward = batch.target_forward.clone()
+    place = next(i for i in range(5, batch.sequences.ids.shape[1]) if TOKENIZER.is_off(int(batch.sequences.ids[0, i])))
+    forward = batch.sequences.forward.clone()
     forward[0, place] += 3
-    after = states(model, replace(batch, target_forward=forward))
+    after = states(model, with_sequences(batch, forward=forward))
     assert torch.equal(after[0, : place + 1], before[0, : place + 1])
     assert not torch.equal(after[0, place + 1], before[0, place + 1])
 
@@ -82,12 +89,12 @@ def test_a_later_place_changes_no_earlier_state():
 def test_structure_tokens_see_all_dna_and_dna_sees_no_structure():
     model, batch = toy_model(), toy_batch((240,), seed=4)
     before = states(model, batch)
-    for token in (2, int(batch.prompt_lengths[0]) - 2):
-        ids = batch.ids.clone()
+    for token in (2, int(batch.prompts.prompt_lengths[0]) - 2):
+        ids = batch.prompts.ids.clone()
         ids[0, token] = 6 + (ids[0, token] + 1) % 64
-        after = states(model, replace(batch, ids=ids))
+        after = states(model, with_prompts(batch, ids=ids))
         assert ((after - before).abs().amax(-1) > 1e-6).all()
-    other = replace(batch, target_ids=torch.full_like(batch.target_ids, TOKENIZER.cds))
+    other = with_sequences(batch, ids=torch.full_like(batch.sequences.ids, TOKENIZER.cds))
     assert torch.equal(states(model, other)[0, 0], before[0, 0])  # the state after <sep>
 
 
@@ -113,7 +120,7 @@ def test_a_window_means_the_same_alone_and_in_any_batch(shape):
     states_together, all_losses = states(model, together), losses(model, together)
     alone = [collate([example]) for example in examples]
     for row, single in enumerate(alone):
-        length = int(single.target_lengths[0])
+        length = int(single.sequences.lengths[0])
         torch.testing.assert_close(states_together[row, :length], states(model, single)[0], rtol=1e-4, atol=1e-4)
     singles = [losses(model, single) for single in alone]
     assert float(all_losses["language"]) == pytest.approx(sum(float(one["language"]) for one in singles), abs=1e-3)
@@ -123,30 +130,48 @@ def test_a_window_means_the_same_alone_and_in_any_batch(shape):
 def test_what_stands_in_the_padding_does_not_matter():
     model, batch = toy_model(), toy_batch((70, 260))
     before = losses(model, batch)
-    ids, targets, forward = batch.ids.clone(), batch.target_ids.clone(), batch.target_forward.clone()
-    ids[0, batch.prompt_lengths[0] :] = 17
-    targets[0, batch.target_lengths[0] :] = TOKENIZER.plus
-    forward[0, batch.target_lengths[0] :] = 33
-    after = losses(model, replace(batch, ids=ids, target_ids=targets, target_forward=forward))
+    ids, sequences = batch.prompts.ids.clone(), batch.sequences
+    targets, forward = sequences.ids.clone(), sequences.forward.clone()
+    ids[0, batch.prompts.prompt_lengths[0] :] = 17
+    targets[0, sequences.lengths[0] :] = TOKENIZER.plus
+    forward[0, sequences.lengths[0] :] = 33
+    after = losses(model, with_prompts(with_sequences(batch, ids=targets, forward=forward), ids=ids))
     assert before.keys() == after.keys()
     for name in before:
         assert float(after[name]) == pytest.approx(float(before[name]), rel=1e-6)
 
 
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
-def test_the_reader_is_the_same_on_either_strand(grammar):
-    model = toy_model()
+def test_the_crf_is_the_same_on_either_strand(grammar):
+    crf = toy_crf()
     bases = random_bases(np.random.default_rng(1), 301, unknown=0.01)
 
-    def read(bases: str) -> tuple[Tensor, Tensor]:
-        batch = collate_prompts([make_prompt(grammar.sites(bases), bases, CLADE, TOKENIZER)])
+    def score(bases: str) -> tuple[Tensor, ...]:
         with torch.no_grad():
-            reading = model.read(batch["codes"], batch["lengths"], batch["sites"])
-        return reading.potentials[0], reading.site_potentials[0]
+            return tuple(part[0] for part in crf(window_codes([grammar.sites(bases)])))
 
-    for here, turned in zip(read(bases), read(reverse_complement(bases)), strict=True):
+    for here, turned in zip(score(bases), score(reverse_complement(bases)), strict=True):
         torch.testing.assert_close(here, turned.flip(0), rtol=1e-5, atol=1e-5)
         assert not torch.allclose(here[0], here[1], atol=1e-2)
+
+
+def test_scores_are_those_of_the_crf_at_once_and_window_by_window():
+    """A window that is scored apart has the same bits in any batch of its width."""
+    model, batch = toy_model(), toy_batch((70, 260, 131))
+    at_once, apart = model.score(batch.prompts), model.score_apart(batch.prompts)
+    scores = score_codes(model.crf, batch.prompts.codes)
+    sums = score_sums(
+        scores.potentials, scores.site_potentials, model.crf.gene_penalty, batch.prompts.sites, batch.prompts.lengths
+    )
+    assert torch.equal(apart.features[:, :, 1:-1], scores.features)
+    assert not apart.features[:, :, 0].any() and not apart.features[:, :, -1].any()
+    for name in ScoreSums._fields:
+        assert torch.equal(getattr(apart.sums, name), getattr(sums, name)), name
+        torch.testing.assert_close(getattr(at_once.sums, name), getattr(sums, name), rtol=1e-4, atol=1e-3, msg=name)
+    torch.testing.assert_close(at_once.features, apart.features, rtol=1e-4, atol=1e-4)
+    prompts = collate([toy_example(260, 1), toy_example(70, 0), toy_example(260, 1)]).prompts  # the same windows
+    turned = model.score_apart(prompts)
+    assert torch.equal(turned.features[2], apart.features[1]) and torch.equal(turned.features[1], apart.features[0])
 
 
 def test_hexamers_are_read_from_their_first_base():
@@ -167,11 +192,11 @@ def test_odd_windows_train_and_differ_not_from_themselves(bases, grammar):
     model = toy_model()
     rng = np.random.default_rng(2)
     for genes in ([], random_genes(grammar, bases, rng)):
-        single = collate([make_example(bases, CLADE, genes, (), grammar)])
-        together = collate([make_example(bases, CLADE, genes, (), grammar), toy_example(200, 3)])
+        single = collate([make_example(bases, CLADE, genes, grammar)])
+        together = collate([make_example(bases, CLADE, genes, grammar), toy_example(200, 3)])
         found = losses(model, single)
         assert all(torch.isfinite(value).all() for value in found.values())
-        assert int(found["weight"]) == int(single.target_lengths[0])
+        assert int(found["weight"]) == int(single.sequences.lengths[0])
         torch.testing.assert_close(
             states(model, together)[0, : int(found["weight"])], states(model, single)[0], rtol=1e-4, atol=1e-4
         )
@@ -179,29 +204,18 @@ def test_odd_windows_train_and_differ_not_from_themselves(bases, grammar):
 
 def test_a_batch_without_a_choice_has_no_language_loss():
     model = toy_model()
-    batch = collate([make_example("A" * 30, CLADE, [], (), PLAIN_GRAMMAR)])
-    assert len(batch.place_sample) == 0
+    batch = collate([make_example("A" * 30, CLADE, [], PLAIN_GRAMMAR)])
+    assert len(batch.decisions.places) == 0
     found = losses(model, batch)
-    if len(batch.structure_sample) == 0:
+    if len(batch.decisions.structure) == 0:
         assert float(found["language"]) == 0
     assert torch.isfinite(found["sum"])
 
 
-def test_everything_can_be_a_region_nobody_cares_about():
-    model = toy_model().train()
-    bases = random_bases(np.random.default_rng(3), 90)
-    batch = collate([make_example(bases, CLADE, [], ((0, 90, "."),), GRAMMAR)])
-    assert (batch.base_labels == -100).all() and (batch.sites < 0).all()
-    found = model.training_losses(batch)
-    found["sum"].backward()
-    assert torch.isfinite(found["sum"])
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
-
-
 # ---------------------------------------------------------------- training
 
-#: without a shared expert (its size is 0) its gate multiplies nothing; the reader is trained by itself
-NEVER = ("shared_expert", "reader.")
+#: without a shared expert (its size is 0) its gate multiplies nothing; the CRF is trained beforehand
+NEVER = ("shared_expert", "crf.")
 
 
 def untrained(model: GeneT5Model, batch: Batch) -> set[str]:
@@ -214,15 +228,33 @@ def untrained(model: GeneT5Model, batch: Batch) -> set[str]:
 
 
 @pytest.mark.parametrize("shape", [{}, SLIDING, {"num_experts": 4}])
-def test_one_step_moves_every_parameter_but_the_reader(shape):
+def test_one_step_moves_every_parameter_but_the_crf(shape):
     left = untrained(toy_model(**shape), toy_batch((300, 500, 410, 600), seed=20))
     assert {name for name in left if not any(part in name for part in NEVER)} == set()
 
 
-def test_training_leaves_the_reader_without_dropout():
+def test_the_crf_takes_no_gradient_and_no_step():
+    """An optimizer that gets all parameters leaves it as it is, weight decay included."""
+    model, batch = toy_model(stem_dropout=0.5).train(), toy_batch((300, 200), seed=20)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model.training_losses(batch)["sum"].backward()
+        optimizer.step()
+    assert len(list(model.crf.parameters())) > 20
+    for parameter in model.crf.parameters():
+        assert parameter.grad is None and not parameter.requires_grad
+    moved = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert len(moved) > 20 and not any(name.startswith("crf.") for name in moved)
+    assert not any(parameter.requires_grad for parameter in copy.deepcopy(model).crf.parameters())
+
+
+def test_training_leaves_the_crf_without_dropout():
     model, batch = toy_model(stem_dropout=0.5).train(), toy_batch((300,), seed=20)
-    assert model.training and model.backbone.training and not model.reader.training
-    features = [model.read(batch.codes, batch.lengths, batch.sites).features for _ in range(2)]
+    assert model.training and model.backbone.training
+    assert not any(module.training for module in model.crf.modules())
+    features = [model.score(batch.prompts).features for _ in range(2)]
     assert torch.equal(*features)
 
 
@@ -322,7 +354,7 @@ def test_a_far_base_is_seen_through_mile_posts_only():
     assert changed == [*range(16), 50]
 
 
-def test_a_window_as_wide_as_the_text_changes_nothing():
+def test_a_window_as_wide_as_the_prompt_changes_nothing():
     batch = toy_batch((150, 90), seed=8)
     wide = toy_model(num_layers=4, block_size=16, window_size=1024)
     full = toy_model(num_layers=4)
@@ -339,7 +371,7 @@ def test_pointers_keep_their_precision_under_bf16():
     model, batch = toy_model(), toy_batch((240, 300), seed=4)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         before = model.training_losses(batch)["language"]
-        for key in (model.post_key, model.base_key):
+        for key in (model.head.post_key, model.head.base_key):
             key.bias += 100.0
         after = model.training_losses(batch)["language"]
     assert float(after) == pytest.approx(float(before), rel=1e-3)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from bake_toy_genome import write_toy_genome
-from toy_bacterium import CLADE, CODE, WINDOW_BP, ToyRun, make_tokenizer, write_model, write_run
+from toy_bacterium import CLADE, CODE, WINDOW_BP, ToyRun, make_tokenizer, write_run
 
 from genet5.bake.crops import Window, crop, random_crop, read_eval_windows
 from genet5.bake.manifest import shard_paths
@@ -21,7 +21,7 @@ from genet5.bake.shards import ShardReader, ShardSet
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.training_inputs import find_inputs
 from genet5.bake.windows import WindowRules
-from genet5.configuration import read_grammar
+from genet5.clades import Clade, read_clades
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 from genet5.genome.window_genes import WindowGene, reverse_complement_genes
@@ -37,8 +37,8 @@ from genet5.writer.windows import WindowData, WindowScorer
 
 
 @pytest.fixture(scope="module")
-def table(repository: Path) -> dict:
-    return read_grammar(repository / "resources/grammar.yaml")
+def clades() -> dict[str, Clade]:
+    return read_clades()
 
 
 @pytest.fixture(scope="module")
@@ -129,36 +129,45 @@ def test_random_crops_are_as_long_as_the_core_and_reach_every_place_and_strand(s
 @pytest.mark.parametrize("kind", ["kmer", "char"])
 @pytest.mark.parametrize("source", ["bacterium", "spliced"])
 def test_planned_lengths_are_close_to_what_a_window_takes(
-    kind: str, source: str, shards: ShardSet, spliced_shards: ShardSet, table: dict
+    kind: str, source: str, shards: ShardSet, spliced_shards: ShardSet, clades: dict[str, Clade]
 ) -> None:
     """Room enough even for a crop that shows more genes than the core, and not so much that budget is wasted."""
     tokenizer = GeneTokenizer.build(kind, segment_bp=60, max_window_bp=WINDOW_BP)
-    data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, table))
+    data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, clades))
     rng = np.random.default_rng(1)
     ratios = []
     for index in range(0, len(data.shards), 3):
         sample = data.shards.read(index)
         for window in (crop(sample, *sample.core), random_crop(sample, rng), random_crop(sample, rng)):
-            ratios.append(data.example(window).num_tokens / data.lengths[index])
+            example = data.example(window)
+            ratios.append((len(example.prompt.ids) + len(example.target_ids)) / data.lengths[index])
     assert max(ratios) <= 1.0
     assert min(ratios) > (0.9 if kind == "char" else 0.7)
 
 
-def test_a_batch_depends_on_its_generator_alone(shards: ShardSet, table: dict) -> None:
-    data = WindowData(shards, Grammars(make_tokenizer(), table))
+def tensors(part: object, name: str = "") -> dict[str, torch.Tensor]:
+    """All tensors of a batch, by name."""
+    if isinstance(part, torch.Tensor):
+        return {name: part}
+    inner = (tensors(value, f"{name}.{field}") for field, value in vars(part).items())
+    return {place: tensor for found in inner for place, tensor in found.items()}
+
+
+def test_a_batch_depends_on_its_generator_alone(shards: ShardSet, clades: dict[str, Clade]) -> None:
+    data = WindowData(shards, Grammars(make_tokenizer(), clades))
     indices = np.array([2, 0, 7])
     first, again, other = (data.training_batch(indices, 0, np.random.default_rng(seed)) for seed in (5, 5, 6))
-    for name, tensor in vars(first).items():
-        assert torch.equal(tensor, getattr(again, name)), name
-    assert not torch.equal(first.codes, other.codes)
-    assert first.codes.shape == (3, 2, WINDOW_BP)
+    for name, tensor in tensors(first).items():
+        assert torch.equal(tensor, tensors(again)[name]), name
+    assert not torch.equal(first.prompts.codes, other.prompts.codes)
+    assert first.prompts.codes.shape == (3, 2, WINDOW_BP)
     plain = data.validation_batch(indices, 0, np.random.default_rng(5))
     sample = shards.read(7)
-    assert "".join("ACGTN"[code] for code in plain.codes[2, 0].tolist()) == crop(sample, *sample.core).bases
+    assert "".join("ACGTN"[code] for code in plain.prompts.codes[2, 0].tolist()) == crop(sample, *sample.core).bases
 
 
-def test_windows_longer_than_the_tokenizer_are_refused(shards: ShardSet, table: dict) -> None:
-    grammars = Grammars(GeneTokenizer.build("kmer", segment_bp=60, max_window_bp=2400), table)
+def test_windows_longer_than_the_tokenizer_are_refused(shards: ShardSet, clades: dict[str, Clade]) -> None:
+    grammars = Grammars(GeneTokenizer.build("kmer", segment_bp=60, max_window_bp=2400), clades)
     with pytest.raises(InputError, match=r"window of 3000 bp is longer than max_window_bp 2400 .*raise tokenizer\."):
         WindowData(shards, grammars)
 
@@ -166,20 +175,20 @@ def test_windows_longer_than_the_tokenizer_are_refused(shards: ShardSet, table: 
 # ---------------------------------------------------------------- grammars
 
 
-def test_grammars_are_made_once_per_clade_and_code(table: dict) -> None:
-    grammars = Grammars(make_tokenizer(), table)
+def test_grammars_are_made_once_per_clade_and_code(clades: dict[str, Clade]) -> None:
+    grammars = Grammars(make_tokenizer(), clades)
     bacteria = grammars.of("bacteria", 11)
     assert grammars.of("bacteria", 11) is bacteria and bacteria.rules.stops == {"TAA", "TAG", "TGA"}
     assert grammars.of("bacteria", 4).rules.stops == {"TAA", "TAG"}
     assert bacteria.rules.starts == ("ATG", "GTG", "TTG") and bacteria.rules.splice_pairs == ()
-    with pytest.raises(InputError, match=r"^clade 'lichen' is not in the grammar table, allowed: bacteria, fungi, "):
+    with pytest.raises(InputError, match=r"^clade: no clade 'lichen'; known: bacteria, fungi, "):
         grammars.of("lichen", 1)
 
 
 # ---------------------------------------------------------------- scores while training
 
 
-def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, table: dict, monkeypatch) -> None:
+def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, clades: dict[str, Clade], monkeypatch) -> None:
     """``write_genes`` stands in: it looks windows up by their bases, so a mixed-up order would cost score."""
     with ShardReader(run.baked / "validation.tar") as held_out:
         windows = read_eval_windows(run.baked / "eval.json", held_out)
@@ -194,7 +203,7 @@ def test_a_perfect_decoder_scores_one_and_a_silent_one_zero(run: ToyRun, table: 
         calls.append((clade, grammar.rules.stops, len(bases)))
         return [SimpleNamespace(genes=list(truth[text].genes)) for text in bases]
 
-    scorer = WindowScorer(windows, Grammars(make_tokenizer(), table), batch_size=2)
+    scorer = WindowScorer(windows, Grammars(make_tokenizer(), clades), batch_size=2)
     monkeypatch.setattr(training_windows, "write_genes", perfect)
     assert scorer(None) == {"exon_f1": 1.0, "gene_f1": 1.0, "nucleotide_f1": 1.0}
     assert sorted((clade, size) for clade, _, size in calls) == [("bacteria", 1), ("bacteria", 2), ("fungi", 1)]
@@ -265,13 +274,13 @@ def test_a_copy_that_fails_leaves_no_half_weights(tmp_path: Path, monkeypatch) -
 
 
 @pytest.fixture
-def arguments(run: ToyRun, table: dict, tmp_path: Path) -> dict:
+def arguments(run: ToyRun, clades: dict[str, Clade], tmp_path: Path) -> dict:
     return {
         "model_dir": run.model,
         "manifests": [run.manifest],
         "validation": run.baked / "validation.tar",
         "eval_windows": run.baked / "eval.json",
-        "grammar_table": table,
+        "clades": clades,
         "options": SftOptions(),
         "output_dir": tmp_path / "sft",
     }
@@ -297,18 +306,18 @@ def test_missing_input_is_one_line_and_nothing_is_written(
     assert not arguments["output_dir"].exists()
 
 
-def test_a_reader_with_first_weights_is_refused(arguments: dict, tmp_path: Path) -> None:
-    arguments["model_dir"] = write_model(tmp_path / "fresh", reader_trained=False)
-    with pytest.raises(InputError, match=r"fresh: its reader has first weights; train it first \(train_crf.py\)$"):
+def test_a_folder_of_a_crf_is_no_language_model(arguments: dict, run: ToyRun) -> None:
+    arguments["model_dir"] = run.crf
+    with pytest.raises(InputError, match=r"tokenizer.json: no such file, a model folder has "):
         run_sft(**arguments)
     assert not arguments["output_dir"].exists()
 
 
-def test_the_language_model_leaves_the_reader_as_it_is(arguments: dict) -> None:
+def test_the_language_model_leaves_the_crf_as_it_is(arguments: dict) -> None:
     run_sft(**{**arguments, "options": SftOptions(max_steps=2, max_batch_size=2, grad_accum=1, lr=1e-2)})
     before, after = (load_model(folder)[0].state_dict() for folder in (arguments["model_dir"], arguments["output_dir"]))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    assert len(moved) > 20 and not any(name.startswith("reader.") for name in moved)
+    assert len(moved) > 20 and not any(name.startswith("crf.") for name in moved)
 
 
 def test_a_run_of_other_scored_windows_is_refused(arguments: dict, run: ToyRun, tmp_path: Path) -> None:
@@ -320,14 +329,16 @@ def test_a_run_of_other_scored_windows_is_refused(arguments: dict, run: ToyRun, 
         run_sft(**arguments)
 
 
-def test_the_order_of_species_belongs_to_a_run(arguments: dict, run: ToyRun, tmp_path: Path, table: dict) -> None:
+def test_the_order_of_species_belongs_to_a_run(
+    arguments: dict, run: ToyRun, tmp_path: Path, clades: dict[str, Clade]
+) -> None:
     """It numbers the windows."""
     other = shutil.copytree(run.manifest.parent, tmp_path / "other") / "manifest.json"
     manifest = json.loads(other.read_text())
     manifest["parameters"]["species"] = "another"
     other.write_text(json.dumps(manifest))
     one, two = (
-        find_inputs(arguments["model_dir"], manifests, arguments["validation"], table).fingerprint
+        find_inputs(manifests, arguments["validation"], clades).fingerprint
         for manifests in ([run.manifest, other], [other, run.manifest])
     )
     assert one != two and one["manifests"] == two["manifests"]
