@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from snakemake.cli import parse_args
 
+from genet5.cli import commands, study_commands
+
 DOCUMENTS = (
     "README.md",
     "docs/guide.md",
@@ -25,20 +27,20 @@ TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "vq_transform
 
 def shown_commands(repository: Path) -> list[str]:
     """Every snakemake command in backquotes, on an indented line, or after a colon in a comment."""
-    commands = []
+    shown = []
     for name in DOCUMENTS:
         text = (repository / name).read_text()
-        commands += re.findall(r"`(snakemake [^`]+)`", text)
-        commands += re.findall(r"^    (snakemake .+)$", text, flags=re.MULTILINE)
-        commands += re.findall(r"^#.*: +(snakemake .+)$", text, flags=re.MULTILINE)
-    return commands
+        shown += re.findall(r"`(snakemake [^`]+)`", text)
+        shown += re.findall(r"^    (snakemake .+)$", text, flags=re.MULTILINE)
+        shown += re.findall(r"^#.*: +(snakemake .+)$", text, flags=re.MULTILINE)
+    return shown
 
 
 def test_shown_commands_have_a_target_that_no_option_swallows(repository, monkeypatch):
     monkeypatch.chdir(repository)
-    commands = shown_commands(repository)
-    assert len(commands) > 12
-    for command in commands:
+    shown = shown_commands(repository)
+    assert len(shown) > 12
+    for command in shown:
         _, arguments = parse_args(shlex.split(command, comments=True)[1:])
         if arguments.unlock:
             continue
@@ -48,19 +50,27 @@ def test_shown_commands_have_a_target_that_no_option_swallows(repository, monkey
         assert target in TARGETS or target.startswith(places), command
 
 
-def test_shown_python_commands_name_scripts_and_flags_that_exist(repository):
+def test_shown_commands_name_scripts_and_flags_that_exist(repository):
     texts = [(repository / name).read_text().replace("\\\n", " ") for name in DOCUMENTS]
-    commands = [
-        c for text in texts for c in re.findall(r"(?:`|^    )python ((?:scripts|benchmarks)/[^`\n]+)", text, re.M)
-    ]
-    assert len(commands) > 12
+    found = [c for text in texts for c in re.findall(r"(?:`|^    )(?:python|genet5) ([^`\n]+)", text, re.M)]
+    scripts = {name: str(path.relative_to(repository)) for name, path in (commands() | study_commands()).items()}
+    for number, command in enumerate(found):
+        name, blank, rest = command.partition(" ")
+        if "/" not in name and name not in ("-m", "-c", "COMMAND", "--help"):
+            assert name in scripts, f"genet5 {command}"
+            found[number] = scripts[name] + blank + rest
+    found = [command for command in found if command.startswith(("scripts/", "benchmarks/"))]
+    assert len(found) > 12
     # Most flags of trainings are fields of their options.
     declared = "".join(path.read_text() for path in (repository / "scripts/genet5").rglob("*.py"))
-    for command in commands:
+    for command in found:
         script, *words = shlex.split(command, comments=True)
         source = "" if script == "scripts/X.py" else (repository / script).read_text()
-        for flag in (word.partition("=")[0] for word in words if word.startswith("--") and word != "--help"):
+        for word in words:
+            flag = word.partition("=")[0].replace("_", "-")
             field = flag[2:].replace("-", "_")
+            if not flag.startswith("--") or flag == "--help":
+                continue
             assert f'"{flag}"' in source + declared or f"    {field}: " in declared, command
 
 
