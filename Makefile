@@ -1,6 +1,6 @@
-# make demo   the whole path on two bacterial genomes that come with a dependency: offline after the install, eleven minutes
+# make demo   the whole path on two bacterial genomes that come with a dependency: no network needed, eleven minutes
 # make test   every test; those that need a program which is not there are listed with the reason
-# Both make .venv on first use, with the command .venv/bin/genet5. PIP_FLAGS goes to pip, for instance for CPU builds of torch:
+# Both make .venv on first use, with the command .venv/bin/genet5. PIP_FLAGS goes to pip, as for CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
