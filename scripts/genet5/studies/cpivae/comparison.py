@@ -12,6 +12,7 @@ import numpy as np
 from genet5.studies.cpivae import metrics
 from genet5.studies.cpivae.evaluation import BOOTSTRAPPED, read_result
 from genet5.studies.cpivae.names import BASELINES, TRUTH
+from genet5.studies.cpivae.preprocessing import SPLITS
 
 DIRECTIONS = ("a_to_b", "b_to_a")
 LEVEL = "0.9"
@@ -99,7 +100,8 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
         rows = {run.name: summary(run) for run in of_pair}
         baselines = [run for run in of_pair if run.name in BASELINES]
         models = [run for run in of_pair if run.is_model]
-        entry: dict[str, Any] = {"rows": rows, "samples": of_pair[0].results[0]["samples"]}
+        samples = of_pair[0].results[0]["samples"]
+        entry: dict[str, Any] = {"rows": rows, "samples": {split: samples[split] for split in SPLITS}}
         entry["features"] = of_pair[0].results[0]["features"]
         if baselines:
             best = max(baselines, key=lambda run: rows[run.name]["corr_mean"]["value"])
