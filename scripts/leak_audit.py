@@ -15,7 +15,7 @@ from genet5.genome.leak_audit import audited_species, check_report, leak_audit, 
 from genet5.species_table import read_species_table, select_species
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--sheet", required=True, help="species table (TSV): genetic codes, splits and regions")
     parser.add_argument("--data-root", default=".", help="what {data_root} in the table stands for (default: .)")
@@ -34,7 +34,7 @@ def main() -> None:
         help="fail when more than this share of held-out genes (0 to 1) has half its DNA in another split "
         "(default: only report)",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     lists = (arguments.species, arguments.genomes, arguments.annotations)
     if len({len(values) for values in lists}) != 1:
         counts = ", ".join(str(len(values)) for values in lists)

@@ -8,13 +8,13 @@ from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.building import load_model, resize_model, save_model
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--model", required=True, help="model folder to grow")
     parser.add_argument("--tokenizer", required=True, help="tokenizer folder; its first ids must be those of the model")
     parser.add_argument("--seed", type=int, default=0, help="draws the new rows")
     parser.add_argument("--output-dir", required=True, help="model folder to write")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     model, _ = load_model(arguments.model)
     tokenizer = GeneTokenizer.load(arguments.tokenizer)
     before = model.config.vocab_size

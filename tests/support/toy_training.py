@@ -29,6 +29,7 @@ from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.options import RunOptions
 from genet5.training.sampler import BatchPlan
+from genet5.training.trainable import TrainableModule
 
 VOCABULARY = 11
 OPTIONS = {"token_budget": 64, "max_batch_size": 8, "lr": 1e-2, "log_every": 1, "precision": "fp32", "epochs": 2}
@@ -43,7 +44,7 @@ class ToyOptions(RunOptions):
     label_smoothing: float = option(0.0, "label smoothing of the training loss", minimum=0, below=1)
 
 
-class ToyModel(nn.Module):
+class ToyModel(TrainableModule):
     """Predicts the next token of 3 t + 1 mod 11 sequences; with dropout, so that a resume shows its generators."""
 
     def __init__(self, dropout: float = 0.2):
@@ -54,7 +55,6 @@ class ToyModel(nn.Module):
         self.body = nn.Sequential(nn.Linear(16, 16), nn.Dropout(dropout), nn.GELU())
         self.head = nn.Linear(16, VOCABULARY, bias=False)
         self.head.weight = self.embed.weight
-        self.label_smoothing = 0.0
 
     def training_losses(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         logits = self.head(self.norm(self.body(self.embed(batch["ids"][:, :-1].clamp(min=0)))))

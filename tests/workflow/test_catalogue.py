@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
 import yaml
 from dry_runs import commands, jobs
 from script_flags import check_flags
@@ -19,8 +18,6 @@ def test_the_file_of_the_catalogue_says_how_the_workflow_is_used(repository):
 
 def test_the_small_case_names_keys_that_exist(repository, default_config):
     small = yaml.safe_load((repository / ".test/config/config.yaml").read_text())
-    if "writer" not in default_config:
-        pytest.skip("needs the section writer of the configuration")
     for key, value in small.items():
         assert key in default_config
         if isinstance(value, dict) and key != "bake":
@@ -28,8 +25,6 @@ def test_the_small_case_names_keys_that_exist(repository, default_config):
 
 
 def test_the_small_case_plans_every_stage(repository, default_config, workspace_of, tmp_path):
-    if "writer" not in default_config:
-        pytest.skip("needs the section writer of the configuration")
     case = tmp_path / "case"
     shutil.copytree(repository / ".test", case, ignore=shutil.ignore_patterns("data", ".snakemake"))
     workspace = workspace_of(repository)

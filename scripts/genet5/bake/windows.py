@@ -227,7 +227,7 @@ def plan_region(content: RegionGenes, runs: np.ndarray, rules: WindowRules) -> R
     stranded = [
         gene for window, group in zip(moved, groups, strict=True) if window not in moved_usable for gene in group
     ]
-    narrowed = [_narrow_window(gene, region) for gene in stranded]
+    narrowed = [_narrow_window(gene, region, rules.window_bp) for gene in stranded]
     narrowed_usable = set(_without_n(narrowed, runs, rules))
     chosen = sorted({*usable, *moved_usable, *narrowed_usable})
     new_moved = set(moved) - set(grid)
@@ -334,8 +334,10 @@ def _moved_windows(
     return windows, groups
 
 
-def _narrow_window(gene: SampleGene, region: Region) -> Interval:
-    margin = (gene.end - gene.start) // 4
+def _narrow_window(gene: SampleGene, region: Region, window_bp: int) -> Interval:
+    """A gene with a quarter of its length on either side; like all windows no longer than ``window_bp``."""
+    length = gene.end - gene.start
+    margin = min(length // 4, (window_bp - length) // 2)
     return Interval(max(region.start, gene.start - margin), min(region.end, gene.end + margin))
 
 

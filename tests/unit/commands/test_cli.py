@@ -12,9 +12,6 @@ import pytest
 
 from genet5 import __version__, cli
 
-# These are rewritten; all others have to have main(argv).
-OLD = {"expand-tokenizer", "init-model", "resize-model"}
-
 
 def scripts() -> dict[str, Path]:
     return cli.commands() | cli.study_commands()
@@ -34,7 +31,7 @@ def test_every_script_can_be_run_by_hand_and_by_the_command(name):
     assert not text.startswith("#!"), "no script has the x bit, so none has a shebang line"
     tree = ast.parse(text)
     (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
-    assert name in OLD or ast.unparse(main.args) == "argv: list[str] | None=None"
+    assert ast.unparse(main.args) == "argv: list[str] | None=None"
     assert ast.unparse(tree.body[-1]) == "if __name__ == '__main__':\n    run_command(main)"
     assert len(cli.first_line(scripts()[name])) > 20
 
