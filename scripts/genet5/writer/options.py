@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genet5.errors import InputError
-from genet5.options import option, with_default
+from genet5.options import option, read_options, with_default
 from genet5.training.options import RunOptions
 
 
@@ -63,7 +63,7 @@ def writer_shape(size: str, overrides: Mapping[str, Any] | None = None) -> Write
     """
     if size not in SIZES:
         raise InputError(f"config key writer.size: {size!r} is unknown, allowed: {', '.join(SIZES)}")
-    shape = WriterShape(**{**SIZES[size], **(overrides or {})})
+    shape = read_options(WriterShape, {**SIZES[size], **(overrides or {})}, "config key writer.overrides")
     check_shape(shape)
     return shape
 
@@ -79,7 +79,7 @@ def check_shape(shape: WriterShape) -> None:
         raise InputError(f"{where}num_kv_heads: {shape.num_kv_heads} does not divide num_heads ({shape.num_heads})")
     if shape.num_experts and shape.experts_per_token > shape.num_experts:
         raise InputError(
-            f"{where}experts_per_token: {shape.experts_per_token}, at most num_experts, {shape.num_experts}"
+            f"{where}experts_per_token: {shape.experts_per_token}, must be at most num_experts ({shape.num_experts})"
         )
     block, window = shape.block_size, shape.window_size
     if not block and not window:

@@ -253,16 +253,22 @@ def test_a_save_that_dies_leaves_no_model_that_looks_complete(folder, monkeypatc
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"hidden_size": 30}, "writer.hidden_size: 30, must be an even multiple of 4 heads"),
-        ({"hidden_size": 36}, "writer.hidden_size: 36, must be an even multiple of 4 heads"),
-        ({"num_kv_heads": 3}, "writer.num_kv_heads: 3 does not divide num_heads (4)"),
-        ({"num_experts": 2, "experts_per_token": 3}, "writer.experts_per_token: 3, must be at most num_experts (2)"),
-        ({"num_layers": 0}, "writer.num_layers: 0, must be at least 1"),
-        ({"block_size": 8, "window_size": 64}, "writer.block_size: 8 is not a power of two of at least 16"),
-        ({"block_size": 48, "window_size": 96}, "writer.block_size: 48 is not a power of two of at least 16"),
-        ({"block_size": 16, "window_size": 40}, "writer.window_size: 40 is not a positive multiple of block_size 16"),
-        ({"block_size": 16}, "writer.window_size: 0 is not a positive multiple of block_size 16"),
-        ({"window_size": 64}, "writer.block_size: 0 is not a power of two of at least 16"),
+        ({"hidden_size": 30}, "writer.overrides.hidden_size: 30, must be an even multiple of 4 heads"),
+        ({"hidden_size": 36}, "writer.overrides.hidden_size: 36, must be an even multiple of 4 heads"),
+        ({"num_kv_heads": 3}, "writer.overrides.num_kv_heads: 3 does not divide num_heads (4)"),
+        (
+            {"num_experts": 2, "experts_per_token": 3},
+            "writer.overrides.experts_per_token: 3, must be at most num_experts (2)",
+        ),
+        ({"num_layers": 0}, "writer.overrides: num_layers: found 0, allowed: at least 1"),
+        ({"block_size": 8, "window_size": 64}, "writer.overrides.block_size: 8 is not a power of two of at least 16"),
+        ({"block_size": 48, "window_size": 96}, "writer.overrides.block_size: 48 is not a power of two of at least 16"),
+        (
+            {"block_size": 16, "window_size": 40},
+            "writer.overrides.window_size: 40 is not a positive multiple of block_size 16",
+        ),
+        ({"block_size": 16}, "writer.overrides.window_size: 0 is not a positive multiple of block_size 16"),
+        ({"window_size": 64}, "writer.overrides.block_size: 0 is not a power of two of at least 16"),
     ],
 )
 def test_sizes_that_no_network_can_have_are_refused(overrides, expected):
