@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
-from genet5.tokens.codec import GrammarError, decode_genes, encode_genes
 from genet5.genome.window_genes import WindowGene, gene_order_key, reverse_complement_genes, transcript_order
+from genet5.tokens.codec import GrammarError, decode_genes, encode_genes
 from genet5.tokens.tokenizer import GeneTokenizer
 
 MAX_WINDOW_BP = 1000
@@ -115,7 +115,7 @@ def _strand_coordinates(gene: WindowGene, window_bp: int, flipped: bool = False)
     return forward, same, gene.partial5, gene.partial3, gene.phase
 
 
-# The text itself
+# The structure sequence itself
 
 
 def test_no_genes_are_written_as_the_end_alone() -> None:
