@@ -115,9 +115,10 @@ def test_joint_writes_in_the_reading_frames_that_viterbi_takes(model: Model) -> 
     wider = 0
     for bases, taken, lm, joint in zip(WINDOWS, frames, free, both, strict=True):
         allowed = {stops(gene, len(bases)) for gene, _ in taken.genes} - {None}
-        written = {stops(gene, len(bases)) for gene, _ in joint.genes} - {None}
+        # A gene that the window's edge cuts has no start, and starts are what the frames limit.
+        written = {stops(gene, len(bases)) for gene, _ in joint.genes if not gene.partial5} - {None}
         assert written <= allowed
-        wider += bool({stops(gene, len(bases)) for gene, _ in lm.genes} - {None} - allowed)
+        wider += bool({stops(gene, len(bases)) for gene, _ in lm.genes if not gene.partial5} - {None} - allowed)
     assert wider  # left alone, the language model takes others, too
 
 

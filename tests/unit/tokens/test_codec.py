@@ -115,7 +115,7 @@ def _strand_coordinates(gene: WindowGene, window_bp: int, flipped: bool = False)
     return forward, same, gene.partial5, gene.partial3, gene.phase
 
 
-# The text itself
+# The structure sequence itself
 
 
 def test_no_genes_are_written_as_the_end_alone() -> None:

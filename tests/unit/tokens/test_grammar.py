@@ -35,7 +35,7 @@ TOKENIZER = GeneTokenizer.build("kmer", segment_bp=12, max_window_bp=1200)
 
 
 def walk(bases: str, rules: GeneRules, rng: np.random.Generator, max_tokens: int = 4000) -> list[int]:
-    """Ids of a random legal text; fails if the grammar offers nothing before <eos>."""
+    """Ids of a random legal structure sequence; fails if the grammar offers nothing before <eos>."""
     grammar = Grammar(TOKENIZER, rules)
     cursor = grammar.begin(grammar.sites(bases))
     ids: list[int] = []
@@ -164,7 +164,7 @@ def test_a_stop_split_by_an_intron_ends_the_gene() -> None:
     assert np.flatnonzero(cursor.candidates.mask).tolist() == [boundaries[2] + 2]
 
 
-def test_a_forced_text_is_followed_and_its_violations_counted() -> None:
+def test_a_forced_sequence_is_followed_and_its_violations_counted() -> None:
     """A reference gene outside the rules (starts at CTG) is read to its end."""
     rng = np.random.default_rng(5)
     bases = "CC" + "CTG" + exon(rng, 15) + "TGA" + "C" * 10

@@ -19,8 +19,7 @@ from genet5.bake.samples import Sample, SampleGene, clip_gene, window_genes
 from genet5.bake.shards import ShardSet
 from genet5.bake.species import SpeciesSource, bake_species, plan_split, split_samples
 from genet5.bake.windows import AnnotationIndex, SpanIndex, WindowRules
-from genet5.clades import read_clades
-from genet5.configuration import read_grammar
+from genet5.clades import Clade, read_clades
 from genet5.genome.genes import Interval, Region
 from genet5.genome.window_genes import WindowGene, gene_order_key
 from genet5.tokens.codec import encode_genes
@@ -28,7 +27,7 @@ from genet5.tokens.grammars import Grammars
 from genet5.tokens.tokenizer import GeneTokenizer
 
 TOKENIZER = GeneTokenizer.build("kmer", segment_bp=96, max_window_bp=45_000)
-CLADES = {
+CLADE_OF = {
     "S.cerevisiae": "fungi",
     "S.pombe": "fungi",
     "A.thaliana": "plant",
@@ -48,13 +47,19 @@ CLADES = {
 
 
 def clade_of(name: str) -> str:
-    return CLADES[".".join(name.split("/")[0].split(".")[:2])]
+    return CLADE_OF[".".join(name.split("/")[0].split(".")[:2])]
 
 
 @pytest.fixture(scope="module")
-def windows_bp() -> dict[str, dict[str, int]]:
+def clades() -> dict[str, Clade]:
+    """As shipped."""
+    return read_clades()
+
+
+@pytest.fixture(scope="module")
+def windows_bp(clades: dict[str, Clade]) -> dict[str, dict[str, int]]:
     """``window_bp`` and ``stride_bp`` of each clade, as shipped."""
-    return {name: {"window_bp": c.window_bp, "stride_bp": c.stride_bp} for name, c in read_clades().items()}
+    return {name: {"window_bp": clade.window_bp, "stride_bp": clade.stride_bp} for name, clade in clades.items()}
 
 
 # ---------------------------------------------------------------- bake
@@ -219,10 +224,10 @@ def judge_windows(name: str, read: ReadSet, grammar, window_bp: int, stride_bp: 
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_the_grammar_accepts_the_genes_of_its_clade(name: str, read_set, windows_bp, repository: Path) -> None:
+def test_the_grammar_accepts_the_genes_of_its_clade(name: str, read_set, windows_bp, clades) -> None:
     read: ReadSet = read_set(name)
     clade = clade_of(name)
-    grammar = Grammars(TOKENIZER, read_grammar(repository / "resources/grammar.yaml")).of(clade, read.code.table)
+    grammar = Grammars(TOKENIZER, clades).of(clade, read.code.table)
     judged, refused = judge_windows(name, read, grammar, **windows_bp[clade])
     tried, known = REFUSED[name]
     assert judged == tried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +12,16 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.tokens import dna, vocabulary
 from genet5.tokens.tokenizer import GeneTokenizer
 
-STRUCTURE = [
+FIXED = [
     *("<pad>", "<bos>", "<eos>", "<sep>"),
-    *(f"<clade:{name}>" for name in ("bacteria", "fungi", "plant", "invertebrate", "vertebrate", "protist", "other")),
     *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
 ]
+CLADES = ["bacteria", "fungi", "invertebrate", "other", "plant", "protist", "vertebrate"]
 
 
 def random_bases(length: int, seed: int = 0, letters: str = "ACGT") -> str:
@@ -51,7 +53,7 @@ def test_dnabert2_vocabulary_keeps_its_ids(shared_data: Path) -> None:
     original.no_padding()
     tokenizer = GeneTokenizer.build("bpe", base=path, segment_bp=96, max_window_bp=9600)
     assert tokenizer.dna_size == 4096
-    assert tokenizer.loc_base == 4096 + len(STRUCTURE)
+    assert tokenizer.loc_base == 4096 + len(FIXED) + len(CLADES)
     assert all(tokenizer.token(id) == original.id_to_token(id) for id in range(4096))
     bases = random_bases(1000)
     ids = tokenizer.encode_dna(bases).ids
@@ -108,7 +110,12 @@ def test_token_lists_are_read_and_their_mistakes_placed(tmp_path: Path) -> None:
 
 
 def test_shipped_structure_tokens() -> None:
-    assert vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE) == STRUCTURE
+    assert vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE) == FIXED
+    assert vocabulary.clade_tokens(reversed(CLADES)) == [f"<clade:{name}>" for name in CLADES]
+    tokenizer = GeneTokenizer.build("char", segment_bp=24, max_window_bp=200)
+    assert tokenizer.clades == tuple(CLADES) == tuple(read_clades())
+    names = [tokenizer.token(id) for id in range(tokenizer.dna_size, tokenizer.loc_base)]
+    assert names == [*FIXED, *vocabulary.clade_tokens(CLADES)]
 
 
 def expand(repository: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
@@ -126,6 +133,19 @@ def test_command_writes_a_tokenizer(repository: Path, tmp_path: Path) -> None:
     tokenizer = GeneTokenizer.load(tmp_path / "out")
     direct = GeneTokenizer.build("kmer", 4, segment_bp=24, max_window_bp=200, extra=["<hint>", "<more>", "<last>"])
     assert [tokenizer.token(id) for id in range(tokenizer.size)] == [direct.token(id) for id in range(direct.size)]
+
+
+def test_command_gives_own_clades_a_token(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "clades").mkdir()
+    shutil.copyfile(repository / "resources/clades/other.yaml", tmp_path / "clades/algae.yaml")
+    result = expand(
+        *(repository, "--kind", "char", "--segment-bp", "24", "--max-window-bp", "200"),
+        *("--clade-folder", tmp_path / "clades", "--output-dir", tmp_path / "out"),
+    )
+    assert result.returncode == 0, result.stderr
+    tokenizer = GeneTokenizer.load(tmp_path / "out")
+    assert tokenizer.clades == ("algae", *CLADES)
+    assert tokenizer.clade("algae") == tokenizer.dna_size + len(FIXED)
 
 
 def test_command_reports_a_mistake_in_one_line(repository: Path, tmp_path: Path) -> None:
