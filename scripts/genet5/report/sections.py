@@ -8,7 +8,7 @@ from genet5.evaluate.sanity import Check
 from genet5.report.browser import draw_locus
 from genet5.report.completeness import busco_bars
 from genet5.report.confidence import confidence_chart, dial_chart
-from genet5.report.contents import Results, absent, card, heading
+from genet5.report.contents import Results
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
 from genet5.report.figures import legend
@@ -17,6 +17,7 @@ from genet5.report.markup import Markup, tag
 from genet5.report.numbers import bases, count, percent, significant
 from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
+from genet5.report.shell import absent, card, heading
 from genet5.report.tables import detail_table, near_misses, score_charts, score_table
 from genet5.report.workflow import workflow_graph
 
