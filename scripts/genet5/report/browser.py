@@ -28,7 +28,11 @@ VERDICT_WORDS = {
     "missed": "missed by the prediction",
     UNJUDGED: "not judged",
     "neutral": "",
+    "high": "",
+    "middle": "",
+    "low": "",
 }
+"""Classes that colour a gene, and what its tooltip adds. The last three are classes of confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,14 @@ def draw_locus(locus: Locus, gene_tracks: Sequence[GeneTrack], title: str) -> Ma
     body.append(tag("line", x1=0.0, x2=0.0, y1=20.0, y2=top - 4, class_="cursor"))
     where = f"{LABEL_PX} {WIDTH - 12.0} {region.start} {region.end}"
     return picture(WIDTH, top, title, "; ".join(said), body, class_="locus", data_scale=where, data_seqid=region.seqid)
+
+
+def locus_figure(locus: Locus, gene_tracks: Sequence[GeneTrack], title: str, note: str) -> Markup:
+    """A drawn locus below its place and a note."""
+    seqid, start, end = locus.region
+    where = f"{seqid}:{start + 1:,}-{end:,}"
+    caption = tag("figcaption", f"{where} ", tag("span", f"{bases(end - start)}, {note}"))
+    return tag("figure", caption, draw_locus(locus, gene_tracks, f"{title}, {where}"))
 
 
 def _ruler(scale: Scale) -> Markup:

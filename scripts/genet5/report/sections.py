@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genet5.evaluate.sanity import Check
-from genet5.report.browser import draw_locus
+from genet5.report.browser import locus_figure
 from genet5.report.completeness import busco_bars
 from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results
@@ -14,7 +14,7 @@ from genet5.report.datacard import data_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
-from genet5.report.numbers import bases, count, percent, significant
+from genet5.report.numbers import count, percent, significant
 from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
 from genet5.report.shell import absent, card, heading
@@ -118,14 +118,8 @@ def check_value(check: Check, value: float | tuple[float, float] | None) -> str:
 
 def drawn_loci(prediction: Prediction) -> list[Markup]:
     """The loci of a prediction as figures, ``MOST_LOCI`` at most."""
-    figures = []
-    for locus in prediction.loci[:MOST_LOCI]:
-        seqid, start, end = locus.region
-        where = f"{seqid}:{start + 1:,}-{end:,}"
-        title = f"{prediction.species}, {prediction.stage}, {where}"
-        caption = tag("figcaption", f"{where} ", tag("span", f"{bases(end - start)}, {locus.reason}"))
-        figures.append(tag("figure", caption, draw_locus(locus, prediction.tracks, title)))
-    return figures
+    title = f"{prediction.species}, {prediction.stage}"
+    return [locus_figure(locus, prediction.tracks, title, locus.reason) for locus in prediction.loci[:MOST_LOCI]]
 
 
 def loci_section(results: Results, drawn: Sequence[Sequence[Markup]], most: int) -> list[Markup]:

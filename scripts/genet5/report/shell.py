@@ -26,7 +26,7 @@ def whole_page(
         header,
         tag(
             "nav",
-            tag("div", [tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections]),
+            tag("div", links),
             aria_label="Sections",
         ),
         tag(
