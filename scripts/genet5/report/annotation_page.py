@@ -40,6 +40,14 @@ OPTION_NAMES = {
     "precision": "Precision of numbers",
     "min_confidence": "Lowest confidence kept",
 }
+STEP_NAMES = COUNTS | {
+    "tiles": "windows",
+    "tiles_unknown": "windows without a known base",
+    "sequences_truncated": "windows whose written genes were cut for their length",
+    "below_min_confidence": "genes left out for a low confidence",
+    "genes": "genes in the files",
+}
+_ADVICE_FEW = "Check the clade, the genetic code and the assembly."
 FILES = (
     ("gff3", "genes with their coding segments and scores"),
     ("faa", "proteins"),
@@ -99,7 +107,7 @@ def density_alarm(shape: GeneSetShape, clade: Clade | None, left_out: int = 0) -
     if least - 2 * least**0.5 <= shape.genes <= most + 2 * most**0.5:
         return None
     many = shape.genes > most
-    advice = "Check the clade and the genetic code" + (", and mask repeats." if many else " and the assembly.")
+    advice = "Check the clade and the genetic code, and mask repeats." if many else _ADVICE_FEW
     if left_out and not many:
         advice = f"min_confidence left out {counted(left_out, 'gene')}. {advice}"
     return (
@@ -157,10 +165,13 @@ def _tiles(genes: Sequence[Gene], shape: GeneSetShape, clade: Clade | None, cali
     usual = f"{clade.name}: usually {_usual(clade)}" if clade else None
     exons = [(count(shape.single_exon), "single-exon"), (count(shape.multi_exon), "multi-exon")]
     tiles = [
-        tile("Genes", [(count(shape.genes), "protein-coding")], f"median {count(shape.median_cds_bp)} coding bases"),
+        tile(
+            "Genes",
+            [(count(shape.genes), "protein-coding"), (count(shape.partial_genes), "of them partial")],
+            f"median {count(shape.median_cds_bp)} coding bases",
+        ),
         tile("Density", [(significant(shape.genes_per_mb), "genes per Mb")], usual),
         tile("Exons", exons, f"{counted(shape.introns, 'intron')} in all"),
-        tile("Partial", [(count(shape.partial_genes), "genes")], "cut, mostly by the end of a contig"),
     ]
     if genes and calibrated:
         sure = sum((gene.score or 0.0) >= HIGH_CONFIDENCE for gene in genes)
@@ -227,9 +238,9 @@ def _figure(title: str, note: str, bars: Sequence[tuple[str, float]]) -> Markup:
 
 
 def _confidence(genes: Sequence[Gene]) -> Markup:
-    names = [f"{10 * tenth}–{10 * tenth + 10} %" for tenth in range(10)]
+    names = [f"{10 * tenth}–{10 * tenth + 10}" for tenth in range(10)]
     places = [min(int(10 * (gene.score or 0.0)), 9) for gene in genes]
-    return _figure("Genes by confidence", "probability that a gene is right to the base", _bars(names, places))
+    return _figure("Genes by confidence", "probability in % that a gene is right to the base", _bars(names, places))
 
 
 def _exons(genes: Sequence[Gene]) -> Markup:
@@ -318,7 +329,7 @@ def _method_section(title: str, summary: Mapping[str, Any]) -> list[Markup]:
         ("Scores", "calibrated: probabilities" if summary["calibrated"] else "not calibrated"),
     ]
     files = [(f"{title}.{ending}", what) for ending, what in FILES]
-    steps = [(COUNTS.get(key, key.replace("_", " ")), count(value)) for key, value in summary["counts"].items()]
+    steps = [(STEP_NAMES.get(key, key.replace("_", " ")), count(value)) for key, value in summary["counts"].items()]
     cards = [
         card("Settings", "", pairs_table(settings)),
         card("Version and time", "", pairs_table(took)),

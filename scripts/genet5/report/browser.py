@@ -141,7 +141,9 @@ def _gene(gene: Gene, verdict: str, scale: Scale, top: float) -> Markup:
         parts.append(_exon(scale(start), scale(end), top, gene.strand if number == last else ""))
     room = int((right - left) / CHARACTER_PX)
     if room >= 4:
-        name = gene.id if len(gene.id) <= room else f"{gene.id[: room - 1]}…"
+        # A drawing has one contig, so a name need not repeat it.
+        name = gene.id.removeprefix(f"{gene.seqid}.")
+        name = name if len(name) <= room else f"{name[: room - 1]}…"
         parts.append(tag("text", name, x=(left + right) / 2, y=top + EXON_PX + 10, class_="gene-name middle"))
     return tag("g", parts, class_=f"gene tip {verdict}")
 
