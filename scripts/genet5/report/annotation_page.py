@@ -176,7 +176,7 @@ def _tiles(genes: Sequence[Gene], shape: GeneSetShape, clade: Clade | None, cali
     if genes and calibrated:
         sure = sum((gene.score or 0.0) >= HIGH_CONFIDENCE for gene in genes)
         share = percent(_expected_right(genes) / len(genes), 0)
-        below = f"of {HIGH_CONFIDENCE:g} or more: {counted(sure, 'gene')}"
+        below = f"{counted(sure, 'gene')} with {100 * HIGH_CONFIDENCE:g} % or more"
         tiles.append(tile("Confidence", [(share, "expected right to the base")], below))
     return tag("div", tiles, class_="tiles")
 
