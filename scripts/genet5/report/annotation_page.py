@@ -13,15 +13,16 @@ import numpy as np
 from genet5 import __version__
 from genet5.annotate.stitching import COUNTS
 from genet5.clades import Clade, read_clades
-from genet5.evaluate.sanity import Check, GeneSetShape, compare, gene_set_shape
+from genet5.evaluate.sanity import DENSITY, Check, GeneSetShape, compare, gene_set_shape
 from genet5.files import atomic_write
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene
 from genet5.report.browser import GeneTrack, locus_figure
+from genet5.report.checks import check_cell, check_value
 from genet5.report.figures import histogram, legend
 from genet5.report.loci import overlapping, read_tracks
 from genet5.report.markup import Markup, tag
-from genet5.report.numbers import MISSING, bases, count, counted, percent, seconds, significant
+from genet5.report.numbers import bases, count, counted, percent, seconds, significant
 from genet5.report.provenance import pairs_table
 from genet5.report.shell import absent, card, heading, signed, tile, title_block, whole_page
 
@@ -77,7 +78,8 @@ def write_annotation_page(
         shape = gene_set_shape(genes, genome, summary["bases"])
     clade = read_clades(clade_folder).get(summary["options"]["clade"])
     alarm = density_alarm(shape, clade, summary["counts"].get("below_min_confidence", 0))
-    checks = [check for check in compare(shape, None, None) if check.predicted is not None]
+    # The density is judged by the clade, above.
+    checks = [check for check in compare(shape, None) if check.name != DENSITY]
     alarms = [*([alarm] if alarm else []), *(f"{check.name}: {check.alarm}" for check in checks if check.alarm)]
     sections = (
         ("genes", "Genes", _genes_section(genes, shape, checks, clade, alarm, summary)),
@@ -190,26 +192,24 @@ def _genes_section(
     summary: Mapping[str, Any],
 ) -> list[Markup]:
     content = heading("genes", "Genes", "What the gene set looks like. Red cells are unusual.")
-    per_gene = [
-        ("Genes", count(shape.genes), "", None),
-        ("Genes per Mb", significant(shape.genes_per_mb), _usual(clade) if clade else "", alarm and "unusual"),
-        ("Single-exon genes", count(shape.single_exon), "", None),
-        ("Multi-exon genes", count(shape.multi_exon), "", None),
-        ("Introns in a multi-exon gene", _ratio(shape.introns, shape.multi_exon), "", None),
-        ("Median coding length (bp)", count(shape.median_cds_bp) if shape.genes else MISSING, "", None),
-    ]
-    # The density has its row above.
-    for check in checks[1:]:
-        shown = percent(check.predicted) if check.kind == "share" else significant(check.predicted)
-        per_gene.append((check.name, shown, "", check.alarm))
+    density = Check(DENSITY, shape.genes_per_mb, clade and clade.genes_per_mb, "number", alarm and "unusual")
+    numbers = (
+        ("Genes", shape.genes),
+        ("Single-exon genes", shape.single_exon),
+        ("Multi-exon genes", shape.multi_exon),
+        ("Introns in a multi-exon gene", shape.introns / shape.multi_exon if shape.multi_exon else None),
+        ("Median coding length (bp)", shape.median_cds_bp if shape.genes else None),
+    )
+    found = [Check(name, value, None, "number", None) for name, value in numbers]
     rows = [
         tag(
             "tr",
-            tag("th", name, scope="row"),
-            tag("td", value, tag("small", wrong) if wrong else None, class_="alarm" if wrong else None),
-            tag("td", usual),
+            tag("th", check.name, scope="row"),
+            check_cell(check),
+            tag("td", check_value(check, check.expected) if check.expected else ""),
         )
-        for name, value, usual, wrong in per_gene
+        for check in (density, *found, *checks)
+        if check.predicted is not None
     ]
     head = [tag("th", name, scope="col") for name in ("", "Found", "Usual in the clade")]
     table = tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), class_="checks")
@@ -222,10 +222,6 @@ def _genes_section(
         if not summary["calibrated"]:
             content.append(absent("The scores of this model are not calibrated, so they are no probabilities."))
     return content
-
-
-def _ratio(part: int, whole: int) -> str:
-    return significant(part / whole) if whole else MISSING
 
 
 def _bars(names: Sequence[str], places: Sequence[int]) -> list[tuple[str, float]]:

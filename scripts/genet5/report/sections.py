@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genet5.evaluate.sanity import Check
 from genet5.report.browser import locus_figure
+from genet5.report.checks import check_cell, check_value
 from genet5.report.completeness import busco_bars
 from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results
@@ -14,7 +14,7 @@ from genet5.report.datacard import data_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
-from genet5.report.numbers import count, percent, significant
+from genet5.report.numbers import count
 from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
 from genet5.report.shell import absent, card, heading
@@ -78,15 +78,7 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
     rows = []
     for checks in zip(*(prediction.checks for prediction in predictions), strict=True):
         if any(value is not None for check in checks for value in (check.predicted, check.expected)):
-            cells = [
-                tag(
-                    "td",
-                    check_value(check, check.predicted),
-                    tag("small", check.alarm) if check.alarm else None,
-                    class_="alarm" if check.alarm else None,
-                )
-                for check in checks
-            ]
+            cells = [check_cell(check) for check in checks]
             rows.append(
                 tag(
                     "tr",
@@ -107,13 +99,6 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
     )
     charts = [chart for chart in drawn if chart]
     return card(species, note, tag("div", table, class_="scroll"), tag("div", charts, class_="two") if charts else None)
-
-
-def check_value(check: Check, value: float | tuple[float, float] | None) -> str:
-    """A value of a check as text: a number, a ratio, a share, or a range of numbers."""
-    if isinstance(value, tuple):
-        return f"{check_value(check, value[0])} to {check_value(check, value[1])}"
-    return percent(value) if check.kind == "share" else significant(value)
 
 
 def drawn_loci(prediction: Prediction) -> list[Markup]:

@@ -11,12 +11,12 @@ from report_files import Page, table_cells
 
 from genet5.evaluate.sanity import Check
 from genet5.genome.genes import Region
+from genet5.report.checks import check_value
 from genet5.report.curves import evaluation_charts, training_charts, training_summary
 from genet5.report.datacard import DataCard, data_card
 from genet5.report.provenance import read_step_time
 from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
-from genet5.report.sections import check_value
 from genet5.report.tables import detail_table, near_misses, score_table
 from genet5.report.workflow import STAGES, workflow_graph
 
