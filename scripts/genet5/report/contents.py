@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genet5.report.datacard import DataCard
 from genet5.report.genomes import Prediction
 from genet5.report.provenance import StepTime
 from genet5.report.results import Log
-from genet5.report.scoreboard import Scoreboard
+from genet5.report.scoreboard import STAGES, Scoreboard
 
 
 @dataclass(slots=True)
@@ -28,3 +28,13 @@ class Results:
     versions: list[tuple[str, str]] = field(default_factory=list)
     checksums: list[tuple[str, str]] = field(default_factory=list)
     parameters: int | None = None
+
+    @property
+    def stages(self) -> frozenset[str]:
+        """The stages that were trained for this page: those of the settings, else those that left a result."""
+        chosen = (self.config or {}).get("stages")
+        if isinstance(chosen, Sequence) and not isinstance(chosen, str):
+            return frozenset(str(stage) for stage in chosen)
+        named = {log.stage for log in (*self.training, *self.evaluation)}
+        named |= {prediction.stage for prediction in self.predictions} | {stage for _, stage, _ in self.busco}
+        return frozenset(named & set(STAGES))

@@ -19,7 +19,7 @@ from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
 from genet5.report.shell import absent, card, heading
 from genet5.report.tables import detail_table, near_misses, score_charts, score_table
-from genet5.report.workflow import workflow_graph
+from genet5.report.workflow import rules_used, workflow_graph
 
 MOST_LOCI = 6
 VERDICT_KEYS = (
@@ -193,8 +193,8 @@ def provenance_section(results: Results) -> list[Markup]:
     content.append(
         card(
             "Workflow",
-            "solid: part of this run; times are wall time",
-            tag("div", workflow_graph(results.times, _done(results)), class_="scroll"),
+            "solid: used by this run; times are wall time",
+            tag("div", workflow_graph(results.times, rules_used(results)), class_="scroll"),
         )
     )
     if results.times:
@@ -213,24 +213,3 @@ def provenance_section(results: Results) -> list[Markup]:
         card("Settings", "", configuration(results.config)) if results.config else absent("No settings: give --config.")
     )
     return content
-
-
-def _done(results: Results) -> frozenset[str]:
-    """The rules whose results this page shows."""
-    done = {"report"}
-    stages = {log.stage for log in results.training}
-    if results.cards:
-        done |= {"download", "index_genome", "bake_shards"}
-    if any(board.teacher for board in results.boards) or any(one.teacher for one in results.cards):
-        done.add("label_genome")
-    if results.training or results.parameters is not None:
-        done |= {"expand_tokenizer", "init_model", "resize_model", "merge_validation", "sft"}
-    if "grpo" in stages or any(prediction.stage == "grpo" for prediction in results.predictions):
-        done |= {"grpo_prompts", "grpo"}
-    if results.predictions or results.boards:
-        done.add("annotate")
-    if results.boards:
-        done.add("score")
-    if results.busco:
-        done.add("busco")
-    return frozenset(done)
