@@ -11,8 +11,8 @@ from genet5.report.markup import Markup, coordinate, tag
 from genet5.report.numbers import seconds
 from genet5.report.provenance import StepTime
 
-BOX_PX = (107.0, 42.0)
-STEP_PX = (123.0, 60.0)
+BOX_PX = (112.0, 42.0)
+STEP_PX = (128.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
