@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.report.annotation_page import write_annotation_page
-
 from genet5.annotate.api import load, open_genome
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
@@ -18,6 +16,7 @@ from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
+from genet5.report.annotation_page import write_annotation_page
 
 OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "min_confidence")
 
@@ -60,6 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             lengths=genome.lengths,
             summary=found.summary,
             tracks=tracks,
+            clade_folder=arguments.clade_folder,
         )
     summary = found.summary
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s: {prefix}.gff3")

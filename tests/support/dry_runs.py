@@ -15,3 +15,9 @@ def commands(output: str) -> list[str]:
     """Shell commands of a dry run with -p, one line each, their scripts named from the repository."""
     lines = (re.sub(r'"\$GENET5_SCRIPTS/(.+?)"', r"scripts/\1", " ".join(line.split())) for line in output.splitlines())
     return [line for line in lines if re.match(r"(python|bash) scripts/", line)]
+
+
+def arrows(output: str) -> set[tuple[str, str]]:
+    """(earlier rule, later rule) of the graph that ``--rulegraph`` prints."""
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', output, flags=re.MULTILINE))
+    return {(names[tail], names[head]) for tail, head in re.findall(r"(\d+) -> (\d+)", output)}

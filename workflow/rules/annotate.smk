@@ -13,7 +13,12 @@ rule calibrate:
         indices=lambda wildcards: validation_files("data/raw/{species}/fna.fai"),
         annotations=lambda wildcards: validation_files("data/raw/{species}/gff.gz"),
     output:
-        "data/model/{run}/{stage}/calibration.json",
+        report(
+            "data/model/{run}/{stage}/calibration.json",
+            caption="../report/calibration.rst",
+            category="Calibration",
+            labels={"stage": "{stage}"},
+        ),
     log:
         "data/logs/calibrate/{run}/{stage}.log",
     wildcard_constraints:
@@ -59,7 +64,12 @@ rule annotate_genome:
         gff="data/annotation/{run}/{stage}/{species}.gff3",
         proteins="data/annotation/{run}/{stage}/{species}.faa",
         cds="data/annotation/{run}/{stage}/{species}.cds.fna",
-        summary="data/annotation/{run}/{stage}/{species}.json",
+        summary=report(
+            "data/annotation/{run}/{stage}/{species}.json",
+            caption="../report/annotation.rst",
+            category="Annotations",
+            labels={"species": "{species}", "stage": "{stage}"},
+        ),
         tracks="data/annotation/{run}/{stage}/{species}.tracks.npz",
     log:
         "data/logs/annotate_genome/{run}/{stage}/{species}.log",

@@ -9,7 +9,12 @@ rule bake_shards:
         annotation="data/raw/{species}/gff.gz",
     output:
         manifest="data/baked/{run}/{species}/manifest.json",
-        stats="data/baked/{run}/{species}/stats.json",
+        stats=report(
+            "data/baked/{run}/{species}/stats.json",
+            caption="../report/stats.rst",
+            category="Training data",
+            labels={"species": "{species}"},
+        ),
         genes="data/baked/{run}/{species}/gene_index.json",
     log:
         "data/logs/bake_shards/{run}/{species}.log",

@@ -52,7 +52,12 @@ rule busco:
         proteins="data/annotation/{run}/{stage}/{species}.faa",
         lineage=lineage_of,
     output:
-        "data/busco/{run}/{stage}/{species}.json",
+        report(
+            "data/busco/{run}/{stage}/{species}.json",
+            caption="../report/busco.rst",
+            category="BUSCO",
+            labels={"species": "{species}", "stage": "{stage}"},
+        ),
     log:
         "data/logs/busco/{run}/{stage}/{species}.log",
     conda:

@@ -16,7 +16,12 @@ rule report:
         references=reference_files,
         weights=[f"data/model/{RUN}/{stage}/model.safetensors" for stage in STAGES],
     output:
-        "data/report/{run}/index.html",
+        report(
+            "data/report/{run}/index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"run": "{run}"},
+        ),
     log:
         "data/logs/report/{run}.log",
     conda:

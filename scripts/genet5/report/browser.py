@@ -28,7 +28,11 @@ VERDICT_WORDS = {
     "missed": "missed by the prediction",
     UNJUDGED: "not judged",
     "neutral": "",
+    "high": "",
+    "middle": "",
+    "low": "",
 }
+"""Classes that colour a gene, and what its tooltip adds. The last three are classes of confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,14 @@ def draw_locus(locus: Locus, gene_tracks: Sequence[GeneTrack], title: str) -> Ma
     body.append(tag("line", x1=0.0, x2=0.0, y1=20.0, y2=top - 4, class_="cursor"))
     where = f"{LABEL_PX} {WIDTH - 12.0} {region.start} {region.end}"
     return picture(WIDTH, top, title, "; ".join(said), body, class_="locus", data_scale=where, data_seqid=region.seqid)
+
+
+def locus_figure(locus: Locus, gene_tracks: Sequence[GeneTrack], title: str, note: str) -> Markup:
+    """A drawn locus below its place and a note."""
+    seqid, start, end = locus.region
+    where = f"{seqid}:{start + 1:,}-{end:,}"
+    caption = tag("figcaption", f"{where} ", tag("span", f"{bases(end - start)}, {note}"))
+    return tag("figure", caption, draw_locus(locus, gene_tracks, f"{title}, {where}"))
 
 
 def _ruler(scale: Scale) -> Markup:
@@ -129,7 +141,9 @@ def _gene(gene: Gene, verdict: str, scale: Scale, top: float) -> Markup:
         parts.append(_exon(scale(start), scale(end), top, gene.strand if number == last else ""))
     room = int((right - left) / CHARACTER_PX)
     if room >= 4:
-        name = gene.id if len(gene.id) <= room else f"{gene.id[: room - 1]}…"
+        # A drawing has one contig, so a name need not repeat it.
+        name = gene.id.removeprefix(f"{gene.seqid}.")
+        name = name if len(name) <= room else f"{name[: room - 1]}…"
         parts.append(tag("text", name, x=(left + right) / 2, y=top + EXON_PX + 10, class_="gene-name middle"))
     return tag("g", parts, class_=f"gene tip {verdict}")
 

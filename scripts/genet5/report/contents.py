@@ -1,4 +1,4 @@
-"""Everything a page is made of, and the pieces of layout that its parts share."""
+"""All results that the page of a run is made of."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from genet5.report.datacard import DataCard
 from genet5.report.genomes import Prediction
-from genet5.report.markup import Markup, tag
 from genet5.report.provenance import StepTime
 from genet5.report.results import Log
-from genet5.report.scoreboard import Scoreboard
+from genet5.report.scoreboard import STAGES, Scoreboard
 
 
 @dataclass(slots=True)
@@ -30,24 +29,12 @@ class Results:
     checksums: list[tuple[str, str]] = field(default_factory=list)
     parameters: int | None = None
 
-
-def heading(anchor: str, title: str, text: str | None = None) -> list[Markup]:
-    """Title and lead of a section."""
-    return [tag("h2", title, id=f"{anchor}-title"), *([tag("p", text)] if text else [])]
-
-
-def absent(text: str) -> Markup:
-    """One line that says what is missing."""
-    return tag("p", text, class_="absent")
-
-
-def card(title: str, note: str, *content: object) -> Markup:
-    """A framed block with a title and a note beside it."""
-    return tag("article", tag("header", tag("h3", title), tag("p", note) if note else None), content, class_="card")
-
-
-def listed(names: Sequence[str], most: int = 6) -> str:
-    """Names as a sentence has them: ``a, b and c``, the first few of many."""
-    names = list(dict.fromkeys(names))
-    shown = names[:most] + ([f"{len(names) - most} more"] if len(names) > most else [])
-    return ", ".join(shown[:-1]) + (" and " if len(shown) > 1 else "") + shown[-1]
+    @property
+    def stages(self) -> frozenset[str]:
+        """The stages that were trained for this page: those of the settings, else those that left a result."""
+        chosen = (self.config or {}).get("stages")
+        if isinstance(chosen, Sequence) and not isinstance(chosen, str):
+            return frozenset(str(stage) for stage in chosen)
+        named = {log.stage for log in (*self.training, *self.evaluation)}
+        named |= {prediction.stage for prediction in self.predictions} | {stage for _, stage, _ in self.busco}
+        return frozenset(named & set(STAGES))

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from genet5.report.contents import Results, listed
+from genet5.report.contents import Results
 from genet5.report.curves import training_summary
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import bases, count, score, size
 from genet5.report.scoreboard import Scoreboard, System, system_label
+from genet5.report.shell import listed, signed, tile, title_block
 
 
 def top(results: Results) -> Markup:
     """Name of the run, what was trained and scored, and a few facts."""
-    glyph = tag(
-        "svg",
-        tag("line", x1=2, x2=84, y1=8, y2=8, stroke="currentColor", stroke_width=1.6),
-        tag("rect", x=2, y=2, width=16, height=12, rx=2, class_="s1"),
-        tag("rect", x=30, y=2, width=9, height=12, rx=2, class_="s1"),
-        tag("polygon", points="54,2 82,2 90,8 82,14 54,14", class_="s1"),
-        viewBox="0 0 92 16",
-        class_="glyph",
-        aria_hidden="true",
-    )
-    switch = tag("button", "light / dark", type="button", class_="theme", hidden=True)
-    facts = [tag("li", name, " ", tag("b", value)) for name, value in _facts(results)]
-    return tag(
-        "header",
-        tag(
-            "div",
-            tag("div", glyph, tag("span", "GeneT5 run report"), switch, class_="brand"),
-            tag("h1", results.run),
-            [tag("p", sentence) for sentence in _sentences(results)],
-            tag("ul", facts, class_="facts") if facts else None,
-        ),
-        class_="top",
-    )
+    return title_block("GeneT5 run report", results.run, _sentences(results), _facts(results))
 
 
 def _sentences(results: Results) -> list[str]:
@@ -78,39 +57,21 @@ def banner(results: Results) -> Markup:
         if check.alarm
     ]
     if not results.predictions:
-        return _signed(
+        return signed(
             "unknown",
             "Gene sets were not checked",
             [],
             "No predictions were given, so density and shape of the genes are unknown.",
         )
     if alarms:
-        return _signed("bad", "Do not trust these gene sets before you have looked", alarms, None)
+        return signed("bad", "Do not trust these gene sets before you have looked", alarms, None)
     names = listed([f"{prediction.species} ({prediction.stage})" for prediction in results.predictions])
-    return _signed(
+    return signed(
         "good",
         "Gene sets look sane",
         [],
         f"Gene density, exon structure and splice sites are within reach of the reference: {names}.",
     )
-
-
-def _signed(kind: str, title: str, items: Sequence[str], text: str | None) -> Markup:
-    paths = {"good": "M7 13.5l4 4 8-9", "bad": "M13 6.5v8M13 18.2v.8", "unknown": "M13 7v.8M13 11v8"}
-    sign = tag(
-        "svg",
-        tag("circle", cx=13, cy=13, r=12, fill="none", stroke="currentColor", stroke_width=2),
-        tag("path", d=paths[kind], fill="none", stroke="currentColor", stroke_width=2.4, stroke_linecap="round"),
-        viewBox="0 0 26 26",
-        class_="sign",
-        aria_hidden="true",
-    )
-    words = [
-        tag("p", tag("b", title)),
-        tag("p", text) if text else None,
-        tag("ul", [tag("li", item) for item in items]) if items else None,
-    ]
-    return tag("div", sign, tag("div", words), class_=f"banner {kind}", role="alert" if kind == "bad" else "status")
 
 
 def tiles(results: Results) -> Markup | None:
@@ -121,21 +82,12 @@ def tiles(results: Results) -> Markup | None:
 
 def _tile(board: Scoreboard, system: System) -> Markup:
     other = ("exon", "exon F1") if system.value("intron") is not None else ("stop", "stop-side F1")
-    figures = [
-        tag("div", tag("span", score(system.value(level)), class_="big"), tag("span", name, class_="what"))
-        for level, name in (("gene", "gene F1"), other)
-    ]
+    figures = [(score(system.value(level)), name) for level, name in (("gene", "gene F1"), other)]
     rival = board.best_baseline("gene")
     ours = system.value("gene")
     beside = None
     if rival is not None and ours is not None:
         gap = ours - rival.value("gene")
         mark = tag("span", f"{gap:+.3f}".replace("-", "−"), class_="up" if gap > 0 else "down")
-        beside = tag("div", f"best baseline, {rival.label}: {score(rival.value('gene'))} ", mark, class_="beside")
-    return tag(
-        "div",
-        tag("div", f"{system.label} on {board.species}", class_="who"),
-        tag("div", figures, class_="figures"),
-        beside,
-        class_="tile",
-    )
+        beside = (f"best baseline, {rival.label}: {score(rival.value('gene'))} ", mark)
+    return tile(f"{system.label} on {board.species}", figures, beside)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from genet5.report.contents import Results
 from genet5.report.headline import banner, tiles, top
-from genet5.report.markup import Markup, tag
+from genet5.report.markup import Markup
 from genet5.report.sections import (
     MOST_LOCI,
     busco_section,
@@ -20,6 +19,7 @@ from genet5.report.sections import (
     scores_section,
     training_section,
 )
+from genet5.report.shell import whole_page
 
 MOST_BYTES = 1_900_000
 LOCI_PER_PREDICTION = (MOST_LOCI, 3, 2, 1, 0)
@@ -47,34 +47,10 @@ def _page(results: Results, drawn: Sequence[Sequence[Markup]], loci: int) -> str
         ("data", "Data", data_section(results)),
         ("provenance", "Provenance", provenance_section(results)),
     )
-    navigation = [tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections]
-    body = tag(
-        "body",
-        tag("a", "Skip to the scores", href="#scores", class_="skip"),
+    return whole_page(
+        f"GeneT5 · {results.run}",
         top(results),
-        tag("nav", tag("div", navigation), aria_label="Sections"),
-        tag(
-            "main",
-            banner(results),
-            tiles(results),
-            [tag("section", content, id=anchor, aria_labelledby=f"{anchor}-title") for anchor, _, content in sections],
-        ),
-        tag("footer", f"GeneT5 report of run {results.run}. This page needs no network; print it or send it as it is."),
-        tag("div", "", id="tip", aria_hidden="true"),
-        tag("script", _asset("page.js")),
+        (banner(results), tiles(results)),
+        sections,
+        f"GeneT5 report of run {results.run}. This page needs no network; print it or send it as it is.",
     )
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"GeneT5 · {results.run}"),
-        tag("link", rel="icon", href="data:,"),
-        tag("style", _asset("page.css")),
-    )
-    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _asset(name: str) -> Markup:
-    return Markup("\n" + Path(__file__).with_name(name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Where the numbers come from: versions, checksums, the stages of the workflow and the time each took."""
+"""Where the numbers come from: versions, checksums, and the time that each step took."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StepTime:
     @property
     def rule(self) -> str:
         """The rule of the workflow this is a time of."""
-        return {"annotate_genome": "annotate"}.get(self.step, self.step.partition(" ")[0])
+        return self.step.partition(" ")[0]
 
 
 def versions() -> list[tuple[str, str]]:
@@ -94,7 +94,7 @@ def read_step_time(path: str | Path) -> StepTime:
             name: document.get(name) if is_number(document.get(name)) else None for name in ("wall_s", "cpu_s", "bases")
         }
         return StepTime(
-            f"annotate ({stage_of(path)})",
+            f"annotate_genome ({stage_of(path)})",
             species_of(path),
             numbers["wall_s"],
             numbers["cpu_s"],

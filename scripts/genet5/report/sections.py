@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from genet5.evaluate.sanity import Check
-from genet5.report.browser import draw_locus
+from genet5.report.browser import locus_figure
+from genet5.report.checks import check_cell, check_value
 from genet5.report.completeness import busco_bars
 from genet5.report.confidence import confidence_chart, dial_chart
-from genet5.report.contents import Results, absent, card, heading
+from genet5.report.contents import Results
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
-from genet5.report.numbers import bases, count, percent, significant
+from genet5.report.numbers import count
 from genet5.report.provenance import configuration, pairs_table, time_table
 from genet5.report.scoreboard import system_label
+from genet5.report.shell import absent, card, heading
 from genet5.report.tables import detail_table, near_misses, score_charts, score_table
-from genet5.report.workflow import workflow_graph
+from genet5.report.workflow import rules_used, workflow_graph
 
 MOST_LOCI = 6
 VERDICT_KEYS = (
@@ -77,15 +78,7 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
     rows = []
     for checks in zip(*(prediction.checks for prediction in predictions), strict=True):
         if any(value is not None for check in checks for value in (check.predicted, check.expected)):
-            cells = [
-                tag(
-                    "td",
-                    check_value(check, check.predicted),
-                    tag("small", check.alarm) if check.alarm else None,
-                    class_="alarm" if check.alarm else None,
-                )
-                for check in checks
-            ]
+            cells = [check_cell(check) for check in checks]
             rows.append(
                 tag(
                     "tr",
@@ -108,23 +101,10 @@ def _check_card(species: str, predictions: Sequence[Prediction]) -> Markup:
     return card(species, note, tag("div", table, class_="scroll"), tag("div", charts, class_="two") if charts else None)
 
 
-def check_value(check: Check, value: float | tuple[float, float] | None) -> str:
-    """A value of a check as text: a number, a ratio, a share, or a range of numbers."""
-    if isinstance(value, tuple):
-        return f"{check_value(check, value[0])} to {check_value(check, value[1])}"
-    return percent(value) if check.kind == "share" else significant(value)
-
-
 def drawn_loci(prediction: Prediction) -> list[Markup]:
     """The loci of a prediction as figures, ``MOST_LOCI`` at most."""
-    figures = []
-    for locus in prediction.loci[:MOST_LOCI]:
-        seqid, start, end = locus.region
-        where = f"{seqid}:{start + 1:,}-{end:,}"
-        title = f"{prediction.species}, {prediction.stage}, {where}"
-        caption = tag("figcaption", f"{where} ", tag("span", f"{bases(end - start)}, {locus.reason}"))
-        figures.append(tag("figure", caption, draw_locus(locus, prediction.tracks, title)))
-    return figures
+    title = f"{prediction.species}, {prediction.stage}"
+    return [locus_figure(locus, prediction.tracks, title, locus.reason) for locus in prediction.loci[:MOST_LOCI]]
 
 
 def loci_section(results: Results, drawn: Sequence[Sequence[Markup]], most: int) -> list[Markup]:
@@ -213,8 +193,8 @@ def provenance_section(results: Results) -> list[Markup]:
     content.append(
         card(
             "Workflow",
-            "solid: part of this run; times are wall time",
-            tag("div", workflow_graph(results.times, _done(results)), class_="scroll"),
+            "solid: used by this run; times are wall time",
+            tag("div", workflow_graph(results.times, rules_used(results)), class_="scroll"),
         )
     )
     if results.times:
@@ -233,24 +213,3 @@ def provenance_section(results: Results) -> list[Markup]:
         card("Settings", "", configuration(results.config)) if results.config else absent("No settings: give --config.")
     )
     return content
-
-
-def _done(results: Results) -> frozenset[str]:
-    """The rules whose results this page shows."""
-    done = {"report"}
-    stages = {log.stage for log in results.training}
-    if results.cards:
-        done |= {"download", "index_genome", "bake_shards"}
-    if any(board.teacher for board in results.boards) or any(one.teacher for one in results.cards):
-        done.add("label_genome")
-    if results.training or results.parameters is not None:
-        done |= {"expand_tokenizer", "init_model", "resize_model", "merge_validation", "sft"}
-    if "grpo" in stages or any(prediction.stage == "grpo" for prediction in results.predictions):
-        done |= {"grpo_prompts", "grpo"}
-    if results.predictions or results.boards:
-        done.add("annotate")
-    if results.boards:
-        done.add("score")
-    if results.busco:
-        done.add("busco")
-    return frozenset(done)

@@ -1,67 +1,97 @@
-"""The stages of the workflow as one picture."""
+"""The rules of the workflow as one picture, and which of them a run has used."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genet5.report.contents import Results
 from genet5.report.figures import picture
 from genet5.report.markup import Markup, coordinate, tag
 from genet5.report.numbers import seconds
 from genet5.report.provenance import StepTime
 
-BOX_PX = (107.0, 42.0)
-STEP_PX = (123.0, 66.0)
+BOX_PX = (112.0, 42.0)
+STEP_PX = (128.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A rule at (column, row) of the picture, with the rules it waits for."""
+class Rule:
+    """A rule of Snakemake at (column, row) of the picture, with the rules it waits for."""
 
-    rule: str
+    name: str
     column: int
     row: int
     after: tuple[str, ...] = ()
 
 
-STAGES = (
-    Stage("download", 0, 0),
-    Stage("index_genome", 1, 0, ("download",)),
-    Stage("label_genome", 1, 1, ("index_genome",)),
-    Stage("bake_shards", 2, 0, ("index_genome", "label_genome")),
-    Stage("merge_validation", 3, 0, ("bake_shards",)),
-    Stage("expand_tokenizer", 2, 2),
-    Stage("init_model", 3, 2, ("expand_tokenizer",)),
-    Stage("resize_model", 4, 2, ("init_model",)),
-    Stage("crf", 5, 0, ("merge_validation", "resize_model")),
-    Stage("sft", 6, 0, ("merge_validation", "crf")),
-    Stage("grpo_prompts", 3, 1, ("bake_shards",)),
-    Stage("grpo", 7, 1, ("sft", "grpo_prompts")),
-    Stage("annotate", 8, 0, ("crf", "sft", "grpo")),
-    Stage("score", 9, 0, ("annotate",)),
-    Stage("busco", 9, 1, ("annotate",)),
-    Stage("report", 10, 0, ("score", "busco")),
+# An arrow to a box above runs along the row where it starts, so that row must be free.
+RULES = (
+    Rule("download", 0, 0),
+    Rule("index_genome", 0, 1, ("download",)),
+    Rule("label_genome", 0, 2, ("index_genome",)),
+    Rule("bake_shards", 1, 0, ("index_genome", "label_genome")),
+    Rule("merge_validation", 2, 3, ("bake_shards",)),
+    Rule("grpo_prompts", 2, 4, ("bake_shards",)),
+    Rule("train_crf", 2, 0, ("bake_shards", "merge_validation")),
+    Rule("expand_tokenizer", 1, 2),
+    Rule("init_model", 3, 1, ("train_crf", "expand_tokenizer")),
+    Rule("resize_model", 4, 1, ("init_model", "expand_tokenizer")),
+    Rule("train_sft", 5, 1, ("resize_model", "merge_validation")),
+    Rule("train_grpo", 6, 2, ("train_sft", "grpo_prompts", "merge_validation")),
+    Rule("calibrate", 7, 0, ("train_crf", "train_sft", "train_grpo")),
+    Rule("annotate_genome", 8, 0, ("calibrate",)),
+    Rule("score", 9, 0, ("annotate_genome",)),
+    Rule("busco", 9, 1, ("annotate_genome",)),
+    Rule("report", 10, 0, ("score", "busco")),
 )
+WRITER_RULES = frozenset({"expand_tokenizer", "init_model", "resize_model", "train_sft"})
 
 
-def workflow_graph(times: Sequence[StepTime], done: frozenset[str]) -> Markup:
-    """The rules as boxes and arrows; those in ``done`` are solid, with their summed wall time where it was measured."""
+def rules_used(results: Results) -> frozenset[str]:
+    """The rules that made the results of a page."""
+    used = {"report"}
+    if results.cards:
+        used |= {"download", "index_genome", "bake_shards"}
+    if any(item.teacher for item in (*results.cards, *results.boards)):
+        used.add("label_genome")
+    # A stage starts from the one before it, which is trained but neither annotated with nor scored.
+    stages = results.stages
+    if stages:
+        used |= {"merge_validation", "train_crf", "calibrate"}
+    if {"sft", "grpo"} & stages:
+        used |= WRITER_RULES
+    if "grpo" in stages:
+        used |= {"grpo_prompts", "train_grpo"}
+    if results.predictions or results.boards:
+        used.add("annotate_genome")
+    if results.boards:
+        used.add("score")
+    if results.busco:
+        used.add("busco")
+    return frozenset(used)
+
+
+def workflow_graph(times: Sequence[StepTime], used: frozenset[str]) -> Markup:
+    """The rules as boxes and arrows; those in ``used`` are solid, with their summed wall time where it was measured."""
     whole = {time.rule for time in times if not time.inner}
     wall: dict[str, float] = {}
     for time in times:
         if time.wall_s is not None and not (time.inner and time.rule in whole):
             wall[time.rule] = wall.get(time.rule, 0.0) + time.wall_s
-    corners = {stage.rule: (2 + stage.column * STEP_PX[0], 4 + stage.row * STEP_PX[1]) for stage in STAGES}
-    arrows, boxes = [], []
-    for stage in STAGES:
-        for earlier in stage.after:
-            solid = stage.rule in done and earlier in done
-            arrows.append(_arrow(corners[earlier], corners[stage.rule], "edge" if solid else "edge idle"))
-        boxes.append(_box(stage.rule, corners[stage.rule], stage.rule in done, wall.get(stage.rule)))
-    width = 4 + max(stage.column for stage in STAGES) * STEP_PX[0] + BOX_PX[0]
-    height = 8 + max(stage.row for stage in STAGES) * STEP_PX[1] + BOX_PX[1]
-    said = ", then ".join(stage.rule for stage in STAGES if stage.rule in done)
-    return picture(width, height, "Stages of the workflow", said, arrows, boxes, class_="graph")
+    corners = {rule.name: (2 + rule.column * STEP_PX[0], 4 + rule.row * STEP_PX[1]) for rule in RULES}
+    solid, idle, boxes = [], [], []
+    for rule in RULES:
+        for earlier in rule.after:
+            runs = rule.name in used and earlier in used
+            arrow = _arrow(corners[earlier], corners[rule.name], "edge" if runs else "edge idle")
+            (solid if runs else idle).append(tag("g", arrow, data_from=earlier, data_to=rule.name))
+        boxes.append(_box(rule.name, corners[rule.name], rule.name in used, wall.get(rule.name)))
+    width = 4 + max(rule.column for rule in RULES) * STEP_PX[0] + BOX_PX[0]
+    height = 8 + max(rule.row for rule in RULES) * STEP_PX[1] + BOX_PX[1]
+    said = ", then ".join(rule.name for rule in RULES if rule.name in used)
+    # Solid arrows are drawn last: where two share a line, the solid one is seen.
+    return picture(width, height, "Rules of the workflow", said, idle, solid, boxes, class_="graph")
 
 
 def _box(rule: str, corner: tuple[float, float], ran: bool, wall_s: float | None) -> Markup:
@@ -78,7 +108,7 @@ def _box(rule: str, corner: tuple[float, float], ran: bool, wall_s: float | None
     return tag("g", parts)
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float], style: str) -> Markup:
+def _arrow(start: tuple[float, float], end: tuple[float, float], style: str) -> list[Markup]:
     """From box to box: straight down or up in a column, else out to the right and into the left side."""
     (x1, y1), (x2, y2) = start, end
     wide, tall = BOX_PX
@@ -93,7 +123,7 @@ def _arrow(start: tuple[float, float], end: tuple[float, float], style: str) -> 
         bend = x1 + wide + (STEP_PX[0] - wide) / 2 if y2 > y1 else x2 - (STEP_PX[0] - wide) / 2
         points = [(x1 + wide, middle1), (bend, middle1), (bend, middle2), (x2, middle2)]
         head = [(x2 - 5, middle2 - 3.5), (x2, middle2), (x2 - 5, middle2 + 3.5)]
-    return tag("g", [tag("polyline", points=_path(line), class_=style) for line in (points, head)])
+    return [tag("polyline", points=_path(line), class_=style) for line in (points, head)]
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

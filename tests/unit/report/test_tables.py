@@ -11,14 +11,14 @@ from report_files import Page, table_cells
 
 from genet5.evaluate.sanity import Check
 from genet5.genome.genes import Region
+from genet5.report.checks import check_value
 from genet5.report.curves import evaluation_charts, training_charts, training_summary
 from genet5.report.datacard import DataCard, data_card
 from genet5.report.provenance import read_step_time
 from genet5.report.results import Log, read_log, species_of, stage_of
 from genet5.report.scoreboard import Scoreboard, System, read_scoreboards
-from genet5.report.sections import check_value
 from genet5.report.tables import detail_table, near_misses, score_table
-from genet5.report.workflow import STAGES, workflow_graph
+from genet5.report.workflow import RULES, workflow_graph
 
 
 def entry(f1: float | None, interval: tuple | None = None, **others: object) -> dict:
@@ -207,7 +207,7 @@ def test_workflow_picture_marks_what_ran_and_counts_time_once(tmp_path: Path) ->
     (tmp_path / "sft").mkdir()
     (tmp_path / "sft" / "S.json").write_text(json.dumps({"timing": {"wall_s": 38.0, "cpu_s": 66.0}}))
     times = [read_step_time(tmp_path / "annotate_genome" / "S.tsv"), read_step_time(tmp_path / "sft" / "S.json")]
-    page = Page(workflow_graph(times, frozenset({"annotate", "score"})))
+    page = Page(workflow_graph(times, frozenset({"annotate_genome", "score"})))
     boxes = [attrs["class"] for tag, attrs, _ in page.elements if tag == "rect"]
-    assert boxes.count("stage") == 2 and boxes.count("stage idle") == len(STAGES) - 2
+    assert boxes.count("stage") == 2 and boxes.count("stage idle") == len(RULES) - 2
     assert page.text.count("40 s") == 1 and "78" not in page.text
