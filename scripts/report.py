@@ -37,11 +37,12 @@ def main(argv: list[str] | None = None) -> None:
         help="reference annotation, indexed FASTA and genetic code of a species; the annotation may be empty",
     )
     parser.add_argument(
-        "--tracks", nargs="*", default=[], help="reader's probabilities at loci: {stage}/{species}.tracks.npz"
+        "--tracks", nargs="*", default=[], help="probabilities of the CRF at loci: {stage}/{species}.tracks.npz"
     )
     parser.add_argument(
         "--orf-genes", nargs="*", default=[], metavar="SPECIES.gff3", help="genes of an ORF scan, drawn beside"
     )
+    parser.add_argument("--clade-folder", default="", help="folder of your own clade files")
     parser.add_argument("--config", default=None, help="resolved configuration (JSON or YAML)")
     parser.add_argument("--model", nargs="*", default=[], help="safetensors files: size and checksum")
     parser.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256, read_json
 from genet5.report.completeness import read_busco
@@ -76,6 +77,7 @@ def _predictions(
                 f"{path}: --predictions has no file of this stage and species: {' '.join(filter(None, place[::-1]))}"
             )
     regions = {board.species: board.regions for board in boards}
+    known = read_clades(arguments.clade_folder)
     studied = []
     for species, predictions in given.items():
         if species not in references:
@@ -86,7 +88,7 @@ def _predictions(
             references[species],
             [(stage, path, tracks.get((species, stage))) for stage, path in predictions],
             regions.get(species),
-            clades.get(species),
+            known.get(clades.get(species, "")),
             baselines.get(species),
             teachers.get(species),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genet5.clades import read_clades
+from genet5.clades import Clade
 from genet5.errors import InputError
 from genet5.evaluate.sanity import Check, compare, gene_set_shape, inside, scored_bases
 from genet5.evaluate.verdicts import WRONG, judge
@@ -73,7 +73,7 @@ def study_species(
     files: ReferenceFiles,
     predictions: Sequence[tuple[str, str | Path, str | Path | None]],
     regions: Sequence[Region] | None,
-    clade: str | None,
+    clade: Clade | None,
     baseline: str | Path | None = None,
     teacher: str | None = None,
 ) -> list[Prediction]:
@@ -90,7 +90,6 @@ def study_species(
         bases = scored_bases(genome.lengths, regions)
         known = inside([gene for gene in reference.genes if not gene.flags], regions)
         expected = gene_set_shape(known, genome, bases) if files.annotation else None
-        usual = read_clades().get(clade or "")
         studied = []
         for stage, path, tracks in predictions:
             saved = _saved_loci(tracks, genome) if tracks else []
@@ -101,7 +100,7 @@ def study_species(
                     files.species,
                     stage,
                     files.annotation is not None,
-                    tuple(compare(shape, expected, clade, usual.genes_per_mb if usual else None)),
+                    tuple(compare(shape, expected, clade and clade.name, clade and clade.genes_per_mb)),
                     *_drawing(
                         files, stage, reference, genes, others, saved, regions or _whole(genome.lengths), teacher
                     ),

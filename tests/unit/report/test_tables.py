@@ -151,7 +151,7 @@ def test_every_column_of_a_log_is_drawn_once() -> None:
         "Loss per target token",
         "Parts of the loss",
         "Learning rate",
-        "Reward of sampled texts",
+        "Reward of sampled completions",
         "Gradient norm",
     ]
 
