@@ -14,11 +14,11 @@ from grpo_toy import CODES, GRAMMARS, SAMPLING, text_parts, toy_rollout, toy_win
 from model_toy import random_bases, toy_model
 from torch import Tensor
 
+from genet5.bake.crops import Window
 from genet5.grpo.policy import Scored, pack, score_choices
 from genet5.grpo.rollouts import Rollout, Text
 from genet5.writer.batch import collate, collate_prompts, make_example
 from genet5.writer.network import GeneT5Model
-from genet5.bake.crops import Window
 
 SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 SIZES = (61, 240, 130, 400)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from bake_toy_genome import write_toy_genome
 
+from genet5.bake.crops import crop
 from genet5.bake.manifest import NAME, file_sha256, shard_paths
 from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, ShardSet
@@ -19,7 +20,6 @@ from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
 from genet5.grpo.prompts import PROMPT_FIELDS, TAR_NAME, write_prompts
-from genet5.bake.crops import crop
 
 SPECIES = {
     "B.two": ("train", "c2", 60_000),

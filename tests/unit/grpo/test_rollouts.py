@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from model_toy import TOKENIZER, toy_model
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
+from genet5.bake.crops import Window
 from genet5.grpo.rollouts import Text
 from genet5.grpo.sampling import Sampling
 from genet5.tokens.codec import decode_genes, encode_genes
@@ -22,7 +23,6 @@ from genet5.writer.batch import Batch, collate_decisions, collate_prompts, make_
 from genet5.writer.decisions import FORWARD, next_decision
 from genet5.writer.network import GeneT5Model
 from genet5.writer.sequences import TextWriter
-from genet5.bake.crops import Window
 
 SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 
