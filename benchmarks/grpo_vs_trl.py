@@ -299,7 +299,7 @@ def our_step(
         piece = sample(position, drawn)
         batch = piece.packed.batch
         steps.reads.append(reads())
-        steps.tokens.append(piece.sums["text_tokens"] / group_size)
+        steps.tokens.append(piece.sums["completion_tokens"] / group_size)
         steps.choices.append((len(batch.structure_sample) + len(batch.place_sample)) / group_size)
         return piece
 

@@ -167,7 +167,7 @@ def write_inputs(folder: Path, num_prompts: int = 8, num_validation: int = 3, **
         write_shard(folder / name, members, split)
     entries = {"samples": [{"index": index} for index in range(num_validation)]}
     (folder / "eval.json").write_text(json.dumps(entries))
-    save_model(toy_model(seed=3, **shape), TOKENIZER, folder / "model")
+    save_model(toy_model(seed=6, **shape), TOKENIZER, folder / "model")
     return ToyInputs(folder)
 
 

@@ -36,27 +36,27 @@ def refusal(inputs: ToyInputs, folder: Path, options: Mapping[str, Any]) -> str:
 
 
 def test_a_run_that_cannot_learn_says_so_and_ends(inputs: ToyInputs, tmp_path: Path):
-    """Sampling as good as greedy: equal texts, equal rewards, step after step."""
+    """Sampling as good as greedy: equal completions, equal rewards, step after step."""
     options = {"temperature": 1e-4, "max_steps_without_variance": 3, "max_steps": 9, "epochs": 9}
     message = refusal(inputs, tmp_path, options)
-    assert message.startswith("step 3: all texts of every group earned the same for 3 steps (mean reward ")
+    assert message.startswith("step 3: all completions of every group earned the same for 3 steps (mean reward ")
     assert "raise temperature, top_p or group_size" in message
     assert len(rows(tmp_path / "grpo_log.csv")) == 2
 
 
 @pytest.mark.parametrize("off", [0, 1])
 def test_a_run_that_has_learned_everything_says_that(off: int, inputs: ToyInputs, tmp_path: Path, monkeypatch):
-    """All texts as the window's genes are, or all of them a base off, which a dense term still rewards well."""
+    """All completions as the window's genes are, or all of them a base off, which a dense term still rewards well."""
 
     def taught(*arguments: Any, **keywords: Any) -> Rollout:
         rollout = ROLL_OUT(*arguments, **keywords)
-        for window, texts in zip(rollout.windows, rollout.texts, strict=True):
+        for window, completions in zip(rollout.windows, rollout.completions, strict=True):
             genes = [
                 dataclasses.replace(gene, cds=tuple(Interval(start + off, end + off) for start, end in gene.cds))
                 for gene in window.genes
             ]
-            for text in texts:
-                text.genes = genes
+            for completion in completions:
+                completion.genes = genes
         return rollout
 
     monkeypatch.setattr(grpo_run, "roll_out", taught)
@@ -76,7 +76,7 @@ def test_one_step_with_variance_is_enough_to_go_on(inputs: ToyInputs, tmp_path: 
         rollout = ROLL_OUT(*arguments, **keywords)
         calls[0] += 1
         if calls[0] % 2:  # steps 1, 3 and 5
-            rollout.texts = [[texts[0]] * len(texts) for texts in rollout.texts]
+            rollout.completions = [[group[0]] * len(group) for group in rollout.completions]
         return rollout
 
     monkeypatch.setattr(grpo_run, "roll_out", sometimes)

@@ -150,7 +150,7 @@ def trl_loss(trl: SimpleNamespace, numbers: dict[str, Tensor], mask: Tensor, bet
 @pytest.mark.parametrize("beta", [0.0, 0.05])
 @pytest.mark.parametrize("seed", range(4))
 def test_losses_and_gradients_are_those_of_trl(beta: float, seed: int, trl: SimpleNamespace):
-    """Eight texts of 1 to 12 tokens, ratios from 0.4 to 2.5: clipped on either side, or not."""
+    """Eight completions of 1 to 12 tokens, ratios from 0.4 to 2.5: clipped on either side, or not."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 13, 8)
     lengths[0] = 12
@@ -190,7 +190,7 @@ def policy_gradients(advantages: Tensor, shape: dict[str, Any], keep: slice = sl
     model = toy_model(**shape)
     rollout = toy_rollout(model, toy_windows((120, 90, 150), 7)[keep], 4)
     scored = score_choices(model, pack(rollout), 0.9)
-    advantage = advantages[keep][scored.row, scored.text]
+    advantage = advantages[keep][scored.row, scored.completion]
     losses = token_losses(scored.log_probability, scored.log_probability.detach(), None, advantage, 0.2, 0.2)
     losses.policy.sum().backward()
     return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}

@@ -1,23 +1,23 @@
-"""All texts of a prompt in one row say what each says alone and what supervised training says: values and gradients."""
+"""Completions of a prompt in one row say what each says alone, and what supervised training says, with gradients."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from grpo_toy import CODES, GRAMMARS, SAMPLING, text_parts, toy_rollout, toy_windows
-from model_toy import random_bases, toy_model
+from grpo_toy import CODES, GRAMMARS, SAMPLING, parts_of, toy_rollout, toy_windows
+from model_toy import TOKENIZER, random_bases, toy_model
 from torch import Tensor
 
 from genet5.bake.crops import Window
 from genet5.grpo.policy import Scored, pack, score_choices
-from genet5.grpo.rollouts import Rollout, Text
-from genet5.writer.batch import collate, collate_prompts, make_example
+from genet5.grpo.rollouts import Rollout
+from genet5.writer.batch import Prompts, collate, collate_prompts, make_example, make_prompt
 from genet5.writer.network import GeneT5Model
 
 SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
@@ -27,57 +27,64 @@ MAX_TOKENS = 35
 
 @pytest.fixture(scope="module", params=SHAPES, ids=["dense", "experts", "sliding"])
 def sampled(request: pytest.FixtureRequest) -> tuple[GeneT5Model, Rollout]:
-    """Texts of windows of two clades and several lengths."""
+    """Completions of windows of two clades and several lengths."""
     model = toy_model(seed=6, **request.param)
     return model, toy_rollout(model, toy_windows(SIZES, 11), 5, MAX_TOKENS)
 
 
+def prompts_of(windows: Sequence[Window]) -> Prompts:
+    made = []
+    for window in windows:
+        sites = GRAMMARS.of(window.clade, window.genetic_code).sites(window.bases)
+        made.append(make_prompt(sites, window.bases, window.clade, TOKENIZER))
+    return collate_prompts(made)
+
+
 def apart(model: GeneT5Model, rollout: Rollout) -> Iterator[tuple[int, int, Rollout]]:
-    """Window number, text number and a rollout of that text alone, the network's reading made anew."""
-    for row, (window, prompt, texts) in enumerate(zip(rollout.windows, rollout.prompts, rollout.texts, strict=True)):
-        fields = collate_prompts([prompt])
-        with torch.no_grad():
-            reading = model.read(fields["codes"], fields["lengths"], fields["sites"])
-        for number, text in enumerate(texts):
-            yield row, number, Rollout([window], [prompt], [[text]], fields, reading)
+    """Window number, completion number and a rollout of that completion alone, with CRF scores made anew."""
+    for row, (window, group) in enumerate(zip(rollout.windows, rollout.completions, strict=True)):
+        prompts = prompts_of([window])
+        scores = model.score(prompts)
+        for number, completion in enumerate(group):
+            yield row, number, Rollout([window], [[completion]], prompts, scores)
 
 
-def in_packed_order(rollout: Rollout, value: Callable[[int, int, Text, int, bool], float]) -> list[float]:
-    """``value(row, text number, text, place, whether structure)`` of each real choice: structure tokens come first."""
+def in_packed_order(rollout: Rollout, value: Callable[[int, int], float]) -> list[float]:
+    """``value(row, completion number)`` of each real choice: structure tokens come first."""
     found: list[list[float]] = [[], []]
-    for row, texts in enumerate(rollout.texts):
-        for number, text in enumerate(texts):
-            for kind, places in enumerate(text_parts(text)):
-                found[kind] += [value(row, number, text, place, kind == 0) for place in places]
+    for row, group in enumerate(rollout.completions):
+        for number, completion in enumerate(group):
+            for kind, places in enumerate(parts_of(completion)):
+                found[kind] += [value(row, number)] * len(places)
     return found[0] + found[1]
 
 
 def scores_apart(model: GeneT5Model, rollout: Rollout, temperature: float) -> tuple[Tensor, Tensor]:
-    """Log-probabilities and entropies of all choices, each text alone, in packed order."""
+    """Log-probabilities and entropies of all choices, each completion alone, in packed order."""
     columns: tuple[list[list[Tensor]], ...] = ([[], []], [[], []])
     for _, _, alone in apart(model, rollout):
         scored = score_choices(model, pack(alone), temperature)
-        cut = len(text_parts(alone.texts[0][0])[0])
+        cut = len(parts_of(alone.completions[0][0])[0])
         for column, values in zip(columns, (scored.log_probability, scored.entropy), strict=True):
             column[0].append(values[:cut])
             column[1].append(values[cut:])
     return tuple(torch.cat([*structure, *places]) for structure, places in columns)
 
 
-def test_the_rollouts_cover_what_texts_can_be(sampled: tuple[GeneT5Model, Rollout]):
+def test_the_rollouts_cover_what_completions_can_be(sampled: tuple[GeneT5Model, Rollout]):
     _, rollout = sampled
-    texts = [text for group in rollout.texts for text in group]
-    assert {text.truncated for text in texts} == {True, False}
-    assert len({len(text.ids) for text in texts}) > 6
-    assert {gene.strand for text in texts for gene in text.genes} == {"+", "-"}
+    completions = [completion for group in rollout.completions for completion in group]
+    assert {completion.truncated for completion in completions} == {True, False}
+    assert len({len(completion.ids) for completion in completions}) > 6
+    assert {gene.strand for completion in completions for gene in completion.genes} == {"+", "-"}
     assert {window.clade for window in rollout.windows} == set(CODES)
-    assert len({len(prompt.ids) for prompt in rollout.prompts}) == len(SIZES)
-    rows = [sum(len(text.ids) for text in group) for group in rollout.texts]
+    assert len(set(rollout.prompts.prompt_lengths.tolist())) == len(SIZES)
+    rows = [sum(len(completion.ids) for completion in group) for group in rollout.completions]
     assert len(set(rows)) == len(rows), "rows of the packed batch need padding"
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_packed_texts_say_what_each_says_alone(sampled: tuple[GeneT5Model, Rollout], temperature: float):
+def test_packed_completions_say_what_each_says_alone(sampled: tuple[GeneT5Model, Rollout], temperature: float):
     model, rollout = sampled
     with torch.no_grad():
         packed = score_choices(model, pack(rollout), temperature)
@@ -85,27 +92,27 @@ def test_packed_texts_say_what_each_says_alone(sampled: tuple[GeneT5Model, Rollo
     assert len(packed.log_probability) > 100
     torch.testing.assert_close(packed.log_probability, log_probability, rtol=0, atol=1e-4)
     torch.testing.assert_close(packed.entropy, entropy, rtol=0, atol=1e-4)
-    assert packed.row.tolist() == in_packed_order(rollout, lambda row, *_: row)
-    assert packed.text.tolist() == in_packed_order(rollout, lambda _, number, *__: number)
+    assert packed.row.tolist() == in_packed_order(rollout, lambda row, _: row)
+    assert packed.completion.tolist() == in_packed_order(rollout, lambda _, number: number)
     assert float(packed.log_probability.std()) > 0.3 and (packed.log_probability <= 0).all()
 
 
-def test_packed_texts_say_what_supervised_training_says(sampled: tuple[GeneT5Model, Rollout]):
-    """The loss of SFT on each finished text is minus the sum of its log-probabilities."""
+def test_packed_completions_say_what_supervised_training_says(sampled: tuple[GeneT5Model, Rollout]):
+    """The loss of supervised training on each finished completion is minus the sum of its log-probabilities."""
     model, rollout = sampled
     with torch.no_grad():
         scored = score_choices(model, pack(rollout), 1.0)
     finished = 0
-    for row, (window, texts) in enumerate(zip(rollout.windows, rollout.texts, strict=True)):
+    for row, (window, group) in enumerate(zip(rollout.windows, rollout.completions, strict=True)):
         grammar = GRAMMARS.of(window.clade, window.genetic_code)
-        for number, text in enumerate(texts):
-            if text.truncated:
+        for number, completion in enumerate(group):
+            if completion.truncated:
                 continue
-            example = make_example(window.bases, window.clade, text.genes, (), grammar)
-            assert example.target_ids.tolist() == text.ids and example.num_violations == 0
+            example = make_example(window.bases, window.clade, completion.genes, grammar)
+            assert example.target_ids.tolist() == completion.ids and example.num_violations == 0
             with torch.no_grad():
                 language = float(model.training_losses(collate([example]))["language"])
-            mine = scored.log_probability[(scored.row == row) & (scored.text == number)]
+            mine = scored.log_probability[(scored.row == row) & (scored.completion == number)]
             assert -float(mine.sum()) == pytest.approx(language, abs=1e-4 * max(1, len(mine)))
             finished += 1
     assert finished > 8
@@ -128,31 +135,28 @@ def assert_same_gradients(found: dict[str, Tensor], wanted: dict[str, Tensor]) -
         torch.testing.assert_close(found[name], gradient, rtol=1e-3, atol=1e-4 * float(two.abs().max()), msg=name)
 
 
-def test_gradients_of_packed_texts_are_those_of_texts_alone(sampled: tuple[GeneT5Model, Rollout]):
+def test_gradients_of_packed_completions_are_those_of_completions_alone(sampled: tuple[GeneT5Model, Rollout]):
     """Each choice with a weight of its own, of either sign, as advantages give it."""
     model, rollout = sampled
-    size = sum(len(text.choices) for texts in rollout.texts for text in texts)
+    size = sum(len(completion.choices) for group in rollout.completions for completion in group)
     weight = torch.from_numpy(np.random.default_rng(0).normal(0, 1, size)).float()
     packed = gradients(model, lambda m: (score_choices(m, pack(rollout), 0.7).log_probability * weight).sum())
     alone = gradients(model, lambda m: (scores_apart(m, rollout, 0.7)[0] * weight).sum())
     assert_same_gradients(packed, alone)
 
 
-def test_gradients_of_packed_texts_are_those_of_supervised_training(sampled: tuple[GeneT5Model, Rollout]):
+def test_gradients_of_packed_completions_are_those_of_supervised_training(sampled: tuple[GeneT5Model, Rollout]):
     model, rollout = sampled
-    texts = [[text for text in group if not text.truncated] for group in rollout.texts]
-    kept = [row for row, group in enumerate(texts) if group]
-    prompts = [rollout.prompts[row] for row in kept]
-    fields = collate_prompts(prompts)
-    with torch.no_grad():
-        reading = model.read(fields["codes"], fields["lengths"], fields["sites"])
-    windows, texts = [rollout.windows[row] for row in kept], [texts[row] for row in kept]
-    finished = Rollout(windows, prompts, texts, fields, reading)
-    assert len({len(group) for group in texts}) > 1, "groups of different size in one batch"
+    groups = [[completion for completion in group if not completion.truncated] for group in rollout.completions]
+    kept = [row for row, group in enumerate(groups) if group]
+    windows, groups = [rollout.windows[row] for row in kept], [groups[row] for row in kept]
+    prompts = prompts_of(windows)
+    finished = Rollout(windows, groups, prompts, model.score(prompts))
+    assert len({len(group) for group in groups}) > 1, "groups of different size in one batch"
     examples = [
-        make_example(window.bases, window.clade, text.genes, (), GRAMMARS.of(window.clade, window.genetic_code))
-        for window, group in zip(windows, texts, strict=True)
-        for text in group
+        make_example(window.bases, window.clade, completion.genes, GRAMMARS.of(window.clade, window.genetic_code))
+        for window, group in zip(windows, groups, strict=True)
+        for completion in group
     ]
     packed = gradients(model, lambda m: -score_choices(m, pack(finished), 1.0).log_probability.sum())
     supervised = gradients(model, lambda m: m.training_losses(collate(examples))["language"])
@@ -167,11 +171,12 @@ def test_the_pass_over_the_prompts_can_be_used_again(shape: dict[str, Any]):
     rollout = toy_rollout(model, toy_windows(SIZES, 11), 5, MAX_TOKENS, keep_graph=True)
     plain = toy_rollout(model, toy_windows(SIZES, 11), 5, MAX_TOKENS)
     assert plain.read is None
-    assert [[t.ids for t in group] for group in plain.texts] == [[t.ids for t in group] for group in rollout.texts]
+    assert [[one.ids for one in group] for group in plain.completions] == [
+        [one.ids for one in group] for group in rollout.completions
+    ]
     scores, grads = [], []
-    weight = torch.from_numpy(
-        np.random.default_rng(0).normal(0, 1, sum(len(t.choices) for g in plain.texts for t in g))
-    )
+    size = sum(len(one.choices) for group in plain.completions for one in group)
+    weight = torch.from_numpy(np.random.default_rng(0).normal(0, 1, size))
     for read in (rollout.read, None):
         model.zero_grad()
         scored = score_choices(model, pack(rollout), 0.7, read)
@@ -186,18 +191,18 @@ def test_the_pass_over_the_prompts_can_be_used_again(shape: dict[str, Any]):
     assert_same_gradients(*grads)
 
 
-def test_one_row_of_all_texts_is_seen_by_no_other_row(sampled: tuple[GeneT5Model, Rollout]):
-    """Another text in a group, or another window in the batch, changes no log-probability of the rest."""
+def test_one_row_of_all_completions_is_seen_by_no_other_row(sampled: tuple[GeneT5Model, Rollout]):
+    """Another completion in a group, or another window in the batch, changes no log-probability of the rest."""
     model, rollout = sampled
-    texts = [list(group) for group in rollout.texts]
-    other = next(text for text in texts[1] if len(text.ids) != len(texts[1][2].ids))
-    texts[1][2] = replace(other)  # a text of another length in its place
-    changed = replace(rollout, texts=texts)
+    groups = [list(group) for group in rollout.completions]
+    other = next(one for one in groups[1] if len(one.ids) != len(groups[1][2].ids))
+    groups[1][2] = replace(other)  # a completion of another length in its place
+    changed = replace(rollout, completions=groups)
     with torch.no_grad():
         before, after = (score_choices(model, pack(one), 1.0) for one in (rollout, changed))
     for row in range(len(SIZES)):
         for number in range(5):
-            one, two = (s.log_probability[(s.row == row) & (s.text == number)] for s in (before, after))
+            one, two = (s.log_probability[(s.row == row) & (s.completion == number)] for s in (before, after))
             if (row, number) == (1, 2):
                 assert len(one) != len(two) or float((one - two).abs().max()) > 1e-3
             else:
@@ -205,14 +210,14 @@ def test_one_row_of_all_texts_is_seen_by_no_other_row(sampled: tuple[GeneT5Model
 
 
 def test_temperature_and_entropy_are_of_all_legal_choices(sampled: tuple[GeneT5Model, Rollout]):
-    """From the raw logits of one text: softmax of logits / T over everything legal, nothing cut off."""
+    """From the raw logits of one completion: softmax of logits / T over everything legal, nothing cut off."""
     model, rollout = sampled
     _, _, alone = next(apart(model, rollout))
     packed = pack(alone)
     with torch.no_grad():
-        states, post_keys, _ = model.hidden_states(packed.batch, packed.reading, packed.branches)
+        states, post_keys, _ = model.hidden_states(packed.batch, packed.scores, packed.branches)
         log_probability, entropy = [], []
-        for choices in model.choices(packed.batch, packed.reading, states, post_keys):
+        for choices in model.choices(packed.batch, packed.scores, states, post_keys):
             for number, chosen in enumerate(choices.chosen.tolist()):
                 share = torch.log_softmax(choices.logits[choices.decision == number].double() / 0.7, 0)
                 first = int((choices.decision < number).sum())
@@ -238,12 +243,12 @@ def test_sampled_choices_are_likely_under_the_policy_that_sampled_them():
 
 
 def test_a_prompt_without_a_choice_scores_nothing_and_teaches_nothing():
-    """Every text has its tokens and no real choice among them: no loss, and no gradient that would break a step."""
+    """No completion makes a real choice: there is no loss, and no gradient that would break a step."""
     model = toy_model(seed=6)
     bases = random_bases(np.random.default_rng(0), 60)
     rollout = toy_rollout(model, [Window(bases, [], [], "bacteria", 11)], 2, 1)
-    texts = [[replace(text, choices=[]) for text in group] for group in rollout.texts]
-    scored = score_choices(model, pack(replace(rollout, texts=texts)), 1.0)
-    assert len(scored.log_probability) == len(scored.entropy) == len(scored.row) == len(scored.text) == 0
+    groups = [[replace(completion, choices=[]) for completion in group] for group in rollout.completions]
+    scored = score_choices(model, pack(replace(rollout, completions=groups)), 1.0)
+    assert len(scored.log_probability) == len(scored.entropy) == len(scored.row) == len(scored.completion) == 0
     scored.log_probability.sum().backward()
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())

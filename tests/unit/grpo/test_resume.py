@@ -135,7 +135,7 @@ def test_the_reference_is_the_model_it_started_from(inputs: ToyInputs, tmp_path:
     start = tensors(inputs.arguments["model_dir"])
     distances: list[float] = []
 
-    def spy(self: grpo_run.GrpoRun, *arguments: Any) -> grpo_run.Piece:
+    def spy(self: grpo_run.GrpoRun, *arguments: Any) -> grpo_run.SampledBatch:
         reference = {name: tensor for name, tensor in self.reference.state_dict().items() if name in start}
         assert len(reference) == len(start) and not self.reference.training
         assert all(torch.equal(start[name], tensor) for name, tensor in reference.items())

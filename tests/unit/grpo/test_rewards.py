@@ -1,4 +1,4 @@
-"""What texts earn, against numbers worked out by hand."""
+"""What completions earn, against numbers worked out by hand."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_a_damaged_text_earns_what_is_left_of_it(name: str):
+def test_a_damaged_completion_earns_what_is_left_of_it(name: str):
     written, exon, gene_f1, base = DAMAGED[name]
     found = PLAIN.of(TRUTH, written)
     assert (found.exon_f1, found.gene_f1, found.nucleotide_f1) == pytest.approx((exon, gene_f1, base), abs=1e-12)
@@ -85,7 +85,7 @@ def test_a_damaged_text_earns_what_is_left_of_it(name: str):
     assert dense.reward == pytest.approx(0.5 * exon + 0.2 * gene_f1 + 0.2 * base + 0.1 * boundary, abs=1e-12)
 
 
-def test_a_perfect_text_earns_exactly_one_and_an_empty_one_exactly_nothing():
+def test_a_perfect_completion_earns_exactly_one_and_an_empty_one_exactly_nothing():
     assert PLAIN.of(TRUTH, TRUTH).reward == 1.0
     assert PLAIN.of(TRUTH, []).reward == 0.0
     assert DENSE.of(TRUTH, []) == (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -207,7 +207,7 @@ def test_rewards_are_symmetric_and_lie_between_nothing_and_one(seed: int, other:
     assert all(0.0 <= value <= 1.0 + 1e-12 for value in found)
 
 
-def test_a_token_changed_in_a_perfect_text_costs_something():
+def test_a_token_changed_in_a_perfect_completion_costs_something():
     ids = encode_genes(TRUTH, 300, TOKENIZER).tolist()
     changed = 0
     for place, token in enumerate(ids):

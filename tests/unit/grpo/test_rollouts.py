@@ -1,4 +1,4 @@
-"""Sampling: which option a random number stands for, and groups of texts as they come without any cache."""
+"""Sampling: which option a random number stands for, and groups of completions as they come without any cache."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from model_toy import TOKENIZER, toy_model
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from genet5.bake.crops import Window
-from genet5.grpo.rollouts import Text
+from genet5.grpo.rollouts import Completion
 from genet5.grpo.sampling import Sampling
 from genet5.tokens.codec import decode_genes, encode_genes
-from genet5.writer.batch import Batch, collate_decisions, collate_prompts, make_prompt
+from genet5.writer.batch import Batch, Sequences, Taken, collate_decisions, collate_prompts, make_prompt
 from genet5.writer.decisions import FORWARD, next_decision
 from genet5.writer.network import GeneT5Model
-from genet5.writer.sequences import TextWriter
+from genet5.writer.sequences import SequenceWriter
 
 SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 
@@ -105,15 +105,15 @@ def test_edges_of_the_unit_interval_and_equal_options():
 def written_without_a_cache(
     model: GeneT5Model, window: Window, sampling: Sampling, max_tokens: int, numbers: np.random.Generator
 ) -> list[int]:
-    """A text, sampled by the code that trains: for each choice one pass over the prompt and the text so far."""
+    """A completion, sampled by the code that trains: for each choice one pass over the prompt and all tokens so far."""
     grammar = GRAMMARS.of(window.clade, window.genetic_code)
     sites = grammar.sites(window.bases)
-    fields = collate_prompts([make_prompt(sites, window.bases, window.clade, TOKENIZER)])
+    prompts = collate_prompts([make_prompt(sites, window.bases, window.clade, TOKENIZER)])
     cursor = grammar.begin(sites)
     ids: list[int] = []
     places: list[int] = []
     with torch.no_grad():
-        reading = model.read(fields["codes"], fields["lengths"], fields["sites"])
+        scores = model.score(prompts)
         while not cursor.finished and len(ids) < max_tokens:
             decision = next_decision(cursor, TOKENIZER)
             units = np.unique(decision.table[:, FORWARD])  # forward positions
@@ -127,16 +127,12 @@ def written_without_a_cache(
             if len(tokens) > 1:
                 # Any option may stand as the one taken: only the logits of all are wanted.
                 target = 0 if decision.structure is not None else int(units[0])
-                batch = Batch(
-                    **fields,
-                    **collate_decisions([(0, len(ids), decision, target)]),
-                    target_ids=torch.tensor([[*ids, 0]]),
-                    target_forward=torch.tensor([[*places, 0]]),
-                    target_lengths=torch.tensor([len(ids) + 1]),
-                    base_labels=torch.empty(0, dtype=torch.int8),
+                sequences = Sequences(
+                    torch.tensor([[*ids, 0]]), torch.tensor([[*places, 0]]), torch.tensor([len(ids) + 1])
                 )
-                states, post_keys, _ = model.hidden_states(batch, reading)
-                (choices,) = model.choices(batch, reading, states, post_keys)
+                batch = Batch(prompts, sequences, collate_decisions([(0, Taken(len(ids), decision, target))]))
+                states, post_keys, _ = model.hidden_states(batch, scores)
+                (choices,) = model.choices(batch, scores, states, post_keys)
                 assert len(choices.logits) == len(tokens)
                 token = int(tokens[sampling.pick(choices.logits.double().numpy(), numbers.random())])
             is_loc, is_off = TOKENIZER.is_loc(token), TOKENIZER.is_off(token)
@@ -151,93 +147,94 @@ def written_without_a_cache(
 @pytest.mark.parametrize(
     ("shape", "sampling"), [*((shape, SAMPLING) for shape in SHAPES), (SHAPES[0], Sampling(0.8, 3, 0.9))]
 )
-def test_cached_groups_are_the_texts_that_come_without_a_cache(shape: dict[str, Any], sampling: Sampling):
-    model = toy_model(seed=6, **shape)
+def test_cached_groups_are_the_completions_that_come_without_a_cache(shape: dict[str, Any], sampling: Sampling):
+    model = toy_model(seed=8, **shape)
     windows = toy_windows((61, 150, 90, 240), 21)
     seed, group_size, max_tokens = (42, 1, 7), 4, 20
     rollout = toy_rollout(model, windows, group_size, max_tokens, sampling=sampling, seed=seed)
     for number, window in enumerate(windows):
-        for text in range(group_size):
-            numbers = np.random.default_rng([*seed, number, text])
+        for place in range(group_size):
+            numbers = np.random.default_rng([*seed, number, place])
             alone = written_without_a_cache(model, window, sampling, max_tokens, numbers)
-            assert rollout.texts[number][text].ids == alone
-    texts = [text for group in rollout.texts for text in group]
-    assert {text.truncated for text in texts} == {True, False}
-    assert len({tuple(text.ids) for text in texts}) > 6
-    assert len({gene.strand for text in texts for gene in text.genes}) == 2
+            assert rollout.completions[number][place].ids == alone
+    completions = [completion for group in rollout.completions for completion in group]
+    assert {completion.truncated for completion in completions} == {True, False}
+    assert len({tuple(completion.ids) for completion in completions}) > 6
+    assert len({gene.strand for completion in completions for gene in completion.genes}) == 2
 
 
-def ids_of(texts: Sequence[Text]) -> list[list[int]]:
-    return [text.ids for text in texts]
+def ids_of(group: Sequence[Completion]) -> list[list[int]]:
+    return [completion.ids for completion in group]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_texts_of_a_window_depend_on_nothing_beside_it(shape: dict[str, Any]):
+def test_the_completions_of_a_window_depend_on_nothing_beside_it(shape: dict[str, Any]):
     model = toy_model(seed=6, **shape)
     windows, others = toy_windows((100, 90, 61), 3), toy_windows((200, 40, 120, 80), 4)
     whole = toy_rollout(model, windows, 4)
     mixed = toy_rollout(model, [others[0], windows[1], *others[1:]], 4)
-    assert ids_of(mixed.texts[1]) == ids_of(whole.texts[1])
-    assert ids_of(toy_rollout(model, windows[:1], 4).texts[0]) == ids_of(whole.texts[0])
+    assert ids_of(mixed.completions[1]) == ids_of(whole.completions[1])
+    assert ids_of(toy_rollout(model, windows[:1], 4).completions[0]) == ids_of(whole.completions[0])
     for group_size in (2, 7):
         other = toy_rollout(model, windows, group_size)
         shared = min(group_size, 4)
-        for one, two in zip(whole.texts, other.texts, strict=True):
+        for one, two in zip(whole.completions, other.completions, strict=True):
             assert ids_of(one[:shared]) == ids_of(two[:shared])
 
 
-def test_texts_differ_with_the_seed_the_window_and_their_number():
+def test_completions_differ_with_the_seed_the_window_and_their_number():
     model = toy_model(seed=6)
     windows = toy_windows((150, 120), 3)
     same = [replace(windows[0]), replace(windows[0])]
     first = toy_rollout(model, same, 4, seed=(1, 2, 3))
-    assert ids_of(first.texts[0]) != ids_of(first.texts[1])
-    assert len({tuple(text.ids) for text in first.texts[0]}) > 1
+    assert ids_of(first.completions[0]) != ids_of(first.completions[1])
+    assert len({tuple(one.ids) for one in first.completions[0]}) > 1
     for seed in ((2, 2, 3), (1, 3, 3), (1, 2, 4)):
-        assert ids_of(toy_rollout(model, same, 4, seed=seed).texts[0]) != ids_of(first.texts[0])
-    assert [ids_of(group) for group in toy_rollout(model, same, 4, seed=(1, 2, 3)).texts] == [
-        ids_of(group) for group in first.texts
+        assert ids_of(toy_rollout(model, same, 4, seed=seed).completions[0]) != ids_of(first.completions[0])
+    assert [ids_of(group) for group in toy_rollout(model, same, 4, seed=(1, 2, 3)).completions] == [
+        ids_of(group) for group in first.completions
     ]
 
 
-# ---------------------------------------------------------------- what texts are
+# ---------------------------------------------------------------- what completions are
 
 
 @pytest.mark.parametrize("temperature", [0.7, 3.0])
-def test_every_text_is_legal_and_says_what_it_chose(temperature: float):
+def test_every_completion_is_legal_and_says_what_it_chose(temperature: float):
     model = toy_model(seed=6)
     windows = [*toy_windows((61, 150, 200, 333), 8), *(Window(bases, [], [], "fungi", 1) for bases in ("N" * 40, "AC"))]
     rollout = toy_rollout(model, windows, 6, 70, sampling=Sampling(temperature, 0, 1.0))
     finished = 0
-    for window, texts in zip(rollout.windows, rollout.texts, strict=True):
+    for window, group in zip(rollout.windows, rollout.completions, strict=True):
         grammar = GRAMMARS.of(window.clade, window.genetic_code)
-        for text in texts:
-            assert 0 < len(text.ids) == len(text.places) <= 70
+        for one in group:
+            assert 0 < len(one.ids) == len(one.places) <= 70
             cursor = grammar.begin(grammar.sites(window.bases))
-            chosen = {index: (decision, target) for index, decision, target in text.choices}
-            for index, (token, place) in enumerate(zip(text.ids, text.places, strict=True)):
+            chosen = {taken.step: taken for taken in one.choices}
+            for index, (token, place) in enumerate(zip(one.ids, one.places, strict=True)):
                 legal = cursor.legal_ids()
                 assert token in legal
                 assert (index in chosen) == (len(legal) > 1), "real choices are listed and forced tokens are not"
                 if index in chosen:
-                    decision, target = chosen[index]
+                    _, decision, target = chosen[index]
                     is_place = decision.structure is None
                     assert target == place if is_place else decision.structure[target] == token
                 cursor.advance(token)
-            assert cursor.finished == (not text.truncated)
-            assert text.genes == decode_genes(text.ids, len(window.bases), TOKENIZER, strict=not text.truncated)
-            if not text.truncated:
+            assert cursor.finished == (not one.truncated)
+            assert one.genes == decode_genes(one.ids, len(window.bases), TOKENIZER, strict=not one.truncated)
+            if not one.truncated:
                 finished += 1
-                assert encode_genes(text.genes, len(window.bases), TOKENIZER).tolist() == text.ids
+                assert encode_genes(one.genes, len(window.bases), TOKENIZER).tolist() == one.ids
     assert finished >= 20
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 20])
-def test_no_text_is_longer_than_the_limit(limit: int):
+def test_no_completion_is_longer_than_the_limit(limit: int):
     model = toy_model(seed=6)
     windows = toy_windows((150, 200), 8)
     free, cut = (
-        [text for group in toy_rollout(model, windows, 5, length).texts for text in group] for length in (1000, limit)
+        [one for group in toy_rollout(model, windows, 5, length).completions for one in group]
+        for length in (1000, limit)
     )
     lengths = set()
     for one, other in zip(free, cut, strict=True):
@@ -246,45 +243,38 @@ def test_no_text_is_longer_than_the_limit(limit: int):
         assert other.ids == one.ids[:limit]
         assert other.genes == one.genes[: len(other.genes)] and other.places == one.places[:limit]
         assert other.truncated or other.genes == one.genes
-        assert all(index < limit for index, _, _ in other.choices)
+        assert all(taken.step < limit for taken in other.choices)
         lengths.add(len(other.ids))
     assert max(lengths) == limit
-    writer = TextWriter(GRAMMARS.of("fungi", 1), GRAMMARS.of("fungi", 1).sites("ACGT" * 30))
+    writer = SequenceWriter(GRAMMARS.of("fungi", 1), GRAMMARS.of("fungi", 1).sites("ACGT" * 30))
     assert writer.limit == 64 + 120 // 5, "no limit asked for: by the window's length"
 
 
-def test_a_nearly_cold_sampler_writes_the_most_probable_text_again_and_again():
+def test_a_nearly_cold_sampler_writes_the_most_probable_completion_again_and_again():
     model = toy_model(seed=6)
     rollout = toy_rollout(model, toy_windows((150, 90), 8), 5, sampling=Sampling(1e-4, 0, 1.0))
     best = toy_rollout(model, toy_windows((150, 90), 8), 5, sampling=Sampling(1.0, 1, 1.0))
-    for cold, top in zip(rollout.texts, best.texts, strict=True):
-        assert ids_of(cold) == ids_of(top) and len({tuple(text.ids) for text in top}) == 1
+    for cold, top in zip(rollout.completions, best.completions, strict=True):
+        assert ids_of(cold) == ids_of(top) and len({tuple(one.ids) for one in top}) == 1
 
 
-def test_sampled_texts_are_as_frequent_as_the_network_says():
-    """First choice of 400 texts: strand of the first gene, or no gene at all."""
+def test_sampled_completions_are_as_frequent_as_the_network_says():
+    """First choice of 400 completions: strand of the first gene, or no gene at all."""
     model = toy_model(seed=6)
     (window,) = toy_windows((80,), 8)
-    texts = toy_rollout(model, [window], 400, 1).texts[0]
-    decision = texts[0].choices[0][1]
+    completions = toy_rollout(model, [window], 400, 1).completions[0]
+    decision = completions[0].choices[0].decision
     assert len(decision.structure) == 3
-    counts = np.bincount([text.choices[0][2] for text in texts], minlength=3) / 400
+    counts = np.bincount([one.choices[0].target for one in completions], minlength=3) / 400
     shares = []
     for option in range(3):
         rollout = toy_rollout(model, [window], 1, 1)
-        text = rollout.texts[0][0]
-        fields = collate_decisions([(0, 0, decision, option)])
-        batch = Batch(
-            **rollout.fields,
-            **fields,
-            target_ids=torch.tensor([text.ids]),
-            target_forward=torch.zeros(1, 1, dtype=torch.long),
-            target_lengths=torch.tensor([1]),
-            base_labels=torch.empty(0, dtype=torch.int8),
-        )
+        (completion,) = rollout.completions[0]
+        sequences = Sequences(torch.tensor([completion.ids]), torch.zeros(1, 1, dtype=torch.long), torch.tensor([1]))
+        batch = Batch(rollout.prompts, sequences, collate_decisions([(0, Taken(0, decision, option))]))
         with torch.no_grad():
-            states, post_keys, _ = model.hidden_states(batch, rollout.reading)
-            (choices,) = model.choices(batch, rollout.reading, states, post_keys)
+            states, post_keys, _ = model.hidden_states(batch, rollout.scores)
+            (choices,) = model.choices(batch, rollout.scores, states, post_keys)
         shares.append(float(torch.softmax(choices.logits / SAMPLING.temperature, 0)[option]))
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
     assert counts == pytest.approx(np.array(shares), abs=0.08)

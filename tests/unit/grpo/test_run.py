@@ -29,8 +29,10 @@ from grpo_toy import (
 )
 from model_toy import toy_model
 
+from genet5.bake.crops import Window, crop, read_eval_windows
 from genet5.bake.shards import ShardReader
 from genet5.genome.genetic_code import reverse_complement
+from genet5.genome.window_genes import reverse_complement_genes
 from genet5.grpo import run as grpo_run
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.policy import score_choices
@@ -39,18 +41,17 @@ from genet5.grpo.rollouts import Rollout
 from genet5.grpo.run import AUDIT, audit, reward_weights
 from genet5.grpo.training import PromptData
 from genet5.options import read_options
-from genet5.tokens.codec import reverse_complement_genes
 from genet5.writer import windows as training_windows
 from genet5.writer.building import load_model
-from genet5.writer.windows import Window, WindowScorer, crop, read_eval_windows
+from genet5.writer.windows import WindowScorer
 
-FROZEN = ("reader.",)
 ROLL_OUT = grpo_run.roll_out
 COLUMNS = [
     "timestamp", "elapsed_s", "step", "total_steps", "epoch", "reward_mean", "reward_std", "exon_f1", "gene_f1",
-    "nucleotide_f1", "boundary_f1", "zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts",
-    "text_tokens", "policy_loss", "kl", "clip_share", "entropy", "router_loss", "total_loss", "lr", "grad_norm",
-    "rollout_s", "update_s", "tokens_per_s", "eta_s", "gpu_alloc_gb", "gpu_max_gb", "ram_used_gb",
+    "nucleotide_f1", "boundary_f1", "zero_variance_groups", "empty_completions", "repeated_completions",
+    "truncated_completions", "completion_tokens", "policy_loss", "kl", "clip_share", "entropy", "router_loss",
+    "total_loss", "lr", "grad_norm", "rollout_s", "update_s", "tokens_per_s", "eta_s", "gpu_alloc_gb", "gpu_max_gb",
+    "ram_used_gb",
 ]  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def test_a_run_leaves_its_logs_its_configuration_and_a_model(inputs: ToyInputs, 
     wanted = dataclasses.asdict(read_options(GrpoOptions, OPTIONS, "test"))
     assert config["options"] == json.loads(json.dumps(wanted))
     assert config["inputs"]["prompts"] == str(inputs.arguments["prompts"])
-    assert set(config["sha256"]) == {"prompts", "validation", "eval_windows", "model", "grammar"}
+    assert set(config["sha256"]) == {"prompts", "validation", "eval_windows", "model", "clades"}
     for name in ("config.json", "genet5_tokenizer.json", "model.safetensors", "tokenizer.json"):
         assert (whole / name).read_bytes() == (whole / "best" / name).read_bytes()
     assert finished(whole)["steps"] == 4
@@ -111,16 +112,17 @@ def test_numbers_of_the_log_are_possible_ones(whole: Path):
         assert float(row["policy_loss"]) + 0.05 * float(row["kl"]) == pytest.approx(float(row["total_loss"]), abs=1e-7)
         exon, gene, boundary = (float(row[name]) for name in ("exon_f1", "gene_f1", "boundary_f1"))
         assert float(row["reward_mean"]) == pytest.approx(0.6 * exon + 0.4 * gene + 0.2 * boundary, abs=1e-6)
-        shares = ("zero_variance_groups", "empty_texts", "repeated_texts", "truncated_texts", "clip_share")
+        shares = ("empty_completions", "repeated_completions", "truncated_completions")
+        shares += ("zero_variance_groups", "clip_share")
         assert all(0 <= float(row[name]) <= 1 for name in shares)
-        assert float(row["entropy"]) > 0 and 1 <= float(row["text_tokens"]) <= 24
-        assert float(row["clip_share"]) == 0, "one update on each text: its ratios are 1"
+        assert float(row["entropy"]) > 0 and 1 <= float(row["completion_tokens"]) <= 24
+        assert float(row["clip_share"]) == 0, "one update on each completion: its ratios are 1"
     assert float(log[0]["kl"]) == 0.0 and min(numbers(log[1:], "kl")) > 0
-    assert sum(numbers(log, "truncated_texts")) > 0
+    assert sum(numbers(log, "truncated_completions")) > 0
 
 
 def test_the_first_row_is_what_the_first_rollout_gives(inputs: ToyInputs, whole: Path, monkeypatch):
-    """Rewards, their spread and the audit, computed here from the texts of the first step."""
+    """Rewards, their spread and the audit, computed here from the completions of the first step."""
     kept: list[Rollout] = []
     monkeypatch.setattr(
         grpo_run, "roll_out", lambda *words, **named: kept.append(ROLL_OUT(*words, **named)) or kept[-1]
@@ -129,21 +131,21 @@ def test_the_first_row_is_what_the_first_rollout_gives(inputs: ToyInputs, whole:
     (rollout,) = kept
     totals = np.array(
         [
-            [RewardWeights(0.6, 0.4, 0.0, 0.2, 30).of(window.genes, text.genes).reward for text in texts]
-            for window, texts in zip(rollout.windows, rollout.texts, strict=True)
+            [RewardWeights(0.6, 0.4, 0.0, 0.2, 30).of(window.genes, one.genes).reward for one in group]
+            for window, group in zip(rollout.windows, rollout.completions, strict=True)
         ]
     )
-    texts = [text for group in rollout.texts for text in group]
+    completions = [one for group in rollout.completions for one in group]
     wanted = {
         "reward_mean": totals.mean(),
         "reward_std": totals.std(axis=1, ddof=1).mean(),
         "zero_variance_groups": np.mean([len(set(group)) == 1 for group in totals.tolist()]),
-        "empty_texts": np.mean([not text.genes for text in texts]),
-        "repeated_texts": np.mean(
-            [text.ids in [t.ids for t in group[:i]] for group in rollout.texts for i, text in enumerate(group)]
+        "empty_completions": np.mean([not one.genes for one in completions]),
+        "repeated_completions": np.mean(
+            [one.ids in [t.ids for t in group[:i]] for group in rollout.completions for i, one in enumerate(group)]
         ),
-        "truncated_texts": np.mean([text.truncated for text in texts]),
-        "text_tokens": np.mean([len(text.ids) for text in texts]),
+        "truncated_completions": np.mean([one.truncated for one in completions]),
+        "completion_tokens": np.mean([len(one.ids) for one in completions]),
     }
     first = rows(whole / "grpo_log.csv")[0]
     assert {name: float(first[name]) for name in wanted} == pytest.approx(wanted, abs=1e-6)
@@ -157,29 +159,29 @@ def test_the_audit_counts_repeats_and_equal_groups():
     model = toy_model(seed=6)
     windows = planted_windows(2, 50)
     rollout = toy_rollout(model, windows, 4)
-    for group in rollout.texts:
+    for group in rollout.completions:
         group[1] = group[0]
-    rollout.texts[1][:] = [rollout.texts[1][0]] * 4
+    rollout.completions[1][:] = [rollout.completions[1][0]] * 4
     weights = RewardWeights(0.6, 0.4, 0.0, 1.0, 30)
     rewards = [
-        [weights.of(window.genes, text.genes) for text in texts]
-        for window, texts in zip(windows, rollout.texts, strict=True)
+        [weights.of(window.genes, one.genes) for one in group]
+        for window, group in zip(windows, rollout.completions, strict=True)
     ]
     found = audit(rollout, rewards)
-    distinct = len({tuple(text.ids) for text in rollout.texts[0]})
+    distinct = len({tuple(one.ids) for one in rollout.completions[0]})
     assert distinct == 3
-    assert (found["repeated_texts"], found["repeated_texts_weight"]) == (1 + 3, 8)
+    assert (found["repeated_completions"], found["repeated_completions_weight"]) == (1 + 3, 8)
     assert (found["zero_variance_groups"], found["zero_variance_groups_weight"]) == (1, 2)
-    assert found["text_tokens"] == sum(len(text.ids) for group in rollout.texts for text in group)
+    assert found["completion_tokens"] == sum(len(one.ids) for group in rollout.completions for one in group)
     assert found["reward"] == pytest.approx(sum(reward.reward for group in rewards for reward in group))
     assert set(AUDIT) <= set(found)
 
 
-def test_what_is_read_of_the_dna_stays_and_the_rest_learns(inputs: ToyInputs, whole: Path):
+def test_the_crf_stays_and_the_rest_learns(inputs: ToyInputs, whole: Path):
     before, after = tensors(inputs.arguments["model_dir"]), tensors(whole / "final")
     assert before.keys() == after.keys()
     moved = {name for name in before if not torch.equal(before[name], after[name])}
-    kept = {name for name in before if name.startswith(FROZEN)}
+    kept = {name for name in before if name.startswith("crf.")}
     assert len(kept) > 8 and not moved & kept
     never = {name for name in before if "shared_expert" in name}  # multiplies nothing
     assert set(before) - kept - never <= moved
@@ -197,7 +199,7 @@ def test_best_is_never_worse_than_the_weights_it_started_from(
     steps: list[Any] = []
 
     def decoder(model, _grammar, bases, _clade):
-        weights = model.state_dict()["base_query.weight"].clone()
+        weights = model.state_dict()["head.base_query.weight"].clone()
         if not any(torch.equal(weights, seen) for seen in steps):
             steps.append(weights)
         right = len(steps) == best_step + 1
@@ -211,7 +213,7 @@ def test_best_is_never_worse_than_the_weights_it_started_from(
     exported, final = tensors(tmp_path), tensors(tmp_path / "final")
     assert all(torch.equal(tensor, tensors(tmp_path / "best")[name]) for name, tensor in exported.items())
     assert all(torch.equal(start[name], exported[name]) for name in start) == (best_step == 0)
-    assert torch.equal(exported["base_query.weight"], steps[best_step])
+    assert torch.equal(exported["head.base_query.weight"], steps[best_step])
     assert any(not torch.equal(exported[name], final[name]) for name in start)
 
 
@@ -244,7 +246,8 @@ def test_prompts_are_whole_windows_on_either_strand(inputs: ToyInputs):
             turned.add((int(index), window.bases == whole.bases))
     assert len(turned) == 8, "each window on both strands"
     assert data.group_tokens(8, 30).tolist() == [
-        tokens + 8 * min(text, 30) for tokens, text in zip(data.prompt_tokens, data.text_tokens, strict=True)
+        prompt + 8 * min(sequence, 30)
+        for prompt, sequence in zip(data.prompt_tokens, data.sequence_tokens, strict=True)
     ]
 
 
@@ -264,7 +267,7 @@ def test_a_batch_may_mix_clades(inputs: ToyInputs, tmp_path: Path, monkeypatch):
 # ---------------------------------------------------------------- what one update is
 
 
-def test_updates_on_the_same_texts_add_up(inputs: ToyInputs, tmp_path: Path):
+def test_updates_on_the_same_completions_add_up(inputs: ToyInputs, tmp_path: Path):
     """A second update has ratios that are not 1; it moves the weights further than one update does."""
     options = {"max_steps": 1, "eval_steps": 9, "lr": 2e-2, "weight_decay": 0.0, "clip_low": 0.01, "clip_high": 0.01}
     start, moved, clipped = tensors(inputs.arguments["model_dir"]), [], []
@@ -282,7 +285,7 @@ def test_gradient_checkpointing_changes_no_result(inputs: ToyInputs, whole: Path
     run_toy(inputs, tmp_path, {"gradient_checkpointing": True})
     one, two = rows(whole / "grpo_log.csv"), rows(tmp_path / "grpo_log.csv")
     assert len(one) == len(two) == 4
-    for column in ("reward_mean", "text_tokens", "kl", "policy_loss", "grad_norm"):
+    for column in ("reward_mean", "completion_tokens", "kl", "policy_loss", "grad_norm"):
         assert numbers(one, column) == pytest.approx(numbers(two, column), rel=1e-3, abs=1e-5)
 
 
