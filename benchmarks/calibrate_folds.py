@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Calibrate a model of little annotation with what cross-validation says: ``calibration.json`` for a shipped model.
+"""Calibrate a model of little annotation with what cross-validation says: ``calibration.{clade}.json`` beside it.
 
 The model that is shipped has learned all pieces, so no chromosome is left to calibrate it on. The folds of
 ``small_sets.py`` were trained alike, and each annotated contigs it had not seen: how often their genes of a score are
@@ -20,14 +20,15 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from small_sets import PIECES, data_folder
 
-from calibrate import Judged, calibrate, describe, judged_genes
-from genet5.annotate.calibration import CALIBRATION_FILE, log_odds, write_calibration
+from genet5.annotate.calibrating import Judged, calibrate, describe, judged_genes
+from genet5.annotate.calibration import log_odds
+from genet5.annotate.calibration_file import write_calibration
+from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError, run_command
 from genet5.evaluate.verdicts import judge
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
 from genet5.genome.genetic_code import GeneticCode
-from genet5.writer.building import WEIGHTS_FILE
 
 LEAST_SCORE = 1e-6  # column 6 has six digits
 
@@ -42,11 +43,11 @@ def main() -> None:
     arguments = parser.parse_args()
     species = [name for name, pieces in PIECES.items() if pieces.clade == arguments.clade]
     judged = [judge_folds(name, arguments.work) for name in species]
-    curve = calibrate(judged, any_source=True)
+    curve = calibrate(judged)
     regions = {name: list(PIECES[name].contigs) for name in species}
-    weights = arguments.model / WEIGHTS_FILE
-    write_calibration(arguments.model / CALIBRATION_FILE, weights, {"viterbi": curve}, regions)
-    print(f"{arguments.model / CALIBRATION_FILE}: {describe(curve)}")
+    output = arguments.model / f"calibration.{arguments.clade}.json"
+    write_calibration(output, arguments.model / WEIGHTS_FILE, {"viterbi": curve}, regions)
+    print(f"{output}: {describe(curve)}")
 
 
 def judge_folds(species: str, work: Path) -> Judged:

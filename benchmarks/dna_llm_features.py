@@ -13,10 +13,13 @@ units of their standard deviation, which fine-tuning takes away.
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from genet5.errors import run_command
 from genet5.studies.dna_llm.alphabets import BASES

@@ -1,4 +1,4 @@
-"""What the experiments share: the workflow's scripts as steps, annotation by a reader alone, and its scores."""
+"""What the experiments share: the workflow's scripts as steps, annotation by a CRF alone, and its scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from genet5.genome.fasta import Genome  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
 
-GRAMMAR = REPOSITORY / "resources/grammar.yaml"
 LEVELS = ("nucleotide", "exon", "intron", "stop", "gene")
 
 
@@ -31,11 +30,15 @@ def call(script: str | Path, *flags: str) -> None:
         raise InputError(f"{script}: failed; its message stands above")
 
 
-def train_reader(model: Path, validation: Path, output_dir: Path, manifests: list[Path], *options: str) -> None:
-    """Train a reader with the schedule of all experiments; ``options`` are further flags and override it."""
+def train_crf(start: Path | None, validation: Path, output_dir: Path, manifests: list[Path], *options: str) -> None:
+    """Train a CRF of size demo, a fresh one or that of the folder ``start``, with the schedule of all experiments.
+
+    ``options`` are further flags and override it.
+    """
     schedule = "--betas 0.9 0.98 --lr=3e-3 --min-lr-ratio=0.02 --max-grad-norm=5 --epochs=1000 --log-every=50".split()
-    call("train_crf.py", f"--model={model}", f"--validation={validation}", f"--grammar={GRAMMAR}",
-         f"--output-dir={output_dir}", *schedule, *options, "--manifests", *map(str, manifests))  # fmt: skip
+    first = [f"--init-from={start}"] if start else []
+    call("train_crf.py", "--size=demo", *first, f"--validation={validation}", f"--output-dir={output_dir}", *schedule,
+         *options, "--manifests", *map(str, manifests))  # fmt: skip
 
 
 def annotate(
@@ -48,13 +51,13 @@ def annotate(
     overlap_bp: int = 8000,
     *flags: str,
 ) -> Path:
-    """GFF3 that dynamic programming over the reader finds (genetic code 1); a JSON file beside it tells the time.
+    """GFF3 that dynamic programming over the CRF finds (genetic code 1); a JSON file beside it tells the time.
 
     ``flags`` are further ones of annotate_genome.py and override these.
     """
-    call("annotate_genome.py", f"--model={model}", f"--genome={genome}", f"--grammar={GRAMMAR}", f"--clade={clade}",
-         "--genetic-code=1", f"--regions={regions}", "--decoder=viterbi", f"--window-bp={window_bp}",
-         f"--overlap-bp={overlap_bp}", "--batch-size=4", f"--output-prefix={prefix}", *flags)  # fmt: skip
+    call("annotate_genome.py", f"--model={model}", f"--genome={genome}", f"--clade={clade}", "--genetic-code=1",
+         f"--regions={regions}", "--decoder=viterbi", f"--window-bp={window_bp}", f"--overlap-bp={overlap_bp}",
+         "--batch-size=4", f"--output-prefix={prefix}", *flags)  # fmt: skip
     return Path(f"{prefix}.gff3")
 
 

@@ -14,7 +14,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from genet5.bake.crops import Window, crop  # noqa: E402
 from genet5.bake.shards import ShardReader  # noqa: E402
-from genet5.configuration import read_grammar  # noqa: E402
+from genet5.clades import Clade, read_clades  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import reward_weights  # noqa: E402
@@ -60,11 +60,13 @@ def unseen_windows(validation: Path, eval_data: Path) -> list[tuple[str, Window]
     return found
 
 
-def measure(model_dir: Path, windows: Sequence[Window], grammar: Path, options: GrpoOptions) -> np.ndarray:
+def measure(
+    model_dir: Path, windows: Sequence[Window], clades: Mapping[str, Clade], options: GrpoOptions
+) -> np.ndarray:
     """[windows, 6]: reward; exons in common, in the reference, written; exon and nucleotide F1, of greedy decoding."""
     model, tokenizer = load_model(model_dir)
     model.eval()
-    grammars = Grammars(tokenizer, read_grammar(grammar))
+    grammars = Grammars(tokenizer, clades)
     rows = np.zeros((len(windows), 6))
     kinds: dict[tuple[str, int], list[int]] = {}
     for number, window in enumerate(windows):
@@ -119,7 +121,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     baked, models = arguments.data / "baked" / arguments.run, arguments.data / "model" / arguments.run
-    grammar = REPOSITORY / "resources/grammar.yaml"
+    clades = read_clades()
     options = read_options(GrpoOptions, read_section(arguments.config), f"{arguments.config}: grpo")
     for path in (baked / "grpo_prompts.tar", models / "sft" / "model.safetensors"):
         if not path.is_file():
@@ -131,7 +133,7 @@ def main() -> None:
             baked / "grpo_prompts.tar",
             baked / "validation.tar",
             baked / "eval.json",
-            read_grammar(grammar),
+            clades,
             replace(options, seed=seed),
             output,
         )
@@ -148,8 +150,8 @@ def main() -> None:
         f"{len(windows)} unseen windows, before -> after [95 % interval of the gain]: "
         "reward | exon F1, mean of windows | exon F1, all exons | nucleotide F1, mean of windows"
     )
-    before = measure(models / "sft", windows, grammar, options)
-    after = {f"seed {seed}": measure(output, windows, grammar, options)[None] for seed, output in outputs.items()}
+    before = measure(models / "sft", windows, clades, options)
+    after = {f"seed {seed}": measure(output, windows, clades, options)[None] for seed, output in outputs.items()}
     for label, rows in (after | {"all seeds": np.concatenate(list(after.values()))}).items():
         for name in ("all", *sorted(set(species))):
             chosen = (species == name) | (name == "all")

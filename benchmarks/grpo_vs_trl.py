@@ -1,17 +1,17 @@
 #!/usr/bin/env python
 """A step of our reinforcement learning against a step of TRL's GRPOTrainer: steps per second in one run, and the ratio.
 
-One step of either: one prompt, G texts of 64 tokens sampled at temperature 1, rewards, one forward and backward pass,
-one update of AdamW. The backbone is the same class with the same sizes (transformers' Qwen2Moe, dense), weights are
-fresh, threads are the same, neither uses vLLM or recomputes activations. Steps of the two alternate; medians are shown,
-a first step of each is left out.
+One step of either: one prompt, G completions of 64 tokens sampled at temperature 1, rewards, one forward and backward
+pass, one update of AdamW. The backbone is the same class with the same sizes (transformers' Qwen2Moe, dense), weights
+are fresh, threads are the same, neither uses vLLM or recomputes activations. Steps of the two alternate; medians are
+shown, a first step of each is left out.
 
 What differs. TRL's model is a plain language model: causal, with a language head over 256 words (a tokenizer like ours
 has thousands, and without a GPU TRL runs the head over the prompt too, so the small head favours TRL); its prompts are
 random words and its reward counts odd ones. Ours is the whole step of a run: DNA with genes planted on both strands,
-stem and base head, a prompt that attends in both directions, the grammar, pointers, F1 as reward. Ours takes the tokens
-that the grammar forces without asking the network, and learns from the chosen ones alone: "reads" is how often the
-network was asked for a group of texts, "choices" how many tokens of a text it chose. Texts are cut at 64 tokens;
+a CRF that scores the DNA, a prompt that attends in both directions, the grammar, pointers, F1 as reward. Ours takes the
+tokens that the grammar forces without asking the network, and learns from the chosen ones alone: "reads" is how often
+the network was asked for a group of completions, "choices" how many tokens of one it chose. They are cut at 64 tokens;
 "tokens" is their real mean length.
 
 Columns: "read" is the real length of the prompt. "rollout_s" holds sampling, rewards and, with --beta, the reference's
@@ -47,7 +47,6 @@ warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-import yaml  # noqa: E402
 from datasets import Dataset, disable_progress_bars  # noqa: E402
 from lightning.fabric import Fabric  # noqa: E402
 from lightning.fabric.plugins.environments import LightningEnvironment  # noqa: E402
@@ -58,23 +57,27 @@ from transformers.utils import logging as transformers_logging  # noqa: E402
 from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
 from genet5.bake.crops import Window  # noqa: E402
+from genet5.clades import read_clades  # noqa: E402
+from genet5.crf.config import crf_config  # noqa: E402
+from genet5.crf.model import make_crf  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
 from genet5.genome.genes import Interval  # noqa: E402
 from genet5.genome.genetic_code import reverse_complement  # noqa: E402
 from genet5.genome.window_genes import WindowGene  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
-from genet5.grpo.run import GrpoRun, Piece  # noqa: E402
+from genet5.grpo.run import GrpoRun, SampledBatch  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.checkpoints import RunFolder  # noqa: E402
 from genet5.training.evaluation import Evaluation  # noqa: E402
+from genet5.training.run import RunSpec  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
 from genet5.training.signals import StopRequest  # noqa: E402
 from genet5.writer.building import new_model, resize_model  # noqa: E402
 from genet5.writer.config import backbone_config, sized_config  # noqa: E402
 
-TEXT_TOKENS = 64
+COMPLETION_TOKENS = 64
 LR = 1e-6
 TRL_WORDS = 256
 KMER, SEGMENT_BP = 6, 60  # as in config/examples/demo.yaml
@@ -117,7 +120,7 @@ def main() -> None:
     parser.add_argument("--group-sizes", type=int, nargs="+", default=[8, 16], help="(default: %(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="measured steps of each side (default: %(default)s)")
     parser.add_argument("--size", choices=("demo", "small"), default="demo", help="(default: %(default)s)")
-    parser.add_argument("--clade", default="bacteria", help="rules of our texts (default: %(default)s)")
+    parser.add_argument("--clade", default="bacteria", help="rules of our completions (default: %(default)s)")
     parser.add_argument("--beta", type=float, default=0.0, help="weight of the KL divergence (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: %(default)s)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: %(default)s)")
@@ -254,7 +257,8 @@ def our_step(
     """Tokens of our prompts, and a function that takes and measures one step."""
     window_bp = round((prompt_tokens - 4) / (1 / KMER + 1 / SEGMENT_BP) / SEGMENT_BP) * SEGMENT_BP
     tokenizer = GeneTokenizer.build("kmer", KMER, segment_bp=SEGMENT_BP, max_window_bp=window_bp)
-    model = resize_model(new_model(arguments.size, tokenizer.dna_only(), 0), tokenizer)
+    crf = make_crf(crf_config(arguments.size), 0)
+    model = resize_model(new_model(arguments.size, tokenizer.dna_only(), crf, 0), tokenizer)
     windows = [planted_window(window_bp, arguments.clade, seed) for seed in range(arguments.steps + 1)]
     options = GrpoOptions(
         epochs=1,
@@ -262,7 +266,7 @@ def our_step(
         grad_accum=1,
         token_budget=1,
         group_size=group_size,
-        max_gen_length=TEXT_TOKENS,
+        max_gen_length=COMPLETION_TOKENS,
         temperature=1.0,
         top_k=0,
         top_p=1.0,
@@ -280,28 +284,27 @@ def our_step(
         precision={"fp32": "32-true", "bf16": "bf16-mixed"}[arguments.precision],
         plugins=[LightningEnvironment()],
     )
-    grammars = Grammars(tokenizer, yaml.safe_load((REPOSITORY / "resources/grammar.yaml").read_text()))
+    grammars = Grammars(tokenizer, read_clades())
     plan = BatchPlan(np.full(len(windows), prompt_tokens), options.token_budget, 1, long_alone=True)
     source = BatchSource(plan, lambda indices, _epoch, _rng: [windows[index] for index in indices])
     stop = StopRequest()
     evaluation = Evaluation(fabric, stop, options, None, None)
     folder.mkdir()
     with contextlib.redirect_stdout(io.StringIO()):
-        run = GrpoRun(
-            grammars, fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None, None
-        )
+        spec = RunSpec(fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None)
+        run = GrpoRun(grammars, spec)
     run.model.train()
     stream = run._stream()
     reads = count_reads(run.model.backbone)
     sample = timed(run._sample, steps.rollout_s, arguments.device)
 
-    def sample_and_count(position: int, drawn: list[Window]) -> Piece:
-        piece = sample(position, drawn)
-        batch = piece.packed.batch
+    def sample_and_count(position: int, drawn: list[Window]) -> SampledBatch:
+        sampled = sample(position, drawn)
+        decisions = sampled.packed.batch.decisions
         steps.reads.append(reads())
-        steps.tokens.append(piece.sums["completion_tokens"] / group_size)
-        steps.choices.append((len(batch.structure_sample) + len(batch.place_sample)) / group_size)
-        return piece
+        steps.tokens.append(sampled.sums["completion_tokens"] / group_size)
+        steps.choices.append((len(decisions.structure) + len(decisions.places)) / group_size)
+        return sampled
 
     run._sample = sample_and_count
     one = timed(lambda: run._step(stream), steps.step_s, arguments.device)
@@ -356,7 +359,7 @@ class Alternation(TrainerCallback):
 def make_trainer(
     prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
 ) -> GRPOTrainer:
-    config = backbone_config(sized_config(arguments.size, vocab_size=TRL_WORDS))
+    config = backbone_config(sized_config(arguments.size, crf_config(arguments.size), vocab_size=TRL_WORDS))
     config.eos_token_id, config.pad_token_id, config.bos_token_id = 0, 1, None
     torch.manual_seed(0)
     model = Qwen2MoeForCausalLM(config)
@@ -387,8 +390,8 @@ def make_trainer(
         num_generations=group_size,
         gradient_accumulation_steps=1,
         num_iterations=1,
-        max_completion_length=TEXT_TOKENS,
-        generation_kwargs={"min_new_tokens": TEXT_TOKENS},
+        max_completion_length=COMPLETION_TOKENS,
+        generation_kwargs={"min_new_tokens": COMPLETION_TOKENS},
         temperature=1.0,
         beta=arguments.beta,
         router_aux_loss_coef=0.0,  # the network is dense

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Train the reader's stem to fill in hidden bases before it sees a gene: a row of ``reader_ablation.py``.
+"""Train the stem of a CRF to fill in hidden bases before it sees a gene: a row of ``crf_ablation.py``.
 
 Needs no annotation: windows of the manifests, or regions of a genome, are read for their DNA alone. Stretches of one to
 six bases, a share of all, are hidden from both strands; the loss is the cross-entropy of what stood there, in nats per
@@ -12,6 +12,7 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,23 +24,23 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 from genet5.bake.manifest import shard_paths  # noqa: E402
 from genet5.bake.shards import ShardSet  # noqa: E402
-from genet5.configuration import read_grammar  # noqa: E402
-from genet5.crf.training import CrfData  # noqa: E402
+from genet5.clades import read_clades  # noqa: E402
+from genet5.crf.data import CrfData  # noqa: E402
+from genet5.crf.folder import WEIGHTS_FILE, save_crf  # noqa: E402
+from genet5.crf.options import CrfOptions  # noqa: E402
+from genet5.crf.training import first_crf  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
 from genet5.files import file_sha256  # noqa: E402
 from genet5.genome.fasta import Genome  # noqa: E402
 from genet5.genome.sites import encode_bases, reverse_complement_codes  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
 from genet5.options import add_option_arguments, options_from_arguments  # noqa: E402
-from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.training.batches import BatchSource  # noqa: E402
 from genet5.training.loop import fit  # noqa: E402
-from genet5.training.options import RunOptions  # noqa: E402
 from genet5.training.processes import start_fabric  # noqa: E402
 from genet5.training.runs import export_best, export_finished  # noqa: E402
 from genet5.training.sampler import BatchPlan  # noqa: E402
 from genet5.training.trainable import TrainableModule  # noqa: E402
-from genet5.writer.building import WEIGHTS_FILE, load_model, save_model  # noqa: E402
 
 HIDDEN_SHARE, LONGEST_HIDDEN = 0.15, 6
 UNKNOWN = 4
@@ -104,37 +105,37 @@ class MaskedPretraining(TrainableModule):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, required=True, help="model folder to start from")
     parser.add_argument("--manifests", type=Path, nargs="+", default=[], help="windows whose DNA is read")
     parser.add_argument("--genome", type=Path, help="FASTA whose --regions are read, instead of --manifests")
     parser.add_argument("--regions", default="", help="of --genome, as contig:first-last, separated by commas")
     parser.add_argument("--window-bp", type=int, default=12000, help="bases of a window of --genome (%(default)s)")
-    parser.add_argument("--grammar", type=Path, default=REPOSITORY / "resources/grammar.yaml", help="(%(default)s)")
-    parser.add_argument("--output-dir", type=Path, required=True, help="model folder to write")
-    add_option_arguments(parser, RunOptions)
+    parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder of the CRF to write")
+    add_option_arguments(parser, CrfOptions)
     arguments = parser.parse_args()
     if bool(arguments.manifests) == bool(arguments.genome) or bool(arguments.genome) != bool(arguments.regions):
         raise InputError("wanted either --manifests, or --genome and --regions")
-    options, output = options_from_arguments(RunOptions, arguments), arguments.output_dir
-    fingerprint = {"model": file_sha256(arguments.model / WEIGHTS_FILE)}
+    options, output = options_from_arguments(CrfOptions, arguments), arguments.output_dir
+    start = Path(options.init_from) / WEIGHTS_FILE
+    fingerprint: dict[str, Any] = {"start": file_sha256(start) if start.is_file() else ""}
     fingerprint |= {"manifests": [file_sha256(path) for path in arguments.manifests]}
     if arguments.genome:
         fingerprint |= {"genome": file_sha256(arguments.genome), "regions": arguments.regions}
-    if export_finished(output, options, fingerprint):
+    if export_finished(output, options, fingerprint, restart=False):
         return
     torch.manual_seed(options.seed)
-    model, tokenizer = load_model(arguments.model)
+    crf = first_crf(options)
     if arguments.genome:
         with Genome(arguments.genome) as genome:
             windows = RegionWindows(genome, arguments.regions, arguments.window_bp)
         lengths, codes_of = windows.lengths, windows.codes_of
     else:
         shards = ShardSet([path for manifest in arguments.manifests for path in shard_paths(manifest, "train")])
-        data = CrfData(shards, Grammars(tokenizer, read_grammar(arguments.grammar)))
+        data = CrfData(shards, read_clades(arguments.clade_folder))
         lengths, codes_of = data.lengths, lambda *drawn: data.training_batch(*drawn).codes
     fabric = start_fabric(options)
     result = fit(
-        MaskedPretraining(model.reader.stem, model.config.stem_channels),
+        MaskedPretraining(crf.networks[0].stem, crf.config.stem_channels),
         BatchSource(
             BatchPlan(lengths, int(lengths.max()), 1, options.seed),
             lambda indices, epoch, rng: hide_bases(codes_of(indices, epoch, rng), rng),
@@ -142,7 +143,7 @@ def main() -> None:
         options,
         output,
         fingerprint=fingerprint,
-        save_model=lambda folder: save_model(model, tokenizer, folder),
+        save_model=lambda folder: save_crf(crf, folder),
         fabric=fabric,
     )
     export_best(fabric, result, output)

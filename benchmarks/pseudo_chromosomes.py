@@ -1,4 +1,4 @@
-"""Chromosomes made of single-gene loci, for readers that would otherwise only know one gene in the middle of a window.
+"""Chromosomes made of single-gene loci, for CRFs that would otherwise only know one gene in the middle of a window.
 
 Each locus is turned at random and loses a random part of the DNA on both sides of its gene; loci then follow each other
 in random order. The seams are artefacts, but strands alternate and distances between genes vary as in a genome.

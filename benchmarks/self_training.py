@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Train a reader further on a genome that nobody has annotated, with its own confident genes as the truth.
+"""Train a CRF further on a genome that nobody has annotated, with its own confident genes as the truth.
 
 Adapting to the genome at hand: annotate it (dynamic programming, calibrated scores), take genes of a probability of at
 least ``--confident`` as labels, hide the other genes from the loss, train on these windows beside the windows of the
-training species. The guard: the adapted reader is taken only if its chains are no worse on validation DNA with real
-labels. The control is a reader trained as long on the training species alone. Prints the scores of all three on the
+training species. The guard: the adapted CRF is taken only if its chains are no worse on validation DNA with real
+labels. The control is a CRF trained as long on the training species alone. Prints the scores of all three on the
 genome's reference, which the training never reads.
 
-Needs a reader with its calibration, as ``snakemake annotate --configfile config/examples/pombe.yaml`` leaves it.
+Needs a CRF with its calibration, as ``snakemake annotate --configfile config/examples/pombe.yaml`` leaves it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import csv
 import sys
 from pathlib import Path
 
-from experiment import LEVELS, REPOSITORY, annotate, call, f1_scores, train_reader
+from experiment import LEVELS, REPOSITORY, annotate, call, f1_scores, train_crf
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
@@ -29,23 +29,23 @@ from genet5.genome.splits import complement, format_regions, parse_regions
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", default="pombe", help="the run whose reader is taken (%(default)s)")
+    parser.add_argument("--run", default="pombe", help="the run whose CRF is taken (%(default)s)")
     parser.add_argument("--species", default="S.pombe", help="(%(default)s)")
     parser.add_argument("--clade", default="fungi", help="(%(default)s)")
     parser.add_argument("--regions", default="III", help="DNA without labels (%(default)s)")
     parser.add_argument("--confident", type=float, default=0.9, help="least probability of a label (%(default)s)")
-    parser.add_argument("--steps", type=int, default=300, help="windows that each reader sees (%(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="windows that each CRF sees (%(default)s)")
     parser.add_argument("--lr", type=float, default=5e-4, help="(%(default)s)")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data", help="the workflow's data folder")
     arguments = parser.parse_args()
     data, run, species = arguments.data, arguments.run, arguments.species
-    work, reader, raw = data / "studies/self_training" / run, data / "model" / run / "crf", data / "raw" / species
+    work, crf, raw = data / "studies/self_training" / run, data / "model" / run / "crf", data / "raw" / species
     work.mkdir(parents=True, exist_ok=True)
 
     def annotation(model: Path, prefix: Path) -> Path:
         return annotate(model, raw / "fna", arguments.clade, arguments.regions, prefix)
 
-    before = annotation(reader, work / "before")
+    before = annotation(crf, work / "before")
     with atomic_write(work / "pseudo.gff3") as stream:
         stream.writelines(pseudo_labels(before, arguments.confident))
     known, own = data / "baked" / run / species / "manifest.json", bake(arguments, raw / "fna", work / "pseudo.gff3")
@@ -54,9 +54,7 @@ def main() -> None:
     for name, manifests in variants.items():
         folder = work / name.replace(" ", "_")
         options = [f"--max-steps={arguments.steps}", f"--eval-steps={arguments.steps}", f"--lr={arguments.lr}"]
-        train_reader(
-            reader, data / "baked" / run / "validation.tar", folder, manifests, *options, "--species-balance=0"
-        )
+        train_crf(crf, data / "baked" / run / "validation.tar", folder, manifests, *options, "--species-balance=0")
         with (folder / "eval_log.csv").open(newline="") as stream:
             chains[name] = float(list(csv.DictReader(stream))[-1]["val_chain"])
         found[name] = annotation(folder, folder / "annotation")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python
-"""A reader for genomes of which little is annotated, trained and scored by cross-validation over contigs.
+"""A CRF for genomes of which little is annotated, trained and scored by cross-validation over contigs.
 
 Scored: pieces of the chromosomes of *A. thaliana*, *C. elegans* and *D. melanogaster* (1 Mb each) that ``GENET5_DATA``
-holds. A reader is first taught single-gene loci of the three, without the loci whose DNA stands in any of the pieces
+holds. A CRF is first taught single-gene loci of the three, without the loci whose DNA stands in any of the pieces
 (on either strand); then the same loci joined to pseudo-chromosomes (``pseudo_chromosomes.py``). Fold k trains it
 further on these and on pieces without the k-th contig of every species, and annotates these contigs; ``all`` leaves
 none out, for genomes elsewhere. The merged annotations are ready for
-``benchmarks/accuracy_vs_peers.py --ours reader=data/studies/small_sets/annotation``.
+``benchmarks/accuracy_vs_peers.py --ours crf=data/studies/small_sets/annotation``.
 
 A stopped run goes on where it was, and nothing is repeated. ``--audit`` says instead what held-out contigs share with
 what their fold learns from.
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from experiment import REPOSITORY, annotate, call, train_reader
+from experiment import REPOSITORY, annotate, call, train_crf
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
@@ -73,8 +73,8 @@ WINDOW = ("--window-bp=12000", "--stride-bp=4000", "--flank-bp=1000")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="model to start from, for example the fungal reader")
-    parser.add_argument("--loci-steps", type=int, default=4000, help="loci that the reader sees first (%(default)s)")
+    parser.add_argument("--model", type=Path, help="folder of the CRF to start from, for example that for fungi")
+    parser.add_argument("--loci-steps", type=int, default=4000, help="loci that the CRF sees first (%(default)s)")
     parser.add_argument("--joined-steps", type=int, default=2500, help="windows of joined loci after it (%(default)s)")
     parser.add_argument("--steps", type=int, default=600, help="windows that each fold sees (%(default)s)")
     folds = [*map(str, range(FOLDS)), "all"]
@@ -198,18 +198,18 @@ def manifest(work: Path, name: str) -> Path:
     return work / "baked" / name / "manifest.json"
 
 
-# -------------------------------------------------------------------- readers
+# -------------------------------------------------------------------- CRFs
 
 
 def train(model: Path, work: Path, name: str, sets: list[str], *options: str) -> None:
-    """A reader taught windows of ``sets``, in the folder of its name."""
+    """A CRF taught windows of ``sets``, in the folder of its name."""
     manifests = [manifest(work, entry) for entry in sets]
-    train_reader(model, work / "validation/validation.tar", work / name, manifests, "--species-balance=0.5",
+    train_crf(model, work / "validation/validation.tar", work / name, manifests, "--species-balance=0.5",
                  "--eval-steps=2000", *options)  # fmt: skip
 
 
 def annotate_pieces(work: Path, species: str, folds: list[str]) -> None:
-    """Each contig by the reader that has not seen it; one GFF3 for the species, and the time taken beside it."""
+    """Each contig by the CRF that has not seen it; one GFF3 for the species, and the time taken beside it."""
     pieces, rows, total = PIECES[species], [], {"bases": 0, "cpu_s": 0.0}
     folder = work / "annotation"
     folder.mkdir(parents=True, exist_ok=True)

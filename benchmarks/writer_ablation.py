@@ -1,11 +1,12 @@
 #!/usr/bin/env python
-"""What the language part adds to the reader below it, and what it would be without the reader's evidence.
+"""What the writer adds to the CRF that it is made around, and what it would be without the CRF's scores.
 
-One reader, fine-tuned on *S. pombe* and *S. cerevisiae* with the same windows for every row, scored on the validation
-region of *S. pombe*: dynamic programming over the reader alone, the language part before and after fine-tuning with
-several widths of beam, after reinforcement learning on exon and gene F1, and a language part that never sees the
-reader's evidence, so that it has pointers and features of the DNA alone. Needs what ``reader_ablation.py`` needs, and a
-trained reader (``--reader``). A stopped row goes on where it was; a finished one is not repeated.
+Every row has the same CRF. Writers are fine-tuned on the same windows of *S. pombe* and *S. cerevisiae*, and scored on
+the validation region of *S. pombe*: dynamic programming over the CRF alone, the writer before and after fine-tuning
+with several widths of beam, after reinforcement learning on exon and gene F1, and a writer that never sees the CRF's
+scores, so that it has pointers and features of the DNA alone. Needs what ``crf_ablation.py`` needs, a tokenizer
+(``snakemake data/model/fungi/tokenizer/tokenizer.json --configfile config/examples/fungi.yaml``) and a trained CRF
+(``--crf``). A stopped row goes on where it was; a finished one is not repeated.
 """
 
 from __future__ import annotations
@@ -18,15 +19,16 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
-from experiment import GRAMMAR, LEVELS, REPOSITORY, annotate, call, f1_scores
+from experiment import LEVELS, REPOSITORY, annotate, call, f1_scores
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from genet5.configuration import read_grammar
+from genet5.clades import read_clades
+from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError, run_command
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.training import run_grpo
-from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.tokens.tokenizer import TOKENIZER_FILE, GeneTokenizer
 from genet5.writer import sft
 from genet5.writer.building import load_model, save_model
 from genet5.writer.network import GeneT5Model
@@ -46,23 +48,23 @@ class Row(NamedTuple):
 
 
 ROWS = {
-    "reader alone, dynamic programming": Row("before", "viterbi"),
-    "language part before training, greedy": Row("before", "lm"),
-    "language part before training, beam 4": Row("before", "lm", 4),
-    "language part, greedy": Row("trained", "lm"),
-    "language part, beam 4": Row("trained", "lm", 4),
-    "language part, beam 8": Row("trained", "lm", 8),
-    "language part, reinforced, greedy": Row("reinforced", "lm"),
-    "language part, reinforced, beam 4": Row("reinforced", "lm", 4),
+    "CRF alone, dynamic programming": Row("before", "viterbi"),
+    "writer before training, greedy": Row("before", "lm"),
+    "writer before training, beam 4": Row("before", "lm", 4),
+    "writer, greedy": Row("trained", "lm"),
+    "writer, beam 4": Row("trained", "lm", 4),
+    "writer, beam 8": Row("trained", "lm", 8),
+    "writer, reinforced, greedy": Row("reinforced", "lm"),
+    "writer, reinforced, beam 4": Row("reinforced", "lm", 4),
     "without the clade's token, greedy": Row("without_clade", "lm"),
-    "without evidence, greedy": Row("without_evidence", "lm"),
-    "without evidence, beam 4": Row("without_evidence", "lm", 4),
+    "without CRF scores, greedy": Row("without_scores", "lm"),
+    "without CRF scores, beam 4": Row("without_scores", "lm", 4),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reader", type=Path, required=True, help="model with a trained reader")
+    parser.add_argument("--crf", type=Path, required=True, help="folder of a trained CRF")
     parser.add_argument("--steps", type=int, default=150, help="steps of fine-tuning (%(default)s)")
     parser.add_argument("--grpo-steps", type=int, default=24, help="steps of reinforcement learning (%(default)s)")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
@@ -86,15 +88,15 @@ def main() -> None:
 def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
     """Folder of the model called ``name``, trained where it must be."""
     if name == "before":
-        return arguments.reader
+        return fresh_writer(arguments.crf, arguments.data / "model/fungi/tokenizer", work)
     if name == "reinforced":
         return reinforce(train("trained", arguments, work), arguments, work)
-    baked, start = arguments.data / "baked/fungi", arguments.reader
-    prepare = {"without_evidence": without_evidence, "without_clade": without_clade}.get(name, lambda *_: None)
-    if name == "without_evidence":
+    baked, start = arguments.data / "baked/fungi", train("before", arguments, work)
+    prepare = {"without_scores": without_scores, "without_clade": without_clade}.get(name, lambda *_: None)
+    if name == "without_scores":
+        model, tokenizer = load_model(start)
+        without_scores(model, tokenizer)
         start = work / "blind"
-        model, tokenizer = load_model(arguments.reader)
-        without_evidence(model, tokenizer)
         save_model(model, tokenizer, start)
 
     def load(folder: Path) -> tuple:
@@ -108,8 +110,20 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
     )  # fmt: skip
     with patch.object(sft, "load_model", load):
         sft.run_sft(start, [baked / species / "manifest.json" for species in SPECIES], baked / "validation.tar",
-                    baked / "eval.json", read_grammar(GRAMMAR), options, work / name)  # fmt: skip
+                    baked / "eval.json", read_clades(), options, work / name)  # fmt: skip
     return work / name
+
+
+def fresh_writer(crf: Path, tokenizer: Path, work: Path) -> Path:
+    """Folder of a writer of size demo with fresh weights around the CRF."""
+    if not (tokenizer / TOKENIZER_FILE).is_file():
+        raise InputError(f"{tokenizer / TOKENIZER_FILE}: no such file; see --help for what is needed")
+    folder = work / "before"
+    if not (folder / WEIGHTS_FILE).is_file():
+        call("init_model.py", "--size=demo", f"--tokenizer={tokenizer}", f"--crf={crf}",
+             f"--output-dir={work / 'init'}")  # fmt: skip
+        call("resize_model.py", f"--model={work / 'init'}", f"--tokenizer={tokenizer}", f"--output-dir={folder}")
+    return folder
 
 
 def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
@@ -122,15 +136,16 @@ def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
         batch_size=8, grad_accum=2, group_size=16, token_budget=200_000, temperature=0.5, top_k=0, top_p=1.0,
         boundary_weight=0.2, beta=0.0, early_stopping=0,
     )  # fmt: skip
-    run_grpo(start, work / "grpo_prompts.tar", baked / "validation.tar", baked / "eval.json", read_grammar(GRAMMAR),
-             options, output)  # fmt: skip
+    run_grpo(
+        start, work / "grpo_prompts.tar", baked / "validation.tar", baked / "eval.json", read_clades(), options, output
+    )
     return output / "final"
 
 
 @torch.no_grad()
-def without_evidence(model: GeneT5Model, _tokenizer: GeneTokenizer) -> None:
-    """Take the reader's evidence from the language part for good."""
-    for weights in (model.evidence.weights, model.option_evidence):
+def without_scores(model: GeneT5Model, _tokenizer: GeneTokenizer) -> None:
+    """Take the CRF's scores from the writer for good."""
+    for weights in (model.head.boundary_scores.weights, model.head.option_weight):
         weights.zero_()
         weights.requires_grad_(False)
 

@@ -56,7 +56,6 @@ def command(run: ToyRun, output: Path, repository: Path, **changed) -> list[str]
         *("--manifests", run.manifest),
         *("--validation", run.baked / "validation.tar"),
         *("--eval-windows", run.baked / "eval.json"),
-        *("--grammar", repository / "resources/grammar.yaml"),
         *("--output-dir", output),
         *flags,
     ]

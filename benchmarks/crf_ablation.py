@@ -1,11 +1,10 @@
 #!/usr/bin/env python
-"""What each part of the reader and of its training is worth: one run per part left out, all with the same bases.
+"""What each part of the CRF and of its training is worth: one run per part left out, all with the same bases.
 
 Trained on *S. pombe* and *S. cerevisiae* as ``config/examples/fungi.yaml`` says, decoded by dynamic programming, scored
 on the validation region of *S. pombe* (which nothing here is chosen on but what the table shows). Needs
-``snakemake data/model/fungi/resized/model.safetensors data/baked/fungi/validation.tar data/raw/S.pombe/fna
-data/raw/S.pombe/gff.gz --configfile config/examples/fungi.yaml``. A stopped row goes on where it was; a finished one is
-not repeated. ``--rows`` picks some.
+``snakemake data/baked/fungi/validation.tar data/raw/S.pombe/fna data/raw/S.pombe/gff.gz --configfile
+config/examples/fungi.yaml``. A stopped row goes on where it was; a finished one is not repeated. ``--rows`` picks some.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from experiment import GRAMMAR, LEVELS, REPOSITORY, annotate, call, f1_scores, train_reader
+from experiment import LEVELS, REPOSITORY, annotate, call, f1_scores, train_crf
 
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
@@ -30,7 +29,7 @@ class Row(NamedTuple):
     """A variant: flags of train_crf.py, fields of the network, species, windows of a batch (steps shrink to match).
 
     hidden: first as many windows again with hidden bases to fill in (``masked_pretraining.py``), of the training
-    species or, if it names regions of *S. pombe*, of these.
+    species or, if it names regions of *S. pombe*, of these. Hexamers are then not counted.
     """
 
     flags: tuple[str, ...] = ()
@@ -65,7 +64,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="rows at the same time (%(default)s)")
     parser.add_argument("--data", type=Path, default=REPOSITORY / "data", help="the workflow's data folder")
     arguments = parser.parse_args()
-    for path in ("model/fungi/resized/model.safetensors", "baked/fungi/validation.tar", "raw/S.pombe/fna"):
+    for path in ("baked/fungi/validation.tar", "raw/S.pombe/fna"):
         if not (arguments.data / path).is_file():
             raise InputError(f"{arguments.data / path}: no such file; see --help for the command that makes it")
     print(f"| {arguments.steps} windows each | " + " | ".join(LEVELS) + " |\n|---|" + "---|" * len(LEVELS), flush=True)
@@ -79,29 +78,22 @@ def main() -> None:
 def run_row(name: str, arguments: argparse.Namespace) -> list[float]:
     """Train, annotate, score; F1 at each of ``LEVELS``."""
     row, baked = ROWS[name], arguments.data / "baked" / "fungi"
-    folder = arguments.data / "studies/reader_ablation" / f"{arguments.steps}_{arguments.seed}" / name.replace(" ", "_")
+    folder = arguments.data / "studies/crf_ablation" / f"{arguments.steps}_{arguments.seed}" / name.replace(" ", "_")
     folder.mkdir(parents=True, exist_ok=True)
     manifests = [baked / species / "manifest.json" for species in row.species]
     seed = f"--seed={arguments.seed}"
-    model = arguments.data / "model/fungi/resized"
-    if row.overrides:
-        call("init_model.py", "--size=demo", f"--tokenizer={model}", "--init-from=scratch", seed,
-             "--overrides", *row.overrides, f"--output-dir={folder / 'fresh'}")  # fmt: skip
-        call("resize_model.py", f"--model={folder / 'fresh'}", f"--tokenizer={model}",
-             f"--output-dir={folder / 'resized'}")  # fmt: skip
-        model = folder / "resized"
-    raw = arguments.data / "raw/S.pombe"
+    raw, start = arguments.data / "raw/S.pombe", None
     if row.hidden:
         unlabelled = [f"--genome={raw / 'fna'}", f"--regions={row.hidden}"]
         if row.hidden == "training":
             unlabelled = ["--manifests", *map(str, manifests)]
-        call(REPOSITORY / "benchmarks/masked_pretraining.py", f"--model={model}", f"--output-dir={folder / 'filled'}",
-             f"--grammar={GRAMMAR}", f"--max-steps={arguments.steps}", "--lr=3e-3", "--epochs=1000", seed,
-             *unlabelled)  # fmt: skip
-        model = folder / "filled"
+        start = folder / "filled"
+        call(REPOSITORY / "benchmarks/masked_pretraining.py", "--size=demo", f"--output-dir={start}",
+             f"--max-steps={arguments.steps}", "--lr=3e-3", "--epochs=1000", seed, *unlabelled)  # fmt: skip
     steps = arguments.steps // row.batch
     options = [f"--max-steps={steps}", f"--eval-steps={steps}", f"--max-batch-size={row.batch}", seed, *row.flags]
-    train_reader(model, baked / "validation.tar", folder / "crf", manifests, *options)
+    options += ["--overrides", *row.overrides] if row.overrides else []
+    train_crf(start, baked / "validation.tar", folder / "crf", manifests, *options)
     found = annotate(folder / "crf", raw / "fna", "fungi", REGION, folder / "annotation")
     return f1_scores({name: found}, raw, REGION)[name]
 
