@@ -76,6 +76,7 @@ def parts_of(completion: Completion) -> tuple[list[int], list[int]]:
 # ---------------------------------------------------------------- a whole run
 
 OPTIONS: dict[str, Any] = {
+    "log_memory": False,
     "precision": "fp32",
     "batch_size": 2,
     "grad_accum": 1,
