@@ -42,6 +42,20 @@ def test_only_matrices_that_are_no_embeddings_decay():
     assert optimizer.param_groups[0]["fused"]
 
 
+def test_parameters_have_rates_of_their_own_and_frozen_ones_are_in_no_group():
+    class Scaled(ToyModel):
+        def learning_rate_scales(self) -> dict[str, float]:
+            return {"body.": 0.1, "norm.bias": 0.0}
+
+    model = Scaled()
+    model.norm.weight.requires_grad_(False)
+    optimizer = build_optimizer(model, RunOptions())
+    names = {id(p): name for name, p in model.named_parameters()}
+    scale = {names[id(p)]: g["lr_scale"] for g in optimizer.param_groups for p in g["params"]}
+    assert scale == {"embed.weight": 1.0, "norm.bias": 0.0, "body.0.weight": 0.1, "body.0.bias": 0.1}
+    assert {g["lr_scale"] for g in build_optimizer(ToyModel(), RunOptions()).param_groups} == {1.0}
+
+
 @pytest.mark.parametrize("max_norm", [0.0, 0.05, 1e6])
 def test_normalised_and_clipped_gradients_equal_the_mean_loss_clipped_by_torch(max_norm):
     torch.manual_seed(1)

@@ -25,6 +25,9 @@ from torch import Tensor
 from genet5.crf.model import score_codes, window_codes
 from genet5.crf.stem import hexamer_ids
 from genet5.genome.genetic_code import reverse_complement
+from genet5.training.optimizer import build_optimizer
+from genet5.training.options import RunOptions
+from genet5.training.trainable import Trainable
 from genet5.writer.batch import Batch, collate, collate_prompts, make_example, make_prompt
 from genet5.writer.crf_scores import ScoreSums, score_sums
 from genet5.writer.network import GeneT5Model
@@ -250,6 +253,13 @@ def test_the_crf_takes_no_gradient_and_no_step():
     assert not any(parameter.requires_grad for parameter in copy.deepcopy(model).crf.parameters())
 
 
+def test_the_training_loop_can_ask_all_it_wants():
+    model = toy_model()
+    assert isinstance(model, Trainable) and model.learning_rate_scales() == {}
+    optimized = {id(p) for group in build_optimizer(model, RunOptions()).param_groups for p in group["params"]}
+    assert optimized == {id(p) for name, p in model.named_parameters() if not name.startswith("crf.")}
+
+
 def test_training_leaves_the_crf_without_dropout():
     model, batch = toy_model(stem_dropout=0.5).train(), toy_batch((300,), seed=20)
     assert model.training and model.backbone.training
@@ -286,7 +296,7 @@ def test_gradient_checkpointing_changes_no_gradient():
     for checkpointing in (False, True):
         model = toy_model(num_experts=2, stem_dropout=0.0).train()
         if checkpointing:
-            model.gradient_checkpointing_enable()
+            model.recompute_activations()
             assert all(layer.gradient_checkpointing for layer in model.backbone.layers)
         model.training_losses(batch)["sum"].backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
