@@ -262,6 +262,7 @@ def our_step(
     windows = [planted_window(window_bp, arguments.clade, seed) for seed in range(arguments.steps + 1)]
     options = GrpoOptions(
         epochs=1,
+        early_stopping=0,  # nothing is evaluated
         batch_size=1,
         grad_accum=1,
         token_budget=1,
