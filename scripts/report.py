@@ -36,9 +36,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar="SPECIES=ANNOTATION=GENOME=CODE",
         help="reference annotation, indexed FASTA and genetic code of a species; the annotation may be empty",
     )
-    parser.add_argument(
-        "--tracks", nargs="*", default=[], help="probabilities of the CRF at loci: {stage}/{species}.tracks.npz"
-    )
+    parser.add_argument("--tracks", nargs="*", default=[], help="CRF scores at loci: {stage}/{species}.tracks.npz")
     parser.add_argument(
         "--orf-genes", nargs="*", default=[], metavar="SPECIES.gff3", help="genes of an ORF scan, drawn beside"
     )

@@ -116,7 +116,14 @@ def toy_run(root: Path) -> RunFolder:
     )
     bake_species(source, rules, 100, baked)
     _training_files(run)
-    (root / "config.json").write_text(json.dumps({"run": "toy", "model": {"size": "demo"}, "sft": {"lr": 0.002}}))
+    settings = {
+        "run": "toy",
+        "stages": ["sft"],
+        "crf": {"size": "demo"},
+        "writer": {"size": "toy"},
+        "sft": {"lr": 0.002},
+    }
+    (root / "config.json").write_text(json.dumps(settings))
     (root / "busco" / "toy" / "sft").mkdir(parents=True)
     counts = {"single": 6, "duplicated": 1, "fragmented": 2, "missing": 1, "n": 10, "lineage": "toy_odb10"}
     (root / "busco/toy/sft" / f"{SPECIES}.json").write_text(json.dumps(counts))

@@ -1,4 +1,4 @@
-"""Training curves: the logs of a stage as line charts."""
+"""Training curves: line charts of the logs of a stage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from genet5.report.results import Log
 
 STYLES = ("s1", "s2", "s3", "s4", "s5", "s6")
 SMOOTH_FROM_POINTS = 60
-# Columns that count or clock and say nothing as a curve.
+# These columns count or measure time. Their curves say nothing.
 NOT_CURVES = frozenset(
     {"step", "epoch", "batch", "sample", "samples", "tokens", "total_steps", "elapsed_s", "eta_s", "eval_s"}
 )
@@ -23,9 +23,14 @@ MAIN_TITLES = {
     "reward_mean": "Reward of sampled completions",
     "kl": "KL divergence from the fine-tuned model (nats a choice)",
     "entropy": "Entropy of a choice (nats)",
+    "chain": "CRF: nats per kb for the right chain of genes",
+    "base": "CRF: cross-entropy of a base (nats)",
 }
 FROM_ZERO = frozenset({"tokens_per_s", "mfu", "gpu_alloc_gb", "gpu_max_gb", "ram_used_gb"})
 MORE_TITLES = {
+    "soft_f1": "CRF: one minus the F1 of coding bases",
+    "site": "CRF: cross-entropy of a possible site (nats)",
+    "refused": "CRF: share of strands whose labels the rules do not allow",
     "grad_norm": "Gradient norm",
     "reward_std": "Standard deviation of rewards in a group",
     "exon_f1": "Exon F1 of sampled completions",
@@ -34,7 +39,7 @@ MORE_TITLES = {
     "boundary_f1": "Boundary F1 of sampled completions",
     "zero_variance_groups": "Share of groups whose rewards are all equal",
     "empty_completions": "Share of completions without a gene",
-    "repeated_completions": "Share of completions that another one of the group equals",
+    "repeated_completions": "Share of completions that repeat another one of their group",
     "truncated_completions": "Share of completions cut for their length",
     "completion_tokens": "Tokens of a completion",
     "clip_share": "Share of choices whose ratio was clipped",
@@ -57,7 +62,7 @@ def training_charts(log: Log) -> Markup:
     }
     figures: list[Markup] = []
     losses = _losses(steps, {name: left.pop(name) for name in ("train_loss", "val_loss") if name in left})
-    figures += _figure("Loss per target token", losses, "step")
+    figures += _figure("Loss" if log.stage == "crf" else "Loss per target token", losses, "step")
     parts = [name for name in left if name.endswith("_loss")]
     lines = [
         Series(name.removesuffix("_loss"), steps, _even(left.pop(name)), STYLES[index % len(STYLES)])
@@ -68,7 +73,7 @@ def training_charts(log: Log) -> Markup:
     for name, values in left.items():
         where = figures if name in MAIN_TITLES else folded
         title = MAIN_TITLES.get(name) or MORE_TITLES.get(name, name)
-        # A speed or a size means something in proportion to zero.
+        # A speed or a size is read against zero.
         top = float(np.nanmax(values))
         scale = (0.0, 1.06 * top) if name in FROM_ZERO and top > 0 else None
         where += _figure(title, [Series(name, steps, values, "s1")], "step", keys=False, y_range=scale)
@@ -77,14 +82,12 @@ def training_charts(log: Log) -> Markup:
 
 
 def evaluation_charts(log: Log) -> Markup:
-    """F1 over the steps on a scale from 0 to 1, one chart for each species where the log has a column of that name."""
+    """F1 over the steps, one chart for each species where the log names them, and the parts of the validation loss."""
     steps = log.numbers.get("step")
-    names = [
-        name
-        for name, values in log.numbers.items()
-        if name not in NOT_CURVES and (name.endswith("f1") or name.startswith("f1")) and np.isfinite(values).any()
-    ]
-    if steps is None or not names:
+    curves = [name for name, values in log.numbers.items() if name not in NOT_CURVES and np.isfinite(values).any()]
+    parts = [name for name in curves if name.startswith("val_") and name != "val_loss"]
+    scores = [name for name in curves if name not in parts and (name.endswith("f1") or name.startswith("f1"))]
+    if steps is None or not (scores or parts):
         return tag("p", f"The {log.stage} evaluation log has no F1 column.", class_="absent")
     group_column = log.words.get("species", [""] * len(log))
     figures: list[Markup] = []
@@ -92,10 +95,14 @@ def evaluation_charts(log: Log) -> Markup:
         rows = np.array([value == group for value in group_column], dtype=bool)
         lines = [
             Series(_level(name), steps[rows], log.numbers[name][rows], STYLES[index % len(STYLES)], markers=True)
-            for index, name in enumerate(names)
+            for index, name in enumerate(scores)
         ]
         title = "F1 on validation windows" + (f", {group}" if group else "")
         figures += _figure(title, lines, "step", y_range=(0.0, 1.0))
+    for name in parts:
+        part = name.removeprefix("val_")
+        title = MAIN_TITLES.get(part) or MORE_TITLES.get(part, part.replace("_", " "))
+        figures += _figure(title, [Series(part, steps, log.numbers[name], "s2", markers=True)], "step", keys=False)
     return tag("div", figures, class_="charts")
 
 

@@ -1,4 +1,4 @@
-"""The data card of a species: what was read, what was kept, and what was left out and why."""
+"""The data card of a species: what was read and kept, and what was left out, with the reason."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _split_table(card: DataCard) -> Markup | None:
 
 
 def _left_out(card: DataCard) -> Markup | None:
-    """Flags of genes and what the reader met and left out."""
+    """Flags of genes, and what was met and left out while reading."""
     flags, counts = card.named("flags"), card.named("annotation_counts")
     if not flags and not counts:
         return None
@@ -189,10 +189,13 @@ def _left_out(card: DataCard) -> Markup | None:
             tag("h4", title),
             tag("table", tag("tbody", [_reason(name, number) for name, number in sorted(found.items())])),
         )
-        for title, found in (("Flagged genes by flag (kept out, don't care)", flags), ("Met while reading", counts))
+        for title, found in (
+            ("Flagged genes (not learnt from, not scored)", flags),
+            ("Met while reading", counts),
+        )
         if found
     ]
-    return tag("details", tag("summary", "Flags and what the reader met"), blocks)
+    return tag("details", tag("summary", "Flags, and what was met while reading"), blocks)
 
 
 def _reason(name: str, number: float) -> Markup:

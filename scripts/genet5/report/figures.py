@@ -188,7 +188,7 @@ def stacked_bar(parts: Sequence[Part], title: str, *, width: float = 520, height
 def interval_chart(
     rows: Sequence[tuple[str, Sequence[Mark]]], title: str, *, width: float = 520, left: float = 104
 ) -> Markup:
-    """Rows of marks on a scale from 0 to 1: which system stands where at every level."""
+    """Rows of marks on a scale from 0 to 1: one row for each level, one mark for each system."""
     right, top, step = 20.0, 22.0, 30.0
     height = top + step * len(rows) + 6
     inner = width - left - right

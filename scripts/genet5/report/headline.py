@@ -32,15 +32,17 @@ def _sentences(results: Results) -> list[str]:
         if teacher:
             made.setdefault(system_label(teacher), []).append(species)
     for teacher, species in made.items():
-        told.append(f"The labels of {listed(species)} were made by {teacher}, the teacher here, not by curators.")
+        told.append(f"{teacher} made the labels of {listed(species)}, not a curator. It is the teacher here.")
     return told or ["This run has neither data cards nor scores yet."]
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
     facts = []
-    model = (results.config or {}).get("model")
-    if isinstance(model, Mapping) and isinstance(model.get("size"), str):
-        facts.append(("model", model["size"]))
+    sections = ("crf", "writer") if results.stages & {"sft", "grpo"} else ("crf",)
+    for section in sections:
+        options = (results.config or {}).get(section)
+        if isinstance(options, Mapping) and isinstance(options.get("size"), str):
+            facts.append(("CRF" if section == "crf" else section, options["size"]))
     if results.parameters is not None:
         facts.append(("parameters", size(results.parameters)))
     for log in results.training:

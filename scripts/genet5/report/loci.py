@@ -1,4 +1,4 @@
-"""Which stretches of a genome to show, and the probability tracks that came with the annotation."""
+"""The stretches of a genome that are drawn, and the CRF scores that came with the annotation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def read_tracks(path: str | Path) -> list[Locus]:
                 shape, bases = values.shape, region.end - region.start
                 raise InputError(f"{path}: locus_{index}_{track} has shape {shape}, the locus {name} has {bases} bases")
             tracks[track] = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(0.0, 1.0)
-        loci.append(Locus(region, "with tracks of the reader", tracks))
+        loci.append(Locus(region, "with CRF scores", tracks))
     return loci
 
 

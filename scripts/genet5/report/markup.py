@@ -32,7 +32,7 @@ def render(child: Child) -> Markup:
 
 
 def tag(name: str, /, *children: Child, **attributes: object) -> Markup:
-    """The element ``name``. ``class_`` stands for ``class``, ``data_x`` for ``data-x``; None and False are left out."""
+    """The element ``name``. ``class_`` becomes ``class``, ``data_x`` ``data-x``. None and False are left out."""
     written = []
     for key, value in attributes.items():
         if value is None or value is False:

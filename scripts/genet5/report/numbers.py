@@ -1,4 +1,4 @@
-"""Numbers as readers expect them: thousands apart, bases in kb and Mb, times in the unit that fits."""
+"""Numbers as people read them: thousands apart, bases in kb and Mb, times in the unit that fits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score documents of a run, gathered per species: who was scored on the same DNA, and who is best at what."""
+"""Score documents of a run by species: all systems that were scored on the same DNA, and the best at each level."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STAGES = ("grpo", "sft", "crf")
 
 
 def system_label(name: str) -> str:
-    """A program's name as readers know it."""
+    """A program's name as it is usually written."""
     return SYSTEM_NAMES.get(name, name)
 
 
@@ -49,7 +49,7 @@ class System:
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Place in the table: ours first, the latest stage on top, then the known baselines, then others."""
+        """Place in the table: our stages first, the latest on top. Known baselines follow, then others."""
         if self.ours:
             stage = self.name.partition("/")[2]
             return 0, STAGES.index(stage) if stage in STAGES else -1
@@ -90,7 +90,7 @@ class Scoreboard:
     systems: list[System] = field(default_factory=list)
 
     def is_teacher(self, system: System) -> bool:
-        """True for the program whose predictions are the reference: its scores are no achievement."""
+        """True for the program whose predictions are the reference."""
         return self.teacher is not None and system.name == self.teacher
 
     @property

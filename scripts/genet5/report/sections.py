@@ -1,4 +1,4 @@
-"""The sections of the page; each says in one line what is missing when there is nothing to show."""
+"""The sections of the page. Each one says in one line what is missing when there is nothing to show."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from genet5.report.tables import detail_table, near_misses, score_charts, score_
 from genet5.report.workflow import rules_used, workflow_graph
 
 MOST_LOCI = 6
+EVALUATION_NOTES = {"crf": "parts of the loss on validation windows"}
 VERDICT_KEYS = (
     ("exact", "exact"),
     ("partly right", "partial"),
@@ -46,8 +47,8 @@ def scores_section(results: Results) -> list[Markup]:
         if board.teacher:
             teacher = tag(
                 "p",
-                f"The reference labels of this genome were made by {system_label(board.teacher)} (the teacher), not by "
-                "curators: scores tell how well it is imitated, and its own row is not an independent result.",
+                f"{system_label(board.teacher)} made the reference labels of this genome, not a curator. "
+                "Scores tell how well this teacher is imitated. Its own row is no independent result.",
                 class_="note",
             )
         content.append(card(board.species, note, score_table(board), teacher, score_charts(board), detail_table(board)))
@@ -55,11 +56,11 @@ def scores_section(results: Results) -> list[Markup]:
 
 
 def sanity_section(results: Results) -> list[Markup]:
-    """The shape of every predicted gene set beside its reference."""
+    """The shape of each predicted gene set beside that of its reference."""
     content = heading(
         "sanity",
         "Sanity",
-        "Whether the predicted gene sets look like gene sets at all, and whether their scores can be trusted.",
+        "Do the predicted gene sets look like gene sets? Can their scores be trusted?",
     )
     if not results.predictions:
         return [*content, absent("Not checked: give --predictions (GFF3) and --references.")]
@@ -110,7 +111,7 @@ def drawn_loci(prediction: Prediction) -> list[Markup]:
 def loci_section(results: Results, drawn: Sequence[Sequence[Markup]], most: int) -> list[Markup]:
     """Drawn loci, at most ``most`` of each prediction."""
     text = (
-        "A few stretches of the scored DNA. Arrows show the strand; rest the pointer on a gene for its name and score."
+        "A few stretches of the scored DNA. Arrows show the strand. Rest the pointer on a gene for its name and score."
     )
     content = heading("loci", "Loci", text)
     if not any(drawn):
@@ -123,7 +124,7 @@ def loci_section(results: Results, drawn: Sequence[Sequence[Markup]], most: int)
             continue
         note = None
         if not any(locus.tracks for locus in prediction.loci):
-            note = absent("Genes only: no probabilities of the reader (--tracks) were given for this species.")
+            note = absent("Genes only: no CRF scores (--tracks) were given for this species.")
         content.append(card(f"{prediction.species}, {prediction.stage}", "", figures[:most], note))
     if left_out:
         content.append(absent(f"{left_out} more loci were left out to keep the page small."))
@@ -142,7 +143,7 @@ def near_misses_section(results: Results) -> list[Markup]:
     content = heading(
         "near-misses",
         "Near misses",
-        "How wrong the wrong ones are: nearly right, lost, made up, split or fused, and how far borders are off.",
+        "Wrong genes are nearly right, lost, made up, split or fused. Wrong borders are off by some bases.",
     )
     cards = [
         card(board.species, board.where, found) for board in results.boards if (found := near_misses(board)) is not None
@@ -152,7 +153,11 @@ def near_misses_section(results: Results) -> list[Markup]:
 
 def busco_section(results: Results) -> list[Markup]:
     """BUSCO bars of every species and stage."""
-    content = heading("busco", "BUSCO", "Conserved single-copy genes found among the predicted proteins.")
+    content = heading(
+        "busco",
+        "BUSCO",
+        "They occur once in almost every genome of a lineage. The bars show how many were found as proteins.",
+    )
     if not results.busco:
         return [
             *content,
@@ -172,7 +177,7 @@ def training_section(results: Results) -> list[Markup]:
         content.append(
             card(
                 f"{log.stage}: scores while training",
-                "greedy constrained decoding of validation windows",
+                EVALUATION_NOTES.get(log.stage, "genes written for validation windows, the likeliest token each time"),
                 evaluation_charts(log),
             )
         )
@@ -181,7 +186,7 @@ def training_section(results: Results) -> list[Markup]:
 
 def data_section(results: Results) -> list[Markup]:
     """A data card for each species."""
-    content = heading("data", "Data", "What was read from each genome, what was kept, and what was left out and why.")
+    content = heading("data", "Data", "What was read from each genome, and what was kept and left out.")
     if not results.cards:
         return [*content, absent("No data cards: give --stats the stats.json files of the baked species.")]
     return [*content, tag("div", [data_card(one) for one in results.cards], class_="cards")]
@@ -189,7 +194,7 @@ def data_section(results: Results) -> list[Markup]:
 
 def provenance_section(results: Results) -> list[Markup]:
     """Workflow, times, versions, checksums and settings."""
-    content = heading("provenance", "Provenance", "With these versions, files and settings the run can be repeated.")
+    content = heading("provenance", "Provenance", "The run can be repeated with these versions, files and settings.")
     content.append(
         card(
             "Workflow",

@@ -47,8 +47,8 @@ def score_table(board: Scoreboard) -> Markup:
     rows = [_score_row(board, system, colours[system.name]) for system in board.systems]
     caption = tag(
         "caption",
-        "F1 of coding sequence, strand-aware, exact coordinates. "
-        "▲ marks the best of a column; small figures are 95 % intervals.",
+        "F1 of coding sequence: strand and coordinates must be exact. "
+        "▲ marks the best of a column. Small figures are 95 % intervals.",
     )
     return tag(
         "div",
@@ -116,7 +116,7 @@ def score_charts(board: Scoreboard) -> Markup | None:
     if not rows:
         return None
     keys = [(system.label, colours[system.name]) for system in board.contestants]
-    caption = tag("figcaption", "Where each system stands ", tag("span", "F1, bars: 95 % interval"))
+    caption = tag("figcaption", "F1 by level ", tag("span", "bars are 95 % intervals"))
     figures = [tag("figure", caption, interval_chart(rows, f"F1 on {board.species}"), legend(keys))]
     sides = [
         (

@@ -142,6 +142,24 @@ def test_training_time_adds_up_over_resumes() -> None:
     assert facts == {"steps": "3", "lowest validation loss": "0.5", "training time": "35 s"}
 
 
+def test_the_parts_of_the_crf_loss_are_no_f1() -> None:
+    steps = np.arange(1.0, 11.0)
+    names = ("train_loss", "chain", "base", "soft_f1", "site", "refused")
+    page = Page(training_charts(Log("crf", {"step": steps} | dict.fromkeys(names, steps / 7), {})))
+    assert [data.strip() for parent, data in page.texts if parent == "figcaption"] == [
+        "Loss",
+        "CRF: nats per kb for the right chain of genes",
+        "CRF: cross-entropy of a base (nats)",
+        "CRF: one minus the F1 of coding bases",
+        "CRF: cross-entropy of a possible site (nats)",
+        "CRF: share of strands whose labels the rules do not allow",
+    ]
+    columns = {"val_loss": steps, "val_chain": steps, "val_soft_f1": steps / 20}
+    page = Page(evaluation_charts(Log("crf", {"step": steps, **columns}, {})))
+    titles = [data.strip() for parent, data in page.texts if parent == "figcaption"]
+    assert titles == ["CRF: nats per kb for the right chain of genes", "CRF: one minus the F1 of coding bases"]
+
+
 def test_every_column_of_a_log_is_drawn_once() -> None:
     steps = np.arange(1.0, 101.0)
     names = ("train_loss", "val_loss", "base_loss", "lr", "grad_norm", "reward_mean")
