@@ -9,6 +9,7 @@ from torch import nn
 from toy_training import ToyModel, ToyOptions
 
 from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
+from genet5.training.options import RunOptions
 from genet5.training.schedule import learning_rate
 
 
