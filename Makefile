@@ -1,6 +1,7 @@
+# make        the environment .venv, with the command .venv/bin/genet5
 # make demo   the whole path on two bacterial genomes that come with a dependency: no network needed, eleven minutes
 # make test   every test; those that need a program which is not there are listed with the reason
-# Both make .venv on first use, with the command .venv/bin/genet5. PIP_FLAGS goes to pip, as for CPU builds of torch:
+# Both make .venv on first use. PIP_FLAGS goes to pip, as for CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
@@ -17,8 +18,10 @@ apt = { if [ "$$(id -u)" -eq 0 ]; then as=; else as="sudo -n"; fi; command -v ap
 	$$as true 2> /dev/null && $$as apt-get update && \
 	$$as env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(1); }
 
-.PHONY: demo test check tools clean-demo
-.DEFAULT_GOAL := demo
+.PHONY: install demo test check tools clean-demo
+.DEFAULT_GOAL := install
+
+install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --profile profiles/demo all

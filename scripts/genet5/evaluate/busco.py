@@ -17,9 +17,9 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import read_json
-from genet5.genome.compressed import open_input
 
 PROGRAM = "busco"
 _NEEDED = ("dataset.cfg", "hmms", "scores_cutoff", "lengths_cutoff")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
 from genet5.genome.checks import CodeEvidence, check_transcripts
-from genet5.genome.compressed import open_input
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank

@@ -37,9 +37,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.checks import CheckedTranscript, CodeEvidence, check_genetic_code, check_transcripts
-from genet5.genome.compressed import open_input
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank

@@ -13,9 +13,9 @@ from typing import IO
 import numpy as np
 import pyfaidx
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
-from genet5.genome.compressed import open_input
 from genet5.genome.drafts import shown_names
 from genet5.genome.genbank import genbank_sequences
 from genet5.genome.genes import Region

@@ -12,8 +12,8 @@ from Bio import BiopythonParserWarning, BiopythonWarning, SeqIO
 from Bio.SeqFeature import AfterPosition, BeforePosition, SeqFeature, UnknownPosition
 from Bio.SeqRecord import SeqRecord
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.genome.compressed import open_input
 from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft
 from genet5.genome.genes import DontCare
 

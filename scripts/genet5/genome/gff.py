@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.genome.compressed import open_input
 from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft, gene_class, rank_of
 from genet5.genome.genes import DontCare
 

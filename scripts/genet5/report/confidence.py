@@ -10,9 +10,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.evaluate.verdicts import EXACT, UNJUDGED
-from genet5.genome.compressed import open_input
 from genet5.genome.genes import Gene
 from genet5.report.figures import Series, legend, line_chart
 from genet5.report.markup import Markup, tag

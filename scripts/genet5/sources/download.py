@@ -15,9 +15,9 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256
-from genet5.genome.compressed import open_input
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write, write_json
-from genet5.genome.compressed import open_input
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.shared_kmers import KmerSet
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
-from genet5.genome.compressed import open_input
 from genet5.genome.fasta import BLANK, IUPAC_LETTERS, fasta_records
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.splits import complement
