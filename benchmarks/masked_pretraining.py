@@ -146,7 +146,7 @@ def main() -> None:
         save_model=lambda folder: save_crf(crf, folder),
         fabric=fabric,
     )
-    export_best(fabric, result, output)
+    export_best(fabric, result, output, lambda _folder: None)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ STATS_FIELDS = {
     "bases": "their bases",
     "genes": "coding genes read, `trusted` and `flagged` (kept out of training, their bases are don't-care)",
     "flags": "genes by flag; a gene may have several",
-    "annotation_counts": "what the reader met and left out, by reason",
+    "annotation_counts": "what was met and left out, by reason",
     "splits": "the fields below for `train`, `validation` and `test`",
 }
 SPLIT_FIELDS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
-from genet5.genome.checks import CodeEvidence, check_transcripts
+from genet5.genome.checks import CodeCheck, check_transcripts
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -51,7 +51,7 @@ def read_predictions(path: str | Path, genome: Genome, code: GeneticCode) -> tup
             path=path,
             circular=seqid in draft.circular,
             counts=Counter(),
-            evidence=CodeEvidence(),
+            code_check=CodeCheck(),
         )
         loci: dict[tuple[str, str], list] = {}
         for transcript in checked:

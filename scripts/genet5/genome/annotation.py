@@ -39,7 +39,7 @@ from pathlib import Path
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.genome.checks import CheckedTranscript, CodeEvidence, check_genetic_code, check_transcripts
+from genet5.genome.checks import CheckedTranscript, CodeCheck, check_genetic_code, check_transcripts
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -115,7 +115,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
         raise InputError(
             f"{path}: no coding gene: no CDS row belongs to a gene on a sequence of {genome.path} ({left_out})"
         )
-    evidence = CodeEvidence()
+    code_check = CodeCheck()
     genes: list[Gene] = []
     preferred: list[CheckedTranscript] = []
     for seqid in genome.names:
@@ -129,7 +129,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
             path=path,
             circular=seqid in draft.circular,
             counts=counts,
-            evidence=evidence,
+            code_check=code_check,
         )
         loci: dict[str, list[CheckedTranscript]] = {}
         for transcript in checked:
@@ -145,7 +145,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
                 dont_care.extend(_flagged_regions(gene, isoforms[0], len(contig)))
         genes.extend(sorted(found, key=lambda gene: (gene.start, gene.end, gene.id)))
     if not predicted:
-        check_genetic_code(preferred, code, evidence, path)
+        check_genetic_code(preferred, code, code_check, path)
     genes = _with_unique_ids(genes, counts)
     counts["genes"] = len(genes)
     counts["genes_sound"] = sum(not gene.flags for gene in genes)

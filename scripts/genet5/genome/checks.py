@@ -59,7 +59,7 @@ class CheckedTranscript:
 
 
 @dataclass(slots=True)
-class CodeEvidence:
+class CodeCheck:
     """Coding sequences (with the codon that follows each), kept to tell which genetic code they fit."""
 
     most: int = 500
@@ -106,7 +106,7 @@ def check_transcripts(
     path: object,
     circular: bool,
     counts: Counter[str],
-    evidence: CodeEvidence,
+    code_check: CodeCheck,
 ) -> list[CheckedTranscript]:
     """Check all transcripts of one sequence; one result per draft that has a strand, in order.
 
@@ -115,7 +115,7 @@ def check_transcripts(
     checked, inner_parts = [], []
     for draft in drafts:
         shape = _shape(draft, len(contig), circular, path, counts)
-        result, inner = _check_ends(draft, shape, contig, code, counts, evidence)
+        result, inner = _check_ends(draft, shape, contig, code, counts, code_check)
         checked.append(result)
         inner_parts.append(inner or b"AAA")
     # One pass over all codons of the contig: a part per transcript, each a whole number of codons.
@@ -214,7 +214,7 @@ def _check_ends(
     contig: bytes,
     code: GeneticCode,
     counts: Counter[str],
-    evidence: CodeEvidence,
+    code_check: CodeCheck,
 ) -> tuple[CheckedTranscript, bytes]:
     """Settle ends, frame and phases; also the whole codons before the stop, in which no stop may be."""
     flags, cds, forward = shape.flags, shape.cds, shape.strand == "+"
@@ -232,7 +232,7 @@ def _check_ends(
         following, room5, room3 = reverse_complement(contig[max(0, left - 3) : left].upper()), len(contig) - right, left
     cut5, cut3 = (draft.cut_left, draft.cut_right) if forward else (draft.cut_right, draft.cut_left)
     if not flags and not (cut5 or cut3 or draft.cut):
-        evidence.add(spliced, following)
+        code_check.add(spliced, following)
 
     begins = spliced[:3].decode("latin-1") in code.starts
     phase = shape.phase
@@ -284,7 +284,7 @@ _CLEARLY_BETTER = 0.2
 
 
 def check_genetic_code(
-    canonical: Iterable[CheckedTranscript], code: GeneticCode, evidence: CodeEvidence, path: object
+    canonical: Iterable[CheckedTranscript], code: GeneticCode, code_check: CodeCheck, path: object
 ) -> None:
     """InputError when the genes say that ``code`` is not theirs, naming the code that fits better, if one does.
 
@@ -299,8 +299,8 @@ def check_genetic_code(
     few_sound = len(claimed) >= FEWEST_GENES_TO_JUDGE_CODE and sound < (1 - _CLEARLY_BETTER) * len(claimed)
     if not (many_stops or few_sound):
         return
-    now = evidence.sound_share(code)
-    shares = {table: evidence.sound_share(GeneticCode.from_table(table)) for table in _GUESSES}
+    now = code_check.sound_share(code)
+    shares = {table: code_check.sound_share(GeneticCode.from_table(table)) for table in _GUESSES}
     best = max(_GUESSES, key=lambda table: round(shares[table], 2))
     better = shares[best] >= now + _CLEARLY_BETTER
     if not many_stops and not better:

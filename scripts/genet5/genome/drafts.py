@@ -63,7 +63,7 @@ class TranscriptDraft:
     """The CDS rows of one transcript as the file gives them.
 
     ``cut_left``/``cut_right`` say that the file marks the structure as incomplete at its smaller / larger coordinate,
-    ``cut`` that it does so without saying where. ``flags`` are those only the reader can know.
+    ``cut`` that it does so without saying where. ``flags`` are those that only the file shows.
     """
 
     id: str

@@ -102,10 +102,10 @@ class Gene:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """What a reader returns: every coding gene in (sequence, start, end, id) order, and don't-care regions.
+    """An annotation as read: every coding gene in (sequence, start, end, id) order, and don't-care regions.
 
     ``dont_care`` holds the CDS spans of flagged genes, of pseudogenes and of transposon genes.
-    ``counts`` holds what the reader met and left out, by reason, for logs and data cards.
+    ``counts`` holds what was met and left out, by reason, for logs and data cards.
     """
 
     genes: tuple[Gene, ...]

@@ -97,7 +97,7 @@ boundary cuts.
 """
 
 _CROPS = """\
-A reader crops a sample (`genet5.bake.samples.window_genes`). Genes inside the crop are whole. A gene that the crop
+Training crops a sample (`genet5.bake.samples.window_genes`). Genes inside the crop are whole. A gene that the crop
 cuts is written as far as it shows, marked partial at the ends where coding bases are lost, with the phase of its
 5'-most visible segment. That holds for a cut in an intron too: the gene then ends at the splice site. A cut gene
 that shows fewer than {min_visible_bp} coding bases becomes don't-care instead, and one that shows only intron
