@@ -92,7 +92,12 @@ def test_a_module_that_is_no_file_uses_the_installed_package(elsewhere, reposito
         subprocess.run([*git, *words], check=True)
     remote = f'gitfile("{tmp_path}/remote", path="workflow/Snakefile", ref="main")'
     use_as_module(elsewhere, remote, "genome: my.fa\nclade: fungi\n")
-    missing = elsewhere.run("-n", "annotate")
+    # Where the package is installed, this one stands before it.
+    absent = tmp_path / "absent/genet5/__init__.py"
+    absent.parent.mkdir(parents=True)
+    absent.write_text("raise ImportError\n")
+    without = {**elsewhere.environment, "PYTHONPATH": str(tmp_path / "absent")}
+    missing = patience.run(elsewhere.command("-n", "annotate"), cwd=elsewhere.folder, env=without)
     assert (missing.returncode, missing.stdout.splitlines()[-1]) == (
         1,
         "error: the rules need the package genet5: pip install it, or name the Snakefile of a clone",

@@ -311,7 +311,7 @@ def test_generator_and_discriminator_pull_in_opposite_directions():
         with torch.no_grad():
             for parameter in part.parameters():
                 parameter -= 0.05 * parameter.grad
-        assert (float(game()) > float(before)) == raises
+        assert (game().item() > before.item()) == raises
         part.load_state_dict(kept)
 
 
