@@ -7,10 +7,15 @@ model = genet5.load("fungi")
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["annotate", "load"]
+
+# Threads of torch that wait sleep instead of spinning: beside another program that costs several times less.
+# It counts only if it is set before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def __getattr__(name: str) -> Any:

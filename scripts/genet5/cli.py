@@ -78,7 +78,8 @@ def _run(argv: list[str]) -> None:
         advice = f"did you mean '{near[0]}'?" if near else "genet5 --help lists all"
         raise InputError(f"genet5: unknown command '{argv[0]}'; {advice}")
     PROGRAM.set(f"genet5 {name}")
-    load_script(name, known[name]).main(argv[1:])
+    script = load_script(name, known[name])
+    run_command(partial(script.main, argv[1:]))
 
 
 def _name(path: Path) -> str:

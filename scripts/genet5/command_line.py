@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
-
-# Threads of torch that wait sleep instead of spinning: beside another program that costs several times less.
-# It counts only if it is set before torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 #: What the usage line calls the command, as ``genet5 score``; None: the name of the file that runs.
 PROGRAM: ContextVar[str | None] = ContextVar("program", default=None)
