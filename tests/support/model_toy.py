@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
+import toy_bacterium
 
-from genet5.crf.config import CrfConfig, crf_config
-from genet5.crf.model import Crf, make_crf
+from genet5.crf.config import CrfConfig
+from genet5.crf.model import Crf
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import WindowGene
 from genet5.tokens.codec import decode_genes, encode_genes
@@ -43,21 +44,11 @@ SHAPE: dict[str, Any] = {
     "feed_forward_size": 48,
     "pointer_size": 16,
 }
-CRF_SHAPE: dict[str, Any] = {
-    "stem_channels": 16,
-    "codon_channels": 16,
-    "stretch_channels": 16,
-    "score_channels": 4,
-    "site_channels": 8,
-    "stem_dilations": (1,),
-    "codon_dilations": (1, 2),
-    "stretch_dilations": (1, 2),
-}
 
 
 def toy_crf(seed: int = 0, **overrides: Any) -> Crf:
     """A small gene finder with fresh weights that sees genes, in evaluation mode."""
-    crf = make_crf(crf_config("demo", CRF_SHAPE | overrides), seed).eval()
+    crf = toy_bacterium.toy_crf(seed, **overrides)
     for network in crf.networks:
         network.gene_penalty.data.fill_(-3.0)  # an untrained network would see none
     return crf
