@@ -1,7 +1,6 @@
 """Annotate a genome with a model that comes with GeneT5: GFF3, proteins, coding sequences and a page to look at.
 
-The FASTA file may be gzip-compressed. Nothing is written but --output. `genet5 annotate-genome` has more options, and
-takes a model of your own.
+The FASTA file may be gzip-compressed. Nothing is written outside --output.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "min_confidence")
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("genome", type=Path, help="FASTA file, plain or gzip")
-    parser.add_argument("--clade", default="", help="clade of the organism; clades without a model are refused")
+    parser.add_argument("--clade", default="", help="clade of the organism, such as fungi")
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder to write")
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")

@@ -225,7 +225,8 @@ def add_option_arguments(
 def _flag(f: dataclasses.Field, hint: Any) -> dict[str, Any]:
     """Keywords of ``add_argument`` for an option."""
     default, kind = default_of(f), next(one for one in alternatives(hint) if one is not NoneType)
-    text = f"{f.metadata['help']}{_shown_default(default)}".replace("%", "%%")
+    help_text = f.metadata["help"].replace("null: ", "without the flag: ")
+    text = f"{help_text}{_shown_default(default)}".replace("%", "%%")
     keywords: dict[str, Any] = {"dest": f.name, "help": text, "default": None if default is REQUIRED else default}
     if default is REQUIRED:
         keywords["required"] = True

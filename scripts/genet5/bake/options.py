@@ -31,7 +31,7 @@ class BakeOptions:
         0.1, "share of windows without a gene among those kept; the others are dropped and counted", minimum=0, below=1
     )
     max_windows: int | None = option(
-        None, "number of training windows per species, drawn at random; null or no flag: all", minimum=1
+        None, "number of training windows per species, drawn at random; null: all", minimum=1
     )
     samples_per_shard: int = option(5000, "number of windows in a tar file", minimum=1)
     eval_samples: int = option(
