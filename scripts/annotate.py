@@ -17,13 +17,13 @@ from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.report.annotation_page import write_annotation_page
 
-OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "min_confidence")
+OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("genome", type=Path, help="FASTA file, plain or gzip")
-    parser.add_argument("--clade", default="", help="clade of the organism, such as fungi")
+    parser.add_argument("--clade", default="", help="clade of the organism, such as fungi (needed)")
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder to write")
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")

@@ -19,7 +19,7 @@ from genet5.annotate.run import (
     write_annotation,
     write_tracks,
 )
-from genet5.annotate.shipped import shipped_model
+from genet5.annotate.shipped import is_shipped, shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     clades = read_clades(arguments.clade_folder)
     clade = clade_named(clades, arguments.clade)
     folder = arguments.model or shipped_model(clade, clades=clades).folder
-    shipped = clade.model is not None and clade.model.folder == folder.resolve()
+    shipped = is_shipped(clade, folder)
     model = load_annotator(folder).to(best_device())
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision)
     usual = clade.model.calibration if shipped else folder / CALIBRATION_FILE

@@ -226,6 +226,27 @@ def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     assert "--output-prefix data/annotation/main/shipped-fungi/my " in asked.stdout
 
 
+def test_a_named_clade_gives_the_genetic_code(workspace):
+    """The species of the table have codes 1 and 11; the clade of the genome says which it is."""
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    trained = workspace.folder / "data/model/main/grpo/model.safetensors"
+    trained.parent.mkdir(parents=True)
+    trained.write_bytes(b"")
+    result = workspace.run(*SHIPPED, "clade=fungi")
+    assert result.returncode == 0, result.stdout
+    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
+    assert "--genetic-code 1 --clade fungi " in command and "annotation/main/grpo/my " in command
+
+
+def test_the_clade_that_all_training_species_share_finds_its_shipped_model(workspace):
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    result = workspace.run(
+        "annotate", "-n", "-p", "--configfile", "config/examples/fungi.yaml", "--config", "genome=my.fa"
+    )
+    assert result.returncode == 0, result.stdout
+    assert "--output-prefix data/annotation/fungi/shipped-fungi/my " in result.stdout
+
+
 @pytest.mark.parametrize(
     ("clade", "problem"),
     [

@@ -36,13 +36,12 @@ rule calibrate:
         clade_rules=training_rules,
         windows=validation_windows,
         options=flags({key: config["annotate"][key] for key in CALIBRATION_KEYS}),
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=subpath(input.weights, parent=True),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
             --model {params.model:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             --decoder {params.decoder} \
             --manifests {input.manifests:q} \
             --genomes {input.genomes:q} \
@@ -87,7 +86,6 @@ rule annotate_genome:
         regions=test_regions,
         clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
         how=how_to_annotate,
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         model=model_flag,
         version=model_version,
         prefix=subpath(output.gff, strip_suffix=".gff3"),
@@ -98,7 +96,7 @@ rule annotate_genome:
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --clade {params.clade} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.regions:q} \
             --decoder {params.how[decoder]} \
             --window-bp {params.how[window_bp]} \

@@ -23,6 +23,7 @@ else:
 
 from genet5.clades import read_clades
 from genet5.configuration import new_genome_name
+from genet5.crf.options import SCRATCH
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.options import flags, plain
@@ -55,6 +56,8 @@ def or_exit(function, *arguments):
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
+# A variable, too: the rules of the clades make results out of date, the name of their folder does not.
+os.environ["GENET5_CLADE_FOLDER"] = config["clade_folder"]
 or_exit(check_config, config, KNOWN_CLADES)
 RUN = config["run"]
 SHEET = config["species_sheet"]
@@ -66,16 +69,17 @@ if NEW_GENOME in SPECIES:
     sys.exit(f"error: config key genome: '{NEW_GENOME}' is the name of a species in {SHEET}; rename the file")
 
 
-def new_genome_trait(key):
-    """genetic_code or clade of the new genome: the config key, or what all training species share."""
-    return config[key] or or_exit(shared_by_training, SPECIES, key, key)
+def training_clade():
+    """The clade that all training species share, or none."""
+    found = {row.clade for row in SPECIES.values() if row.split == "train"}
+    return found.pop() if len(found) == 1 else ""
 
 
-def new_genome_stage():
+def new_genome_stage(clade):
     """The stage whose model annotates the new genome; shipped-{clade} is the model that comes with GeneT5."""
     trained = Path(f"data/model/{RUN}/{BEST_STAGE}/model.safetensors").is_file()
-    wanted, clade = config["annotate"]["model"], config["clade"]
-    if wanted == "run" or (wanted == "auto" and (trained or not clade)):
+    wanted = config["annotate"]["model"]
+    if wanted == "run" or (wanted == "auto" and trained):
         return BEST_STAGE
     with_model = [name for name, known in KNOWN_CLADES.items() if known.model]
     if wanted == "shipped" and clade not in with_model:
@@ -84,15 +88,20 @@ def new_genome_stage():
     return f"shipped-{clade}" if clade in with_model else BEST_STAGE
 
 
+def new_genome_code(clade):
+    """The genetic code of the new genome: the config key, the named clade's, or that of the training species."""
+    if config["genetic_code"] or not (config["clade"] or NEW_GENOME_STAGE.startswith("shipped-")):
+        return config["genetic_code"] or or_exit(shared_by_training, SPECIES, "genetic_code", "genetic_code")
+    return KNOWN_CLADES[clade].genetic_code
+
+
 CLADES = {name: row.clade for name, row in SPECIES.items()}
 GENETIC_CODES = {name: row.genetic_code for name, row in SPECIES.items()}
-NEW_GENOME_STAGE = new_genome_stage() if NEW_GENOME else None
-if NEW_GENOME and NEW_GENOME_STAGE.startswith("shipped-"):
-    CLADES[NEW_GENOME] = config["clade"]
-    GENETIC_CODES[NEW_GENOME] = config["genetic_code"] or KNOWN_CLADES[config["clade"]].genetic_code
-elif NEW_GENOME:
-    CLADES[NEW_GENOME] = new_genome_trait("clade")
-    GENETIC_CODES[NEW_GENOME] = new_genome_trait("genetic_code")
+NEW_GENOME_STAGE = None
+if NEW_GENOME:
+    NEW_GENOME_STAGE = new_genome_stage(config["clade"] or training_clade())
+    CLADES[NEW_GENOME] = config["clade"] or or_exit(shared_by_training, SPECIES, "clade", "clade")
+    GENETIC_CODES[NEW_GENOME] = new_genome_code(CLADES[NEW_GENOME])
 for clade in sorted({row.clade for row in SPECIES.values()}):
     or_exit(check_windows, config, KNOWN_CLADES, clade)
 

@@ -54,7 +54,6 @@ rule train_grpo:
         runtime=2880,
     params:
         options=flags(config["grpo"]),
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
@@ -65,7 +64,7 @@ rule train_grpo:
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \
             --eval-windows {input.eval_windows:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}

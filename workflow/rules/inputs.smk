@@ -34,6 +34,12 @@ def training_manifests(wildcards):
     return manifests(name for name, row in SPECIES.items() if row.trains)
 
 
+def first_crf(wildcards):
+    """Weights of the trained CRF that training starts from, if it does."""
+    folder = config["crf"]["init_from"]
+    return [] if folder == SCRATCH else [f"{folder}/model.safetensors"]
+
+
 def evaluated_species():
     """Names of the species with held-out test data."""
     return or_exit(require_evaluation, SPECIES, SHEET)
@@ -79,9 +85,11 @@ def model_flag(wildcards):
 
 
 def model_version(wildcards):
-    """Checksum of a model that comes with GeneT5: with another one, its annotations are out of date."""
+    """Checksums of a model that comes with GeneT5: with another one, its annotations are out of date."""
     shipped = shipped_model(wildcards)
-    return file_sha256(shipped.folder / "model.safetensors") if shipped else ""
+    return (
+        [file_sha256(path) for path in (shipped.folder / "model.safetensors", shipped.calibration)] if shipped else []
+    )
 
 
 def how_to_annotate(wildcards):

@@ -18,7 +18,6 @@ rule expand_tokenizer:
         runtime=30,
     params:
         options=flags(config["tokenizer"]),
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         # Each clade has a token.
         clades=list(KNOWN_CLADES),
         directory=subpath(output.tokenizer, parent=True),
@@ -26,7 +25,7 @@ rule expand_tokenizer:
         """
         python "$GENET5_SCRIPTS/expand_tokenizer.py" \
             {params.options:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """

@@ -33,7 +33,6 @@ rule report:
         # The page shows the configuration but for the studies', so a change of any key writes it again.
         config=json.dumps({key: value for key, value in config.items() if key not in STUDIES}, sort_keys=True),
         references=references,
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         training_logs=[f"data/model/{RUN}/{stage}/{TRAINING_LOGS[stage]}" for stage in STAGES],
         eval_logs=[f"data/model/{RUN}/{stage}/eval_log.csv" for stage in STAGES],
     shell:
@@ -51,7 +50,7 @@ rule report:
             --eval-log {params.eval_logs:q} \
             --model {input.weights:q} \
             --times {input.summaries:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             --config <(printf %s {params.config:q}) \
             --output {output:q} \
             >{log:q} 2>&1

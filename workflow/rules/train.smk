@@ -10,6 +10,7 @@ rule train_crf:
     input:
         manifests=training_manifests,
         validation="data/baked/{run}/validation.tar",
+        start=first_crf,
     output:
         weights="data/model/{run}/crf/model.safetensors",
         config="data/model/{run}/crf/config.json",
@@ -25,7 +26,6 @@ rule train_crf:
         runtime=2880,
     params:
         options=flags(config["crf"]),
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         clade_rules=training_rules,
         directory=subpath(output.weights, parent=True),
     shell:
@@ -33,7 +33,7 @@ rule train_crf:
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}
@@ -63,7 +63,6 @@ rule train_sft:
         runtime=2880,
     params:
         options=flags(config["sft"]),
-        clade_folder=optional("--clade-folder", config["clade_folder"]),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
@@ -74,7 +73,7 @@ rule train_sft:
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
             --eval-windows {input.eval_windows:q} \
-            {params.clade_folder:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.options:q} \
             --output-dir {params.directory:q} \
             2>&1 | tee -i {log:q}

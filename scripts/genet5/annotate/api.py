@@ -13,7 +13,7 @@ from genet5.annotate.calibration_file import calibration_beside
 from genet5.annotate.models import Model, best_device, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
-from genet5.annotate.shipped import load_shipped
+from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, decompress_genome
@@ -58,16 +58,21 @@ class Annotator:
 
 
 def load(name: str | Path, clade: str = "", clade_folder: str | Path = "") -> Annotator:
-    """The model for a clade (``fungi``), or the one in a folder, which needs ``clade`` too.
+    """The model for a clade (``fungi``), or the one in a folder (a ``Path``, or a text), which needs ``clade`` too.
 
     clade_folder: with clades of your own. Raises ``InputError`` for a clade without a model, and a folder without one.
     """
     clades = read_clades(clade_folder)
-    if Path(name).is_dir():
+    folder = Path(name)
+    if isinstance(name, Path) or (name not in clades and (folder.is_dir() or len(folder.parts) > 1)):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such model folder")
         if not clade:
-            raise InputError(f"{name}: a model folder needs a clade, known: {', '.join(clades)}")
-        model = load_annotator(name).to(best_device())
-        return Annotator(model, clade_named(clades, clade, "clade"), clades, False, Path(name))
+            raise InputError(f"{folder}: a model folder needs a clade, known: {', '.join(clades)}")
+        found = clade_named(clades, clade, "clade")
+        if not is_shipped(found, folder):
+            return Annotator(load_annotator(folder).to(best_device()), found, clades, False, folder)
+        name = clade
     shipped = load_shipped(clades, str(name), "clade")
     return Annotator(shipped.model.to(best_device()), shipped.clade, clades, True, None, shipped.calibration)
 
@@ -90,6 +95,8 @@ def annotate(
     ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. Raises ``InputError``.
     """
     if isinstance(model, Annotator):
+        if clade and clade != model.clade.name:
+            raise InputError(f"clade: {clade}, but the model was loaded for {model.clade.name}")
         annotator = model
     else:
         if not clade:

@@ -111,7 +111,7 @@ class _Progress:
         seconds = time.monotonic() - self.started
         rate = done * self.step_bp / max(seconds, 1e-9) / 1000
         left = seconds / done * (self.total - done)
-        line = f"annotated {done}/{self.total} windows, {rate:.0f} kb/s, {left:.0f} s left"
+        line = f"annotated {done}/{self.total} tiles, {rate:.0f} kb/s, {left:.0f} s left"
         if sys.stderr.isatty():
             print(f"\r{line} ", end="\n" if done == self.total else "", file=sys.stderr, flush=True)
         elif done == self.total or done * 10 // self.total != self.shown * 10 // self.total:

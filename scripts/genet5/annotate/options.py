@@ -43,7 +43,7 @@ class AnnotateOptions:
         None,
         "viterbi: the CRF alone, by dynamic programming; lm: the writer, under the grammar; joint: the writer, "
         "limited to the reading frames of viterbi, for clades without introns; null: what the shipped model "
-        "recommends, else viterbi for the stage crf and lm for the others",
+        "recommends, else viterbi for a CRF alone and lm for a model with a writer",
         choices=DECODERS,
     )
     window_bp: int | None = option(

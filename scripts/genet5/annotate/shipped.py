@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import load_calibration
@@ -34,6 +35,11 @@ def shipped_model(clade: Clade, where: str = "--clade", clades: Mapping[str, Cla
     if clade.model.decoder not in DECODERS:
         raise InputError(f"{clade.path}, key model.decoder: {clade.model.decoder}, allowed: {', '.join(DECODERS)}")
     return clade.model
+
+
+def is_shipped(clade: Clade, folder: Path) -> bool:
+    """Whether a folder is that of the clade's shipped model."""
+    return clade.model is not None and clade.model.folder == folder.resolve()
 
 
 def load_shipped(clades: Mapping[str, Clade], name: str, where: str = "--clade") -> Shipped:

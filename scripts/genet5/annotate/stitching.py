@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import exp
-from typing import NamedTuple
 
 from genet5.annotate.joining import (
     Piece,
@@ -26,7 +25,7 @@ from genet5.annotate.joining import (
 from genet5.annotate.tiling import Tile
 from genet5.genome.genes import Gene, Interval, Transcript
 from genet5.genome.genetic_code import GeneticCode
-from genet5.genome.window_genes import WindowGene
+from genet5.genome.window_genes import ScoredGene
 
 COUNTS = {
     "complete": "genes that one tile shows whole",
@@ -41,13 +40,6 @@ COUNTS = {
 """What ``StitchResult.counts`` counts. complete + partial_at_ends + joined - conflicts = genes returned."""
 
 _SCORE_DECIMALS = 3  # what rounding in batches of another size changes shall not be seen
-
-
-class ScoredGene(NamedTuple):
-    """A gene in the coordinates of its tile, and its log-probability: of its tokens, or among all chains of genes."""
-
-    gene: WindowGene
-    log_probability: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
     if own_folder:
         own = sorted(Path(own_folder).glob("*.yaml"))
         if not own:
-            raise InputError(f"{own_folder}: no clade here, expected files like algae.yaml (config key clade_folder)")
+            raise InputError(
+                f"{own_folder}: no clade here, expected files like algae.yaml (clade_folder, --clade-folder)"
+            )
         for path in own:
             if not _NAME.fullmatch(path.stem):
                 raise InputError(

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from genet5.crf.config import CrfConfig
 from genet5.crf.labels import PADDING
@@ -62,15 +63,24 @@ def frame_means(scores: Tensor) -> Tensor:
 
 
 class Convolution(nn.Module):
-    """A dilated convolution added to its input; dropout on what it adds."""
+    """A dilated convolution added to its input; dropout on what it adds.
+
+    recompute: in training, compute activations again on the way back instead of keeping them.
+    """
 
     def __init__(self, channels: int, kernel: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel // 2))
         self.dropout = nn.Dropout(dropout)
+        self.recompute = False
 
     def forward(self, values: Tensor, real: Tensor) -> Tensor:
         """values: [N, C, W]. real: [N, 1, W], false beyond the end, which stays zero whatever the batch."""
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._convolve, values, real, use_reentrant=False)
+        return self._convolve(values, real)
+
+    def _convolve(self, values: Tensor, real: Tensor) -> Tensor:
         return (values + self.dropout(F.silu(self.conv(values)))) * real
 
 

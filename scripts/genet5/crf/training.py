@@ -22,6 +22,7 @@ from genet5.crf.labels import NOT_A_SITE
 from genet5.crf.losses import base_losses
 from genet5.crf.model import Crf, make_crf
 from genet5.crf.options import SCRATCH, CrfOptions
+from genet5.crf.stem import Convolution
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.training.batches import BatchSource
@@ -40,6 +41,12 @@ class CrfTraining(TrainableModule):
         super().__init__()
         self.network = crf.networks[0]
         self.options = options
+
+    def recompute_activations(self) -> None:
+        """Convolutions keep no activations for the backward pass: they are computed again."""
+        for module in self.network.modules():
+            if isinstance(module, Convolution):
+                module.recompute = True
 
     def training_losses(self, batch: CrfBatch) -> dict[str, Tensor]:
         """Losses summed over bases; ``refused`` is the share of strands whose labels are no chain of genes."""

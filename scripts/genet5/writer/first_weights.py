@@ -13,7 +13,7 @@ from torch import Tensor
 from genet5.crf.model import Crf
 from genet5.errors import InputError
 from genet5.files import read_json
-from genet5.tokens.tokenizer import GeneTokenizer
+from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
 from genet5.writer.building import check_same_ids, load_model, make_network, new_model
 from genet5.writer.config import GeneT5Config, Vocabulary, sized_config
 from genet5.writer.import_dnabert import WEIGHT_FILES, import_dnabert, read_checkpoint
@@ -69,7 +69,9 @@ def find_folder(init_from: str) -> Path:
     from huggingface_hub import snapshot_download  # here: only this path needs the hub
 
     try:
-        return Path(snapshot_download(init_from, allow_patterns=["config.json", "tokenizer.json", *WEIGHT_FILES]))
+        return Path(
+            snapshot_download(init_from, allow_patterns=["config.json", TOKENIZER_FILE, SETTINGS_FILE, *WEIGHT_FILES])
+        )
     except Exception as error:  # network, hub, disk: the client raises many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
@@ -88,7 +90,7 @@ def _from_genet5(
     for name in _OF_THE_WEIGHTS:
         if getattr(config, name) != getattr(source.config, name):
             raise InputError(
-                f"config key writer.{name}: {getattr(config, name)}, the weights in {folder} have "
+                f"config key writer.overrides.{name}: {getattr(config, name)}, the weights in {folder} have "
                 f"{getattr(source.config, name)}; set writer.size and writer.overrides alike"
             )
     if crf.config.stem_channels != source.config.crf_config.stem_channels:

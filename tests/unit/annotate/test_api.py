@@ -224,6 +224,29 @@ def test_a_mistake_is_one_line(arguments: dict, message: str, fasta: Path) -> No
     assert message in failure(lambda: genet5.annotate(fasta, **arguments))
 
 
+def test_a_folder_named_like_a_clade_is_in_nobodys_way(
+    fasta: Path, genes: list[Gene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fungi").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert genet5.annotate(fasta, clade="fungi") == genes
+
+
+def test_the_folder_of_a_shipped_model_is_the_shipped_model(fasta: Path, genes: list[Gene], repository: Path) -> None:
+    assert genet5.annotate(fasta, clade="fungi", model=repository / "resources/models/fungi") == genes
+
+
+@pytest.mark.parametrize("model", [Path("nothere"), "models/nothere"])
+def test_a_model_folder_that_is_not_there_is_named(fasta: Path, model: str | Path) -> None:
+    assert failure(lambda: genet5.annotate(fasta, clade="fungi", model=model)) == f"{model}: no such model folder"
+
+
+def test_a_loaded_model_is_not_used_for_another_clade(fasta: Path) -> None:
+    model = genet5.load("fungi")
+    message = "clade: plant, but the model was loaded for fungi"
+    assert failure(lambda: genet5.annotate(fasta, clade="plant", model=model)) == message
+
+
 def test_a_model_folder_needs_a_clade(crf: Path) -> None:
     found = failure(lambda: genet5.load(crf))
     assert found.startswith(f"{crf}: a model folder needs a clade, known: bacteria, fungi, ")

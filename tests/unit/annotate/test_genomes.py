@@ -161,7 +161,7 @@ def test_only_the_regions_asked_for_are_annotated(model: Model, genome: Genome) 
 def test_progress_is_a_line_at_each_tenth_in_a_log(model: Model, genome: Genome, capsys) -> None:
     annotate(decoder_of(model, "viterbi"), genome, [Region("long", 0, 38_500)], 1)
     lines = capsys.readouterr().out.splitlines()
-    done = [int(line.split("/19 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    done = [int(line.split("/19 tiles, ")[0].removeprefix("annotated ")) for line in lines]
     # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
     assert done == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
     assert all(" kb/s, " in line and line.endswith(" s left") for line in lines) and lines[-1].endswith(" 0 s left")
@@ -173,7 +173,7 @@ def test_progress_of_batches_shows_each_tenth_that_is_passed(model: Model, genom
     regions = [Region("long", 0, 38_500), Region("unknown", 0, 5_000)]
     annotate(decoder_of(model, "viterbi"), genome, regions, batch_size)
     lines = capsys.readouterr().out.splitlines()
-    done = [int(line.split("/21 windows, ")[0].removeprefix("annotated ")) for line in lines]
+    done = [int(line.split("/21 tiles, ")[0].removeprefix("annotated ")) for line in lines]
     assert done == {3: [3, 6, 9, 12, 15, 18, 21], 8: [8, 16, 21], 50: [21]}[batch_size]
 
 

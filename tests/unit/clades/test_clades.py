@@ -225,7 +225,7 @@ def test_a_name_that_cannot_be_a_clades_is_one_line(name: str, content: dict[str
 
 
 def test_a_folder_without_clades_is_one_line(tmp_path: Path) -> None:
-    expected = ": no clade here, expected files like algae.yaml (config key clade_folder)"
+    expected = ": no clade here, expected files like algae.yaml (clade_folder, --clade-folder)"
     (tmp_path / "notes.txt").write_text("")
     assert failure(lambda: read_clades(tmp_path)) == f"{tmp_path}{expected}"
     assert failure(lambda: read_clades(tmp_path / "absent")) == f"{tmp_path / 'absent'}{expected}"

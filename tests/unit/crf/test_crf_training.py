@@ -129,6 +129,27 @@ def test_every_parameter_of_the_network_learns_and_losses_add_up(run: ToyRun, cl
     assert int(losses["weight"]) == int(batch.lengths.sum())
 
 
+def test_recomputed_activations_change_no_gradient(run: ToyRun, clades: dict[str, Clade]) -> None:
+    with ShardSet(shard_paths(run.manifest, "train")) as shards:
+        batch = CrfData(shards, clades).training_batch(np.arange(2), 0, np.random.default_rng(0))
+
+    def gradients(recompute: bool) -> tuple[list[torch.Tensor], int]:
+        """Gradients, and how many numbers the forward pass keeps for them."""
+        training = CrfTraining(toy_crf(stem_dropout=0.5), CrfOptions()).train()
+        if recompute:
+            training.recompute_activations()
+        kept: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda one: kept.append(one.numel()) or one, lambda one: one):
+            torch.manual_seed(0)
+            loss = training.training_losses(batch)["sum"]
+        loss.backward()
+        return [parameter.grad for parameter in training.parameters()], sum(kept)
+
+    (usual, usual_kept), (recomputed, recomputed_kept) = gradients(False), gradients(True)
+    assert recomputed_kept < 0.8 * usual_kept
+    assert all(torch.equal(one, two) for one, two in zip(usual, recomputed, strict=True))
+
+
 def test_windows_are_cropped_at_random_unless_told_otherwise(run: ToyRun, clades: dict[str, Clade]) -> None:
     indices = np.arange(4)
     with ShardSet(shard_paths(run.manifest, "train")) as shards:

@@ -271,7 +271,7 @@ def test_a_genet5_model_of_another_shape_or_vocabulary_is_refused(tmp_path):
         first_weights("demo", tokenizer, crf, str(tmp_path / "m"), 1, {**SHAPE, **overrides})
 
     first()
-    with pytest.raises(InputError, match=r"writer.num_layers: 3, the weights in .* have 2; set writer.size and"):
+    with pytest.raises(InputError, match=r"writer.overrides.num_layers: 3, the weights in .* have 2; set writer"):
         first(num_layers=3)
     with pytest.raises(InputError, match=r"was made around a CRF with stem_channels 16, the CRF here has 24$"):
         first(stem_channels=24)  # features of bases enter the language model
