@@ -57,7 +57,7 @@ def or_exit(function, *arguments):
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
 # A variable, too: the rules of the clades make results out of date, the name of their folder does not.
-os.environ["GENET5_CLADE_FOLDER"] = config["clade_folder"]
+os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"])
 or_exit(check_config, config, KNOWN_CLADES)
 RUN = config["run"]
 SHEET = config["species_sheet"]
