@@ -226,6 +226,21 @@ def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     assert "--output-prefix data/annotation/main/shipped-fungi/my " in asked.stdout
 
 
+def test_a_crf_that_training_starts_from_must_be_there(workspace):
+    (workspace.folder / "start.yaml").write_text("crf: {init_from: nothere}\n")
+    result = workspace.run("data/model/main/crf/model.safetensors", "-n", "--configfile", "start.yaml")
+    assert result.returncode == 1
+    assert "nothere/model.safetensors" in result.stdout
+
+
+def test_every_rule_that_reads_clades_is_told_of_ones_own(workspace, repository):
+    scripts = [path for path in (repository / "scripts").glob("*.py") if '"--clade-folder"' in path.read_text()]
+    planned = commands(workspace.run("all", "-n", "-p").stdout)
+    checked = [line for line in planned if any(path.name in line for path in scripts)]
+    assert len(checked) > 5
+    assert all('--clade-folder "$GENET5_CLADE_FOLDER"' in line for line in checked)
+
+
 def test_a_named_clade_gives_the_genetic_code(workspace):
     """The species of the table have codes 1 and 11; the clade of the genome says which it is."""
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")

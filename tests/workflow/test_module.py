@@ -111,6 +111,24 @@ def test_a_module_that_is_no_file_uses_the_installed_package(elsewhere, reposito
     assert jobs(planned.stdout) == {"annotate_genome": 1, "annotate": 1}
 
 
+def test_a_clade_of_ones_own_annotates_and_its_new_calibration_annotates_again(elsewhere, repository):
+    """The clade is known to the rules, and its folder to the scripts; another calibration gives other scores."""
+    own = elsewhere.folder / "clades"
+    shutil.copytree(repository / "resources/models/fungi", own / "model")
+    text = (repository / "resources/clades/fungi.yaml").read_text().replace("../models/fungi", "model")
+    (own / "moulds.yaml").write_text(text)
+    words = ["-s", str(repository / "workflow/Snakefile"), "annotate", "--cores", "1"]
+    words += ["--config", "genome=my.fa", "clade=moulds", "clade_folder=clades"]
+    first = elsewhere.run(*words)
+    assert first.returncode == 0, first.stdout
+    assert (elsewhere.folder / "data/annotation/main/shipped-moulds/my.gff3").is_file()
+    assert "Nothing to be done" in elsewhere.run(*words).stdout
+    calibration = own / "model/calibration.json"
+    calibration.write_text(calibration.read_text() + "\n")
+    again = elsewhere.run("-n", *words)
+    assert jobs(again.stdout) == {"annotate_genome": 1, "annotate": 1}
+
+
 def test_mistakes_in_a_module_are_one_line(elsewhere, snakefile):
     use_as_module(elsewhere, snakefile, "speceis: all\n")
     result = elsewhere.run("-n", "all")

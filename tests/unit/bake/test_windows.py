@@ -82,6 +82,13 @@ def test_neighbours_that_fit_together_share_a_moved_window() -> None:
     assert added[0] <= 405 and added[1] >= 507
 
 
+def test_a_window_around_a_gene_in_n_is_no_longer_than_others() -> None:
+    """The gene fills its window, so there is no room for a margin."""
+    plan = plan_region(content(Region("c", 0, 44), gene("a", 0, 31)), np.array([[0, 18]]), WindowRules(31, 1, 0))
+    assert plan.narrowed + plan.moved + plan.grid == plan.scanned
+    assert all(end - start <= 31 for start, end in bounds(plan))
+
+
 regions = st.tuples(st.integers(0, 50), st.integers(1, 700)).map(lambda pair: Region("c", pair[0], pair[0] + pair[1]))
 
 

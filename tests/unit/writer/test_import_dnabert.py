@@ -240,6 +240,22 @@ def test_a_hub_id_is_fetched_or_one_clear_line(tmp_path, tensors, bpe, monkeypat
         first_weights("demo", bpe, toy_crf(), "someone/dna-bert", 0, SIZES)
 
 
+def test_a_genet5_model_from_the_hub_comes_with_all_its_files(tmp_path, monkeypatch):
+    save_model(toy_model(seed=5), TOKENIZER, tmp_path / "m")
+
+    def snapshot(_name: str, allow_patterns: list[str]) -> str:
+        found = tmp_path / "snapshot"
+        found.mkdir()
+        for path in (tmp_path / "m").iterdir():
+            if path.name in allow_patterns:
+                (found / path.name).write_bytes(path.read_bytes())
+        return str(found)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    first = first_weights("demo", TOKENIZER, toy_crf(), "someone/genet5", 1, SHAPE)
+    assert {row.action for row in first.report} == {"copied"}
+
+
 def test_a_genet5_model_is_copied_around_the_new_crf(tmp_path):
     source, crf = toy_model(seed=5), toy_crf(seed=7, stretch_channels=24)
     tokenizer = GeneTokenizer.build("kmer", k=3, segment_bp=12, max_window_bp=1200)
