@@ -234,7 +234,7 @@ def test_a_crf_that_training_starts_from_must_be_there(workspace):
 
 
 def test_every_rule_that_reads_clades_is_told_of_ones_own(workspace, repository):
-    scripts = [path for path in (repository / "scripts").glob("*.py") if '"--clade-folder"' in path.read_text()]
+    scripts = [path for path in (repository / "scripts").glob("*.py") if "arguments.clade_folder" in path.read_text()]
     planned = commands(workspace.run("all", "-n", "-p").stdout)
     checked = [line for line in planned if any(path.name in line for path in scripts)]
     assert len(checked) > 5
