@@ -44,6 +44,15 @@ SHAPE: dict[str, Any] = {
     "feed_forward_size": 48,
     "pointer_size": 16,
 }
+#: What each kind of network changes of ``SHAPE``.
+SLIDING = {"num_layers": 4, "dna_block_size": 16, "dna_window_size": 16}
+LATENTS = SLIDING | {"structure_block_size": 16, "structure_window_size": 16, "num_latents": 3, "tie_embeddings": False}
+SHAPES: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "experts": {"num_experts": 3},
+    "sliding": SLIDING,
+    "latents": LATENTS,
+}
 
 
 def toy_crf(seed: int = 0, **overrides: Any) -> Crf:
@@ -111,7 +120,7 @@ def forced_choices(
             decisions = collate_decisions([(0, taken)])
             hidden = states[0, taken.step][None]
             if taken.decision.structure is not None:
-                tokens = model.get_input_embeddings()
+                tokens = model.written_tokens
                 values = model.head.structure_logits(hidden, decisions.structure, scores.sums, tokens)
                 index = taken.target
             else:

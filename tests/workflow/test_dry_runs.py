@@ -72,12 +72,12 @@ def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
     assert not [line for line in commands(demo_run) if "--overrides" in line]
     overlay = workspace.overlay(
-        "writer: {overrides: {window_size: 64, block_size: 16, init_std: 0.1}}\n"
+        "writer: {overrides: {dna_window_size: 64, dna_block_size: 16, init_std: 0.1}}\n"
         "crf: {overrides: {stem_dilations: [1, 3], stem_dropout: 0}}"
     )
     result = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "init_model.py" in line]
-    assert "--overrides block_size=16 init_std=0.1 window_size=64 --output-dir" in line
+    assert "--overrides dna_block_size=16 dna_window_size=64 init_std=0.1 --output-dir" in line
     (line,) = [line for line in commands(result.stdout) if "train_crf.py" in line]
     assert "--size demo " in line and "--overrides stem_dilations=1,3 stem_dropout=0 " in line
 

@@ -171,6 +171,7 @@ class GrpoRun(Run):
     def __init__(self, grammars: Grammars, spec: RunSpec) -> None:
         self.grammars = grammars
         options: GrpoOptions = spec.options
+        spec.model.leave_out_dropout()
         self.reference: GeneT5Model | None = None
         if options.beta > 0:
             self.reference = spec.fabric.to_device(copy.deepcopy(spec.model).requires_grad_(False).eval())

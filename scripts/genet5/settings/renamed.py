@@ -19,6 +19,8 @@ RENAMED = {
     "model": "writer",
     "tokenizer.extra": "tokenizer.extra_tokens",
     "sft.eval_samples": "bake.eval_samples",
+    "writer.overrides.block_size": "writer.overrides.dna_block_size",
+    "writer.overrides.window_size": "writer.overrides.dna_window_size",
 }
 RENAMED_STAGES = {"reader": "crf"}
 _NO_MORE = {
@@ -47,7 +49,8 @@ def _old_keys(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for field in _at(config, f"{section}.overrides") or ():
             if section == "model" or field in shape:
                 answered |= {"model", f"{section}.overrides"}
-                yield f"{section}.overrides.{field}", f"{'crf' if field in shape else 'writer'}.overrides.{field}"
+                new = f"{'crf' if field in shape else 'writer'}.overrides.{field}"
+                yield f"{section}.overrides.{field}", RENAMED.get(new, new)
     for old, new in RENAMED.items():
         if old not in answered and _has(config, old):
             answered.add(old.partition(".")[0])

@@ -1,11 +1,58 @@
-"""Who sees whom: masks of prompts, of structure sequences that continue them, and of layers with a window."""
+"""Who sees whom: masks of prompts, of structure sequences that continue them, and of layers with a window.
+
+A mask is None (everything is seen), a bool tensor [B, 1, N, K], a ``Band``, or a ``PromptAndSequences``.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dataclasses import dataclass
+from typing import TypeAlias, Union
 
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from genet5.writer.banded import Band
 from genet5.writer.passes import Branches
+
+#: the name that transformers' models know ``attend`` by
+ATTENTION = "genet5"
+FULL, SLIDING = "full_attention", "sliding_attention"  # kinds of layers, in transformers' words
+
+
+Mask: TypeAlias = Union[Tensor, Band, "PromptAndSequences", None]
+
+
+@dataclass(frozen=True)
+class PromptAndSequences:
+    """Masks of a pass in which prompt tokens and structure tokens go through the layers together."""
+
+    num_prompt: int
+    prompt: Mask
+    sequences: Mask
+
+
+def attend(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Mask, scaling: float, **kwargs: object
+) -> tuple[Tensor, None]:
+    """transformers' interface of attention, for all kinds of masks.
+
+    query: [B, H, N, D]; key, value: [B, H or a divisor of it, K, D]. Returns [B, N, H, D].
+    """
+    mask = attention_mask
+    if isinstance(mask, PromptAndSequences):
+        at = mask.num_prompt
+        prompt = (query[:, :, :at], key[:, :, :at], value[:, :, :at], mask.prompt)
+        parts = (prompt, (query[:, :, at:], key, value, mask.sequences))
+        return torch.cat([attend(module, *part, scaling, **kwargs)[0] for part in parts], dim=1), None
+    if isinstance(mask, Band):
+        return mask.attend(query, key, value, scaling).transpose(1, 2).contiguous(), None
+    return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **kwargs)
+
+
+AttentionInterface.register(ATTENTION, attend)
 
 
 def real_tokens(lengths: Tensor, width: int) -> Tensor:
@@ -13,38 +60,36 @@ def real_tokens(lengths: Tensor, width: int) -> Tensor:
     return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
-def sequence_mask(in_prompt: Tensor, branches: Branches) -> Tensor:
-    """What structure tokens see: the prompt, and what is before them in their own sequence.
+def prompt_masks(real: Tensor, local: Tensor, window: int, block: int) -> dict[str, Mask]:
+    """What prompt tokens see, by kind of layer: in a layer with a window, local tokens see near ones and all others.
 
-    in_prompt: bool [B, P]. Returns bool [B, 1, T, P + T].
+    real, local: bool [B, N], no padding, and DNA. window, block: 0 for none.
+    """
+    full = None if bool(real.all()) else real[:, None, None]  # without a mask attention is several times faster
+    if not window or window >= real.shape[1]:
+        return {FULL: full, SLIDING: full}
+    sequence = torch.where(real, 0, -1)
+    return {FULL: full, SLIDING: Band(real & ~local, sequence, real.shape[1], window, window, block)}
+
+
+def sequence_masks(in_prompt: Tensor, branches: Branches, window: int, block: int) -> dict[str, Mask]:
+    """What structure tokens see, by kind of layer: the prompt, and what is before them in their own sequence.
+
+    in_prompt: bool [B, P]. window, block: 0 for none.
     """
     sequence, place = branches
     width = sequence.shape[1]
     same = sequence[:, :, None] == sequence[:, None, :]
     mine = same & (place[:, None, :] <= place[:, :, None]) & (sequence >= 0)[:, None]
     mine |= torch.eye(width, dtype=torch.bool, device=place.device)  # padding sees itself: no empty softmax
-    return torch.cat([in_prompt[:, None].expand(-1, width, -1), mine], dim=2)[:, None]
+    full = torch.cat([in_prompt[:, None].expand(-1, width, -1), mine], dim=2)[:, None]
+    if not window or window > int(place.max()):
+        return {FULL: full, SLIDING: full}
+    everywhere = F.pad(in_prompt, (0, width))
+    owner = torch.cat([torch.where(in_prompt, 0, -1), sequence], dim=1)
+    return {FULL: full, SLIDING: Band(everywhere, owner, width, window, 1, block)}
 
 
-def whole_mask(in_prompt: Tensor, of_sequences: Tensor) -> Tensor:
-    """What prompt and structure tokens see when both go through the backbone at once.
-
-    in_prompt: bool [B, P]. of_sequences: bool [B, 1, T, P + T]. Returns bool [B, 1, P + T, P + T].
-    """
-    num_prompt, num_sequence = in_prompt.shape[1], of_sequences.shape[2]
-    of_prompt = in_prompt[:, None, None].expand(-1, -1, num_prompt, -1)
-    whole = torch.cat([torch.nn.functional.pad(of_prompt, (0, num_sequence)), of_sequences], dim=2)
-    return whole | torch.eye(whole.shape[-1], dtype=torch.bool, device=whole.device)
-
-
-def layer_masks(mask: Tensor | None, local: Tensor | None, window: int) -> dict[str, Tensor | None]:
-    """Masks by kind of layer; layers with a window see DNA less than ``window`` tokens away, and all mile-posts.
-
-    mask: bool [B, 1, N, K], None for everywhere. local: bool [B, N], tokens that the window binds; None for none.
-    """
-    if not window or local is None:
-        return {"full_attention": mask, "sliding_attention": mask}
-    at = torch.arange(local.shape[1], device=local.device)
-    near = (at[:, None] - at[None, :]).abs() < window
-    near = (near | ~local[:, :, None] | ~local[:, None, :])[:, None]
-    return {"full_attention": mask, "sliding_attention": near if mask is None else mask & near}
+def joined_masks(num_prompt: int, prompt: dict[str, Mask], sequences: dict[str, Mask]) -> dict[str, Mask]:
+    """Masks of prompt and structure tokens that go through the layers together."""
+    return {kind: PromptAndSequences(num_prompt, prompt[kind], sequences[kind]) for kind in prompt}

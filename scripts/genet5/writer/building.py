@@ -57,7 +57,7 @@ def new_model(
 
 
 def resize_model(model: GeneT5Model, tokenizer: GeneTokenizer, seed: int = 0) -> GeneT5Model:
-    """Grow the token embedding (the language head reads the same rows) to ``tokenizer``, in place.
+    """Grow the token embedding, and the one that tokens are written with if it is another, to ``tokenizer``, in place.
 
     Old rows stay as they are. New ones are drawn around the mean of the old ones with their spread per dimension, so
     that they begin neither far away nor all alike. Works again after ``append_tokens``. Raises ``InputError`` for a
@@ -67,15 +67,11 @@ def resize_model(model: GeneT5Model, tokenizer: GeneTokenizer, seed: int = 0) ->
     if not tokenizer.is_expanded:
         raise InputError("tokenizer: it has no structure tokens yet, expand it first (expand_tokenizer.py)")
     check_same_ids(config, tokenizer)
-    old = model.get_input_embeddings().weight.detach()
-    added = tokenizer.size - len(old)
-    if added:
-        noise = torch.randn(added, old.shape[1], generator=torch.Generator().manual_seed(seed))
-        known = old.float().cpu()
-        rows = known.mean(0) + noise * known.std(0, correction=0)
-        with torch.device(old.device):
-            grown = nn.Embedding(tokenizer.size, old.shape[1], dtype=old.dtype, _weight=torch.cat([old, rows.to(old)]))
-        model.set_input_embeddings(grown)
+    generator = torch.Generator().manual_seed(seed)
+    if tokenizer.size > config.vocab_size:
+        model.set_input_embeddings(_grown(model.get_input_embeddings(), tokenizer.size, generator))
+        if model.output_embeddings is not None:
+            model.output_embeddings = _grown(model.output_embeddings, tokenizer.size, generator)
         model.backbone.vocab_size = model.backbone.config.vocab_size = config.vocab_size = tokenizer.size
     places = set(range(tokenizer.loc_base, tokenizer.loc_base + tokenizer.num_loc))
     places |= set(range(tokenizer.off_base, tokenizer.off_base + tokenizer.segment_bp))
@@ -84,6 +80,16 @@ def resize_model(model: GeneT5Model, tokenizer: GeneTokenizer, seed: int = 0) ->
     config.off_base, config.segment_bp = tokenizer.off_base, tokenizer.segment_bp
     config.tokenizer_sha256 = vocabulary_sha256(tokenizer, tokenizer.size)
     return model
+
+
+def _grown(table: nn.Embedding, size: int, generator: torch.Generator) -> nn.Embedding:
+    """A table with more rows behind the old ones."""
+    old = table.weight.detach()
+    known = old.float().cpu()
+    noise = torch.randn(size - len(old), old.shape[1], generator=generator)
+    rows = known.mean(0) + noise * known.std(0, correction=0)
+    with torch.device(old.device):
+        return nn.Embedding(size, old.shape[1], dtype=old.dtype, _weight=torch.cat([old, rows.to(old)]))
 
 
 def check_same_ids(config: GeneT5Config, tokenizer: GeneTokenizer) -> None:

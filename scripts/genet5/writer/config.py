@@ -10,6 +10,7 @@ from transformers import PretrainedConfig, Qwen2MoeConfig
 
 from genet5.crf.config import CrfConfig
 from genet5.options import plain
+from genet5.writer.attention import FULL, SLIDING
 from genet5.writer.options import WriterShape, check_shape, writer_shape
 
 
@@ -42,6 +43,9 @@ class GeneT5Config(PretrainedConfig):
 
     def __init__(self, crf: Mapping[str, Any] | None = None, **values: Any) -> None:
         own = {}
+        for former in ("block_size", "window_size"):  # names of models made before both parts had their own
+            if former in values:
+                values[f"dna_{former}"] = values.pop(former)
         for field in (*fields(WriterShape), *fields(Vocabulary)):
             value = values.pop(field.name, field.default)
             own[field.name] = tuple(value) if isinstance(value, list) else value
@@ -71,7 +75,7 @@ def sized_config(size: str, crf: CrfConfig, **values: Any) -> GeneT5Config:
 def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:
     """The transformers configuration of the backbone: pre-norm, grouped queries, q/k/v biases, gated GELU."""
     layers = config.num_layers
-    sliding = config.window_size > 0
+    sliding = config.dna_window_size > 0 or config.structure_window_size > 0
     return Qwen2MoeConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
@@ -88,8 +92,8 @@ def backbone_config(config: GeneT5Config) -> Qwen2MoeConfig:
         hidden_act="gelu",
         attention_dropout=0.0,
         max_position_embeddings=1 << 17,
-        layer_types=["sliding_attention" if sliding and (i + 1) % 4 else "full_attention" for i in range(layers)],
-        sliding_window=config.window_size or None,
+        layer_types=[SLIDING if sliding and (i + 1) % 4 else FULL for i in range(layers)],
+        sliding_window=1 if sliding else None,  # ours are in the masks: DNA and structure tokens have their own
         use_sliding_window=sliding,
         initializer_range=config.init_std,
         pad_token_id=None,

@@ -26,6 +26,7 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: fields that weights were made for; others say how they are trained and used
 _OF_THE_WEIGHTS = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "pointer_size",
+    "num_latents", "tie_embeddings",
 )  # fmt: skip
 
 

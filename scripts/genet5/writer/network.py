@@ -1,6 +1,7 @@
 """The language model: transformers backbone, embeddings and choices, around a trained gene finder.
 
 The prompt (DNA tokens with mile-posts) attends in both directions. A structure sequence is causal and sees all DNA.
+Latent tokens, if there are any, stand before the prompt: in each layer they read all of it and are read by everything.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from transformers import PreTrainedModel, Qwen2MoeModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from genet5.crf.model import Crf, CrfScores, score_codes
-from genet5.writer.attention import layer_masks, real_tokens, sequence_mask, whole_mask
+from genet5.writer.attention import ATTENTION, Mask, joined_masks, prompt_masks, real_tokens, sequence_masks
 from genet5.writer.batch import Batch, Prompts
 from genet5.writer.choices import ChoiceHead
 from genet5.writer.config import GeneT5Config, backbone_config
 from genet5.writer.crf_scores import score_sums
+from genet5.writer.dropout import add_dropout
 from genet5.writer.embedding import Embedder, wave_rates
+from genet5.writer.first_scales import scale_first_weights
 from genet5.writer.losses import choice_loss, router_loss
 from genet5.writer.passes import Branches, Choices, Pass, PromptPass, WindowScores
 
@@ -25,9 +28,10 @@ from genet5.writer.passes import Branches, Choices, Pass, PromptPass, WindowScor
 class GeneT5Model(PreTrainedModel):
     """Writes the genes of a window as a structure sequence.
 
-    crf: the gene finder, which is trained beforehand and stays as it is. embedder: tokens to vectors. backbone: the
-    transformer. head: weighs the legal next tokens. label_smoothing: share of the language loss spread over all legal
-    choices; training sets it, validation sets 0.
+    crf: the gene finder, which is trained beforehand and stays as it is. embedder: tokens to vectors. latents: vectors
+    of the latent tokens. backbone: the transformer. head: weighs the legal next tokens. output_embeddings: vectors that
+    structure tokens are written with, None if they are those that they are read with. label_smoothing: share of the
+    language loss spread over all legal choices; training sets it, validation sets 0.
     """
 
     config_class = GeneT5Config
@@ -40,11 +44,17 @@ class GeneT5Model(PreTrainedModel):
         super().__init__(config)
         self.crf = Crf(config.crf_config).requires_grad_(False)
         backbone = backbone_config(config)
-        backbone._attn_implementation = "sdpa"
+        backbone._attn_implementation = ATTENTION
         self.backbone = Qwen2MoeModel(backbone)
         self.embedder = Embedder(config)
         self.head = ChoiceHead(config)
+        width = config.hidden_size
+        self.latents = nn.Embedding(config.num_latents, width) if config.num_latents else None
+        self.output_embeddings = None if config.tie_embeddings else nn.Embedding(config.vocab_size, width)
+        self.embedding_dropout = nn.Dropout(config.dropout)
+        add_dropout(self.backbone, config.dropout)
         self.post_init()
+        scale_first_weights(self)
 
     def _init_weights(self, module: nn.Module) -> None:
         if module in self._own_first_weights():
@@ -75,6 +85,17 @@ class GeneT5Model(PreTrainedModel):
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
         self.backbone.embed_tokens = value
+
+    @property
+    def written_tokens(self) -> nn.Embedding:
+        """Vectors that structure tokens are written with."""
+        return self.output_embeddings or self.get_input_embeddings()
+
+    def leave_out_dropout(self) -> None:
+        """For reinforcement learning: what is learnt is to be what was sampled."""
+        for module in (self.embedding_dropout, *self.backbone.modules()):
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0
 
     # ---------------------------------------------------------------- what the training loop asks
 
@@ -125,21 +146,19 @@ class GeneT5Model(PreTrainedModel):
     def run_backbone(
         self,
         embedded: Tensor,
-        mask: Tensor | None,
+        masks: dict[str, Mask],
         positions: Tensor,
         cache: Cache | None = None,
-        local: Tensor | None = None,
         router_logits: list[Tensor] | None = None,
     ) -> Tensor:
         """[B, N, H] embeddings -> hidden states.
 
-        mask: bool [B, 1, N, K], True where a token may look, None for everywhere. local: bool [B, N], tokens bound to
-        the window of layers that have one; none while structure tokens are read. router_logits: gets [B * N, experts]
-        of every layer, if there are experts.
+        masks: by kind of layer (``attention.py``). router_logits: gets [B * N, experts] of every layer, if there are
+        experts.
         """
         output = self.backbone(
             inputs_embeds=embedded,
-            attention_mask=layer_masks(mask, local, self.config.window_size),
+            attention_mask=masks,
             position_ids=positions,
             past_key_values=cache,
             use_cache=cache is not None,
@@ -152,23 +171,39 @@ class GeneT5Model(PreTrainedModel):
 
     def embed_structure(self, scores: WindowScores, lengths: Tensor, ids: Tensor, forward: Tensor) -> Tensor:
         """Vectors of structure tokens [B, T]; lengths: of the windows."""
-        return self.embedder.structure(self.get_input_embeddings(), scores.features, lengths, ids, forward)
+        vectors = self.embedder.structure(self.get_input_embeddings(), scores.features, lengths, ids, forward)
+        return self.embedding_dropout(vectors)
 
-    def is_local(self, prompt_ids: Tensor) -> Tensor:
-        """Which prompt tokens see, and are seen, near by only where a layer has a window: DNA; not mile-posts."""
-        return prompt_ids < self.config.structure_ids[0]
+    def real_prompt(self, prompts: Prompts) -> Tensor:
+        """Which tokens that the backbone reads before a structure sequence are no padding; bool [B, latents + P]."""
+        return F.pad(
+            real_tokens(prompts.prompt_lengths, prompts.ids.shape[1]), (self.config.num_latents, 0), value=True
+        )
+
+    def _embed_prompts(self, prompts: Prompts, scores: WindowScores) -> tuple[Tensor, dict[str, Mask], Tensor]:
+        """Vectors [B, latents + P, H], masks and positions [B, latents + P] of latent and prompt tokens."""
+        config, (batch, width) = self.config, prompts.ids.shape
+        vectors = self.embedder.prompt(self.get_input_embeddings(), prompts, scores.features)
+        positions = torch.arange(width, device=vectors.device).expand(batch, -1)
+        # Only DNA is bound to a window: mile-posts and latents see, and are seen by, all of the prompt.
+        local = F.pad(prompts.ids < config.structure_ids[0], (config.num_latents, 0))
+        if self.latents is not None:
+            number = torch.arange(config.num_latents, device=vectors.device)
+            latents = self.latents(number).to(vectors.dtype).expand(batch, -1, -1)
+            vectors = torch.cat([latents, vectors], dim=1)
+            # Rotary positions tell distances: latents stand all over the prompt, not before it.
+            spread = (2 * number + 1) * prompts.prompt_lengths[:, None] // (2 * config.num_latents)
+            positions = torch.cat([spread, positions], dim=1)
+        masks = prompt_masks(self.real_prompt(prompts), local, config.dna_window_size, config.dna_block_size)
+        return self.embedding_dropout(vectors), masks, positions
 
     def read_prompts(self, prompts: Prompts, scores: WindowScores) -> PromptPass:
         """One pass over the prompts of a batch, which see themselves and nothing else."""
-        ids = prompts.ids
-        embedded = self.embedder.prompt(self.get_input_embeddings(), prompts, scores.features)
-        real = real_tokens(prompts.prompt_lengths, ids.shape[1])
-        mask = None if bool(real.all()) else real[:, None, None]  # without a mask attention is several times faster
+        embedded, masks, positions = self._embed_prompts(prompts, scores)
         cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
-        positions = torch.arange(ids.shape[1], device=ids.device).expand(len(ids), -1)
         router_logits: list[Tensor] = []
-        states = self.run_backbone(embedded, mask, positions, cache, self.is_local(ids), router_logits)
-        return PromptPass(states, cache, router_logits)
+        states = self.run_backbone(embedded, masks, positions, cache, router_logits)
+        return PromptPass(states[:, self.config.num_latents :], cache, router_logits)
 
     def hidden_states(
         self,
@@ -182,51 +217,44 @@ class GeneT5Model(PreTrainedModel):
         branches: where a row holds several structure sequences, else one a row. prompt_pass: what ``read_prompts`` made
         of these prompts under the same weights, if that is known; it is used up.
         """
-        prompts, sequences = batch.prompts, batch.sequences
+        config, prompts, sequences = self.config, batch.prompts, batch.sequences
         num_prompt, width = prompts.ids.shape[1], sequences.ids.shape[1]
         branches = branches or Branches.single(sequences.lengths, width)
-        device = prompts.ids.device
-        in_prompt = real_tokens(prompts.prompt_lengths, num_prompt)
+        real = self.real_prompt(prompts)
         # The last token of a sequence is only ever predicted, but one column more keeps the arithmetic plain.
         embedded = self.embed_structure(scores, prompts.lengths, sequences.ids, sequences.forward)
-        mask = sequence_mask(in_prompt, branches)
+        masks = sequence_masks(real, branches, config.structure_window_size, config.structure_block_size)
         position = prompts.prompt_lengths[:, None] + branches.place
         if prompt_pass is None and self.training and self.backbone.layers[0].gradient_checkpointing:
-            hidden, router_logits = self._one_pass(prompts, scores, embedded, mask, position)
+            hidden, router_logits = self._one_pass(prompts, scores, embedded, masks, position)
         else:
             prompt_pass = prompt_pass or self.read_prompts(prompts, scores)
             more: list[Tensor] = []
-            states = self.run_backbone(
-                embedded.to(prompt_pass.states.dtype), mask, position, prompt_pass.cache, None, more
-            )
+            states = self.run_backbone(embedded.to(prompt_pass.states.dtype), masks, position, prompt_pass.cache, more)
             hidden = torch.cat([prompt_pass.states, states], dim=1)
             router_logits = [
-                torch.cat([one.view(len(hidden), num_prompt, -1), two.view(len(hidden), width, -1)], dim=1)
+                torch.cat([one.view(*real.shape, -1), two.view(len(hidden), width, -1)], dim=1)
                 for one, two in zip(prompt_pass.router_logits, more, strict=True)
             ]
-        real = torch.cat([in_prompt, branches.sequence >= 0], dim=1).flatten()
+        counted = torch.cat([real, branches.sequence >= 0], dim=1).flatten()
         experts = [logits.flatten(0, -2) for logits in router_logits]
-        router = router_loss(experts, real, self.config.experts_per_token) if experts else None
-        row = torch.arange(len(hidden), device=device)[:, None]
-        before = torch.arange(num_prompt - 1, num_prompt + width - 1, device=device)
+        router = router_loss(experts, counted, config.experts_per_token) if experts else None
+        row = torch.arange(len(hidden), device=hidden.device)[:, None]
+        before = torch.arange(num_prompt - 1, num_prompt + width - 1, device=hidden.device)
         column = torch.where(branches.place == 0, prompts.prompt_lengths[:, None] - 1, before)
         return Pass(hidden[row, column], self.head.post_keys(hidden[row, prompts.posts]), router)
 
     def _one_pass(
-        self, prompts: Prompts, scores: WindowScores, embedded: Tensor, mask: Tensor, position: Tensor
+        self, prompts: Prompts, scores: WindowScores, embedded: Tensor, masks: dict[str, Mask], position: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         """Hidden states and router logits of prompts and sequences together: checkpointed layers cannot use a cache."""
-        prompt = self.embedder.prompt(self.get_input_embeddings(), prompts, scores.features)
-        num_prompt, width = prompt.shape[1], embedded.shape[1]
-        at = torch.arange(num_prompt, device=prompt.device)
-        whole = whole_mask(real_tokens(prompts.prompt_lengths, num_prompt), mask)
-        positions = torch.cat([at.expand(len(prompt), -1), position], dim=1)
-        local = F.pad(self.is_local(prompts.ids), (0, width))
+        prompt, of_prompt, prompt_position = self._embed_prompts(prompts, scores)
         both = torch.cat([prompt, embedded.to(prompt.dtype)], dim=1)
+        joined = joined_masks(prompt.shape[1], of_prompt, masks)
         router_logits: list[Tensor] = []
-        return self.run_backbone(both, whole, positions, None, local, router_logits), router_logits
+        states = self.run_backbone(both, joined, torch.cat([prompt_position, position], dim=1), None, router_logits)
+        return states[:, self.config.num_latents :], router_logits
 
     def choices(self, batch: Batch, scores: WindowScores, states: Tensor, post_keys: Tensor) -> list[Choices]:
         """The batch's choices among structure tokens and among places, as the network weighs them."""
-        tokens = self.get_input_embeddings()
-        return self.head(batch.decisions, scores, batch.prompts.lengths, states, post_keys, tokens)
+        return self.head(batch.decisions, scores, batch.prompts.lengths, states, post_keys, self.written_tokens)

@@ -27,16 +27,55 @@ class WriterShape:
     experts_per_token: int = option(2, "number of experts that read a token, at most num_experts", minimum=1)
     router_loss_weight: float = option(0.01, "weight of the loss that spreads tokens over experts", minimum=0)
     pointer_size: int = option(48, "width of the keys of pointers", minimum=1)
-    block_size: int = option(
-        0, "block of tokens of sliding attention, a power of two of at least 16; 0: full attention", minimum=0
+    tie_embeddings: bool = option(
+        True, "structure tokens are written with the vectors they are read with; false: with a table of their own"
     )
-    window_size: int = option(
+    num_latents: int = option(
         0,
-        "with sliding attention, three of four layers see DNA at most this many tokens away, and all mile-posts; a "
-        "multiple of block_size",
+        "number of learned latent tokens, which read all DNA tokens in each layer and are read by all structure tokens",
         minimum=0,
     )
+    dropout: float = option(
+        0.0,
+        "share of the embeddings, and of the outputs of attention and feed-forward layers, that training sets to zero; "
+        "reinforcement learning has none",
+        minimum=0,
+        below=1,
+    )
+    # --- sliding attention
+    dna_block_size: int = option(
+        0,
+        "tokens that attention with dna_window_size computes at a time (on a GPU at least 128), a power of two of at "
+        "least 16; 0: full attention",
+        minimum=0,
+    )
+    dna_window_size: int = option(
+        0,
+        "in three of four layers, DNA tokens see DNA less than this many tokens away, and all mile-posts and latents; "
+        "a multiple of dna_block_size",
+        minimum=0,
+    )
+    structure_block_size: int = option(0, "as dna_block_size, for structure tokens", minimum=0)
+    structure_window_size: int = option(
+        0,
+        "in three of four layers, structure tokens see their own sequence less than this many tokens back, and the "
+        "whole prompt; a multiple of structure_block_size",
+        minimum=0,
+    )
+    # --- first weights
     init_std: float = option(0.02, "standard deviation of the first weights", above=0)
+    init_embedding_std: float = option(
+        0.0, "standard deviation of the first token vectors and latents; 0: init_std", minimum=0
+    )
+    init_attention_std: float = option(
+        0.0, "standard deviation of the first weights of attention; 0: init_std", minimum=0
+    )
+    init_feed_forward_std: float = option(
+        0.0, "standard deviation of the first weights of feed-forward layers and experts; 0: init_std", minimum=0
+    )
+    init_router_std: float = option(
+        0.006, "standard deviation of the first weights of the routers of experts; 0: init_std", minimum=0
+    )
 
 
 SCRATCH = "scratch"
@@ -81,13 +120,18 @@ def check_shape(shape: WriterShape) -> None:
         raise InputError(
             f"{where}experts_per_token: {shape.experts_per_token}, must be at most num_experts ({shape.num_experts})"
         )
-    block, window = shape.block_size, shape.window_size
-    if not block and not window:
-        return
-    if block < 16 or block & (block - 1):
-        raise InputError(f"{where}block_size: {block} is not a power of two of at least 16 (16, 32, 64, ...)")
-    if window <= 0 or window % block:
-        raise InputError(f"{where}window_size: {window} is not a positive multiple of block_size {block}")
+    for part in ("dna", "structure"):
+        block, window = (getattr(shape, f"{part}_{name}_size") for name in ("block", "window"))
+        if not block and not window:
+            continue
+        if block < 16 or block & (block - 1):
+            raise InputError(
+                f"{where}{part}_block_size: {block} is not a power of two of at least 16 (16, 32, 64, ...)"
+            )
+        if window <= 0 or window % block:
+            raise InputError(
+                f"{where}{part}_window_size: {window} is not a positive multiple of {part}_block_size {block}"
+            )
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from genet5.writer.attention import FULL, SLIDING
 from genet5.writer.batch import Prompts
 from genet5.writer.decisions import Decision
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass, WindowScores
 from genet5.writer.sequences import SequenceWriter, choice_scores
+
+_NEVER_FAR = 2**40  # place of prompt tokens, which windows of structure tokens do not shut out
 
 
 class PromptCache:
@@ -43,15 +46,16 @@ class PromptCache:
         row = torch.arange(len(length), device=length.device)
         self.post_keys = model.head.post_keys(prompts.states[row[:, None], batch.posts])
         self.hidden = prompts.states[row, length - 1].repeat_interleave(per_prompt, dim=0)
-        real = torch.arange(batch.ids.shape[1], device=length.device) < length[:, None]
+        real = model.real_prompt(batch)
         self._seen = real[:, None].repeat(1, per_prompt, 1)  # [prompts, sequences of each, entries]
-        self._prompt_lengths = length.tolist()
+        self._place = torch.full_like(real, _NEVER_FAR, dtype=torch.int64)  # [prompts, entries]
+        self._lengths, self._prompt_lengths = length, length.tolist()
 
     def keep(self, prompts: Sequence[int]) -> None:
         """Forget all other prompts."""
         rows = torch.tensor([self.prompts.index(prompt) for prompt in prompts], device=self.hidden.device)
         self._cache.batch_select_indices(rows)
-        self._seen = self._seen[rows]
+        self._seen, self._place = self._seen[rows], self._place[rows]
         self.prompts = list(prompts)
 
     def fork(self, pairs: Sequence[tuple[int, int]]) -> None:
@@ -110,7 +114,13 @@ class PromptCache:
         column = torch.arange(before + width, device=device)
         itself = column == column[before:, None]  # padding sees itself: no empty softmax
         mask = self._seen[row, sequence] & (column <= column[before:, None]) | itself
-        states = self.model.run_backbone(embedded, mask[:, None], position, self._cache)
+        masks = {FULL: mask[:, None], SLIDING: mask[:, None]}
+        if window := self.model.config.structure_window_size:
+            place = position - self._lengths[chosen][:, None]
+            self._place = torch.cat([self._place, place], dim=1)
+            near = place[:, :, None] - self._place[:, None] < window
+            masks[SLIDING] = (mask & near | itself)[:, None]
+        states = self.model.run_backbone(embedded, masks, position, self._cache)
         last = [(row, column, sequence) for row, new in enumerate(news) for column, sequence in new[4]]
         if last:
             rows, columns, sequences = (torch.tensor(values, device=device) for values in zip(*last, strict=True))

@@ -151,9 +151,7 @@ def choice_scores(
     found = [np.empty(0)] * len(choices)
     if len(decisions.structure):
         step = decisions.structure.step
-        logits = model.head.structure_logits(
-            hidden[step], decisions.structure, scores.sums, model.get_input_embeddings()
-        )
+        logits = model.head.structure_logits(hidden[step], decisions.structure, scores.sums, model.written_tokens)
         _hand_out(found, logits, decisions.structure.option_decision, step)
     if len(decisions.places):
         step = decisions.places.step

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from grpo_toy import CODES, GRAMMARS, SAMPLING, parts_of, toy_rollout, toy_windows
-from model_toy import TOKENIZER, random_bases, toy_model
+from model_toy import SHAPES, TOKENIZER, random_bases, toy_model
 from torch import Tensor
 
 from genet5.bake.crops import Window
@@ -20,12 +20,11 @@ from genet5.grpo.rollouts import Rollout
 from genet5.writer.batch import Prompts, collate, collate_prompts, make_example, make_prompt
 from genet5.writer.network import GeneT5Model
 
-SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 SIZES = (61, 240, 130, 400)
 MAX_TOKENS = 35
 
 
-@pytest.fixture(scope="module", params=SHAPES, ids=["dense", "experts", "sliding"])
+@pytest.fixture(scope="module", params=SHAPES.values(), ids=SHAPES)
 def sampled(request: pytest.FixtureRequest) -> tuple[GeneT5Model, Rollout]:
     """Completions of windows of two clades and several lengths."""
     model = toy_model(seed=6, **request.param)
@@ -164,7 +163,7 @@ def test_gradients_of_packed_completions_are_those_of_supervised_training(sample
     assert_same_gradients(packed, supervised)
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=["dense", "experts", "sliding"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_pass_over_the_prompts_can_be_used_again(shape: dict[str, Any]):
     """What sampling read of the prompts, with its graph, gives the values and gradients of a pass of its own."""
     model = toy_model(seed=6, **shape)

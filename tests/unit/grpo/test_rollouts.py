@@ -12,7 +12,7 @@ import torch
 from grpo_toy import GRAMMARS, SAMPLING, toy_rollout, toy_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from model_toy import TOKENIZER, toy_model
+from model_toy import SHAPES, TOKENIZER, toy_model
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from genet5.bake.crops import Window
@@ -23,8 +23,6 @@ from genet5.writer.batch import Batch, Sequences, Taken, collate_decisions, coll
 from genet5.writer.decisions import FORWARD, next_decision
 from genet5.writer.network import GeneT5Model
 from genet5.writer.sequences import SequenceWriter
-
-SHAPES: list[dict[str, Any]] = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 
 # ---------------------------------------------------------------- picking
 
@@ -145,7 +143,7 @@ def written_without_a_cache(
 
 
 @pytest.mark.parametrize(
-    ("shape", "sampling"), [*((shape, SAMPLING) for shape in SHAPES), (SHAPES[0], Sampling(0.8, 3, 0.9))]
+    ("shape", "sampling"), [*((shape, SAMPLING) for shape in SHAPES.values()), (SHAPES["dense"], Sampling(0.8, 3, 0.9))]
 )
 def test_cached_groups_are_the_completions_that_come_without_a_cache(shape: dict[str, Any], sampling: Sampling):
     model = toy_model(seed=8, **shape)
@@ -167,7 +165,7 @@ def ids_of(group: Sequence[Completion]) -> list[list[int]]:
     return [completion.ids for completion in group]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_completions_of_a_window_depend_on_nothing_beside_it(shape: dict[str, Any]):
     model = toy_model(seed=6, **shape)
     windows, others = toy_windows((100, 90, 61), 3), toy_windows((200, 40, 120, 80), 4)

@@ -289,6 +289,16 @@ def test_gradient_checkpointing_changes_no_result(inputs: ToyInputs, whole: Path
         assert numbers(one, column) == pytest.approx(numbers(two, column), rel=1e-3, abs=1e-5)
 
 
+def test_dropout_of_the_model_is_left_out(tmp_path: Path):
+    logs = []
+    for share in (0.0, 0.5):
+        inputs = write_inputs(tmp_path / f"inputs{share}", dropout=share)
+        run_toy(inputs, tmp_path / f"run{share}", {"max_steps": 2, "eval_steps": 9, "beta": 0.05})
+        logs.append(rows(tmp_path / f"run{share}/grpo_log.csv"))
+    for column in ("reward_mean", "completion_tokens", "kl", "policy_loss", "grad_norm"):
+        assert numbers(logs[0], column) == numbers(logs[1], column)
+
+
 def test_experts_are_kept_in_balance(tmp_path: Path):
     inputs = write_inputs(tmp_path / "inputs", num_experts=3, router_loss_weight=0.01)
     run_toy(inputs, tmp_path / "run", {"max_steps": 2, "eval_steps": 9})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from genet5.configuration import merged
 from genet5.errors import InputError
 from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, windows_of
 from genet5.settings.renamed import RENAMED
+from genet5.writer.options import WriterShape
 
 CLADES = {
     name: SimpleNamespace(window_bp=window_bp, stride_bp=window_bp // 2)
@@ -121,8 +123,8 @@ def test_the_shipped_configurations_are_valid(config, repository):
             "config key writer.overrides.hidden_size: 100, must be an even multiple of 12 heads",
         ),
         (
-            {"writer": {"overrides": {"block_size": 24}}},
-            "config key writer.overrides.block_size: 24 is not a power of two of at least 16",
+            {"writer": {"overrides": {"dna_block_size": 24}}},
+            "config key writer.overrides.dna_block_size: 24 is not a power of two of at least 16",
         ),
         ({"species_sheet": ""}, "config key species_sheet is empty"),
     ],
@@ -222,6 +224,15 @@ def test_tiles_must_exceed_their_overlap_and_fit_the_writer(config):
             "config key writer.overrides.stem_channels is called crf.overrides.stem_channels now",
         ),
         (
+            {"model": {"overrides": {"window_size": 64}}},
+            "config key model.overrides.window_size is called writer.overrides.dna_window_size now",
+        ),
+        (
+            {"writer": {"overrides": {"block_size": 16, "window_size": 64}}},
+            "config key writer.overrides.block_size is called writer.overrides.dna_block_size now; "
+            "config key writer.overrides.window_size is called writer.overrides.dna_window_size now",
+        ),
+        (
             {"grammar": "mine.yaml"},
             "config key grammar is gone: the rules of genes are in resources/clades/{clade}.yaml, and clade_folder "
             "names a folder of your own clade files",
@@ -245,4 +256,5 @@ def test_new_names_exist(config):
     for new in RENAMED.values():
         for key in new.replace(" and ", " or ").split(" or "):
             section, _, name = key.partition(".")
-            assert section in config and (not name or name in config[section])
+            known = config | {"writer": config["writer"] | {f"overrides.{f.name}": "" for f in fields(WriterShape)}}
+            assert section in known and (not name or name in known[section])

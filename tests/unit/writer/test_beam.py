@@ -12,6 +12,7 @@ from model_toy import (
     CLADE,
     GRAMMAR,
     PLAIN_GRAMMAR,
+    SHAPES,
     TOKENIZER,
     forced_choices,
     forced_log_probabilities,
@@ -29,8 +30,6 @@ from genet5.writer.decoding import write_genes
 from genet5.writer.network import GeneT5Model
 from genet5.writer.prompt_cache import PromptCache
 from genet5.writer.sequences import SequenceWriter, WrittenWindow
-
-SHAPES = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
 
 
 def writing_model(seed: int, **shape: Any) -> GeneT5Model:
@@ -134,7 +133,7 @@ def test_a_beam_of_one_takes_the_best_option_of_every_choice():
     assert checked > 20
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
 def test_a_beam_scores_sequences_as_training_does(shape: dict, grammar: Grammar):
     """Forks share what the cache holds of their past: a wrong mask would show in what comes later."""
@@ -152,7 +151,7 @@ def test_a_beam_scores_sequences_as_training_does(shape: dict, grammar: Grammar)
     assert sum(map(total, results)) > sum(map(total, greedy)) - 1e-3
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_batches_of_any_size_write_the_same(shape: dict):
     model = writing_model(4, **shape)
     bases = [*windows(7, 5), "N" * 50, "ATGAAATAA"]

@@ -202,7 +202,7 @@ def test_broken_model_folders_are_one_clear_line(folder, tmp_path):
     with_weights()
     assert "model_type 'bert', must be 'genet5'" in broken(lambda: with_config(model_type="bert"))
     assert "must be an even multiple of 5 heads" in broken(lambda: with_config(num_heads=5))
-    assert "is not a power of two" in broken(lambda: with_config(block_size=17, window_size=34))
+    assert "is not a power of two" in broken(lambda: with_config(dna_block_size=17, dna_window_size=34))
     assert "the tokenizer beside it has" in broken(lambda: with_config(vocab_size=9))
     assert "segment_bp is 24, in the tokenizer beside it 12" in broken(lambda: with_config(segment_bp=24))
     assert "are not those the model was made for" in broken(lambda: with_config(tokenizer_sha256="0"))
@@ -261,14 +261,20 @@ def test_a_save_that_dies_leaves_no_model_that_looks_complete(folder, monkeypatc
             "writer.overrides.experts_per_token: 3, must be at most num_experts (2)",
         ),
         ({"num_layers": 0}, "writer.overrides: num_layers: found 0, allowed: at least 1"),
-        ({"block_size": 8, "window_size": 64}, "writer.overrides.block_size: 8 is not a power of two of at least 16"),
-        ({"block_size": 48, "window_size": 96}, "writer.overrides.block_size: 48 is not a power of two of at least 16"),
         (
-            {"block_size": 16, "window_size": 40},
-            "writer.overrides.window_size: 40 is not a positive multiple of block_size 16",
+            {"dna_block_size": 8, "dna_window_size": 64},
+            "writer.overrides.dna_block_size: 8 is not a power of two of at least 16",
         ),
-        ({"block_size": 16}, "writer.overrides.window_size: 0 is not a positive multiple of block_size 16"),
-        ({"window_size": 64}, "writer.overrides.block_size: 0 is not a power of two of at least 16"),
+        (
+            {"dna_block_size": 48, "dna_window_size": 96},
+            "writer.overrides.dna_block_size: 48 is not a power of two of at least 16",
+        ),
+        (
+            {"dna_block_size": 16, "dna_window_size": 40},
+            "writer.overrides.dna_window_size: 40 is not a positive multiple of dna_block_size 16",
+        ),
+        ({"dna_block_size": 16}, "writer.overrides.dna_window_size: 0 is not a positive multiple of dna_block_size 16"),
+        ({"dna_window_size": 64}, "writer.overrides.dna_block_size: 0 is not a power of two of at least 16"),
     ],
 )
 def test_sizes_that_no_network_can_have_are_refused(overrides, expected):

@@ -10,6 +10,7 @@ from model_toy import (
     CLADE,
     GRAMMAR,
     PLAIN_GRAMMAR,
+    SHAPES,
     STOPS,
     TOKENIZER,
     forced_log_probabilities,
@@ -29,15 +30,13 @@ from genet5.writer.decisions import KIND, Kind
 from genet5.writer.decoding import write_genes
 from genet5.writer.sequences import WrittenWindow
 
-SHAPES = [{}, {"num_experts": 3}, {"num_layers": 4, "block_size": 16, "window_size": 16}]
-
 
 def windows(seed: int, count: int, grammar: Grammar = GRAMMAR) -> list[str]:
     rng = np.random.default_rng(seed)
     return [random_bases(rng, int(size), 0.01) for size in rng.integers(40, 420, size=count)]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
 def test_cached_decoding_scores_sequences_as_training_does(shape, grammar):
     model = toy_model(seed=1, **shape)
@@ -72,7 +71,7 @@ def test_each_greedy_choice_is_the_best_without_a_cache():
             decision, decisions = taken.decision, collate_decisions([(0, taken)])
             hidden = states[0, taken.step][None]
             if decision.structure is not None:
-                tokens = model.get_input_embeddings()
+                tokens = model.written_tokens
                 logits = model.head.structure_logits(hidden, decisions.structure, scores.sums, tokens)
                 assert int(logits.argmax()) == taken.target
                 checked += len(logits) > 1
@@ -85,7 +84,7 @@ def test_each_greedy_choice_is_the_best_without_a_cache():
     assert checked > 20
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_batches_of_any_size_write_the_same(shape):
     model = toy_model(seed=4, **shape)
     bases = [*windows(7, 6), "N" * 50, "ATGAAATAA"]

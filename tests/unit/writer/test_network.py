@@ -12,6 +12,7 @@ from model_toy import (
     CLADE,
     GRAMMAR,
     PLAIN_GRAMMAR,
+    SLIDING,
     TOKENIZER,
     random_bases,
     random_genes,
@@ -31,8 +32,6 @@ from genet5.training.trainable import Trainable
 from genet5.writer.batch import Batch, collate, collate_prompts, make_example, make_prompt
 from genet5.writer.crf_scores import ScoreSums, score_sums
 from genet5.writer.network import GeneT5Model
-
-SLIDING = {"num_layers": 4, "block_size": 16, "window_size": 16}
 
 
 def states(model: GeneT5Model, batch: Batch) -> Tensor:
@@ -308,65 +307,9 @@ def test_gradient_checkpointing_changes_no_gradient():
 # ---------------------------------------------------------------- layers with a window
 
 
-def attention_masks(model: GeneT5Model, local: Tensor) -> dict[str, Tensor]:
-    seen: dict[str, Tensor] = {}
-
-    def keep(module, _args, kwargs) -> None:
-        seen.update(kwargs["attention_mask"])
-
-    hook = model.backbone.register_forward_pre_hook(keep, with_kwargs=True)
-    size = local.shape[1]
-    mask = torch.ones(1, 1, size, size, dtype=torch.bool)
-    with torch.no_grad():
-        model.run_backbone(torch.randn(1, size, model.config.hidden_size), mask, torch.arange(size)[None], local=local)
-    hook.remove()
-    return seen
-
-
-def test_a_window_binds_dna_tokens_and_no_others():
-    model = toy_model(**SLIDING)
-    local = torch.ones(1, 60, dtype=torch.bool)
-    for place in (0, 25, 59):
-        local[0, place] = False
-    masks = attention_masks(model, local)
-    assert masks["full_attention"].all()
-    sliding = masks["sliding_attention"][0, 0]
-    for query in range(60):
-        for key in range(60):
-            bound = bool(local[0, query]) and bool(local[0, key])
-            assert bool(sliding[query, key]) == (not bound or abs(query - key) < 16)
-    layers = model.backbone.config.layer_types
-    assert layers == ["sliding_attention"] * 3 + ["full_attention"]
-
-
-def test_only_dna_tokens_are_local():
-    prompt = TOKENIZER.prompt_ids("ACGTNACGTACGTACG", CLADE).ids
-    local = toy_model(**SLIDING).is_local(torch.from_numpy(prompt.astype(np.int64)))
-    names = [TOKENIZER.token(int(index)) for index in prompt]
-    assert [name for name, flag in zip(names, local.tolist(), strict=True) if not flag] == [
-        "<bos>", "<clade:fungi>", "<loc_0>", "<loc_1>", "<sep>"
-    ]  # fmt: skip
-
-
-def test_a_far_base_is_seen_through_mile_posts_only():
-    """With one sliding layer, a DNA token far from a change stays as it was; a mile-post sees it at once."""
-    model = toy_model(num_layers=1, block_size=16, window_size=16, stem_dilations=(1,))
-    assert model.backbone.config.layer_types == ["sliding_attention"]
-    local = torch.ones(1, 60, dtype=torch.bool)
-    local[0, 50] = False
-    embedded = torch.randn(1, 60, model.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    other = embedded.clone()
-    other[0, 0] += 1.0
-    mask, at = torch.ones(1, 1, 60, 60, dtype=torch.bool), torch.arange(60)[None]
-    with torch.no_grad():
-        before, after = (model.run_backbone(tokens, mask, at, local=local)[0] for tokens in (embedded, other))
-    changed = ((after - before).abs().amax(-1) > 1e-7).nonzero().flatten().tolist()
-    assert changed == [*range(16), 50]
-
-
 def test_a_window_as_wide_as_the_prompt_changes_nothing():
     batch = toy_batch((150, 90), seed=8)
-    wide = toy_model(num_layers=4, block_size=16, window_size=1024)
+    wide = toy_model(num_layers=4, dna_block_size=16, dna_window_size=1024)
     full = toy_model(num_layers=4)
     assert float(losses(wide, batch)["sum"]) == pytest.approx(float(losses(full, batch)["sum"]), rel=1e-6)
     narrow = toy_model(**SLIDING)
