@@ -320,6 +320,12 @@ class GeneTokenizer:
         start[1:] = end[:-1]
         return DnaTokens(ids, start, end)
 
+    def num_dna_tokens(self, window_bp: np.ndarray) -> np.ndarray | None:
+        """DNA tokens of windows of these lengths, mile-posts left out; None where they depend on the bases (bpe)."""
+        if self.kind == "bpe":
+            return None
+        return window_bp // self.k + window_bp % self.k if self.k else window_bp
+
     def prompt_ids(self, bases: bytes | str, clade: str) -> DnaTokens:
         """``<bos> <clade:x>``, DNA with mile-posts, ``<sep>``: what a model reads before it writes genes."""
         body = self.encode_dna(bases)
