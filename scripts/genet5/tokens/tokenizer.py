@@ -171,7 +171,7 @@ class GeneTokenizer:
         """A tokenizer with the DNA vocabulary alone, as it was before ``expand``."""
         stored = json.loads(self._tokenizer.to_str())
         stored["added_tokens"] = [token for token in stored["added_tokens"] if token["id"] < self.dna_size]
-        return GeneTokenizer(Tokenizer.from_str(json.dumps(stored)), self.kind, self.k, self.dna_size)
+        return GeneTokenizer(Tokenizer.from_str(json.dumps(stored)), self.kind, self.k, self.dna_size, self._codes)
 
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json`` (which tokenizers and transformers can read) and our settings beside it."""
