@@ -1,13 +1,19 @@
-"""Servers of one file, over HTTP and FTP, that cut connections and answer what a test tells them to."""
+"""Servers of a file over HTTP and FTP, and a hub of models, that fail where a test tells them to."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
 
 
 class Server:
@@ -115,3 +121,105 @@ def ftp_server(content: bytes, *cuts: int, can_rest: bool = True) -> Iterator[tu
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"ftp://127.0.0.1:{server.server_address[1]}/genomes/x.gz", server.seen
         server.shutdown()
+
+
+class Hub:
+    """A Hugging Face hub with one repository, ``owner/model``, as its client asks for it.
+
+    ``files``: content by name, at revision ``main``. ``version_2``: at revision ``v2``. ``status``: what every request
+    is answered with instead, if not 0; -1 is no answer at all. ``asked``: paths of all requests. ``sent``: names of
+    files whose content was sent.
+    """
+
+    repository = "owner/model"
+    commits: ClassVar = {"main": "0" * 39 + "1", "v2": "0" * 39 + "2"}
+
+    def __init__(self, files: dict[str, bytes], version_2: dict[str, bytes] | None = None) -> None:
+        self.files, self.version_2, self.status = files, files if version_2 is None else version_2, 0
+        self.asked: list[str] = []
+        self.sent: list[str] = []
+        hub, self._ended = self, threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                hub.answer(self, False)
+
+            def do_GET(self) -> None:
+                hub.answer(self, True)
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_port}"
+
+    def answer(self, request: BaseHTTPRequestHandler, with_body: bool) -> None:
+        path = request.path.partition("?")[0]
+        self.asked.append(path)
+        if self.status == -1:
+            self._ended.wait()
+            return
+        status, headers, body = (self.status, {}, b"") if self.status else self._found(path)
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        if with_body:
+            request.wfile.write(body)
+            self.sent += [path.rpartition("/")[2]] if "ETag" in headers else []
+
+    def _found(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body."""
+        api, _, rest = path.removeprefix("/").partition(f"{self.repository}")
+        parts = rest.strip("/").split("/")
+        if api not in ("api/models/", "") or self.repository not in path:
+            return 404, {"X-Error-Code": "RepoNotFound"}, b""
+        revision = parts[1] if len(parts) > 1 else "main"
+        commit = self.commits.get(revision, revision)
+        files = {self.commits["main"]: self.files, self.commits["v2"]: self.version_2}.get(commit)
+        if files is None:
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b""
+        numbers = {name: hashlib.sha1(content).hexdigest() for name, content in files.items()}
+        if parts[0] == "tree":
+            found: Any = [
+                {"type": "file", "path": name, "size": len(files[name]), "oid": number}
+                for name, number in numbers.items()
+            ]
+        elif api:
+            siblings = [{"rfilename": name} for name in files]
+            found = {"id": self.repository, "modelId": self.repository, "sha": commit, "siblings": siblings}
+        elif parts[-1] in files:
+            return 200, {"X-Repo-Commit": commit, "ETag": f'"{numbers[parts[-1]]}"'}, files[parts[-1]]
+        else:
+            return 404, {"X-Error-Code": "EntryNotFound"}, b""
+        return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
+
+    def __enter__(self) -> Hub:
+        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+    def environment(self, cache: Path) -> dict[str, str]:
+        """Variables of a process that shall meet this hub."""
+        return {"HF_ENDPOINT": self.url, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+
+    def meet(self, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+        """Let this process meet it: the client has read its variables already."""
+        from huggingface_hub import constants
+
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, self.url)
+        for name, value in (
+            ("ENDPOINT", self.url),
+            ("HUGGINGFACE_CO_URL_TEMPLATE", template),
+            ("HF_HUB_CACHE", str(cache)),
+            ("HF_HUB_OFFLINE", False),
+        ):
+            monkeypatch.setattr(constants, name, value)

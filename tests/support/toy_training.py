@@ -67,6 +67,11 @@ class ToyModel(TrainableModule):
         return {"sum": loss, "weight": wanted.sum(), "right": right, "rows": logits.shape[0], "rows_weight": 1.0}
 
 
+def counted_tokens(batch: dict[str, torch.Tensor]) -> int:
+    """Tokens of a batch but the zeros: no plan can know them."""
+    return int((batch["ids"] > 0).sum())
+
+
 def toy_source(num_samples: int, options: ToyOptions, sleep_s: float = 0.0, shuffle: bool = True) -> BatchSource:
     """Samples of 4 to 20 tokens with one token changed at random, as a crop or a reverse complement would."""
     lengths = np.random.default_rng(1).integers(4, 21, num_samples)
@@ -85,7 +90,7 @@ def toy_source(num_samples: int, options: ToyOptions, sleep_s: float = 0.0, shuf
         return {"ids": torch.where(batch == -100, batch, batch)}
 
     plan = BatchPlan(lengths, options.token_budget, options.max_batch_size, options.seed, shuffle=shuffle)
-    return BatchSource(plan, make_batch)
+    return BatchSource(plan, make_batch, counted_tokens)
 
 
 def train_toy(output_dir: Path, options: dict, *, num_samples: int = 90, model: ToyModel | None = None, **keywords):

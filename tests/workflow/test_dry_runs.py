@@ -6,7 +6,10 @@ import re
 
 import pytest
 from dry_runs import commands, jobs
+from file_servers import Hub
 from script_flags import check_flags
+
+from genet5.tokens.dna import train_bpe
 
 DEMO = ("--configfile", "config/examples/demo.yaml", "--")
 
@@ -231,6 +234,57 @@ def test_a_crf_that_training_starts_from_must_be_there(workspace):
     result = workspace.run("data/model/main/crf/model.safetensors", "-n", "--configfile", "start.yaml")
     assert result.returncode == 1
     assert "nothere/model.safetensors" in result.stdout
+
+
+TOKENIZER = "data/model/main/tokenizer/tokenizer.json"
+
+
+def test_the_base_of_the_tokenizer_is_an_input_where_it_is_on_this_machine(workspace):
+    """A hub id needs no network here: the scripts fetch what it names."""
+    hub = "zhihan1996/DNABERT-2-117M"
+    overlay = workspace.overlay(f"tokenizer: {{kind: bpe, base: {hub}}}\nwriter: {{init_from: {hub}@main}}")
+    result = workspace.run("all", "-n", "-p", "--configfile", overlay)
+    assert result.returncode == 0, result.stdout
+    (line,) = [line for line in commands(result.stdout) if "expand_tokenizer.py" in line]
+    assert f"--kind bpe --k 6 --base {hub} " in line
+    (line,) = [line for line in commands(result.stdout) if "init_model.py" in line]
+    assert f"--init-from {hub}@main " in line
+    assert hub not in "".join(re.findall(r"input: (.*)", result.stdout))
+
+    local = workspace.folder / hub
+    local.mkdir(parents=True)
+    missing = workspace.run(TOKENIZER, "-n", "--configfile", overlay)
+    assert (missing.returncode, missing.stdout.splitlines()[-1]) == (
+        1,
+        f"error: config key tokenizer.base: no file {hub}/tokenizer.json; allowed are a tokenizer.json, its folder, "
+        "and a hub id",
+    )
+    (local / "tokenizer.json").write_text("{}")
+    for base in (hub, f"{hub}/tokenizer.json"):
+        overlay = workspace.overlay(f"tokenizer: {{kind: bpe, base: {base}}}")
+        result = workspace.run(TOKENIZER, "-n", "-p", "--configfile", overlay)
+        assert f"input: {hub}/tokenizer.json" in result.stdout and f"--base {base} " in result.stdout
+
+
+def test_another_hub_id_makes_the_tokenizer_again(workspace, monkeypatch):
+    base = train_bpe([b"ACGTTGCAATGCCGTA" * 20], 20).to_str().encode()
+    with Hub({"tokenizer.json": base, "pytorch_model.bin": b""}) as hub:
+        for name, value in hub.environment(workspace.folder / "cache").items():
+            monkeypatch.setenv(name, value)
+        overlay = workspace.overlay("tokenizer: {kind: bpe, base: owner/model}")
+        made = workspace.run(TOKENIZER, "--cores", "1", "--configfile", overlay)
+        assert made.returncode == 0, made.stdout
+        assert hub.sent == ["tokenizer.json"]
+        hub.status = 503
+        again = workspace.run(TOKENIZER, "-n", "--configfile", overlay)
+        assert "Nothing to be done" in again.stdout
+        overlay = workspace.overlay("tokenizer: {kind: bpe, base: owner/model@v2}")
+        changed = workspace.run(TOKENIZER, "-n", "--configfile", overlay)
+        assert jobs(changed.stdout) == {"expand_tokenizer": 1} and "Params have changed" in changed.stdout
+        failed = workspace.run(TOKENIZER, "--cores", "1", "--configfile", overlay)
+        assert failed.returncode == 1 and "Traceback" not in failed.stdout
+    log = (workspace.folder / "data/logs/expand_tokenizer/main.log").read_text().splitlines()
+    assert len(log) == 1 and log[0].startswith("error: tokenizer.base: 'owner/model@v2' is no path here")
 
 
 def test_every_rule_that_reads_clades_is_told_of_ones_own(workspace, repository):

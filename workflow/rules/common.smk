@@ -36,6 +36,7 @@ from genet5.species_table import (
     select_species,
     shared_by_training,
 )
+from genet5.tokens.options import local_base
 
 # `python` in the rules is the one that runs Snakemake, whether or not its environment was activated. A variable tells
 # the rules where their scripts are: with a path in their text, all results would be out of date when the checkout moves.

@@ -34,6 +34,17 @@ def training_manifests(wildcards):
     return manifests(name for name, row in SPECIES.items() if row.trains)
 
 
+def tokenizer_base(wildcards):
+    """The file that the tokenizer is made from, if it is on this machine; one of the hub is fetched by the script."""
+    kind, base = config["tokenizer"]["kind"], config["tokenizer"]["base"]
+    path = local_base(kind, base) if base else None
+    if path and kind == "bpe" and not path.is_file():
+        sys.exit(
+            f"error: config key tokenizer.base: no file {path}; allowed are a tokenizer.json, its folder, and a hub id"
+        )
+    return [str(path)] if path else []
+
+
 def first_crf(wildcards):
     """Weights of the trained CRF that training starts from, if it does."""
     folder = config["crf"]["init_from"]

@@ -5,7 +5,7 @@ rule expand_tokenizer:
     """Build the DNA tokenizer and append the structure tokens, without moving an id."""
     input:
         structure_tokens=config["tokenizer"]["structure_tokens"] or [],
-        base=config["tokenizer"]["base"] or [],
+        base=tokenizer_base,
     output:
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
         settings="data/model/{run}/tokenizer/genet5_tokenizer.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,19 @@ class Window:
     genetic_code: int
 
 
+class Place(NamedTuple):
+    """Bases ``start`` .. ``end - 1`` of a sample, on one of its strands."""
+
+    start: int
+    end: int
+    reverse: bool = False
+
+    def first(self, length_bp: int) -> Place:
+        """The first bases of the place, as they are read on its strand."""
+        start, end, reverse = self
+        return Place(end - length_bp, end, True) if reverse else Place(start, start + length_bp)
+
+
 def crop(sample: Sample, start: int, end: int, reverse: bool = False) -> Window:
     """Bases ``start`` .. ``end - 1`` of a sample with its genes, on either strand; soft-masking is ignored."""
     genes, spans = window_genes(sample, start, end)
@@ -39,11 +53,16 @@ def crop(sample: Sample, start: int, end: int, reverse: bool = False) -> Window:
     return Window(bases, genes, dont_care, sample.meta["clade"], sample.meta["genetic_code"])
 
 
-def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
-    """A window as long as the core at a random place of the sample, on a random strand."""
+def random_place(sample: Sample, rng: np.random.Generator) -> Place:
+    """A place as long as the core anywhere in the sample, on a random strand."""
     length = sample.core.length
     start = int(rng.integers(0, len(sample.bases) - length + 1))
-    return crop(sample, start, start + length, bool(rng.integers(2)))
+    return Place(start, start + length, bool(rng.integers(2)))
+
+
+def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
+    """The window at a ``random_place``."""
+    return crop(sample, *random_place(sample, rng))
 
 
 def read_eval_windows(path: Path, shards: ShardReader) -> list[Window]:

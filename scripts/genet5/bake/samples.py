@@ -131,24 +131,29 @@ class Sample:
         key = members.get("__key__", "")
         try:
             structures = json.loads(members["genes.json"])
-            genes = tuple(
-                SampleGene(
-                    gene["id"],
-                    gene["strand"],
-                    tuple(map(Interval._make, gene["cds"])),
-                    tuple(gene["phases"]),
-                    gene["complete5"],
-                    gene["complete3"],
-                )
-                for gene in structures["genes"]
-            )
             dont_care = tuple(map(Span._make, structures["dont_care"]))
+            genes = stored_genes(structures)
             return cls(key, bytes(members["dna"]), genes, dont_care, json.loads(members["json"]))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"sample {key!r}: not a sample of this version ({type(error).__name__}: {error}); "
                 f"expected the members {', '.join(MEMBERS)}: bake again"
             ) from error
+
+
+def stored_genes(structures: Mapping[str, Any]) -> tuple[SampleGene, ...]:
+    """The genes that a sample's ``genes.json`` holds."""
+    return tuple(
+        SampleGene(
+            gene["id"],
+            gene["strand"],
+            tuple(map(Interval._make, gene["cds"])),
+            tuple(gene["phases"]),
+            gene["complete5"],
+            gene["complete3"],
+        )
+        for gene in structures["genes"]
+    )
 
 
 def gene_key(gene: SampleGene) -> tuple:

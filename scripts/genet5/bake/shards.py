@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from genet5.bake.samples import MEMBERS, Sample
+from genet5.bake.samples import MEMBERS, Sample, SampleGene, stored_genes
 from genet5.errors import InputError
 from genet5.files import atomic_write
 
@@ -107,6 +107,11 @@ class ShardReader:
         offset, size = self._row(index)[4:]
         return json.loads(self._map[offset : offset + size])
 
+    def genes(self, index: int) -> tuple[SampleGene, ...]:
+        """The genes of sample ``index`` alone; its bases are not touched."""
+        offset, size = self._row(index)[2:4]
+        return stored_genes(json.loads(self._map[offset : offset + size]))
+
     def key(self, index: int) -> str:
         """The key of sample ``index``: the name of its files without extension."""
         return self._key(self._row(index))
@@ -163,6 +168,10 @@ class ShardSet:
     def meta(self, index: int) -> dict[str, Any]:
         reader, local = self.locate(index)
         return reader.meta(local)
+
+    def genes(self, index: int) -> tuple[SampleGene, ...]:
+        reader, local = self.locate(index)
+        return reader.genes(local)
 
     def key(self, index: int) -> str:
         reader, local = self.locate(index)

@@ -34,6 +34,7 @@ from genet5.training.run import Run, RunSpec
 from genet5.training.state import TrainingState
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass
+from genet5.writer.token_counts import TokenCounts
 
 AUDIT = (
     "zero_variance_groups",
@@ -232,7 +233,7 @@ class GrpoRun(Run):
         sums = audit(rollout, rewards)
         # Weights that make means per step: tokens of all processes, seconds of one.
         share = 1 / options.grad_accum
-        tokens = float(packed.batch.prompts.prompt_lengths.sum()) + sums["completion_tokens"]
+        tokens = float(TokenCounts(self.grammars.tokenizer).batch(packed.batch))
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
         sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
         return SampledBatch(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genet5.bake.crops import Window, crop, read_eval_windows
-from genet5.bake.shards import ShardReader
+from genet5.bake.shards import ShardReader, ShardSet
 from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
 from genet5.files import file_sha256, write_json
@@ -31,13 +31,20 @@ from genet5.writer.windows import WindowData, WindowScorer
 class PromptData(WindowData):
     """Whole windows as prompts, on a random strand."""
 
+    def __init__(self, shards: ShardReader | ShardSet, grammars: Grammars, added_tokens: int = 0) -> None:
+        super().__init__(shards, grammars, random_crops=False, added_tokens=added_tokens)
+
     def prompts(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> list[Window]:
         samples = [self.shards.read(int(index)) for index in indices]
         return [crop(sample, *sample.core, reverse=bool(rng.integers(2))) for sample in samples]
 
     def group_tokens(self, group_size: int, max_gen_length: int) -> np.ndarray:
-        """Tokens of each prompt with its group of completions, about."""
-        return self.prompt_tokens + group_size * np.minimum(self.sequence_tokens, max_gen_length)
+        """Tokens of each prompt with its group of completions, at most: nobody knows what will be sampled."""
+        return self.prompt_tokens + group_size * max_gen_length
+
+    def _shown(self, index: int) -> list[str]:
+        sample = self.shards.read(index)
+        return [crop(sample, *sample.core, reverse=turned).bases for turned in (False, True)]
 
 
 def run_grpo(

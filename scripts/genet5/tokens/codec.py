@@ -48,6 +48,11 @@ def encode_genes(genes: Iterable[WindowGene], window_bp: int, tokenizer: GeneTok
     return np.array(ids, dtype=np.int32)
 
 
+def sequence_tokens(genes: int, segments: int, partial5: int, partial3: int) -> int:
+    """Tokens that ``encode_genes`` gives for so many genes with so many CDS segments, of them partial ones."""
+    return 2 * genes + 5 * segments + 2 * partial5 + partial3 + 1
+
+
 def decode_genes(
     ids: Sequence[int] | np.ndarray, window_bp: int, tokenizer: GeneTokenizer, *, strict: bool = True
 ) -> list[WindowGene]:

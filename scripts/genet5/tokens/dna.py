@@ -16,6 +16,8 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 from genet5.errors import InputError
+from genet5.sources.hub import hub_folder
+from genet5.tokens.options import BASE_FILE, local_base
 
 SMALLEST_K, LARGEST_K = 2, 8
 SINGLE_TOKENS = ("<unk>", "N", "A", "C", "G", "T")
@@ -136,7 +138,7 @@ def kmer_tokenizer(k: int) -> Tokenizer:
 
 
 def bpe_tokenizer(base: str | Path | Tokenizer) -> Tokenizer:
-    """A BPE ``tokenizer.json`` (or the folder it lies in, or a copy of a tokenizer) made fit for windows.
+    """A BPE ``tokenizer.json`` (or the folder it lies in, a hub id, or a copy of a tokenizer) made fit for windows.
 
     Ids of words of A, C, G, T stay the same. Truncation, padding and the post-processor (which would add [CLS] and
     [SEP]) go; runs of unknown letters become one unknown token; lower case reads as upper case. Raises ``InputError``
@@ -145,7 +147,7 @@ def bpe_tokenizer(base: str | Path | Tokenizer) -> Tokenizer:
     if isinstance(base, Tokenizer):
         where, tokenizer = "base", Tokenizer.from_str(base.to_str())
     else:
-        where, tokenizer = _read_tokenizer(Path(base))
+        where, tokenizer = _read_tokenizer(str(base))
     if not isinstance(tokenizer.model, models.BPE):
         raise InputError(f"{where}: the model is {type(tokenizer.model).__name__}, must be BPE")
     allowed = (pre_tokenizers.Whitespace, pre_tokenizers.WhitespaceSplit)
@@ -204,11 +206,10 @@ def _word_level(vocabulary: list[str], pattern: str) -> Tokenizer:
     return tokenizer
 
 
-def _read_tokenizer(path: Path) -> tuple[Path, Tokenizer]:
-    if path.is_dir():
-        path = path / "tokenizer.json"
+def _read_tokenizer(base: str) -> tuple[Path, Tokenizer]:
+    path = local_base("bpe", base) or hub_folder(base, "tokenizer.base", [(BASE_FILE,)]) / BASE_FILE
     if not path.is_file():
-        raise InputError(f"{path}: no such file (the base of a bpe tokenizer is a tokenizer.json)")
+        raise InputError(f"{path}: no such file (the base of a bpe tokenizer is a {BASE_FILE}, a folder or a hub id)")
     try:
         return path, Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for whatever is wrong with the JSON

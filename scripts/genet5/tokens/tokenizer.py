@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from genet5.clades import read_clades
 from genet5.errors import InputError
-from genet5.files import atomic_write, read_json, write_json
+from genet5.files import atomic_write, json_text, read_json
 from genet5.tokens import dna, vocabulary, vq
 from genet5.tokens.options import KINDS, KINDS_WITH_BASE
 
@@ -146,32 +146,26 @@ class GeneTokenizer:
             names = vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE)
             structure_tokens = [*names, *vocabulary.clade_tokens(read_clades())]
         vocabulary.check_structure_tokens(structure_tokens)
+        vocabulary.check_no_places(extra, "extra tokens")
         locations = vocabulary.location_tokens(segment_bp, max_window_bp)
-        self.append_tokens([*structure_tokens, *locations, *vocabulary.offset_tokens(segment_bp), *extra])
+        self._add([*structure_tokens, *locations, *vocabulary.offset_tokens(segment_bp), *extra])
         self._set_lengths(segment_bp, max_window_bp)
 
     def append_tokens(self, tokens: Sequence[str]) -> list[int]:
         """Add ``tokens`` after all others, in place, and return their ids.
 
-        Raises ``InputError``, with nothing added, for a token that exists, stands twice or cannot be one.
+        Raises ``InputError``, with nothing added, for a token that exists, stands twice or cannot be one, and for a
+        tokenizer that is not expanded yet.
         """
-        vocabulary.check_tokens(tokens)
-        seen: set[str] = set()
-        for token in tokens:
-            if token in self._ids or token in seen:
-                raise InputError(f"tokens: {token!r} exists already, a token can be added once")
-            seen.add(token)
-        first = self.size
-        # Special and not normalised: found in text as they are spelt, before DNA is read.
-        self._tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in tokens])
-        self._index_tokens()
-        return list(range(first, self.size))
+        self._need_expanded()
+        vocabulary.check_no_places(tokens)
+        return self._add(tokens)
 
     def dna_only(self) -> GeneTokenizer:
         """A tokenizer with the DNA vocabulary alone, as it was before ``expand``."""
         stored = json.loads(self._tokenizer.to_str())
         stored["added_tokens"] = [token for token in stored["added_tokens"] if token["id"] < self.dna_size]
-        return GeneTokenizer(Tokenizer.from_str(json.dumps(stored)), self.kind, self.k, self.dna_size)
+        return GeneTokenizer(Tokenizer.from_str(json.dumps(stored)), self.kind, self.k, self.dna_size, self._codes)
 
     def save(self, folder: str | Path) -> None:
         """Write ``tokenizer.json`` (which tokenizers and transformers can read) and our settings beside it."""
@@ -188,9 +182,11 @@ class GeneTokenizer:
         if self._codes:
             settings["vq"] = {"k": self._codes.k, "size": self._codes.size, "codes": self._codes.codes.tolist()}
         try:
-            with atomic_write(folder / TOKENIZER_FILE) as stream:
+            # Both are written before either gets its name: a full disk leaves what was there before.
+            with atomic_write(folder / TOKENIZER_FILE) as stream, atomic_write(folder / SETTINGS_FILE) as beside:
                 stream.write(self._tokenizer.to_str(pretty=True) + "\n")
-            write_json(folder / SETTINGS_FILE, settings)
+                stream.flush()
+                beside.write(json_text(settings))
         except OSError as error:
             raise InputError(f"{folder}: cannot write the tokenizer here: {error.strerror}") from error
 
@@ -237,6 +233,9 @@ class GeneTokenizer:
     def clades(self) -> tuple[str, ...]:
         """Names of the clades that have a token, by id."""
         return tuple(self._clades)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._ids
 
     def id(self, token: str) -> int:
         """Id of ``token``; ``InputError`` if there is no such token."""
@@ -320,6 +319,12 @@ class GeneTokenizer:
         start[1:] = end[:-1]
         return DnaTokens(ids, start, end)
 
+    def num_dna_tokens(self, window_bp: np.ndarray) -> np.ndarray | None:
+        """DNA tokens of windows of these lengths, mile-posts left out; None where they depend on the bases (bpe)."""
+        if self.kind == "bpe":
+            return None
+        return window_bp // self.k + window_bp % self.k if self.k else window_bp
+
     def prompt_ids(self, bases: bytes | str, clade: str) -> DnaTokens:
         """``<bos> <clade:x>``, DNA with mile-posts, ``<sep>``: what a model reads before it writes genes."""
         body = self.encode_dna(bases)
@@ -334,6 +339,19 @@ class GeneTokenizer:
         )
 
     # Inside
+
+    def _add(self, tokens: Sequence[str]) -> list[int]:
+        vocabulary.check_tokens(tokens)
+        seen: set[str] = set()
+        for token in tokens:
+            if token in self._ids or token in seen:
+                raise InputError(f"tokens: {token!r} exists already, a token can be added once")
+            seen.add(token)
+        first = self.size
+        # Special and not normalised: found in text as they are spelt, before DNA is read.
+        self._tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in tokens])
+        self._index_tokens()
+        return list(range(first, self.size))
 
     def _index_tokens(self) -> None:
         self._ids = dict(sorted(self._tokenizer.get_vocab().items(), key=lambda item: item[1]))

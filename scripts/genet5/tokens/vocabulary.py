@@ -99,11 +99,14 @@ def check_structure_tokens(tokens: Sequence[str], where: str = "structure tokens
         raise InputError(f"{where}: missing {' '.join(missing)}")
     if not any(clade_name(token) for token in tokens):
         raise InputError(f"{where}: no clade token, at least one like <clade:other> is needed")
-    generated = [token for token in tokens if _PLACE.fullmatch(token)]
+    check_no_places(tokens, where)
+
+
+def check_no_places(tokens: Iterable[str], where: str = "tokens") -> None:
+    """Raise ``InputError`` for a mile-post or an offset: they are generated."""
+    generated = next((token for token in tokens if _PLACE.fullmatch(token)), None)
     if generated:
-        raise InputError(
-            f"{where}: {generated[0]} follows from the segment and window lengths, remove it from the list"
-        )
+        raise InputError(f"{where}: {generated} follows from the segment and window lengths, remove it from the list")
 
 
 def check_lengths(segment_bp: int, max_window_bp: int) -> None:

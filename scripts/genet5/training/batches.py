@@ -25,10 +25,16 @@ class BatchSource:
     ``make_batch(indices, epoch, rng)`` gives the batch of the samples at ``indices`` (int64, [rows]): tensors in a
     dict, a list or a dataclass. All its randomness (crop, reverse complement) has to come from ``rng``, which
     depends on seed, epoch and position only: that makes a resumed run and any number of workers see the same batch.
+    ``count_tokens(batch)`` gives its tokens without padding, for the logs; without it they are those of the plan.
     """
 
     plan: BatchPlan
     make_batch: MakeBatch
+    count_tokens: Callable[[Any], int] | None = None
+
+    def tokens(self, batch: Any, indices: np.ndarray) -> int:
+        """Tokens of the batch made of the samples at ``indices``, without padding."""
+        return self.count_tokens(batch) if self.count_tokens else self.plan.tokens(indices)
 
 
 def batch_seed(seed: int, epoch: int, position: int) -> int:

@@ -100,6 +100,7 @@ class SupervisedRun(Run):
     def _group_losses(self, stream: Iterator[tuple[int, Any]]) -> Iterator[dict[str, Tensor]]:
         for _ in range(self.options.grad_accum):
             position, batch = next(stream)
+            self.taken_tokens += self.train.tokens(batch, self.batches[position])
             self._seed(position)
             with self.fabric.autocast():
                 losses = self.losses(self.fabric.to_device(batch))

@@ -65,6 +65,7 @@ class Run:
         self.losses = self._compiled_losses()
         self.optimizer = build_optimizer(model, options)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.taken_tokens = 0  # of this process's batches since the last update
         self.state = TrainingState(group=fabric.world_size * options.grad_accum)
         if self.evaluates_first and spec.evaluation:
             self.state.reported = -1
@@ -107,17 +108,20 @@ class Run:
     def _update(self, losses: Iterable[Mapping[str, Tensor]]) -> dict[str, float]:
         """Backward over the losses of a group of batches, one update; waits for the device once.
 
-        Returns the losses summed over batches and processes.
+        Returns the losses summed over batches and processes. Tokens are summed with them.
         """
         sums = 0
         for parts in losses:
             self.fabric.backward(parts["sum"])
             names, stacked = stack_losses(parts, self.fabric.device)
             sums = stacked + sums
+        sums = torch.cat([sums, sums.new_tensor([self.taken_tokens])])
         sums = self.fabric.all_reduce(sums, reduce_op="sum")
         gradients = reduce_gradients(self.parameters, self.fabric.world_size)
         norm = normalise_and_clip(gradients, sums[1], self.options.max_grad_norm)
-        *values, norm = torch.cat([sums, norm.reshape(1).to(sums)]).tolist()
+        *values, tokens, norm = torch.cat([sums, norm.reshape(1).to(sums)]).tolist()
+        self.state.tokens += round(tokens)
+        self.taken_tokens = 0
         if math.isfinite(values[0]) and math.isfinite(norm):
             self.optimizer.step()
             self.state.count_losses(names, values, norm)
@@ -134,8 +138,6 @@ class Run:
         state, every = self.state, self.options.empty_cache_steps
         if every and (state.step + 1) % every == 0:
             torch.cuda.empty_cache()
-        done = self.batches[state.batch : state.batch + state.group]
-        state.tokens += sum(map(self.train.plan.tokens, done))
         state.training_s += seconds
         state.step += 1
         state.batch += state.group
@@ -212,6 +214,12 @@ class Run:
             if self.state.group != group:
                 raise InputError(
                     f"{self.folder.path / name}: written with processes x grad_accum = {self.state.group}, now {group}"
+                )
+            planned = len(self.train.plan.batches(self.state.epoch, group))
+            if self.state.batch and planned != self.state.num_batches:
+                raise InputError(
+                    f"{self.folder.path / name}: its epoch has {self.state.num_batches} batches, now {planned} are "
+                    "planned, as by another version of GeneT5; train anew with --restart"
                 )
         share_tensors(self.fabric, self.model)
         self.log.resume(self.state.reported)

@@ -17,8 +17,8 @@ class BatchPlan:
     """Batches within a token budget.
 
     Args:
-        lengths: tokens of each sample (int64, shape [samples]).
-        token_budget: rows x longest row of a batch, at most.
+        lengths: tokens of each sample (int64, shape [samples], or [samples, parts] if its parts are padded apart).
+        token_budget: rows x longest row of a batch, at most; with parts, rows x the sum of the longest of each part.
         max_batch_size: rows of a batch, at most.
         seed: with the epoch, decides the order.
         repeats: how often each sample is expected in an epoch (float64, [samples]); None: once. A value of 2.3 means
@@ -39,19 +39,20 @@ class BatchPlan:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lengths", np.asarray(self.lengths, dtype=np.int64))
-        if self.lengths.ndim != 1 or len(self.lengths) == 0:
+        if self.lengths.ndim not in (1, 2) or self.lengths.size == 0:
             raise InputError("no samples to make batches of: the list of lengths is empty")
-        if self.lengths.min() < 1:
-            raise InputError(f"sample {self._name(int(self.lengths.argmin()))} has no tokens")
-        longest = int(self.lengths.argmax())
-        if self.lengths[longest] > self.token_budget and not self.long_alone:
+        totals = self._totals
+        if totals.min() < 1:
+            raise InputError(f"sample {self._name(int(totals.argmin()))} has no tokens")
+        longest = int(totals.argmax())
+        if totals[longest] > self.token_budget and not self.long_alone:
             raise InputError(
-                f"sample {self._name(longest)} has {self.lengths[longest]} tokens, more than token_budget "
+                f"sample {self._name(longest)} has {totals[longest]} tokens, more than token_budget "
                 f"{self.token_budget}: raise token_budget or bake shorter windows"
             )
         if self.repeats is not None:
             repeats = np.asarray(self.repeats, dtype=np.float64)
-            if repeats.shape != self.lengths.shape or not np.isfinite(repeats).all() or (repeats < 0).any():
+            if repeats.shape != totals.shape or not np.isfinite(repeats).all() or (repeats < 0).any():
                 raise InputError("repeats need one finite number >= 0 for each sample")
             object.__setattr__(self, "repeats", repeats)
 
@@ -73,10 +74,22 @@ class BatchPlan:
         """Tokens of a batch without padding."""
         return int(self.lengths[batch].sum())
 
+    def padded_tokens(self, batch: np.ndarray) -> int:
+        """Tokens of a batch with padding: what the budget limits."""
+        return len(batch) * int(self._parts[batch].max(axis=0).sum())
+
     def padding(self, batches: list[np.ndarray]) -> float:
         """Share of padding in batches: 0 for none."""
-        padded = sum(len(batch) * int(self.lengths[batch].max()) for batch in batches)
-        return 1 - sum(map(self.tokens, batches)) / padded
+        return 1 - sum(map(self.tokens, batches)) / sum(map(self.padded_tokens, batches))
+
+    @property
+    def _parts(self) -> np.ndarray:
+        """Lengths, [samples, parts]."""
+        return self.lengths.reshape(len(self.lengths), -1)
+
+    @property
+    def _totals(self) -> np.ndarray:
+        return self._parts.sum(axis=1)
 
     def _name(self, index: int) -> str:
         return str(self.names[index]) if self.names is not None else str(index)
@@ -91,21 +104,21 @@ class BatchPlan:
             if len(order) == 0:
                 order = np.array([int(self.repeats.argmax())])
         if not self.shuffle:
-            return order[np.argsort(self.lengths[order], kind="stable")]
+            return order[np.argsort(self._totals[order], kind="stable")]
         order = rng.permutation(order)
-        rows = np.clip(self.token_budget / self.lengths[order].mean(), 1, self.max_batch_size)
+        totals = self._totals[order]
+        rows = np.clip(self.token_budget / totals.mean(), 1, self.max_batch_size)
         pool = np.arange(len(order)) // max(1, round(POOL_BATCHES * rows))
-        return order[np.lexsort((self.lengths[order], pool))]
+        return order[np.lexsort((totals, pool))]
 
     def _fill(self, order: np.ndarray) -> list[np.ndarray]:
         """Cut the order into runs within the budget and the number of rows."""
-        lengths = self.lengths[order].tolist()
-        cuts, start, longest = [], 0, 0
-        for i, length in enumerate(lengths):
-            rows, widest = i - start + 1, max(longest, length)
-            if rows > 1 and (rows > self.max_batch_size or rows * widest > self.token_budget):
+        cuts, start, longest = [], 0, [0] * self._parts.shape[1]
+        for i, parts in enumerate(self._parts[order].tolist()):
+            rows, widest = i - start + 1, list(map(max, longest, parts))
+            if rows > 1 and (rows > self.max_batch_size or rows * sum(widest) > self.token_budget):
                 cuts.append(i)
-                start, widest = i, length
+                start, widest = i, parts
             longest = widest
         return np.split(order, cuts)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,9 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
+from genet5.crf.folder import CONFIG_FILE
 from genet5.crf.model import Crf
 from genet5.errors import InputError
 from genet5.files import read_json
+from genet5.sources.hub import hub_folder, is_hub_id
 from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
 from genet5.writer.building import check_same_ids, load_model, make_network, new_model
 from genet5.writer.config import GeneT5Config, Vocabulary, sized_config
@@ -22,7 +23,6 @@ from genet5.writer.network import GeneT5Model
 from genet5.writer.options import SCRATCH
 
 _CRF = "crf."
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 #: fields that weights were made for; others say how they are trained and used
 _OF_THE_WEIGHTS = (
     "hidden_size", "num_layers", "num_heads", "num_kv_heads", "feed_forward_size", "num_experts", "pointer_size",
@@ -65,19 +65,10 @@ def find_folder(init_from: str) -> Path:
     folder = Path(init_from)
     if folder.is_dir():
         return folder
-    if not _HUB_ID.fullmatch(init_from) or init_from.startswith("."):
-        raise InputError(f"config key writer.init_from: {init_from!r} is neither scratch, nor a folder, nor a hub id")
-    from huggingface_hub import snapshot_download  # here: only this path needs the hub
-
-    try:
-        return Path(
-            snapshot_download(init_from, allow_patterns=["config.json", TOKENIZER_FILE, SETTINGS_FILE, *WEIGHT_FILES])
-        )
-    except Exception as error:  # network, hub, disk: the client raises many kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"config key writer.init_from: {init_from!r} is no folder here, and the hub did not give it ({reason})"
-        ) from error
+    where = "config key writer.init_from"
+    if not is_hub_id(init_from):
+        raise InputError(f"{where}: {init_from!r} is neither scratch, nor a folder, nor a hub id")
+    return hub_folder(init_from, where, [(CONFIG_FILE,), WEIGHT_FILES], (TOKENIZER_FILE, SETTINGS_FILE))
 
 
 def _from_genet5(
@@ -116,4 +107,4 @@ def _origin(name: str, tensor: Tensor, action: str = NEW) -> ReportRow:
 
 
 def _model_type(folder: Path) -> str:
-    return read_json(folder / "config.json").get("model_type", "")
+    return read_json(folder / CONFIG_FILE).get("model_type", "")

@@ -54,7 +54,7 @@ def run_sft(
     grammars = Grammars(tokenizer, clades)
     train = WindowData(windows, grammars)
     held_out = ShardReader(validation)
-    valid = WindowData(held_out, grammars)
+    valid = WindowData(held_out, grammars, random_crops=False)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
     fabric = start_fabric(options)
@@ -63,7 +63,9 @@ def run_sft(
     result = fit(
         model,
         BatchSource(
-            BatchPlan(train.lengths, budget, rows, options.seed, repeats, long_alone=True), train.training_batch
+            BatchPlan(train.lengths, budget, rows, options.seed, repeats, long_alone=True),
+            train.training_batch,
+            train.counts.batch,
         ),
         options,
         output_dir,

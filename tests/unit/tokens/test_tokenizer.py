@@ -313,6 +313,24 @@ def test_base_tokenizer_can_be_saved_and_expanded_after_loading(tmp_path: Path) 
     assert [loaded.token(id) for id in range(loaded.size)] == [direct.token(id) for id in range(direct.size)]
 
 
+@pytest.mark.parametrize("name", ["kmer", "char", "bpe", "vq"])
+def test_the_dna_part_can_be_saved_and_expanded_again(
+    tokenizers: dict[str, GeneTokenizer], name: str, tmp_path: Path
+) -> None:
+    """A model's first weights come with it, and `resize_model` reads it."""
+    full = tokenizers.get(name)
+    if full is None:
+        table = {"format_version": 1, "k": 3, "size": 9, "codes": [code % 9 for code in range(64)]}
+        (tmp_path / "codes.json").write_text(json.dumps(table))
+        full = GeneTokenizer.build("vq", base=tmp_path / "codes.json", **LENGTHS)
+    full.dna_only().save(tmp_path / "dna")
+    loaded = GeneTokenizer.load(tmp_path / "dna")
+    assert loaded.size == loaded.dna_size == full.dna_size and not loaded.is_expanded
+    loaded.expand(**LENGTHS)
+    bases = random_bases(150, letters="ACGTN")
+    assert loaded.encode_dna(bases).ids.tolist() == full.encode_dna(bases).ids.tolist()
+
+
 def test_transformers_reads_the_stored_file(tokenizers: dict[str, GeneTokenizer], tmp_path: Path) -> None:
     from transformers import PreTrainedTokenizerFast
 

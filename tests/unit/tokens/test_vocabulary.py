@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from file_servers import Hub
 from tokenizers import Tokenizer
 
 from genet5.clades import read_clades
@@ -118,9 +120,10 @@ def test_shipped_structure_tokens() -> None:
     assert names == [*FIXED, *vocabulary.clade_tokens(CLADES)]
 
 
-def expand(repository: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+def expand(repository: Path, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess:
     command = [sys.executable, repository / "scripts" / "expand_tokenizer.py", *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    environment = os.environ | variables
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, env=environment)
 
 
 def test_command_writes_a_tokenizer(repository: Path, tmp_path: Path) -> None:
@@ -146,6 +149,32 @@ def test_command_gives_own_clades_a_token(repository: Path, tmp_path: Path) -> N
     tokenizer = GeneTokenizer.load(tmp_path / "out")
     assert tokenizer.clades == ("algae", *CLADES)
     assert tokenizer.clade("algae") == tokenizer.dna_size + len(FIXED)
+
+
+def test_command_takes_its_base_from_a_path_a_folder_or_the_hub(repository: Path, tmp_path: Path) -> None:
+    """All three give the same tokenizer; without the hub it is one line, and nothing is written."""
+    folder = tmp_path / "dna" / "bert"
+    folder.mkdir(parents=True)
+    dna.train_bpe([random_bases(2000)], vocab_size=100).save(str(folder / "tokenizer.json"))
+    files = {"tokenizer.json": (folder / "tokenizer.json").read_bytes(), "pytorch_model.bin": b"not asked for"}
+    made = set()
+    with Hub(files) as hub:
+        for base in (folder / "tokenizer.json", folder, "owner/model", "owner/model@v2"):
+            output = tmp_path / f"out{len(made)}"
+            flags = ["--kind", "bpe", "--segment-bp", "24", "--max-window-bp", "200", "--output-dir", output]
+            result = expand(repository, *flags, "--base", base, **hub.environment(tmp_path / "cache"))
+            assert result.returncode == 0, result.stderr
+            made.add((output / "tokenizer.json").read_bytes())
+        assert len(made) == 1 and hub.sent == ["tokenizer.json"]
+        hub.status = 404
+        result = expand(repository, *flags, "--base", "owner/else", **hub.environment(tmp_path / "cache"))
+    assert result.returncode == 1 and len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("error: tokenizer.base: 'owner/else' is no path here, and not from the hub (")
+    result = expand(repository, *flags, "--base", folder / "gone.json")
+    assert result.stderr == (
+        f"error: {folder / 'gone.json'}: no such file (the base of a bpe tokenizer is a tokenizer.json, a folder or a "
+        "hub id)\n"
+    )
 
 
 def test_command_reports_a_mistake_in_one_line(repository: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +17,7 @@ import pytest
 import safetensors.torch
 import torch
 import toy_training
-from toy_training import OPTIONS, ToyModel, ToyOptions, toy_source, train_toy
+from toy_training import OPTIONS, ToyModel, ToyOptions, counted_tokens, toy_source, train_toy
 
 from genet5.errors import InputError
 from genet5.options import read_options
@@ -391,3 +393,39 @@ def test_two_processes_equal_one_with_twice_the_accumulation(tmp_path):
         assert float(a["train_loss"]) == pytest.approx(float(b["train_loss"]), rel=1e-5)
     ends = [float(rows(tmp_path / n / "eval_log.csv")[-1]["val_loss"]) for n in ("one", "two")]
     assert ends[0] == pytest.approx(ends[1], rel=1e-4)
+
+
+def test_logged_tokens_are_those_of_the_batches_of_all_processes_not_of_their_budget(tmp_path):
+    options = {"max_steps": 4, "save_steps": 3, "log_every": 100, "max_skipped_steps": 1, "max_batch_size": 7}
+    words = [tmp_path / "two", json.dumps(options), "--processes", "2"]
+    patience.run([sys.executable, toy_training.__file__, *words])
+    train_toy(
+        tmp_path / "one", options | {"grad_accum": 2}, model=poisoned(3), validation=None
+    )  # a skipped step counts
+    source = toy_source(90, read_options(ToyOptions, OPTIONS | options, "test"))
+    batches = source.plan.batches(0, 2)
+    read = [counted_tokens(batch) for _, batch in load_batches(source, batches, range(6), 0, 42)]
+    assert sum(read) != sum(map(source.plan.tokens, batches[:6]))
+    for name in ("one", "two"):
+        state = json.loads((tmp_path / name / "checkpoint_step_3/state.json").read_text())
+        assert state["tokens"] == sum(read), name
+    with open(tmp_path / "one/training_log.csv") as stream:
+        (row,) = csv.DictReader(stream)
+    assert float(row["tokens_per_s"]) > 0
+
+
+def test_a_run_that_was_planned_otherwise_is_not_continued(tmp_path):
+    """As with another version, or a budget that holds more: the batches that were left would be others."""
+    with pytest.raises(SystemExit):
+        train_toy(tmp_path, RESUMED, model=signal_after(3))
+    options = read_options(ToyOptions, OPTIONS | RESUMED, "test")
+    source = toy_source(90, options)
+    wider = BatchSource(dataclasses.replace(source.plan, token_budget=2 * options.token_budget), source.make_batch)
+    with pytest.raises(
+        InputError, match=r"checkpoint_step_2: its epoch has \d+ batches, now \d+ are planned.*--restart"
+    ):
+        toy_training.fit(
+            ToyModel(), wider, options, tmp_path, fingerprint={"data": "toy"}, save_model=lambda path: None,
+            validation=toy_source(13, options, shuffle=False),
+        )  # fmt: skip
+    train_toy(tmp_path, RESUMED)

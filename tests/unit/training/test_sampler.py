@@ -33,6 +33,35 @@ def test_batches_hold_every_sample_once_within_the_budget(lengths, budget, rows,
     assert sorted(once.tolist()) == list(range(len(lengths)))
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=120),
+    budget=st.integers(100, 600),
+    rows=st.integers(1, 12),
+    shuffle=st.booleans(),
+)
+def test_parts_that_are_padded_apart_share_the_budget(lengths, budget, rows, shuffle):
+    """A row that is long in one part and a row that is long in the other take the room of both."""
+    plan = BatchPlan(np.array(lengths), budget, rows, seed=3, shuffle=shuffle)
+    batches = plan.batches(0)
+    for batch in batches:
+        padded = len(batch) * (max(lengths[i][0] for i in batch) + max(lengths[i][1] for i in batch))
+        assert plan.padded_tokens(batch) == padded <= budget
+        assert plan.tokens(batch) == sum(sum(lengths[i]) for i in batch)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    one_part = BatchPlan(np.array([first for first, _ in lengths]), budget, rows, seed=3, shuffle=shuffle)
+    column = BatchPlan(np.array([[first] for first, _ in lengths]), budget, rows, seed=3, shuffle=shuffle)
+    for batch, same in zip(one_part.batches(0), column.batches(0), strict=True):
+        assert batch.tolist() == same.tolist()
+
+
+def test_a_budget_is_shared_by_the_parts_of_a_sample():
+    plan = BatchPlan(np.array([[30, 2], [4, 28], [31, 1], [2, 30]]), 70, 8, shuffle=False)
+    assert [batch.tolist() for batch in plan.batches(0)] == [[0], [1], [2], [3]]
+    with pytest.raises(InputError, match="sample 1 has 80 tokens, more than token_budget 70"):
+        BatchPlan(np.array([[30, 2], [40, 40]]), 70, 8)
+
+
 def test_the_plan_depends_on_seed_and_epoch_alone():
     lengths = np.random.default_rng(0).integers(10, 100, 500)
 

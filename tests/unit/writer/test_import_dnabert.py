@@ -7,9 +7,9 @@ import json
 import runpy
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
+from file_servers import Hub
 from model_toy import SHAPE, TOKENIZER, random_bases, toy_crf, toy_model
 from numpy.random import default_rng
 from safetensors.torch import save_file
@@ -226,33 +226,45 @@ def test_broken_checkpoints_are_one_clear_line(tmp_path, tensors, bpe):
     assert "is neither scratch, nor a folder, nor a hub id" in error(tmp_path / "nowhere")
 
 
+def read_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_a_hub_id_is_fetched_or_one_clear_line(tmp_path, tensors, bpe, monkeypatch):
+    """As published: a pickle, and Python code that nobody runs."""
     folder = write(tmp_path / "c", tensors, bpe)
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, allow_patterns: str(folder))
-    first = first_weights("demo", bpe, toy_crf(), "someone/dna-bert", 0, SIZES)
-    assert first.model.config.vocab_size == bpe.dna_size
+    wanted = first_weights("demo", bpe, toy_crf(), str(folder), 0, SIZES).model.state_dict()
+    for name in ("model.safetensors", "genet5_tokenizer.json"):
+        (folder / name).unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    (folder / "bert_layers.py").write_text("raise SystemExit('run')")
+    with Hub(read_files(folder)) as hub:
+        hub.meet(monkeypatch, tmp_path / "cache")
+        found = first_weights("demo", bpe, toy_crf(), "owner/model", 0, SIZES).model.state_dict()
+        assert all(torch.equal(found[name], tensor) for name, tensor in wanted.items())
+        assert sorted(hub.sent) == ["config.json", "pytorch_model.bin", "tokenizer.json"]
+        hub.status = 401
+        message = r"^config key writer.init_from: 'owner/other' is no path here.*; put "
+        with pytest.raises(InputError, match=message) as error:
+            first_weights("demo", bpe, toy_crf(), "owner/other", 0, SIZES)
+        assert "\n" not in str(error.value)
 
-    def offline(name: str, allow_patterns: list[str]) -> str:
-        raise ConnectionError("cannot reach the hub\nsecond line")
 
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(InputError, match=r"'someone/dna-bert' is no folder here.*\(cannot reach the hub\)$"):
-        first_weights("demo", bpe, toy_crf(), "someone/dna-bert", 0, SIZES)
+def test_tokenizer_and_weights_of_one_hub_id_belong_together(tmp_path, tensors, bpe, monkeypatch):
+    with Hub(read_files(write(tmp_path / "c", tensors, bpe))) as hub:
+        hub.meet(monkeypatch, tmp_path / "cache")
+        tokenizer = GeneTokenizer.build("bpe", base="owner/model", segment_bp=12, max_window_bp=240)
+        assert hub.sent == ["tokenizer.json"]
+        first = first_weights("demo", tokenizer, toy_crf(), "owner/model@v2", 0, SIZES)
+    (row,) = [row for row in first.report if row.target == "backbone.embed_tokens.weight"]
+    assert row.action != "new" and first.model.config.vocab_size == bpe.dna_size
 
 
 def test_a_genet5_model_from_the_hub_comes_with_all_its_files(tmp_path, monkeypatch):
     save_model(toy_model(seed=5), TOKENIZER, tmp_path / "m")
-
-    def snapshot(_name: str, allow_patterns: list[str]) -> str:
-        found = tmp_path / "snapshot"
-        found.mkdir()
-        for path in (tmp_path / "m").iterdir():
-            if path.name in allow_patterns:
-                (found / path.name).write_bytes(path.read_bytes())
-        return str(found)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
-    first = first_weights("demo", TOKENIZER, toy_crf(), "someone/genet5", 1, SHAPE)
+    with Hub(read_files(tmp_path / "m")) as hub:
+        hub.meet(monkeypatch, tmp_path / "cache")
+        first = first_weights("demo", TOKENIZER, toy_crf(), "owner/model", 1, SHAPE)
     assert {row.action for row in first.report} == {"copied"}
 
 

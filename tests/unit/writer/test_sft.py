@@ -126,25 +126,6 @@ def test_random_crops_are_as_long_as_the_core_and_reach_every_place_and_strand(s
 # ---------------------------------------------------------------- batches
 
 
-@pytest.mark.parametrize("kind", ["kmer", "char"])
-@pytest.mark.parametrize("source", ["bacterium", "spliced"])
-def test_planned_lengths_are_close_to_what_a_window_takes(
-    kind: str, source: str, shards: ShardSet, spliced_shards: ShardSet, clades: dict[str, Clade]
-) -> None:
-    """Room enough even for a crop that shows more genes than the core, and not so much that budget is wasted."""
-    tokenizer = GeneTokenizer.build(kind, segment_bp=60, max_window_bp=WINDOW_BP)
-    data = WindowData(shards if source == "bacterium" else spliced_shards, Grammars(tokenizer, clades))
-    rng = np.random.default_rng(1)
-    ratios = []
-    for index in range(0, len(data.shards), 3):
-        sample = data.shards.read(index)
-        for window in (crop(sample, *sample.core), random_crop(sample, rng), random_crop(sample, rng)):
-            example = data.example(window)
-            ratios.append((len(example.prompt.ids) + len(example.target_ids)) / data.lengths[index])
-    assert max(ratios) <= 1.0
-    assert min(ratios) > (0.9 if kind == "char" else 0.7)
-
-
 def tensors(part: object, name: str = "") -> dict[str, torch.Tensor]:
     """All tensors of a batch, by name."""
     if isinstance(part, torch.Tensor):
