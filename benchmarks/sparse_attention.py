@@ -94,12 +94,12 @@ def measure(kind: str, tokens: int, window: int, block: int) -> dict[str, float]
     weights = torch.randn(1, HEADS, tokens, HEAD_SIZE, device=device)
     everywhere = torch.arange(tokens, device=device)[None] % MILE_POST_EVERY == 0
     sequence = torch.zeros(1, tokens, dtype=torch.int64, device=device)
-    band = Band(everywhere, sequence, tokens, window, window, block)
+    band = Band.make(everywhere, sequence, tokens, window, window, block)
     if kind == "both":
         found = [run(part, band, inputs, weights)[1] for part in ("banded", "dense")]
         return {"difference": max(float((a - b).abs().max()) for a, b in zip(*found, strict=True))}
     few = slice(0, tokens if device.type == "cuda" else 512)  # compiles on a GPU, starts threads on a CPU
-    small = Band(everywhere[:, few], sequence[:, few], min(tokens, few.stop), window, window, block)
+    small = Band.make(everywhere[:, few], sequence[:, few], min(tokens, few.stop), window, window, block)
     run(kind, small, [part[:, :, few] for part in inputs], weights[:, :, few])
     before_mb = resident_mb(device, "VmRSS")
     times, _ = run(kind, band, inputs, weights)
@@ -109,7 +109,7 @@ def measure(kind: str, tokens: int, window: int, block: int) -> dict[str, float]
 def run(kind: str, band: Band, inputs: list[Tensor], weights: Tensor) -> tuple[dict[str, float], list[Tensor]]:
     """Seconds, and output and gradients."""
     scale = HEAD_SIZE**-0.5
-    mask = band.dense()[:, None] if kind == "dense" else band.gathered
+    mask = band.dense()[:, None] if kind == "dense" else None
     started, cpu = clock(inputs[0]), time.process_time()
     if kind == "dense":
         out = F.scaled_dot_product_attention(*inputs, attn_mask=mask, scale=scale)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genet5.crf.config import CrfConfig
+from genet5.crf.hexamer_table import HexamerTable
 from genet5.crf.labels import NUM_CLASSES
 from genet5.crf.stem import HEXAMERS, Convolution, Stem, hexamer_ids
 from genet5.genome.sites import NUM_SITES
@@ -42,7 +43,7 @@ class CrfNetwork(nn.Module):
         channels, near = config.stem_channels, config.site_channels
         self.stem = Stem(config)
         self.class_head = nn.Linear(channels, NUM_CLASSES)
-        self.site_embedding = nn.Embedding(HEXAMERS, near)
+        self.site_embedding = HexamerTable(HEXAMERS, near)
         self.site_convolutions = nn.ModuleList(
             Convolution(near, SITE_KERNEL, 1, config.stem_dropout) for _ in range(SITE_LAYERS)
         )

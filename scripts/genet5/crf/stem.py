@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from genet5.crf.config import CrfConfig
+from genet5.crf.hexamer_table import HexamerTable
 from genet5.crf.labels import PADDING
 
 HEXAMERS = 4**6 + 1  # the last id stands for a hexamer with an unknown base or beyond the end
@@ -95,8 +96,8 @@ class Stem(nn.Module):
             config.stretch_channels,
             config.stem_dropout,
         )
-        self.embedding = nn.Embedding(HEXAMERS, base)
-        self.scores = nn.Embedding(HEXAMERS, config.score_channels)
+        self.embedding = HexamerTable(HEXAMERS, base)
+        self.scores = HexamerTable(HEXAMERS, config.score_channels)
         self.join = nn.Conv1d(base + 2 * len(CODON_REACHES) * config.score_channels, base, 1)
 
         def level(channels: int, dilations: Iterable[int]) -> nn.ModuleList:

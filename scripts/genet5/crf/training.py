@@ -27,6 +27,7 @@ from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.training.batches import BatchSource
 from genet5.training.card import write_card
+from genet5.training.compiling import prepare_compiling
 from genet5.training.loop import fit
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
@@ -47,6 +48,10 @@ class CrfTraining(TrainableModule):
         for module in self.network.modules():
             if isinstance(module, Convolution):
                 module.recompute = True
+
+    def compile_network(self) -> None:
+        """The network alone: the sums over chains are compiled already, by numba."""
+        self.network.compile(**prepare_compiling())
 
     def training_losses(self, batch: CrfBatch) -> dict[str, Tensor]:
         """Losses summed over bases; ``refused`` is the share of strands whose labels are no chain of genes."""

@@ -181,11 +181,8 @@ class GrpoRun(Run):
         super().__init__(spec)
         self.log.updates_per_step = options.updates_per_rollout
 
-    def _compiled_losses(self) -> Callable[[Any], Scored]:
-        def score(packed: Packed, read: PromptPass | None) -> Scored:
-            return score_choices(self.model, packed, self.options.temperature, read)
-
-        return torch.compile(score, dynamic=None) if self.options.compile else score
+    def _loss_function(self) -> Callable[[Any], Scored]:
+        return lambda packed, read: score_choices(self.model, packed, self.options.temperature, read)
 
     def _step(self, stream: Iterator[tuple[int, list[Window]]]) -> None:
         started = time.perf_counter()

@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
@@ -86,10 +85,9 @@ def fit(
 class SupervisedRun(Run):
     """A step is forward and backward over ``grad_accum`` batches."""
 
-    def _compiled_losses(self) -> Callable[[Any], dict[str, Tensor]]:
+    def _loss_function(self) -> Callable[[Any], dict[str, Tensor]]:
         self.model.label_smoothing = self.options.label_smoothing
-        losses = self.model.training_losses
-        return torch.compile(losses, dynamic=None) if self.options.compile else losses
+        return self.model.training_losses
 
     def _step(self, stream: Iterator[tuple[int, Any]]) -> None:
         started = time.perf_counter()

@@ -62,7 +62,9 @@ class Run:
         self.model = fabric.to_device(model)
         if options.gradient_checkpointing:
             model.recompute_activations()
-        self.losses = self._compiled_losses()
+        if options.compile:
+            model.compile_network()
+        self.losses = self._loss_function()
         self.optimizer = build_optimizer(model, options)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.taken_tokens = 0  # of this process's batches since the last update
@@ -77,8 +79,8 @@ class Run:
 
     # --- what a subclass gives
 
-    def _compiled_losses(self) -> Callable[[Any], dict[str, Tensor]]:
-        """Losses of a batch, compiled if the options say so."""
+    def _loss_function(self) -> Callable[[Any], dict[str, Tensor]]:
+        """Losses of a batch."""
         raise NotImplementedError
 
     def _step(self, stream: Iterator[tuple[int, Any]]) -> None:

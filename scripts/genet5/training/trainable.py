@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from genet5.errors import InputError
+from genet5.training.compiling import prepare_compiling
 
 
 @runtime_checkable
@@ -27,6 +29,9 @@ class Trainable(Protocol):
     def recompute_activations(self) -> None:
         """Trade time for memory in the backward pass. Raises ``InputError`` where the model cannot."""
 
+    def compile_network(self) -> None:
+        """Compile what training spends its time in, in place; names of parameters stay (``compiling.py``)."""
+
 
 class TrainableModule(nn.Module):
     """A module that answers for all that ``Trainable`` asks but the loss."""
@@ -41,3 +46,7 @@ class TrainableModule(nn.Module):
 
     def recompute_activations(self) -> None:
         raise InputError(f"gradient_checkpointing: found true, but {type(self).__name__} does not offer it")
+
+    def compile_network(self) -> None:
+        """The network with its loss."""
+        self.training_losses = torch.compile(self.training_losses, **prepare_compiling())

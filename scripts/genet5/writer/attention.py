@@ -69,7 +69,7 @@ def prompt_masks(real: Tensor, local: Tensor, window: int, block: int) -> dict[s
     if not window or window >= real.shape[1]:
         return {FULL: full, SLIDING: full}
     sequence = torch.where(real, 0, -1)
-    return {FULL: full, SLIDING: Band(real & ~local, sequence, real.shape[1], window, window, block)}
+    return {FULL: full, SLIDING: Band.make(real & ~local, sequence, real.shape[1], window, window, block)}
 
 
 def sequence_masks(in_prompt: Tensor, branches: Branches, window: int, block: int) -> dict[str, Mask]:
@@ -87,7 +87,7 @@ def sequence_masks(in_prompt: Tensor, branches: Branches, window: int, block: in
         return {FULL: full, SLIDING: full}
     everywhere = F.pad(in_prompt, (0, width))
     owner = torch.cat([torch.where(in_prompt, 0, -1), sequence], dim=1)
-    return {FULL: full, SLIDING: Band(everywhere, owner, width, window, 1, block)}
+    return {FULL: full, SLIDING: Band.make(everywhere, owner, width, window, 1, block)}
 
 
 def joined_masks(num_prompt: int, prompt: dict[str, Mask], sequences: dict[str, Mask]) -> dict[str, Mask]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -32,7 +32,8 @@ class Band:
     see everything. What comes out for padding means nothing.
 
     everywhere: bool [B, K], no padding; every row has one. sequence: int [B, K], -1 for padding, which nobody sees.
-    block: queries that are computed at a time.
+    block: queries that are computed at a time. index: int64 [B, G], tokens that are seen everywhere; own: bool [B, G],
+    false where a row has fewer. blocks: the near part for FlexAttention, None on a CPU.
     """
 
     everywhere: Tensor
@@ -41,6 +42,20 @@ class Band:
     before: int
     after: int
     block: int
+    index: Tensor
+    own: Tensor
+    blocks: BlockMask | None
+
+    @classmethod
+    def make(cls, everywhere: Tensor, sequence: Tensor, num_queries: int, before: int, after: int, block: int) -> Band:
+        """With what all layers share, computed once."""
+        counts = everywhere.sum(1)
+        index = torch.argsort((~everywhere).byte(), dim=1, stable=True)[:, : int(counts.max())]
+        own = torch.arange(index.shape[1], device=index.device) < counts[:, None]
+        index = torch.where(own, index, index[:, :1])
+        on_cpu = everywhere.device.type == "cpu"
+        blocks = None if on_cpu else near_blocks(everywhere, sequence, num_queries, before, after, block)
+        return cls(everywhere, sequence, num_queries, before, after, block, index, own, blocks)
 
     @property
     def num_keys(self) -> int:
@@ -50,14 +65,6 @@ class Band:
     def mutual(self) -> bool:
         """Whether what is seen everywhere sees everything."""
         return self.num_queries == self.num_keys
-
-    @cached_property
-    def gathered(self) -> tuple[Tensor, Tensor]:
-        """Tokens that are seen everywhere: int64 [B, G], and bool [B, G], false where a row has fewer."""
-        counts = self.everywhere.sum(1)
-        index = torch.argsort((~self.everywhere).byte(), dim=1, stable=True)[:, : int(counts.max())]
-        own = torch.arange(index.shape[1], device=index.device) < counts[:, None]
-        return torch.where(own, index, index[:, :1]), own
 
     def dense(self) -> Tensor:
         """The same as one matrix, bool [B, N, K], in which padding sees what is seen everywhere: to compare with."""
@@ -74,41 +81,23 @@ class Band:
     def attend(self, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         """query: [B, H, N, D]; key, value: [B, H or a divisor of it, K, D]. Returns [B, H, N, D]."""
         query, key = query.to(value.dtype), key.to(value.dtype)
-        if query.device.type != "cpu":
+        if self.blocks is not None:
             return self.attend_by_flex(query, key, value, scale, _compiled_flex())
         numbers = (self.before, self.after, self.block, scale)
-        return _banded(query, key, value, *self.gathered, self.everywhere, self.sequence, *numbers)[0]
-
-    # ---------------------------------------------------------------- GPU
-
-    @cached_property
-    def block_mask(self) -> BlockMask:
-        """The near part for FlexAttention, which skips blocks in which nobody sees anybody."""
-        first = self.num_keys - self.num_queries
-
-        def near(row: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            at, sequence = query + first, self.sequence
-            return _near(
-                at - key, sequence[row, at], sequence[row, key], self.everywhere[row, key], self.before, self.after
-            )
-
-        return create_block_mask(
-            near, len(self.sequence), None, self.num_queries, self.num_keys, self.sequence.device,
-            BLOCK_SIZE=max(self.block, LEAST_GPU_BLOCK),
-        )  # fmt: skip
+        return _banded(query, key, value, self.index, self.own, self.everywhere, self.sequence, *numbers)[0]
 
     def attend_by_flex(
         self, query: Tensor, key: Tensor, value: Tensor, scale: float, flex: Callable[..., tuple]
     ) -> Tensor:
         """As ``attend``; flex: ``flex_attention``, compiled or not."""
-        index, own = self.gathered
+        index, own = self.index, self.own
 
         def is_own(score: Tensor, row: Tensor, _head: Tensor, _query: Tensor, place: Tensor) -> Tensor:
             return torch.where(own[row, place], score, -torch.inf)
 
         how = {"scale": scale, "enable_gqa": True, "return_aux": AuxRequest(lse=True)}
         far, of_far = flex(query, _rows(key, index), _rows(value, index), score_mod=is_own, **how)
-        near, of_near = flex(query, key, value, block_mask=self.block_mask, **how)
+        near, of_near = flex(query, key, value, block_mask=self.blocks, **how)
         share = torch.sigmoid(of_far.lse - of_near.lse)[..., None].to(far.dtype)
         out = far * share + near * (1 - share)
         if not self.mutual:
@@ -118,6 +107,21 @@ class Band:
             _rows(query, index), key, value, attn_mask=seen, scale=scale, enable_gqa=True
         )
         return _replaced(out, all_seeing, self.everywhere)
+
+
+def near_blocks(
+    everywhere: Tensor, sequence: Tensor, num_queries: int, before: int, after: int, block: int
+) -> BlockMask:
+    """The near part for FlexAttention, which skips blocks in which nobody sees anybody; arguments as in ``Band``."""
+    batch, keys = sequence.shape
+    first = keys - num_queries
+
+    def near(row: Tensor, _head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+        at = query + first
+        return _near(at - key, sequence[row, at], sequence[row, key], everywhere[row, key], before, after)
+
+    size = max(block, LEAST_GPU_BLOCK)
+    return create_block_mask(near, batch, None, num_queries, keys, sequence.device, BLOCK_SIZE=size)
 
 
 @cache

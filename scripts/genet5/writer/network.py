@@ -13,7 +13,17 @@ from transformers import PreTrainedModel, Qwen2MoeModel
 from transformers.cache_utils import Cache, DynamicCache
 
 from genet5.crf.model import Crf, CrfScores, score_codes
-from genet5.writer.attention import ATTENTION, Mask, joined_masks, prompt_masks, real_tokens, sequence_masks
+from genet5.training.compiling import prepare_compiling
+from genet5.writer.attention import (
+    ATTENTION,
+    FULL,
+    SLIDING,
+    Mask,
+    joined_masks,
+    prompt_masks,
+    real_tokens,
+    sequence_masks,
+)
 from genet5.writer.batch import Batch, Prompts
 from genet5.writer.choices import ChoiceHead
 from genet5.writer.config import GeneT5Config, backbone_config
@@ -105,6 +115,14 @@ class GeneT5Model(PreTrainedModel):
     def recompute_activations(self) -> None:
         self.gradient_checkpointing_enable()
 
+    def compile_network(self) -> None:
+        """The transformer. Choices are ragged, and the sums of the CRF are compiled already, by numba."""
+        with torch.no_grad():  # the first pass installs what reports the choices of experts: not a thing to compile
+            token = self.get_input_embeddings().weight[:1, None]
+            nothing = {FULL: None, SLIDING: None}
+            self.run_backbone(token, nothing, torch.zeros_like(token[..., 0], dtype=torch.int64), router_logits=[])
+        self.backbone.compile(**prepare_compiling())
+
     def training_losses(self, batch: Batch) -> dict[str, Tensor]:
         """Losses summed over target tokens.
 
@@ -156,7 +174,9 @@ class GeneT5Model(PreTrainedModel):
         masks: by kind of layer (``attention.py``). router_logits: gets [B * N, experts] of every layer, if there are
         experts.
         """
-        output = self.backbone(
+        # Compiled code is for passes that are learnt from: a sequence that is being written has a new length each time.
+        backbone = self.backbone if torch.is_grad_enabled() else self.backbone.forward
+        output = backbone(
             inputs_embeds=embedded,
             attention_mask=masks,
             position_ids=positions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from genet5.writer import banded
 from genet5.writer.attention import FULL, joined_masks, prompt_masks, sequence_masks
 from genet5.writer.attention import SLIDING as SLIDING_LAYER
-from genet5.writer.banded import Band, tiles
+from genet5.writer.banded import LEAST_GPU_BLOCK, Band, near_blocks, tiles
 from genet5.writer.batch import Batch
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import Branches
@@ -32,7 +33,7 @@ def prompt_band(size: int, window: int, block: int, padding: int = 0) -> Band:
     sequence = torch.zeros(2, size, dtype=torch.int64)
     if padding:
         everywhere[1, -padding:], sequence[1, -padding:] = False, -1
-    return Band(everywhere, sequence, size, window, window, block)
+    return Band.make(everywhere, sequence, size, window, window, block)
 
 
 def sequence_band(prompt: int, size: int, window: int, block: int, padding: int = 0) -> Band:
@@ -44,7 +45,7 @@ def sequence_band(prompt: int, size: int, window: int, block: int, padding: int 
     if padding:
         everywhere[1, prompt - padding : prompt], sequence[1, prompt - padding : prompt] = False, -1
         sequence[1, -padding:] = -1
-    return Band(everywhere, sequence, size, window, 1, block)
+    return Band.make(everywhere, sequence, size, window, 1, block)
 
 
 BANDS = {
@@ -109,19 +110,20 @@ def test_sparse_attention_for_gpus_is_the_dense_mask_too(band: Band, monkeypatch
     """FlexAttention runs uncompiled on a CPU; it only refuses gradients there, which its plain form has."""
     flex = attention.flex_attention
     monkeypatch.setattr(flex, "_validate_device", lambda *_: None)
-    tensors = inputs(band, 2)
+    blocks = near_blocks(band.everywhere, band.sequence, band.num_queries, band.before, band.after, band.block)
+    band, tensors = replace(band, blocks=blocks), inputs(band, 2)
     found = with_gradients(lambda *qkv: band.attend_by_flex(*qkv, SCALE, flex.flex_attention), band, tensors)
     wanted = with_gradients(lambda *qkv: dense(band, *qkv), band, tensors)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
 
 
-def test_sparse_blocks_on_a_gpu_skip_what_is_far():
-    band = prompt_band(2048, 128, 128)
-    assert band.block_mask.sparsity() > 75
-    assert band.block_mask.BLOCK_SIZE == (128, 128)
-    assert prompt_band(2048, 256, 256).block_mask.BLOCK_SIZE == (256, 256)
-    assert prompt_band(2048, 128, 16).block_mask.BLOCK_SIZE == (banded.LEAST_GPU_BLOCK,) * 2
+@pytest.mark.parametrize(("window", "block", "on_gpu"), [(128, 128, 128), (256, 256, 256), (128, 16, LEAST_GPU_BLOCK)])
+def test_sparse_blocks_on_a_gpu_skip_what_is_far(window: int, block: int, on_gpu: int):
+    band = prompt_band(2048, window, block)
+    blocks = near_blocks(band.everywhere, band.sequence, 2048, window, window, block)
+    assert blocks.BLOCK_SIZE == (on_gpu, on_gpu)
+    assert blocks.sparsity() > 60
 
 
 @pytest.mark.parametrize(("size", "prompt", "before", "after", "block"), [(100, 0, 16, 16, 16), (61, 40, 32, 1, 16)])
@@ -153,7 +155,17 @@ def test_the_sparse_operator_keeps_pytorchs_rules():
     """Shapes without data, gradients and no hidden changes: what torch.compile relies on."""
     band = BANDS["sequences, padding"]
     tensors = inputs(band, 2)
-    arguments = (*tensors, *band.gathered, band.everywhere, band.sequence, band.before, band.after, band.block, SCALE)
+    arguments = (
+        *tensors,
+        band.index,
+        band.own,
+        band.everywhere,
+        band.sequence,
+        band.before,
+        band.after,
+        band.block,
+        SCALE,
+    )
     torch.library.opcheck(banded._banded, arguments)
 
 
