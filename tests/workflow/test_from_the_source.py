@@ -203,6 +203,8 @@ def is_file(names: Names, path: str) -> bool:
     if (names.repository / path).exists():
         return True
     parts = path.rstrip("/").split("/")
+    if parts == ["data"]:
+        return True
     if len(parts) > 1 and f"data/{parts[1]}/" not in names.text:
         return False
     literal = [re.sub(r"^\{\w+\}|\{\w+\}$", "", part) for part in parts]
@@ -210,7 +212,7 @@ def is_file(names: Names, path: str) -> bool:
     last = re.sub(r"^memory_1\.csv$", "memory_{number}{label}.csv", last)
     pattern = r"\{+\w+\}+".join(map(re.escape, re.split(r"\{\w+\}", last)))
     end = "" if parts[-1].endswith("}") else r"(?!\w)"
-    return last != "data" and re.search(rf"(?<!\w){pattern}{end}", names.text) is not None
+    return re.search(rf"(?<!\w){pattern}{end}", names.text) is not None
 
 
 def problem_of_command(names: Names, words: list[str]) -> str:
