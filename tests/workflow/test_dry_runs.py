@@ -120,6 +120,43 @@ def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confide
     assert wrong.returncode == 1 and "error: config key annotate.min_confidence: 1.5" in wrong.stdout.splitlines()[-1]
 
 
+STAGES = {"train_crf", "train_sft", "train_grpo"}
+#: Configurations, as they are given together, and the stages that they train. The tests above plan the demo.
+EXAMPLES = {
+    ("config/recipe.yaml",): STAGES,
+    ("config/recipe.yaml", "config/examples/recipe_small.yaml"): STAGES,
+    ("config/examples/fungi.yaml",): {"train_crf", "train_sft"},
+    ("config/examples/fungi.yaml", "config/examples/fungi.second.yaml"): {"train_crf", "train_sft"},
+    ("config/examples/loci.yaml",): STAGES,
+    ("config/examples/plasmodium.yaml",): {"train_crf", "train_sft"},
+    ("config/examples/pombe.yaml",): {"train_crf"},
+    ("config/examples/pombe.yaml", "config/examples/pombe.second.yaml"): {"train_crf"},
+    ("config/examples/real.yaml",): {"train_crf", "train_sft"},
+}
+
+
+@pytest.mark.parametrize("files", EXAMPLES, ids=lambda files: "+".join(re.findall(r"([\w.]+)\.yaml", " ".join(files))))
+def test_every_example_plans_its_stages(workspace, repository, files):
+    for run in ("fungi", "fungi2"):  # pombe.yaml goes on from these
+        weights = workspace.folder / f"data/model/{run}/crf/model.safetensors"
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"")
+    overlay = []
+    if "config/examples/recipe_small.yaml" in files:  # the tokenizer is in the folder of reference data
+        (workspace.folder / "tokenizer.json").write_text("{}")
+        overlay = [workspace.overlay("tokenizer: {base: tokenizer.json}")]
+    result = workspace.run("all", "-n", "-p", "--configfile", *files, *overlay)
+    assert result.returncode == 0, result.stdout
+    assert set(jobs(result.stdout)) & STAGES == EXAMPLES[files]
+    check_flags(commands(result.stdout), repository)
+
+
+def test_no_example_is_left_out(repository):
+    listed = {name for files in EXAMPLES for name in files} | {"config/examples/demo.yaml"}
+    found = {str(path.relative_to(repository)) for path in (repository / "config/examples").glob("*.yaml")}
+    assert found | {"config/recipe.yaml"} == listed
+
+
 @pytest.mark.parametrize(
     ("selection", "baked"),
     [

@@ -37,10 +37,9 @@ def message(config: dict, **overlay) -> str:
 
 def test_the_shipped_configurations_are_valid(config, repository):
     check_config(config, CLADES)
-    for folder in ("examples", "studies"):
-        for path in (repository / "config" / folder).glob("*.yaml"):
-            if path.name not in ("defaults.yaml", "cpivae_training.yaml"):
-                check_config(merged(config, yaml.safe_load(path.read_text())), CLADES)
+    for path in (repository / "config").rglob("*.yaml"):
+        if path.name not in ("defaults.yaml", "cpivae_training.yaml"):
+            check_config(merged(config, yaml.safe_load(path.read_text())), CLADES)
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,9 @@ def test_a_new_genome_takes_what_all_training_species_share(write):
         shared_by_training(table, "clade", "clade")
 
 
-@pytest.mark.parametrize("name", ["species", "examples/demo.species", "examples/real.species"])
+@pytest.mark.parametrize(
+    "name", ["species", "examples/demo.species", "examples/real.species", "examples/recipe_small.species"]
+)
 def test_the_shipped_tables_are_valid_and_complete(repository, name):
     path = repository / "config" / f"{name}.tsv"
     table = read_species_table(path, "../shared/data", CLADES)
