@@ -230,7 +230,8 @@ class GrpoRun(Run):
         sums = audit(rollout, rewards)
         # Weights that make means per step: tokens of all processes, seconds of one.
         share = 1 / options.grad_accum
-        tokens = float(TokenCounts(self.grammars.tokenizer).batch(packed.batch))
+        counts = TokenCounts(self.grammars.tokenizer, self.model.config.num_latents)
+        tokens = float(counts.batch(packed.batch))
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
         sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
         return SampledBatch(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)

@@ -80,7 +80,7 @@ def run_grpo(
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, clades)
-    data = PromptData(ShardReader(prompts), grammars)
+    data = PromptData(ShardReader(prompts), grammars, model.config.num_latents)
     windows = read_eval_windows(eval_windows, ShardReader(validation))[: options.eval_samples or None]
     fabric = start_fabric(options)
     say(

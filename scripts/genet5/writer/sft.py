@@ -52,9 +52,10 @@ def run_sft(
     torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, clades)
-    train = WindowData(windows, grammars)
+    latents = model.config.num_latents
+    train = WindowData(windows, grammars, added_tokens=latents)
     held_out = ShardReader(validation)
-    valid = WindowData(held_out, grammars, random_crops=False)
+    valid = WindowData(held_out, grammars, random_crops=False, added_tokens=latents)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
     fabric = start_fabric(options)

@@ -269,12 +269,12 @@ def test_tokens_that_a_model_adds_are_in_every_budget_and_count(
 # ---------------------------------------------------------------- logs
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(("workers", "latents"), [(0, 5), (1, 0)])
 def test_the_log_counts_the_tokens_of_the_batches_not_their_budget(
-    workers: int, run: ToyRun, tokenizers: dict[str, GeneTokenizer], clades: dict[str, Clade], tmp_path: Path
+    workers: int, latents: int, run: ToyRun, tokenizers: dict[str, GeneTokenizer], clades: dict[str, Clade], tmp_path: Path
 ) -> None:
     tokenizer = tokenizers["bpe"]
-    save_model(toy_model(1, tokenizer), tokenizer, tmp_path / "model")
+    save_model(toy_model(1, tokenizer, num_latents=latents), tokenizer, tmp_path / "model")
     options = SftOptions(
         max_steps=4, save_steps=3, log_every=100, eval_steps=100, max_batch_size=3, grad_accum=2, early_stopping=0,
         memwatch=0, num_workers=workers,
@@ -282,10 +282,11 @@ def test_the_log_counts_the_tokens_of_the_batches_not_their_budget(
     held_out = run.baked / "validation.tar"
     run_sft(tmp_path / "model", [run.manifest], held_out, run.baked / "eval.json", clades, options, tmp_path / "sft")
     with ShardSet(shard_paths(run.manifest, "train")) as shards:
-        data = WindowData(shards, Grammars(tokenizer, clades))
+        data = WindowData(shards, Grammars(tokenizer, clades), added_tokens=latents)
         plan = BatchPlan(data.lengths, options.token_budget, 3, options.seed, long_alone=True)
         read = [
             real_tokens(data.training_batch(indices, 0, np.random.default_rng([options.seed, 0, position])))
+            + len(indices) * latents
             for position, indices in enumerate(plan.batches(0, 2)[:6])
         ]
         state = json.loads((tmp_path / "sft/checkpoint_step_3/state.json").read_text())
