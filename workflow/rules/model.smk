@@ -46,7 +46,8 @@ rule init_model:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=16000,
+        # 32 experts are 11 GB of weights, which are in memory twice while they are read.
+        mem_mb=32000 if config["writer"]["size"] == "recipe" else 16000,
         runtime=60,
     params:
         options=flags(config["writer"]),
@@ -79,7 +80,8 @@ rule resize_model:
     conda:
         "../../envs/train.yaml"
     resources:
-        mem_mb=16000,
+        # 32 experts are 11 GB of weights, which are in memory twice while they are read.
+        mem_mb=32000 if config["writer"]["size"] == "recipe" else 16000,
         runtime=60,
     params:
         model=subpath(input.weights, parent=True),

@@ -22,6 +22,7 @@ from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
 from genet5.writer.building import load_model, save_model, weights_sha256
+from genet5.writer.cost import flops_per_token
 from genet5.writer.options import SftOptions
 from genet5.writer.windows import WindowData, WindowScorer
 
@@ -76,6 +77,7 @@ def run_sft(
             BatchPlan(valid.lengths, budget, rows, long_alone=True, shuffle=False), valid.validation_batch
         ),
         evaluate=WindowScorer(scored, grammars) if scored else None,
+        flops_per_token=flops_per_token(model.config, float(train.lengths.sum(axis=1).mean())),
         restart=restart,
         fabric=fabric,
     )

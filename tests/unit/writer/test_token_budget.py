@@ -271,7 +271,12 @@ def test_tokens_that_a_model_adds_are_in_every_budget_and_count(
 
 @pytest.mark.parametrize(("workers", "latents"), [(0, 5), (1, 0)])
 def test_the_log_counts_the_tokens_of_the_batches_not_their_budget(
-    workers: int, latents: int, run: ToyRun, tokenizers: dict[str, GeneTokenizer], clades: dict[str, Clade], tmp_path: Path
+    workers: int,
+    latents: int,
+    run: ToyRun,
+    tokenizers: dict[str, GeneTokenizer],
+    clades: dict[str, Clade],
+    tmp_path: Path,
 ) -> None:
     tokenizer = tokenizers["bpe"]
     save_model(toy_model(1, tokenizer, num_latents=latents), tokenizer, tmp_path / "model")
