@@ -13,7 +13,8 @@ def weights_per_token(config: GeneT5Config) -> int:
     attention = 2 * width * width + 2 * width * head * config.num_kv_heads
     feed_forward = 3 * width * config.feed_forward_size
     if config.num_experts:
-        feed_forward = feed_forward * min(config.experts_per_token, config.num_experts) + width * config.num_experts
+        gates = width * (config.num_experts + 1)  # one of them is for a shared expert, which is empty here
+        feed_forward = feed_forward * min(config.experts_per_token, config.num_experts) + gates
     return config.num_layers * (attention + feed_forward)
 
 
