@@ -2,7 +2,7 @@
 #   docker build -f envs/spark.Dockerfile -t genet5 .
 #   docker run --gpus all --ipc host -v "$PWD:/genet5" -w /genet5 genet5 snakemake all
 # Under Slurm, build it on both nodes, or start Snakemake inside it on both (same path, same tag).
-FROM nvcr.io/nvidia/pytorch:25.09-py3
+FROM nvcr.io/nvidia/pytorch:25.12-py3
 
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends genometools busco hmmer \

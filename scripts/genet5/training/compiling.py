@@ -23,8 +23,10 @@ def prepare_compiling() -> dict[str, Any]:
     if BACKEND == "inductor":
         check_cpp_compiler()
     torch._dynamo.config.recompile_limit = MOST_GRAPHS
-    # Checkpointed layers report which experts they chose; the backward pass does not have to report again.
-    torch._dynamo.config.skip_fwd_side_effects_in_bwd_under_checkpoint = True
+    # Checkpointed layers report which experts they chose; the backward pass does not have to report again. Versions of
+    # PyTorch that do not know this option break the graph there.
+    if hasattr(torch._dynamo.config, "skip_fwd_side_effects_in_bwd_under_checkpoint"):
+        torch._dynamo.config.skip_fwd_side_effects_in_bwd_under_checkpoint = True
     return {"dynamic": None, "backend": BACKEND}
 
 
