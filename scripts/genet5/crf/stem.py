@@ -157,7 +157,7 @@ def _mirrored(stretches: Tensor, real: Tensor, batch: int) -> Tensor:
 
     stretches: [2B, C, N]. real: [2B, 1, N]. Returns [2B, C, N].
     """
-    pairs = stretches.view(batch, 2, *stretches.shape[1:]).flip(1)
-    last = real.view(batch, 2, -1)[:, :1].sum(-1) - 1  # [B, 1]
-    facing = (last - torch.arange(stretches.shape[-1], device=real.device)).clamp(min=0)
-    return pairs.gather(-1, facing[:, None, None, :].expand_as(pairs)).flatten(0, 1)
+    others = stretches.view(batch, 2, *stretches.shape[1:]).flip(1).flatten(0, 1)
+    last = real.sum(-1, keepdim=True) - 1  # the same of both strands
+    facing = (last - torch.arange(stretches.shape[-1], device=real.device)).clamp(min=0)  # [2B, 1, N]
+    return others.gather(-1, facing.expand_as(others))
