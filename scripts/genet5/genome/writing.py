@@ -189,8 +189,12 @@ def _fasta_record(gene: Gene, transcript: Transcript, letters: str) -> str:
         words.append(f"partial5 phase={first_phase(transcript, gene.strand)}")
     if not transcript.complete3:
         words.append("partial3")
-    lines = (letters[start : start + LINE_BP] for start in range(0, len(letters), LINE_BP))
-    return " ".join(words) + "\n" + "".join(f"{line}\n" for line in lines)
+    return " ".join(words) + "\n" + wrapped(letters)
+
+
+def wrapped(letters: str) -> str:
+    """``letters`` in lines of ``LINE_BP``."""
+    return "".join(f"{letters[start : start + LINE_BP]}\n" for start in range(0, len(letters), LINE_BP))
 
 
 def _escape(unwanted: re.Pattern[str], text: str) -> str:
