@@ -13,12 +13,13 @@ from genet5.annotate.calibrating import Judged, ValidationDna, calibrate, descri
 from genet5.annotate.calibration_file import write_calibration
 from genet5.annotate.decoders import DECODERS, DecodingOptions
 from genet5.annotate.genomes import Tiling
-from genet5.annotate.models import best_device, load_annotator
+from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.bake.manifest import read_manifest
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
+from genet5.device import add_device_argument
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--window-bp", type=int, nargs="*", default=[], help="lengths of their tiles, in the same order"
     )
+    add_device_argument(parser)
     parser.add_argument("--output", type=Path, required=True, help="calibration.json to write")
     add_option_arguments(parser, AnnotateOptions, only=OPTIONS)
     arguments = parser.parse_args(argv)
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     judged: dict[str, list[Judged]] = {decoder: [] for decoder in arguments.decoder}
     regions: dict[str, list[str]] = {}
     if species and wanted.calibration_bp:
-        model = load_annotator(arguments.model).to(best_device())
+        model = load_annotator(arguments.model).on(arguments.device)
         clades = read_clades(arguments.clade_folder)
         options = DecodingOptions(wanted.beam_width)
         longest = model.longest_window_bp

@@ -40,6 +40,7 @@ rule calibrate:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
+            --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
             --decoder {params.decoder} \
@@ -92,6 +93,7 @@ rule annotate_genome:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
+            --device "$GENET5_DEVICE" \
             {params.model:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \

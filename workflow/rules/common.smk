@@ -57,9 +57,9 @@ def or_exit(function, *arguments):
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
-# A variable, too: the rules of the clades make results out of date, the name of their folder does not.
-os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"])
 or_exit(check_config, config, KNOWN_CLADES)
+# Variables, too: the rules of the clades make results out of date, but not the name of their folder, nor the device.
+os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=config["device"])
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
