@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
+from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import (
@@ -57,9 +57,10 @@ def main(argv: list[str] | None = None) -> None:
     folder = arguments.model or shipped_model(clade, clades=clades).folder
     shipped = is_shipped(clade, folder)
     model = load_annotator(folder).on(arguments.device)
-    how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision)
-    usual = clade.model.calibration if shipped else folder / CALIBRATION_FILE
-    calibration = load_calibration(arguments.calibration or usual, folder / WEIGHTS_FILE, how.decoder)
+    calibration_file = arguments.calibration or (clade.model.calibration if shipped else folder / CALIBRATION_FILE)
+    validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
+    how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
+    calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
     rules = clade.gene_rules(how.genetic_code)
     with Genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)

@@ -11,7 +11,7 @@ from genet5.errors import InputError
 DEVICES = ("auto", "gpu", "cpu")
 #: What each of them means.
 DEVICE_HELP = (
-    "gpu: stop where no GPU can be used; auto: the GPU where the machine has one, else the CPU; cpu: the CPU in any case"
+    "gpu: stop where no GPU can be used; auto: the GPU where the machine has one, else the CPU; cpu: always the CPU"
 )
 
 # A wheel index serves drivers of this version and later; the newest first.
@@ -59,8 +59,8 @@ def _driver() -> str:
 
 def _advice(driver: str) -> str:
     return (
-        f"install a build for it (pip install torch --index-url https://download.pytorch.org/whl/{_wheels(driver)}), or "
-        "go on without a GPU: --config device=cpu (of a command: --device cpu)"
+        f"install a build for it (pip install torch --index-url https://download.pytorch.org/whl/{_wheels(driver)}), "
+        "or go on without a GPU: --config device=cpu (of a command: --device cpu)"
     )
 
 

@@ -39,7 +39,8 @@ def test_a_machine_without_a_gpu(driver: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "index"), [("580.95.05", "cu130"), ("575.51.03", "cu128"), ("535.104.05", "cu126"), ("unknown", "cu130")]
+    ("version", "index"),
+    [("580.95.05", "cu130"), ("575.51.03", "cu128"), ("535.104.05", "cu126"), ("unknown", "cu130")],
 )
 @pytest.mark.parametrize("wanted", ["auto", "gpu"])
 def test_a_gpu_that_torch_cannot_use_stops_even_auto(driver: Path, version: str, index: str, wanted: str) -> None:

@@ -43,7 +43,7 @@ rule calibrate:
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
-            --decoder {params.decoder} \
+            {params.decoder:q} \
             --manifests {input.manifests:q} \
             --genomes {input.genomes:q} \
             --annotations {input.annotations:q} \
@@ -86,6 +86,7 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
+        decoder=decoder_flag,
         how=how_to_annotate,
         model=model_flag,
         version=model_version,
@@ -100,7 +101,7 @@ rule annotate_genome:
             --clade {params.clade} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.regions:q} \
-            --decoder {params.how[decoder]} \
+            {params.decoder:q} \
             --window-bp {params.how[window_bp]} \
             --overlap-bp {params.how[overlap_bp]} \
             --batch-size {params.how[batch_size]} \

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.annotate.calibration import Calibration
-from genet5.annotate.calibration_file import calibration_beside
+from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
+from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, decompress_genome
 from genet5.genome.genes import Gene
@@ -52,7 +53,13 @@ class Annotator:
         options: AnnotateOptions | None = None,
     ) -> Annotated:
         """Genes of a genome and a summary. What is left open is as the clade recommends. Raises ``InputError``."""
-        how = how_to_annotate(self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped)
+        validated = None
+        if self.folder is not None:
+            weights, writes = self.folder / WEIGHTS_FILE, self.model.has_writer
+            validated = decoder_by_validation(self.folder / CALIBRATION_FILE, weights, self.clade, writes)
+        how = how_to_annotate(
+            self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped, validated=validated
+        )
         chosen = chosen_regions(genome, regions, "regions")
         return annotate_genome(self.model, self.calibration_of(how.decoder), self.clades, genome, chosen, how)
 
@@ -60,8 +67,8 @@ class Annotator:
 def load(name: str | Path, clade: str = "", clade_folder: str | Path = "", device: str = "auto") -> Annotator:
     """The model for a clade (``fungi``), or the one in a folder (a ``Path``, or a text), which needs ``clade`` too.
 
-    clade_folder: with clades of your own. device: one of ``device.DEVICES``. Raises ``InputError`` for a clade without a
-    model, a folder without one, and a device that is not there.
+    clade_folder: with clades of your own. device: one of ``device.DEVICES``.
+    Raises ``InputError`` for a clade or a folder without a model, and for a device that is not there.
     """
     clades = read_clades(clade_folder)
     folder = Path(name)

@@ -60,8 +60,7 @@ class GeneralOptions:
     )
     device: str = option(
         "gpu",
-        f"the device of training, of the writer and of the studies; {DEVICE_HELP}. A CRF that annotates takes a GPU where "
-        "there is one",
+        f"the device of training, of the writer and of the studies; {DEVICE_HELP}. A CRF that annotates needs no GPU",
         choices=DEVICES,
     )
     genome: str = option("", "a FASTA file (plain or gzip) that the target annotate annotates; empty: the test genomes")

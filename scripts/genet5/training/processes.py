@@ -19,7 +19,8 @@ from genet5.training.precision import chosen_precision
 def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
     """Fabric for this process: the device asked for, torchrun's processes, the precision of the options.
 
-    device: one of ``device.DEVICES``. Raises ``InputError`` where it is not there. Only torchrun's variables count; those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
+    device: one of ``device.DEVICES``. Raises ``InputError`` where it is not there. Only torchrun's variables count;
+    those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
     """
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
