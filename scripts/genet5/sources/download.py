@@ -44,8 +44,8 @@ def fetch(
     through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. Where it is
     not given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known
     to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when ``output`` ends in
-    ``.gz``; a gzip source must be intact. ``retries``: attempts after the first that may fail in a row without progress.
-    Raises InputError.
+    ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first, without
+    progress. Raises InputError.
     """
     output = Path(output)
     expected = checksum("sha256", sha256)

@@ -34,7 +34,6 @@ def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
         plugins=[TorchElasticEnvironment() if elastic else LightningEnvironment()],
     )
     fabric.launch()
-    say(fabric, f"computing on {torch.cuda.get_device_name() if device_type == 'cuda' else 'the CPU'}")
     return fabric
 
 

@@ -207,7 +207,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
         ({"clade": "fungus"}, "clade: no clade 'fungus'; did you mean 'fungi'?"),
         (
             {"clade": "vertebrate"},
-            "clade: no model comes with GeneT5 for vertebrate; clades with a model: fungi, invertebrate, plant, prot",
+            "clade: no model comes with GeneT5 for 'vertebrate'; clades with a model: fungi, invertebrate, plant, prot",
         ),
         ({}, "clade: none given, known: bacteria, fungi, "),
         ({"clade": "fungi", "regions": "three"}, "regions"),
