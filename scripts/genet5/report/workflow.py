@@ -44,6 +44,7 @@ RULES = (
     Rule("score", 9, 0, ("annotate_genome",)),
     Rule("busco", 9, 1, ("annotate_genome",)),
     Rule("report", 10, 0, ("score", "busco")),
+    Rule("summary", 10, 2, ("score", "busco")),
 )
 WRITER_RULES = frozenset({"expand_tokenizer", "init_model", "resize_model", "train_sft"})
 
@@ -66,7 +67,7 @@ def rules_used(results: Results) -> frozenset[str]:
     if results.predictions or results.boards:
         used.add("annotate_genome")
     if results.boards:
-        used.add("score")
+        used |= {"score", "summary"}
     if results.busco:
         used.add("busco")
     return frozenset(used)
