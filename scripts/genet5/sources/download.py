@@ -60,10 +60,18 @@ def fetch(
             print(f"download: {source}: no sha256 is given and none is published, not checked", file=sys.stderr)
         _fetch_remote(source, output, expected, retries, timeout_s, sleep)
     else:
-        path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
+        path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
     print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+
+
+def file_here(source: str) -> Path | None:
+    """The file that a source names on this machine; none for a source in the network. Raises ``InputError``."""
+    scheme = _scheme(source)
+    if scheme in REMOTE_SCHEMES:
+        return None
+    return _package_path(source) if scheme == "package" else _local_path(source, scheme)
 
 
 def _fetch_remote(
