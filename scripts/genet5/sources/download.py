@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import importlib.util
 import os
 import re
@@ -14,10 +15,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.files import atomic_write, file_sha256
+from genet5.files import atomic_write
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
@@ -25,7 +27,14 @@ ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/pack
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGITS = {"sha256": 64, "md5": 32}
+
+
+class _Checksum(NamedTuple):
+    """kind: a key of ``_DIGITS``. digits: lower case, hexadecimal."""
+
+    kind: str
+    digits: str
 
 
 def fetch(
@@ -34,18 +43,19 @@ def fetch(
     sha256: str | None = None,
     retries: int = 5,
     *,
+    md5: str | None = None,
     timeout_s: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. A source that
-    is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact.
-    ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
+    through ``{output}.part``, which a later call continues. ``sha256`` and ``md5`` are those of the source's own bytes.
+    A source that is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be
+    intact. ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
     """
     output = Path(output)
-    expected = _checked_sha256(sha256)
+    expected = [*_checksums("sha256", sha256), *_checksums("md5", md5)]
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
@@ -59,12 +69,12 @@ def fetch(
 
 
 def _fetch_remote(
-    url: str, output: Path, sha256: str | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
+    url: str, output: Path, expected: list[_Checksum], retries: int, timeout_s: float, sleep: Callable[[float], None]
 ) -> None:
     part = output.with_name(output.name + ".part")
     with open_part(part) as stream:
         continued = os.fstat(stream.fileno()).st_size > 0
-        if continued and sha256 is None and not _starts_gzip(part):
+        if continued and not expected and not _starts_gzip(part):
             # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
             stream.truncate(0)
             continued = False
@@ -72,7 +82,7 @@ def _fetch_remote(
             transfer(url, stream, retries=retries, timeout_s=timeout_s, sleep=sleep)
             os.fsync(stream.fileno())
             try:
-                _check(url, part, output, sha256)
+                _check(url, part, output, expected)
                 break
             except InputError as error:
                 stream.truncate(0)
@@ -87,14 +97,15 @@ def _fetch_remote(
             os.replace(part, output)
 
 
-def _check(source: str, path: Path, output: Path, sha256: str | None) -> None:
-    """InputError unless the bytes at ``path`` have the given sha256 and are what ``output``'s name promises."""
+def _check(source: str, path: Path, output: Path, expected: list[_Checksum]) -> None:
+    """InputError unless the bytes at ``path`` have these checksums and are what ``output``'s name promises."""
     if path.stat().st_size == 0:
         raise InputError(f"{source}: the file is empty")
-    if sha256 is not None:
-        found = file_sha256(path)
-        if found != sha256:
-            raise InputError(f"{source}: sha256 is {found}, expected {sha256}")
+    for kind, digits in expected:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, kind).hexdigest()
+        if found != digits:
+            raise InputError(f"{source}: {kind} is {found}, expected {digits}")
     is_gzip = _starts_gzip(path)
     if not is_gzip and output.suffix != ".gz":
         return
@@ -124,13 +135,13 @@ def _starts_gzip(path: Path) -> bool:
         return stream.read(2) == _GZIP
 
 
-def _checked_sha256(text: str | None) -> str | None:
+def _checksums(kind: str, text: str | None) -> list[_Checksum]:
     if not text or not text.strip():
-        return None
-    digest = text.strip().lower()
-    if not _SHA256.fullmatch(digest):
-        raise InputError(f"sha256: {text!r} is not 64 hexadecimal digits")
-    return digest
+        return []
+    digits = text.strip().lower()
+    if not re.fullmatch(rf"[0-9a-f]{{{_DIGITS[kind]}}}", digits):
+        raise InputError(f"{kind}: {text!r} is not {_DIGITS[kind]} hexadecimal digits")
+    return [_Checksum(kind, digits)]
 
 
 def _scheme(source: str) -> str:
