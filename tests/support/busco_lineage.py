@@ -11,11 +11,12 @@ import re
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TAXON = 1
 DATE = "2026-01-01"
+SILENT_MODEL = "HMMER3/f [3.1b2 | February 2015]\nNAME  nothing\nLENG  50\n//\n"
 _GENE_FINDING = {
     "prokaryota": "prodigal_genetic_code=11\nambiguous_cd_range_upper=0.8\nambiguous_cd_range_lower=0.73\n",
     "viruses": "prodigal_genetic_code=1,11\nambiguous_cd_range_upper=0.8\nambiguous_cd_range_lower=0.73\n",
@@ -102,6 +103,25 @@ def publish_lineages(folder: str | Path, *lineages: Path) -> Path:
         rows.append(f"{lineage.name}\t{DATE}\t{md5}\t{domain}\tlineages\n")
     (place / "file_versions.tsv").write_text("".join(rows))
     return place
+
+
+def lineage_folder(
+    folder: Path, name: str = "mini_odb10", markers: Sequence[str] = ("1at2", "3at2"), **changed: str | None
+) -> Path:
+    """A lineage that passes all checks, whose models say nothing. changed: text of its files; None leaves one out."""
+    path = folder / name
+    (path / "hmms").mkdir(parents=True)
+    for key in markers:
+        (path / "hmms" / f"{key}.hmm").write_text(SILENT_MODEL)
+    files = {
+        "dataset.cfg": "domain=viruses\ncreation_date=2024-01-08\nnumber_of_BUSCOs=2\nnumber_of_species=39\n",
+        "scores_cutoff": "1at2\t25.8\n3at2\t31.4\n",
+        "lengths_cutoff": "1at2\t0\t9\t78\n3at2\t0\t25\t247\n",
+    } | changed
+    for file, text in files.items():
+        if text is not None:
+            (path / file).write_text(text)
+    return path
 
 
 def _variants(named: Mapping[str, str]) -> str:

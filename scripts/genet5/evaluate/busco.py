@@ -34,18 +34,21 @@ def run_busco(proteins: str | Path, lineage: str | Path, threads: int = 1) -> di
     """Count a lineage's marker genes among proteins (FASTA, plain or gzip; one per gene, or duplicates appear).
 
     ``lineage`` is a folder or a tar of one (plain or packed). Returns lineage, n, complete, single, duplicated,
-    fragmented and missing (numbers of markers, complete = single + duplicated), one_line (BUSCO's notation), mode
-    (``proteins``) and version. Raises InputError for a missing program, a missing or broken lineage, a file that is not
-    protein FASTA, repeated names, and when the program fails.
+    fragmented and missing (numbers of markers, complete = single + duplicated), markers (the class of each, but for
+    missing ones), one_line (BUSCO's notation), mode (``proteins``), lineage_path (as given) and version. Raises
+    InputError for a missing program, a missing or broken lineage, a file that is not protein FASTA, repeated names, and
+    when the program fails.
     """
     program, version = _program()
     with tempfile.TemporaryDirectory(prefix="busco_") as folder:
         work = Path(folder)
         ready = prepare_lineage(Path(lineage), work / "lineage", version)
         if not prepare_proteins(Path(proteins), work / "input.fa"):
-            return _nothing_predicted(ready, version)
-        _execute(program, "proteins", ready, threads, work, f"{proteins} with {lineage}")
-        return _read_result(work / _RUN, ready.name, "proteins")
+            found = _nothing_predicted(ready, version)
+        else:
+            _execute(program, "proteins", ready, threads, work, f"{proteins} with {lineage}")
+            found = _read_result(work / _RUN, ready.name)
+    return found | {"mode": "proteins", "lineage_path": str(lineage)}
 
 
 def run_busco_on_genome(genome: Genome, regions: Sequence[Region], lineage: str | Path, threads: int = 1) -> dict:
@@ -62,7 +65,8 @@ def run_busco_on_genome(genome: Genome, regions: Sequence[Region], lineage: str 
         pieces = (genome.sequence(region.seqid, region.start, region.end) for region in regions)
         write_fasta(work / "input.fa", ((f"region{number}", piece) for number, piece in enumerate(pieces, 1)))
         _execute(program, "genome", ready, threads, work, f"{genome.path} with {lineage}")
-        return _read_result(work / _RUN, ready.name, "genome")
+        found = _read_result(work / _RUN, ready.name)
+    return found | {"mode": "genome", "lineage_path": str(lineage)}
 
 
 def _program() -> tuple[str, str]:
@@ -155,7 +159,7 @@ def _execute(program: str, mode: str, lineage: Lineage, threads: int, work: Path
         raise InputError(f"busco failed (exit status {done.returncode}) on {what}: {told[0]}")
 
 
-def _read_result(run: Path, lineage: str, mode: str) -> dict:
+def _read_result(run: Path, lineage: str) -> dict:
     summaries = sorted(run.glob("short_summary.specific.*.json"))
     tables = sorted(run.glob("run_*/full_table.tsv"))
     if not summaries or not tables:
@@ -177,17 +181,19 @@ def _read_result(run: Path, lineage: str, mode: str) -> dict:
     if counts.keys() - _STATUSES.keys() or counts.total() != number:
         raise InputError(f"busco: full_table.tsv counts {dict(counts)}, the summary {number} markers: unknown format")
     version = str(summary.get("versions", {}).get("busco", "unknown"))
-    found = {ours: counts[theirs] for theirs, ours in _STATUSES.items()}
-    return _result(lineage, mode, found, results["one_line_summary"], version)
+    numbers = {ours: counts[theirs] for theirs, ours in _STATUSES.items()}
+    found = {marker: _STATUSES[status] for marker, status in sorted(status_of.items()) if status != "Missing"}
+    return _result(lineage, numbers, results["one_line_summary"], version) | {"markers": found}
 
 
 def _nothing_predicted(lineage: Lineage, version: str) -> dict:
     markers = lineage.markers
     counts = {"single": 0, "duplicated": 0, "fragmented": 0, "missing": markers}
-    return _result(lineage.name, "proteins", counts, f"C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:{markers}", version)
+    one_line = f"C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:{markers}"
+    return _result(lineage.name, counts, one_line, version) | {"markers": {}}
 
 
-def _result(lineage: str, mode: str, counts: dict[str, int], one_line: str, version: str) -> dict:
+def _result(lineage: str, counts: dict[str, int], one_line: str, version: str) -> dict:
     complete = counts["single"] + counts["duplicated"]
     totals = {"n": sum(counts.values()), "complete": complete}
-    return {"lineage": lineage, "mode": mode, "one_line": one_line, "version": version} | totals | counts
+    return {"lineage": lineage, "one_line": one_line, "version": version} | totals | counts

@@ -56,7 +56,7 @@ def prepare_lineage(lineage: Path, folder: Path, version: str) -> Lineage:
     models = _check_models(lineage, source, needed)
     if release == "12.2" and version_numbers(version) < READS_ODB12_2:
         other = source.name.removesuffix(".2")
-        raise InputError(f"{lineage}: needs BUSCO 6.1 or newer, found {version}; the lineage {other} does with this one")
+        raise InputError(f"{lineage}: needs BUSCO 6.1 or newer, found {version}; this version reads {other}")
     translated = release == "12" and version_numbers(version) < READS_ODB12
     stem = source.name.removesuffix(found[0]) if found and translated else source.name
     ready = folder / "ready" / (source.name if found and not translated else f"{stem}_odb10")

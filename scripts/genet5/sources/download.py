@@ -51,8 +51,8 @@ def fetch(
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
     through ``{output}.part``, which a later call continues. ``sha256`` and ``md5`` are those of the source's own bytes.
-    A source that is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be
-    intact. ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
+    A source that is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``. A gzip source must
+    be intact. ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
     """
     output = Path(output)
     expected = [*_checksums("sha256", sha256), *_checksums("md5", md5)]
