@@ -25,6 +25,21 @@ from genet5.genome.fasta import Genome, write_fasta
 from genet5.genome.genes import Region
 
 PROGRAM = "busco"
+#: What a result has.
+RESULT_FIELDS = {
+    "lineage": "name of the lineage",
+    "lineage_path": "the folder or tar that it was read from",
+    "mode": "`proteins` or `genome`",
+    "version": "of BUSCO",
+    "n": "markers of the lineage",
+    "complete": "markers found whole: `single` + `duplicated`",
+    "single": "found whole once",
+    "duplicated": "found whole more than once",
+    "fragmented": "found in part",
+    "missing": "not found",
+    "markers": "class of each marker that was found: `single`, `duplicated` or `fragmented`",
+    "one_line": "the shares in BUSCO's notation",
+}
 _STATUSES = {"Complete": "single", "Duplicated": "duplicated", "Fragmented": "fragmented", "Missing": "missing"}
 _RUN = "busco"
 _NO_TOOL = re.compile(r"(\S+) tool cannot be found")
@@ -33,11 +48,9 @@ _NO_TOOL = re.compile(r"(\S+) tool cannot be found")
 def run_busco(proteins: str | Path, lineage: str | Path, threads: int = 1) -> dict:
     """Count a lineage's marker genes among proteins (FASTA, plain or gzip; one per gene, or duplicates appear).
 
-    ``lineage`` is a folder or a tar of one (plain or packed). Returns lineage, n, complete, single, duplicated,
-    fragmented and missing (numbers of markers, complete = single + duplicated), markers (the class of each, but for
-    missing ones), one_line (BUSCO's notation), mode (``proteins``), lineage_path (as given) and version. Raises
-    InputError for a missing program, a missing or broken lineage, a file that is not protein FASTA, repeated names, and
-    when the program fails.
+    ``lineage`` is a folder or a tar of one (plain or packed). Returns ``RESULT_FIELDS``; lineage_path is as given.
+    Raises InputError for a missing program, a missing or broken lineage, a file that is not protein FASTA, repeated
+    names, and when the program fails.
     """
     program, version = _program()
     with tempfile.TemporaryDirectory(prefix="busco_") as folder:

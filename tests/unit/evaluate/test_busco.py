@@ -14,7 +14,7 @@ from busco_lineage import lineage_folder
 from programs import needs
 
 from genet5.errors import InputError
-from genet5.evaluate.busco import prepare_proteins, run_busco
+from genet5.evaluate.busco import RESULT_FIELDS, prepare_proteins, run_busco
 
 NOTHING_WRONG = ">a\nMKL\n"
 
@@ -95,6 +95,7 @@ def test_no_predicted_protein_is_a_result_without_running_the_program(tmp_path):
     proteins = tmp_path / "none.faa"
     proteins.touch()
     result = run_busco(proteins, lineage_folder(tmp_path))
+    assert set(result) == set(RESULT_FIELDS)
     assert (result["complete"], result["missing"], result["n"]) == (0, 2, 2)
     assert result["one_line"] == "C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:2"
 

@@ -13,7 +13,7 @@ from programs import needs, path_without
 from toy_bacterium import CODE, write_genome
 
 from genet5.errors import InputError
-from genet5.evaluate.busco import run_busco, run_busco_on_genome
+from genet5.evaluate.busco import RESULT_FIELDS, run_busco, run_busco_on_genome
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.prodigal import label_genome
@@ -60,7 +60,7 @@ def proteome(family, tmp_path_factory):
 def test_planted_markers_are_found_as_they_were_planted(family, proteome, tmp_path, name, with_lengths):
     lineage = build_lineage(tmp_path, family, name, with_lengths=with_lengths)
     result = run_busco(proteome, lineage, threads=2)
-    assert result["lineage"] == name
+    assert result["lineage"] == name and set(result) == set(RESULT_FIELDS)
     assert {status: result[status] for status in PLANTED} == {status: len(plan) for status, plan in PLANTED.items()}
     assert result["markers"] == {key: status for key, status in FOUND.items() if status != "missing"}
     assert (result["complete"], result["n"]) == (5, 10)
@@ -86,6 +86,7 @@ def test_busco_finds_in_dna_the_genes_that_its_regions_hold(bacterium, repositor
     result = run_busco_on_genome(genome, regions, lineage, threads=2)
     found = {genes[int(key.partition("at")[0]) - 1].id for key in result["markers"]}
     assert found == inside
+    assert set(result) == set(RESULT_FIELDS)
     assert (result["mode"], result["single"], result["n"]) == ("genome", len(inside), len(genes))
     command = [sys.executable, str(repository / "scripts/busco_genome.py"), "--genome", str(genome.path)]
     command += ["--lineage", str(lineage), "--output", str(tmp_path / "all.json")]
