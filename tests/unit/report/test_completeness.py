@@ -43,9 +43,10 @@ def test_busco_of_a_stage_stands_beside_the_reference_and_the_genome():
 
 
 def test_busco_counts_what_a_stage_has_of_the_reference():
-    """The reference has markers 0 to 94, the stage 5 to 91: 87 of 95, although it is 87 of 100 in all."""
-    results = [("S.one", "sft", named(92, 5)), ("S.one", "reference", named(95, 0))]
-    assert "Of the 95 in the reference proteins, sft has 87." in words(busco_cards(results))
+    """The reference has markers 0 to 94, the stage 10 to 97: 88 are complete, and 85 of them the reference has, too."""
+    results = [("S.one", "sft", named(98, 10)), ("S.one", "reference", named(95, 0))]
+    said = words(busco_cards(results))
+    assert "Complete: 88.0% (sft)" in said and "Of the 95 in the reference proteins, sft has 85." in said
     results[0] = ("S.one", "sft", result(87, missing=13))  # a file without names
     assert "Of the" not in words(busco_cards(results))
     results[0] = ("S.one", "sft", result(0, missing=100, markers={}))
