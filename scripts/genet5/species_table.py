@@ -19,6 +19,8 @@ from genet5.errors import InputError
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
 #: Value of the annotation column for a genome that Prodigal is to label.
 PRODIGAL = "prodigal"
+#: Names of lineages as BUSCO publishes them: fungi_odb10, fungi_odb12, fungi_odb12.2. All other text is a path.
+LINEAGE_NAME = re.compile(r"[a-z0-9_]+_odb\d+(\.\d+)?")
 
 _REGION_COLUMNS = ("validation_regions", "test_regions", "excluded_regions")
 _SPAN = re.compile(r"(?P<seqid>.+):(?P<start>\d[\d]*)-(?P<end>\d[\d]*)")
@@ -46,6 +48,11 @@ class Species:
     def labelled(self) -> bool:
         """Whether Prodigal provides the annotation."""
         return self.annotation == PRODIGAL
+
+    @property
+    def lineage_to_fetch(self) -> str:
+        """The name of the BUSCO lineage, where the table has a name; "" where it has a path or nothing."""
+        return self.busco_lineage if LINEAGE_NAME.fullmatch(self.busco_lineage) else ""
 
     @property
     def trains(self) -> bool:
@@ -143,10 +150,10 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
     if row.labelled and row.annotation_sha256:
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
     _check_regions(row, subject)
-    if row.busco_lineage and not Path(row.busco_lineage).exists():
+    if row.busco_lineage and not row.lineage_to_fetch and not Path(row.busco_lineage).exists():
         raise InputError(
-            f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the path of a BUSCO lineage "
-            "folder or its tar file"
+            f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the name of a BUSCO lineage "
+            "(like fungi_odb12), or the path of a lineage folder or its tar file"
         )
     return row
 
