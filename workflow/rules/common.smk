@@ -30,6 +30,7 @@ from genet5.options import flags, plain
 from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
 from genet5.settings.sections import STUDIES, with_defaults
 from genet5.species_table import (
+    LINEAGE_NAME,
     read_species_table,
     require_evaluation,
     require_training,
@@ -120,3 +121,4 @@ wildcard_constraints:
     species="|".join(re.escape(name) for name in CLADES),
     stage="crf|sft|grpo|shipped-[a-z0-9_]+",
     kind="fna|gff",
+    lineage=LINEAGE_NAME.pattern,

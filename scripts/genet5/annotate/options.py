@@ -33,8 +33,7 @@ class AnnotateOptions:
     model: str = option(
         "auto",
         "the model that annotates a new genome (key genome); run: the model of this run, trained first if it must be; "
-        "shipped: the model that GeneT5 ships for the clade; auto: the run's if it is trained, else the shipped one; it "
-        "never starts a training",
+        "shipped: the model that GeneT5 ships for the clade; auto: the run's if it is trained, else the shipped one",
         choices=("auto", "run", "shipped"),
     )
     stage: str | None = option(

@@ -11,7 +11,7 @@ from genet5.bake.options import BakeOptions
 from genet5.configuration import load_schema, merged, read_yaml
 from genet5.crf.options import CrfOptions
 from genet5.device import DEVICE_HELP, DEVICES
-from genet5.evaluate.options import ScoreOptions
+from genet5.evaluate.options import BuscoOptions, ScoreOptions
 from genet5.files import here_or_shipped, shipped
 from genet5.grpo.options import GrpoOptions, GrpoPromptOptions
 from genet5.options import option, plain
@@ -92,6 +92,7 @@ SECTIONS = {
     "grpo": Section(GrpoOptions, ("train_grpo.py",)),
     "annotate": Section(AnnotateOptions, ("annotate_genome.py", "calibrate.py"), ("model", "stage")),
     "score": Section(ScoreOptions, ("score.py",)),
+    "busco": Section(BuscoOptions, ("fetch_lineage.py",), ("genome",)),
 }
 
 

@@ -34,6 +34,7 @@ def fetch(
     sha256: str | None = None,
     retries: int = 5,
     *,
+    md5: str | None = None,
     md5_list: str | None = None,
     timeout_s: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
@@ -41,14 +42,14 @@ def fetch(
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. Where it is
-    not given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known
+    through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes.
+    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known
     to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when ``output`` ends in
     ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first, without
     progress. Raises InputError.
     """
     output = Path(output)
-    expected = checksum("sha256", sha256)
+    expected = checksum("sha256", sha256) or checksum("md5", md5)
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
@@ -57,13 +58,21 @@ def fetch(
         if expected is None and md5_list:
             expected = published_md5(source, md5_list, retries=retries, timeout_s=timeout_s, sleep=sleep)
         if expected is None:
-            print(f"download: {source}: no sha256 is given and none is published, not checked", file=sys.stderr)
+            print(f"download: {source}: no checksum is given and none is published, not checked", file=sys.stderr)
         _fetch_remote(source, output, expected, retries, timeout_s, sleep)
     else:
-        path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
+        path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
     print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+
+
+def file_here(source: str) -> Path | None:
+    """The file that a source names on this machine; none for a source in the network. Raises ``InputError``."""
+    scheme = _scheme(source)
+    if scheme in REMOTE_SCHEMES:
+        return None
+    return _package_path(source) if scheme == "package" else _local_path(source, scheme)
 
 
 def _fetch_remote(
