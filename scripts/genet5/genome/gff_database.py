@@ -37,6 +37,8 @@ _KEPT = (
 )  # fmt: skip
 _GTF_FEATURES = ("transcript", "mrna")
 _NOT_IN_NAME = re.compile(r"[\x00-\x20\x7f]")
+# The database lives as long as the command: nothing needs to be undone, or to survive a power cut.
+_PRAGMAS = {"synchronous": "OFF", "journal_mode": "OFF", "main.page_size": 4096, "main.cache_size": 10000}
 # No name of a file begins so: control characters in names are escaped.
 _NUMBERED = "autoincrement:\x01"
 
@@ -83,6 +85,7 @@ def annotation_database(
                 merge_strategy="error",
                 dialect=gffutils.constants.dialect,
                 checklines=0,
+                pragmas=_PRAGMAS,
             )
         except gffutils.exceptions.EmptyInputError as error:
             reader.check_sequences()
