@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
+
 # Snakemake may run in any folder, and another workflow may use this one as a module. Scripts and library are found beside
 # this workflow; if it comes from the network, in the installed package.
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
