@@ -42,6 +42,7 @@ class Species:
     genome_sha256: str = ""
     annotation_sha256: str = ""
     busco_lineage: str = ""
+    genome_bp: int = 0
 
     @property
     def labelled(self) -> bool:
@@ -139,7 +140,8 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         return f"{named}, column {place[0]}" if place else named
 
     check_against_schema(values, schema, subject)
-    row = Species(**{**values, "genetic_code": int(values["genetic_code"])})
+    numbers = {column: int(values[column]) for column in ("genetic_code", "genome_bp") if column in values}
+    row = Species(**{**values, **numbers})
     if row.split == "test" and not row.test_regions and (row.validation_regions or row.excluded_regions):
         raise InputError(
             f"{subject(['test_regions'])} is missing: where a part of a test species is validated on or excluded, the "

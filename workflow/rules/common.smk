@@ -58,9 +58,9 @@ def or_exit(function, *arguments):
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
-# A variable, too: the rules of the clades make results out of date, the name of their folder does not.
-os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"])
 or_exit(check_config, config, KNOWN_CLADES)
+# Variables, too: the rules of the clades make results out of date, but not the name of their folder, nor the device.
+os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=config["device"])
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
@@ -85,10 +85,18 @@ def new_genome_stage(clade):
     if wanted == "run" or (wanted == "auto" and trained):
         return BEST_STAGE
     with_model = [name for name, known in KNOWN_CLADES.items() if known.model]
-    if wanted == "shipped" and clade not in with_model:
-        asked = f"'{clade}' has no shipped model" if clade else "missing, a shipped model is asked for"
-        sys.exit(f"error: config key clade: {asked} (there are: {', '.join(with_model) or 'none'})")
-    return f"shipped-{clade}" if clade in with_model else BEST_STAGE
+    if clade in with_model:
+        return f"shipped-{clade}"
+    asked = f"no model comes with GeneT5 for '{clade}'" if clade else "missing, a shipped model needs one"
+    choices = f"clades with a model: {', '.join(with_model) or 'none'}"
+    if wanted == "shipped":
+        sys.exit(f"error: config key clade: {asked}; {choices}")
+    # Training takes days, so it starts only where it is asked for.
+    training = sum(row.split == "train" for row in SPECIES.values())
+    sys.exit(
+        f"error: config key clade: {asked}, and data/model/{RUN}/{BEST_STAGE} is not trained; {choices}; to train on "
+        f"the {training} training species of {SHEET} first, add 'annotate={{model: run}}'"
+    )
 
 
 def new_genome_code(clade):

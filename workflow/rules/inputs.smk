@@ -115,8 +115,13 @@ def test_regions(wildcards):
 
 
 def decoder_of(wildcards):
-    """The decoder of a stage."""
-    return stage_decoder(config, wildcards.stage)
+    """The flag for the decoder of a stage; none where validation decides."""
+    return optional("--decoder", stage_decoder(config, wildcards.stage))
+
+
+def decoder_flag(wildcards):
+    """The flag for the decoder that annotates a genome; none where validation decides."""
+    return optional("--decoder", how_to_annotate(wildcards)["decoder"])
 
 
 def validation_files(pattern):

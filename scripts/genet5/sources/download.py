@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import importlib.util
 import os
 import re
@@ -15,11 +14,11 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
+from genet5.sources.checksums import Checksum, checksum, md5_list_of, published_md5
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
@@ -27,14 +26,6 @@ ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/pack
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_DIGITS = {"sha256": 64, "md5": 32}
-
-
-class _Checksum(NamedTuple):
-    """kind: a key of ``_DIGITS``. digits: lower case, hexadecimal."""
-
-    kind: str
-    digits: str
 
 
 def fetch(
@@ -44,37 +35,53 @@ def fetch(
     retries: int = 5,
     *,
     md5: str | None = None,
+    md5_list: str | None = None,
     timeout_s: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` and ``md5`` are those of the source's own bytes.
-    A source that is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``. A gzip source must
-    be intact. ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
+    through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes.
+    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known
+    to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when ``output`` ends in
+    ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first, without
+    progress. Raises InputError.
     """
     output = Path(output)
-    expected = [*_checksums("sha256", sha256), *_checksums("md5", md5)]
+    expected = checksum("sha256", sha256) or checksum("md5", md5)
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
     if scheme in REMOTE_SCHEMES:
+        md5_list = md5_list or md5_list_of(source)
+        if expected is None and md5_list:
+            expected = published_md5(source, md5_list, retries=retries, timeout_s=timeout_s, sleep=sleep)
+        if expected is None:
+            print(f"download: {source}: no checksum is given and none is published, not checked", file=sys.stderr)
         _fetch_remote(source, output, expected, retries, timeout_s, sleep)
     else:
-        path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
+        path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
     print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
 
 
+def file_here(source: str) -> Path | None:
+    """The file that a source names on this machine; none for a source in the network. Raises ``InputError``."""
+    scheme = _scheme(source)
+    if scheme in REMOTE_SCHEMES:
+        return None
+    return _package_path(source) if scheme == "package" else _local_path(source, scheme)
+
+
 def _fetch_remote(
-    url: str, output: Path, expected: list[_Checksum], retries: int, timeout_s: float, sleep: Callable[[float], None]
+    url: str, output: Path, expected: Checksum | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
 ) -> None:
     part = output.with_name(output.name + ".part")
     with open_part(part) as stream:
         continued = os.fstat(stream.fileno()).st_size > 0
-        if continued and not expected and not _starts_gzip(part):
+        if continued and expected is None and not _starts_gzip(part):
             # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
             stream.truncate(0)
             continued = False
@@ -97,15 +104,12 @@ def _fetch_remote(
             os.replace(part, output)
 
 
-def _check(source: str, path: Path, output: Path, expected: list[_Checksum]) -> None:
-    """InputError unless the bytes at ``path`` have these checksums and are what ``output``'s name promises."""
+def _check(source: str, path: Path, output: Path, expected: Checksum | None) -> None:
+    """InputError unless the bytes at ``path`` have the expected checksum and are what ``output``'s name promises."""
     if path.stat().st_size == 0:
         raise InputError(f"{source}: the file is empty")
-    for kind, digits in expected:
-        with path.open("rb") as stream:
-            found = hashlib.file_digest(stream, kind).hexdigest()
-        if found != digits:
-            raise InputError(f"{source}: {kind} is {found}, expected {digits}")
+    if expected is not None:
+        expected.check(path, source)
     is_gzip = _starts_gzip(path)
     if not is_gzip and output.suffix != ".gz":
         return
@@ -133,15 +137,6 @@ def _write(path: Path, output: Path, source: str) -> None:
 def _starts_gzip(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(2) == _GZIP
-
-
-def _checksums(kind: str, text: str | None) -> list[_Checksum]:
-    if not text or not text.strip():
-        return []
-    digits = text.strip().lower()
-    if not re.fullmatch(rf"[0-9a-f]{{{_DIGITS[kind]}}}", digits):
-        raise InputError(f"{kind}: {text!r} is not {_DIGITS[kind]} hexadecimal digits")
-    return [_Checksum(kind, digits)]
 
 
 def _scheme(source: str) -> str:
