@@ -1,8 +1,8 @@
 """The default run in minutes: each genome of config/species.tsv is replaced by 300 kb from the reference data.
 
-Rows keep their species, clade, genetic code, split and lineage. A species that the data do not have is stood in for by a
-relative, or by other DNA of the same kind; the plan says by which. Lineages are made of the stand-ins' own proteins, in a
-folder that is laid out as BUSCO's server. Then the workflow runs, from the table to the report:
+Rows keep their species, clade, genetic code, split and lineage. Where the data lack a species, a relative or other DNA
+of the same kind stands in. Lineages are made of the stand-ins' own proteins, in a folder that is laid out as BUSCO's
+server. Then the workflow runs, from the table to the report:
 
     python benchmarks/default_table_cut.py cut
     snakemake all --configfile cut/config.yaml

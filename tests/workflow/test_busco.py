@@ -32,7 +32,7 @@ def test_a_plain_run_has_busco_for_every_stage_and_the_reference_of_each_test_sp
     assert result.returncode == 0, result.stdout
     tested = [row for row in table(repository) if row["split"] == "test"]
     assert len(tested) == 3
-    places = {f"{stage}/{row['species']}" for stage in ("sft", "grpo", "reference") for row in tested}
+    places = {f"{stage}/{row['species']}" for stage in ("crf", "sft", "grpo", "reference") for row in tested}
     lines = [line for line in commands(result.stdout) if "scripts/busco.py" in line]
     assert {re.search(r"--output data/busco/main/(\S+)\.json", line)[1] for line in lines} == places
     for line in lines:
@@ -45,7 +45,7 @@ def test_a_plain_run_has_busco_for_every_stage_and_the_reference_of_each_test_sp
     assert {re.search(r"--name (\S+)", line)[1] for line in fetched} == {row["busco_lineage"] for row in tested}
     assert all(" --data https://busco-data.ezlab.org/v5/data/ --retries 5 " in line for line in fetched)
     counted = jobs(result.stdout)
-    assert (counted["busco"], counted["reference_proteins"], counted["fetch_lineage"]) == (9, 3, len(fetched))
+    assert (counted["busco"], counted["reference_proteins"], counted["fetch_lineage"]) == (12, 3, len(fetched))
     assert "busco_genome" not in counted
     check_flags(commands(result.stdout), repository)
 
