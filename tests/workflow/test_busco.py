@@ -34,7 +34,7 @@ def test_a_plain_run_has_busco_for_every_stage_and_the_reference_of_each_test_sp
     assert result.returncode == 0, result.stdout
     tested = [row for row in table(repository) if row["split"] == "test"]
     assert len(tested) == 3
-    places = {f"{stage}/{row['species']}" for stage in ("crf", "sft", "grpo", "reference") for row in tested}
+    places = {f"{stage}/{row['species']}" for stage in (*default_config["stages"], "reference") for row in tested}
     lines = [line for line in commands(result.stdout) if "scripts/busco.py" in line]
     assert {re.search(r"--output data/busco/main/(\S+)\.json", line)[1] for line in lines} == places
     for line in lines:
