@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from model_toy import LATENTS, SLIDING, TOKENIZER, toy_batch, toy_model
+from model_toy import LATENTS, SLIDING, toy_batch, toy_model
 from torch import Tensor
 from torch.nn import attention
 from torch.nn import functional as F
