@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.api import load, open_genome
+from genet5.annotate.api import load
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
 from genet5.clades import read_clades
@@ -15,6 +15,7 @@ from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
 from genet5.device import add_device_argument
 from genet5.errors import InputError, run_command
+from genet5.genome.fasta import open_genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.report.annotation_page import write_annotation_page
 

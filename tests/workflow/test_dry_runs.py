@@ -40,6 +40,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "calibrate": 3,
         "annotate_genome": 6,
         "score": 6,
+        "summary": 1,
         "report": 1,
         "all": 1,
     }
@@ -96,7 +97,7 @@ def test_only_held_out_regions_are_annotated_and_scored(demo_run):
 
 
 def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
-    assert len(check_flags(commands(demo_run), repository)) == 16
+    assert len(check_flags(commands(demo_run), repository)) == 17
 
 
 def test_one_flag_stands_on_each_line_of_a_rule(repository):

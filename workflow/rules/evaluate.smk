@@ -1,4 +1,4 @@
-"""Scores: data/score/{run}/{stage}/{species}.{json,tsv} and data/busco/{run}/{stage}/{species}.json.
+"""Scores: data/score/{run}/{stage}/{species}.{json,tsv}, data/busco/{run}/{stage}/{species}.json, and their summary.
 
 Beside the stages, data/busco/{run}/ has the folders reference (published genes) and genome (DNA).
 """
@@ -143,5 +143,48 @@ rule busco_genome:
             --lineage {input.lineage:q} \
             --threads {threads} \
             --output {output:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule summary:
+    """Gather all scores in one table, and what is known of each species in another."""
+    input:
+        scores=scores,
+        busco=busco_results,
+        stats=[f"data/baked/{RUN}/{name}/stats.json" for name in SPECIES],
+    output:
+        report(
+            "data/score/{run}/summary.tsv",
+            caption="../report/summary.rst",
+            category="Scores",
+            labels={"run": "{run}"},
+        ),
+        "data/score/{run}/summary.parquet",
+        "data/score/{run}/species.tsv",
+        "data/score/{run}/species.parquet",
+    log:
+        "data/logs/summary/{run}.log",
+    conda:
+        "../../envs/evaluate.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        # The rows, so that an edit of the table makes the summary anew.
+        species=[plain(row) for row in SPECIES.values()],
+        sheet=SHEET,
+        data_root=optional("--data-root", config["data_root"]),
+        folder=subpath(output[0], parent=True),
+    shell:
+        """
+        python "$GENET5_SCRIPTS/summary.py" \
+            --scores {input.scores:q} \
+            --busco {input.busco:q} \
+            --stats {input.stats:q} \
+            --species-table {params.sheet:q} \
+            {params.data_root:q} \
+            --clade-folder "$GENET5_CLADE_FOLDER" \
+            --output-dir {params.folder:q} \
             >{log:q} 2>&1
         """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
-from genet5.genome.fasta import Genome, decompress_genome
+from genet5.genome.fasta import Genome, open_genome
 from genet5.genome.genes import Gene
 
 
@@ -116,13 +113,3 @@ def annotate(
         options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes
-
-
-@contextmanager
-def open_genome(path: str | Path) -> Iterator[Genome]:
-    """A FASTA file, plain or gzip, checked and indexed in a temporary folder: nothing is written beside it."""
-    with tempfile.TemporaryDirectory(prefix="genet5.") as folder:
-        unpacked = Path(folder) / "genome.fna"
-        decompress_genome(Path(path), unpacked)
-        with Genome(unpacked) as genome:
-            yield genome

@@ -48,6 +48,7 @@ RULES = (
     Rule("busco", 9, 1, ("annotate_genome", "fetch_lineage", "reference_proteins")),
     Rule("busco_genome", 9, 5, ("index_genome", "fetch_lineage")),
     Rule("report", 10, 0, ("score", "busco", "busco_genome")),
+    Rule("summary", 10, 2, ("score", "busco", "busco_genome")),
 )
 WRITER_RULES = frozenset({"expand_tokenizer", "init_model", "resize_model", "train_sft"})
 
@@ -70,7 +71,7 @@ def rules_used(results: Results) -> frozenset[str]:
     if results.predictions or results.boards:
         used.add("annotate_genome")
     if results.boards:
-        used.add("score")
+        used |= {"score", "summary"}
     searched = {stage for _, stage, _ in results.busco}
     if searched - {GENOME}:
         used.add("busco")
