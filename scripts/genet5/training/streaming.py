@@ -143,13 +143,14 @@ class StreamedEpoch:
     def _of_group(self, group: int, skipped: int) -> Iterator[Raw]:
         for visit in self.source.plan.visits(self.number, group, skipped):
             shard = self.source.read(visit.shard, visit.first)
-            yield from islice(shard, visit.count)
+            yield from islice(shard, visit.count - 1)
+            last = next(shard)
             if visit.first + visit.count == self.source.plan.sizes[visit.shard]:
-                # The end of the file is where its checksum is compared.
+                # The end of the file is where its checksum is compared: before its last sample is used.
                 for _ in shard:
                     pass
-            else:
-                shard.close()
+            shard.close()
+            yield last
 
     def _pool(self, samples: list[tuple[Raw, Sequence[int]]], number: int, steps: int) -> list[list[list[list[Raw]]]]:
         """A pool as batches: [steps][positions of this process in a step][batches][rows]."""
