@@ -104,7 +104,7 @@ def test_a_part_of_an_epoch_is_read_from_any_place():
 @pytest.mark.parametrize("balance", [0.0, 0.3, 0.7])
 @pytest.mark.parametrize("processes", [1, 3])
 def test_shares_of_groups_are_those_of_the_balance(balance: float, processes: int):
-    """By hand for sizes 24, 12 and 3: share = size ** balance / sum of these; a sample is expected 39 x share / size."""
+    """By hand for sizes 24, 12 and 3: share = size ** balance / their sum; a sample is expected 39 x share / size."""
     shares = np.array([24.0, 12.0, 3.0]) ** balance
     shares /= shares.sum()
     plan = StreamPlan(GROUPS, SIZES, 1, 10, balance=balance, processes=processes)
