@@ -105,6 +105,11 @@ class ReadingOptions(RunOptions):
         4096, "number of streamed windows that each process keeps and shuffles; more mix better", minimum=1
     )
 
+    def fingerprint(self) -> dict[str, Any]:
+        """As of every run; local reading leaves no trace, so that runs of before there were streams go on."""
+        streams = ("reading", "shuffle_windows") if self.reading == LOCAL else ()
+        return {name: value for name, value in super().fingerprint().items() if name not in streams}
+
     def check_reading(self, where: str = "--shards-url") -> None:
         """Raise ``InputError`` for an address that nothing would be read from; ``where`` names the option."""
         if self.shards_url and self.reading != STREAM:

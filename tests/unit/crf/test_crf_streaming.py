@@ -31,6 +31,7 @@ from genet5.bake.windows import WindowRules
 from genet5.clades import read_clades
 from genet5.crf.data import CrfData, CrfWindows
 from genet5.crf.folder import load_crf
+from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.prodigal import SOURCE, label_genome
@@ -198,6 +199,11 @@ def test_another_number_of_processes_with_steps_as_large_is_refused(
         r"many, or anew with --restart$",
         message(small, tmp_path / "crf", **options),
     )
+
+
+def test_local_reading_leaves_no_trace_in_the_fingerprint_and_the_address_never() -> None:
+    local, streamed = CrfOptions().fingerprint(), CrfOptions(reading="stream", shards_url="https://h").fingerprint()
+    assert streamed == local | {"reading": "stream", "shuffle_windows": 4096}
 
 
 def test_species_are_balanced(small: ToyRun, whole: ToyRun, tmp_path: Path, seen: list[str]) -> None:
