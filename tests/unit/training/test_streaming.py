@@ -79,6 +79,13 @@ def test_batches_have_every_sample_once_keep_the_budget_and_no_step_is_empty(pro
     assert Counter(read) == Counter((shard, n) for shard, size in enumerate(SIZES.tolist()) for n in range(size))
 
 
+def test_a_process_with_few_samples_has_some_in_every_step():
+    """Six samples for six steps of three positions, while the other process has 30."""
+    plan = StreamPlan(["a", "a"], np.array([30, 6]), 1.0, 60, 1, rank=1, processes=2)
+    loaded = load(source(plan=plan, max_batch_size=1), 0, 6)
+    assert [len([batch for _, batches in loaded[at : at + 3] for batch in batches]) for at in range(0, 18, 3)] == [1] * 6
+
+
 def test_samples_are_mixed_over_shards_and_lengths_are_alike_in_a_batch():
     loaded = load(source(), 0)
     batches = [samples for _, batches in loaded for samples, _ in batches]
