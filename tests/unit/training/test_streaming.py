@@ -83,7 +83,8 @@ def test_a_process_with_few_samples_has_some_in_every_step():
     """Six samples for six steps of three positions, while the other process has 30."""
     plan = StreamPlan(["a", "a"], np.array([30, 6]), 1.0, 60, 1, rank=1, processes=2)
     loaded = load(source(plan=plan, max_batch_size=1), 0, 6)
-    assert [len([batch for _, batches in loaded[at : at + 3] for batch in batches]) for at in range(0, 18, 3)] == [1] * 6
+    batches = [sum(len(batches) for _, batches in loaded[first : first + 3]) for first in range(0, 18, 3)]
+    assert batches == [1] * 6
 
 
 def test_samples_are_mixed_over_shards_and_lengths_are_alike_in_a_batch():
