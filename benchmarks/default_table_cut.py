@@ -1,8 +1,8 @@
 """The default run in minutes: each genome of config/species.tsv is replaced by 300 kb from the reference data.
 
-Rows keep their species, clade, genetic code, split and lineage. A species that the data do not have is stood in for by a
-relative, or by other DNA of the same kind; the plan says by which. Lineages are made of the stand-ins' own proteins, in a
-folder that is laid out as BUSCO's server. Then the workflow runs, from the table to the report:
+Rows keep their species, clade, genetic code, split and lineage. Where the data lack a species, a relative or other DNA
+of the same kind stands in. Lineages are made of the stand-ins' own proteins, in a folder that is laid out as BUSCO's
+server. Then the workflow runs, from the table to the report:
 
     python benchmarks/default_table_cut.py cut
     snakemake all --configfile cut/config.yaml
@@ -39,17 +39,17 @@ from genet5.genome.writing import cds_sequence, write_gff3  # noqa: E402
 
 CUT_BP = 300_000
 MARKERS, LEAST_MARKER_BP = 12, 450
-#: Set of the reference data that each species is cut from, and the first base on its longest contigs.
+#: Set of the reference data that each species is cut from, and which of its stretches, the richest in genes first.
 STAND_INS = {
     "H.sapiens": ("H.sapiens.chr1", 0),
-    "M.musculus": ("H.sapiens.chr1", 600_000),
+    "M.musculus": ("H.sapiens.chr1", 1),
     "A.thaliana": ("A.thaliana", 0),
     "C.elegans": ("C.elegans.chrII", 0),
     "S.pombe": ("S.pombe", 0),
     "P.falciparum": ("P.falciparum", 0),
     "E.coli": ("E.coli", 0),
     "N.crassa": ("S.cryophilus", 0),
-    "D.rerio": ("H.sapiens.chr1", 1_200_000),
+    "D.rerio": ("H.sapiens.chr1", 2),
     "D.melanogaster": ("D.melanogaster.2L.contigs", 0),
     "S.cerevisiae": ("S.cerevisiae", 0),
     "B.subtilis": ("Bacillus.subtilis", 0),
@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
 def cut(row: dict[str, str], data: Path, folder: Path) -> dict[str, str]:
     """Write the cut of a species, name it in its row, and return some of its proteins by name."""
     species, code = row["species"], GeneticCode.from_table(int(row["genetic_code"]))
-    source, first = STAND_INS[species]
+    source, rank = STAND_INS[species]
     genome_file, annotation_file = (folder / f"{species}.{kind}.gz" for kind in ("fna", "gff"))
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -106,7 +106,7 @@ def cut(row: dict[str, str], data: Path, folder: Path) -> dict[str, str]:
         decompress_genome(data / source / "fna.gz", unpacked)
         with Genome(unpacked) as genome:
             genes = read_annotation(data / source / "gff.gz", genome, code).genes
-            pieces = longest(genome, first)
+            pieces = richest(genome, genes, rank) or longest(genome)
             kept = [moved(gene, pieces) for gene in genes if inside(gene, pieces)]
             proteins = {
                 f"{species}.{gene.id}": code.translate(cds_sequence(genome, gene, gene.canonical)).removesuffix("*")
@@ -125,14 +125,25 @@ def cut(row: dict[str, str], data: Path, folder: Path) -> dict[str, str]:
     return proteins
 
 
-def longest(genome: Genome, first: int) -> dict[str, tuple[int, int]]:
-    """Stretches of the longest contigs, from base ``first`` on, of ``CUT_BP`` bases in all where there are as many."""
+def richest(genome: Genome, genes: Sequence[Gene], rank: int) -> dict[str, tuple[int, int]]:
+    """The stretch of ``CUT_BP`` bases with the most genes, or the next ones; nothing if all contigs are shorter."""
+    stretches = [
+        {name: (start, start + CUT_BP)}
+        for name in genome.names
+        for start in range(0, genome.lengths[name] - CUT_BP + 1, CUT_BP)
+    ]
+    stretches.sort(key=lambda pieces: -sum(inside(gene, pieces) for gene in genes))
+    return stretches[rank] if stretches else {}
+
+
+def longest(genome: Genome) -> dict[str, tuple[int, int]]:
+    """The longest contigs, of ``CUT_BP`` bases in all where there are as many."""
     pieces, wanted = {}, CUT_BP
     for name in sorted(genome.names, key=genome.lengths.__getitem__, reverse=True):
-        end = min(genome.lengths[name], first + wanted)
-        if wanted and end > first:
-            pieces[name] = (first, end)
-            wanted -= end - first
+        end = min(genome.lengths[name], wanted)
+        if end:
+            pieces[name] = (0, end)
+            wanted -= end
     return pieces
 
 

@@ -34,6 +34,11 @@ def training_manifests(wildcards):
     return manifests(name for name, row in SPECIES.items() if row.trains)
 
 
+def training_flags(section):
+    """The flags of a training. A function, since Snakemake would take {species} in an address for a wildcard."""
+    return lambda wildcards: flags(config[section])
+
+
 def tokenizer_base(wildcards):
     """The file that the tokenizer is made from, if it is on this machine; one of the hub is fetched by the script."""
     kind, base = config["tokenizer"]["kind"], config["tokenizer"]["base"]

@@ -25,7 +25,7 @@ rule train_crf:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["crf"]),
+        options=training_flags("crf"),
         clade_rules=training_rules,
         directory=subpath(output.weights, parent=True),
     shell:
@@ -63,7 +63,7 @@ rule train_sft:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["sft"]),
+        options=training_flags("sft"),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),

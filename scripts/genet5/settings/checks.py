@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from genet5.annotate.options import AnnotateOptions, Recommendation
+from genet5.bake.addresses import check_shards_url
 from genet5.bake.options import WindowSizes
 from genet5.configuration import check_against_schema
+from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.options import read_options
 from genet5.settings.renamed import check_renamed
 from genet5.settings.sections import STAGES, schema
 from genet5.tokens.options import KINDS_WITH_BASE
-from genet5.writer.options import writer_shape
+from genet5.writer.options import SftOptions, writer_shape
 
 
 class HasWindows(Protocol):
@@ -46,6 +48,7 @@ def check_config(config: Mapping[str, Any], clades: Clades) -> None:
         windows_of(config, clades, clade)
     _check_tokenizer(config["tokenizer"])
     _check_stages(config)
+    _check_reading(config)
     writer_shape(config["writer"]["size"], config["writer"]["overrides"])
 
 
@@ -109,6 +112,15 @@ def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
             f"config key tokenizer.base: only kinds {' and '.join(KINDS_WITH_BASE)} have a base, but kind is "
             f"{tokenizer['kind']}"
         )
+
+
+def _check_reading(config: Mapping[str, Any]) -> None:
+    for section, cls in (("crf", CrfOptions), ("sft", SftOptions)):
+        options = read_options(cls, config[section], f"config key {section}")
+        where = f"config key {section}.shards_url"
+        options.check_reading(where)
+        if options.shards_url:
+            check_shards_url(options.shards_url, where)
 
 
 def _check_stages(config: Mapping[str, Any]) -> None:

@@ -94,7 +94,8 @@ _INTRODUCTION = """\
 
 Baked data come first. In these files coordinates are 0-based and half-open, on the forward strand. The stop codon is
 part of the CDS. All of them depend on their input alone (no time, host or path): baking again gives the same bytes. A
-`.idx` file beside a tar is a cache of member offsets that readers make; it may be deleted.
+`.idx` file beside a tar is a cache of member offsets that readers make; it may be deleted. Training shards may be moved
+away, to be streamed (`docs/guide.md`): the manifest then says what each of them has to be.
 """
 
 _SAMPLES = """\

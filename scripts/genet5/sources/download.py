@@ -43,10 +43,10 @@ def fetch(
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
     through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes.
-    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known
-    to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when ``output`` ends in
-    ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first, without
-    progress. Raises InputError.
+    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the
+    publisher is known to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when
+    ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first,
+    without progress. Raises InputError.
     """
     output = Path(output)
     expected = checksum("sha256", sha256) or checksum("md5", md5)
@@ -57,14 +57,13 @@ def fetch(
         md5_list = md5_list or md5_list_of(source)
         if expected is None and md5_list:
             expected = published_md5(source, md5_list, retries=retries, timeout_s=timeout_s, sleep=sleep)
-        if expected is None:
-            print(f"download: {source}: no checksum is given and none is published, not checked", file=sys.stderr)
         _fetch_remote(source, output, expected, retries, timeout_s, sleep)
     else:
         path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
-    print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    checked = "" if expected or scheme not in REMOTE_SCHEMES else "; not checked: no checksum is given or published"
+    print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB){checked}", file=sys.stderr)
 
 
 def file_here(source: str) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from genet5.errors import InputError
 from genet5.options import option, read_options, with_default
-from genet5.training.options import RunOptions
+from genet5.training.options import ReadingOptions, RunOptions
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class WriterOptions:
 
 
 @dataclass(frozen=True)
-class SftOptions(RunOptions):
+class SftOptions(ReadingOptions):
     """Supervised fine-tuning of the writer."""
 
     # --- other defaults than in other trainings

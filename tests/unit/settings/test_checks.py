@@ -110,6 +110,21 @@ def test_the_shipped_configurations_are_valid(config, repository):
             {"tokenizer": {"extra_tokens": ["a b"]}},
             "config key tokenizer.extra_tokens[0]: 'a b' is not allowed, expected",
         ),
+        ({"crf": {"reading": "remote"}}, "config key crf.reading: remote is not allowed (allowed: local, stream)"),
+        ({"crf": {"reading": "stream", "shards_url": "https://host/{run}"}}, ""),
+        ({"sft": {"reading": "stream"}}, ""),
+        (
+            {"crf": {"shards_url": "https://host"}},
+            "config key crf.shards_url: found 'https://host', but reading is local; set reading: stream",
+        ),
+        (
+            {"sft": {"reading": "stream", "shards_url": "gs://bucket"}},
+            "config key sft.shards_url: gs://bucket: not an address of shards, allowed: http://, https://, s3://, ",
+        ),
+        (
+            {"sft": {"reading": "stream", "shards_url": "pipe:cat x"}},
+            "config key sft.shards_url: pipe:cat x lacks {shard}, the place of the shard's name in the command",
+        ),
         ({"crf": {"size": "huge"}}, "config key crf.size: huge is not allowed (allowed: demo, small, base, recipe)"),
         (
             {"writer": {"overrides": {"hiden_size": 8}}},
