@@ -17,8 +17,9 @@ import yaml
 from imported import package_names
 from packaging.requirements import Requirement
 
-#: Program that a script starts -> packages of conda that bring it (BUSCO's searches are HMMER's).
-PROGRAMS = {"busco": {"busco", "hmmer"}}
+#: Program that a script starts -> packages of conda that bring it (BUSCO's searches are HMMER's). The AWS CLI is the
+#: user's, like its credentials: it is asked for by addresses s3://... alone, and where it lacks a message says so.
+PROGRAMS = {"busco": {"busco", "hmmer"}, "aws": set()}
 #: Of PyTorch: started by launch.sh.
 LAUNCHED = "torch"
 
