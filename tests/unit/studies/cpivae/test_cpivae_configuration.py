@@ -89,8 +89,13 @@ callbacks:
 def test_callbacks_are_those_of_the_settings(tmp_path):
     settings = default_settings()
     names = [type(callback).__name__ for callback in training_callbacks(settings, tmp_path, "x")]
-    assert names == ["History", "BestCheckpoints", "LastCheckpoint", "Stopping", "LearningRateMonitor"]
-    without = merged(settings, {"training": {"early_stopping_patience": 0}, "callbacks": {"lr_monitor": False}})
+    assert names[:-2] == ["History", "BestCheckpoints", "LastCheckpoint", "Stopping"]
+    assert names[-2:] == ["LearningRateMonitor", "GradientsAndWeights"]
+    unwatched = {"gradient_norms_every_epochs": 0, "histograms_every_epochs": 0}
+    without = merged(
+        settings,
+        {"training": {"early_stopping_patience": 0}, "callbacks": {"lr_monitor": False}, "logging": unwatched},
+    )
     assert len(training_callbacks(without, tmp_path, "x")) == 3
 
 
