@@ -56,8 +56,8 @@ def summary(run: Run) -> dict[str, Any]:
         row[key] = float(np.mean(found))
     row["rmse"] = float(np.mean([r["test"][name]["rmse"] for r in run.results for name in DIRECTIONS]))
     row["val_corr_mean"] = float(np.mean([r["val"][n]["corr_mean"] for r in run.results for n in DIRECTIONS]))
-    within = [r["test"][n]["mean_of_folds"] for r in run.results for n in DIRECTIONS if "folds" in r]
-    row["mean_of_folds"] = float(np.mean(within)) if within else None
+    pooled = [r["test"][n]["pooled_corr_mean"] for r in run.results for n in DIRECTIONS if "folds" in r]
+    row["pooled_corr_mean"] = float(np.mean(pooled)) if pooled else None
     row["training_s"] = float(np.mean([r["training_s"] for r in run.results]))
     for key in ("parameters", "epochs", "latent_foscttm"):
         found = [r[key] for r in run.results if key in r]
@@ -130,7 +130,7 @@ def table_tsv(pairs: Mapping[str, Any]) -> str:
     """One row for each predictor of each pair."""
     head = ["pair", "predictor", "seeds", "feature_r", "low", "high", "a_to_b", "b_to_a", "sample_r", "sample_low"]
     head += ["sample_high", "rmse", "coverage_90", "half_width_90", "over_best_baseline", "over_low", "over_high"]
-    head += ["splits_won", "parameters", "training_s", "mean_of_folds"]
+    head += ["splits_won", "parameters", "training_s", "pooled_feature_r"]
     lines = ["\t".join(head)]
     for pair, entry in pairs.items():
         for name, row in entry["rows"].items():
@@ -140,7 +140,7 @@ def table_tsv(pairs: Mapping[str, Any]) -> str:
             cells += [feature["a_to_b"], feature["b_to_a"], sample["value"], *(sample["interval"] or (None, None))]
             cells += [row["rmse"], row["coverage"], row["half_width"], over["value"]]
             cells += [*(over["interval"] or (None, None)), over["splits_won"], row["parameters"], row["training_s"]]
-            cells.append(row["mean_of_folds"])
+            cells.append(row["pooled_corr_mean"])
             lines.append("\t".join(_cell(cell) for cell in cells))
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ from genet5.studies.cpivae.preprocessing import SPLITS
 
 #: Stands for a sample that has no label.
 _NO_LABEL = ""
+_LEAST_SAMPLES = 3
 
 
 def assign_folds(number: int, folds: int, seed: int, labels: Sequence[str] | None = None) -> np.ndarray:
@@ -20,12 +21,7 @@ def assign_folds(number: int, folds: int, seed: int, labels: Sequence[str] | Non
 
     With ``labels`` (one for each sample), the samples of each label are spread alike: their numbers in two folds differ
     by one at most.
-
-    Raises:
-        InputError: more folds than samples.
     """
-    if folds > number:
-        raise InputError(f"data.cross_validation.folds: {folds}, but there are {number} samples")
     order = np.random.default_rng(seed).permutation(number)
     if labels is not None:
         # Samples of a label stand side by side and are dealt out in turn, as all of them are without labels.
@@ -41,10 +37,15 @@ def fold_splits(number: int, data: Mapping[str, Any], labels: Sequence[str] | No
     The fold ``data.cross_validation.fold`` is tested. The others are divided as train_split to val_split.
 
     Raises:
-        InputError: too few samples for two to train on and one for validation.
+        InputError: too few samples: a fold needs three, for a correlation, two to train on, and one for validation.
     """
     options, seed = data["cross_validation"], data["random_seed"]
     folds, fold = options["folds"], options["fold"]
+    if number // folds < _LEAST_SAMPLES:
+        raise InputError(
+            f"data.cross_validation.folds: {folds}, but {number} samples allow at most {number // _LEAST_SAMPLES} "
+            f"(at least {_LEAST_SAMPLES} samples in a fold)"
+        )
     tested = assign_folds(number, folds, seed, labels) == fold
     others = np.flatnonzero(~tested)
     share = data["val_split"] / (data["train_split"] + data["val_split"])

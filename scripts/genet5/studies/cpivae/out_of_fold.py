@@ -25,7 +25,7 @@ class Predicted:
     """Predictions of one platform for some samples, all [samples, features].
 
     ``scaled`` and ``truth`` stand on the scale of the preprocessing, which is that of each sample's fold: a value is
-    its distance from the mean of the training samples. So no fold's mean can pass for a prediction. ``observed``: which
+    its distance from the mean of the training samples. ``observed``: which
     cells were measured and predicted. ``units``: the predictions in the units of the platform.
     """
 
@@ -163,16 +163,23 @@ def _joined(parts: Sequence[tuple[Sequence[str], Predicted]], samples: Sequence[
 def _scores(
     runs: Sequence[FoldRun], samples: Sequence[str], joined: Mapping[str, Predicted], resamples: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The result of a run whose test samples are all samples, and its arrays; beside it the scores of each fold."""
+    """The result of a run whose test samples are all samples, and its arrays; beside it the scores of each fold.
+
+    Correlations by feature are means of those within folds: what was chosen in a fold (a penalty, an epoch) makes its
+    predictions spread more or less, and a correlation over all samples would take that for error. It is there as
+    ``pooled_corr_mean``. Resamples are of all samples.
+    """
     results = [run.result for run in runs]
-    counts = metrics.resample_counts(samples, resamples, seed)
+    drawn = dict(zip(samples, metrics.resample_counts(samples, resamples, seed).T, strict=True))
     arrays: dict[str, np.ndarray] = {"samples": np.array(samples)}
     test: dict[str, Any] = {}
     for target in (other(source) for source in PLATFORMS):  # in the order of a run
         name, predicted = direction(target), joined[target]
         cells = predicted.scaled, predicted.truth, predicted.observed
         row: dict[str, Any] = metrics.scores(*cells)
-        row["mean_of_folds"] = float(np.mean([r["test"][name]["corr_mean"] for r in results]))
+        row["pooled_corr_mean"] = row["corr_mean"]
+        for key in ("corr_mean", "corr_median"):
+            row[key] = float(np.mean([r["test"][name][key] for r in results]))
         # Shares of cells: a fold counts by the cells that it has.
         weights = [int(run.targets[target].observed.sum()) for run in runs]
         for key in ("coverage", "half_width"):
@@ -180,10 +187,10 @@ def _scores(
                 str(level): float(np.average([r["test"][name][key][str(level)] for r in results], weights=weights))
                 for level in LEVELS
             }
-        draws = metrics.bootstrap(*cells, counts) if resamples else {}
+        draws = _draws(runs, target, cells, samples, drawn) if resamples else {}
         row["intervals"] = {key: metrics.interval(draws[key]) if draws else None for key in BOOTSTRAPPED}
         test[name] = row
-        arrays[f"{name}_feature_corr"] = metrics.feature_correlations(*cells)
+        arrays[f"{name}_feature_corr"] = _feature_correlations(runs, target, predicted.features)
         arrays[f"{name}_sample_corr"] = metrics.sample_correlations(*cells)
         arrays |= {f"{name}_{key}_draws": values for key, values in draws.items()}
     directions = list(test)
@@ -205,3 +212,33 @@ def _scores(
         if key in results[0]:
             result[key] = float(np.mean([r[key] for r in results]))
     return result, arrays
+
+
+def _draws(
+    runs: Sequence[FoldRun],
+    target: str,
+    cells: tuple[np.ndarray, np.ndarray, np.ndarray],
+    samples: Sequence[str],
+    drawn: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """The scores of each resample of all samples, [resamples]; ``drawn``: how often each resample holds a sample."""
+    within = []
+    for run in runs:
+        own = run.targets[target]
+        counts = np.stack([drawn[name] for name in run.samples], axis=1)
+        within.append(metrics.bootstrap(own.scaled, own.truth, own.observed, counts)["corr_mean"])
+    over_all = metrics.bootstrap(*cells, np.stack([drawn[name] for name in samples], axis=1))
+    return {"corr_mean": np.mean(within, axis=0), "sample_corr_mean": over_all["sample_corr_mean"]}
+
+
+def _feature_correlations(runs: Sequence[FoldRun], target: str, features: Sequence[str]) -> np.ndarray:
+    """Mean over folds of the correlation of each feature; nan for one without any."""
+    place = {name: column for column, name in enumerate(features)}
+    found = np.full((len(runs), len(features)), np.nan)
+    for row, run in enumerate(runs):
+        own = run.targets[target]
+        columns = [place[name] for name in own.features]
+        found[row, columns] = metrics.feature_correlations(own.scaled, own.truth, own.observed)
+    known = np.isfinite(found)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, found, 0.0).sum(axis=0) / known.sum(axis=0)

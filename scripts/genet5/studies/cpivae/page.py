@@ -22,9 +22,9 @@ _EXPLAINED = (
     "their 90 % predictive interval, and its mean half length in standard deviations of a feature. FOSCTTM: share of "
     "other samples that are closer in the latent space than the same sample on the other platform. Weights, scales, "
     "epochs and predictive intervals were fitted or chosen without the test samples. In a cross-validation each sample "
-    "is a test sample once, predicted by the run that did not see it; scores are of all of them on the scale of their "
-    "fold, curves and latent space of the first fold. Correlations within folds (mean of folds) do not mind that the "
-    "models of two folds differ in offset or spread. Settings are the configuration's: "
+    "is a test sample once, predicted by the run that did not see it. Feature r is then the mean of the folds, pooled r "
+    "that of all samples on the scale of their fold; curves and latent space are those of the first fold. Settings are "
+    "the configuration's: "
     "those that were chosen after a look at test scores, as for the shipped real pairs, make them development scores."
 )
 
@@ -78,7 +78,7 @@ def _verdict(entry: Mapping[str, Any]) -> Markup | None:
 
 
 def _table(entry: Mapping[str, Any]) -> Markup:
-    folds = ("mean of folds",) if entry["folds"] else ()
+    folds = ("pooled r",) if entry["folds"] else ()
     names = ("predictor", "feature r", *folds, "a to b", "b to a", "sample r", "RMSE", "inside 90 %", "half length")
     names += ("over best baseline", "splits won", "FOSCTTM", "parameters", "s")
     best = {entry.get("best_model"), entry.get("best_baseline")}
@@ -88,7 +88,7 @@ def _table(entry: Mapping[str, Any]) -> Markup:
         cells = (
             row["name"],
             _bounded(row["corr_mean"]),
-            *([f"{row['mean_of_folds']:.3f}"] if folds else []),
+            *([f"{row['pooled_corr_mean']:.3f}"] if folds else []),
             f"{row['corr_mean']['a_to_b']:.3f}",
             f"{row['corr_mean']['b_to_a']:.3f}",
             _bounded(row["sample_corr_mean"]),

@@ -107,7 +107,7 @@ def test_a_perfect_predictor_scores_one_in_each_fold_and_over_all(tmp_path):
             assert fold["test"][way]["corr_mean"] == pytest.approx(1) and fold["samples"] == 20
         row = result["test"][way]
         assert row["corr_mean"] == pytest.approx(1) and row["sample_corr_mean"] == pytest.approx(1)
-        assert row["mean_of_folds"] == pytest.approx(1) and row["rmse"] == pytest.approx(0, abs=1e-6)
+        assert row["pooled_corr_mean"] == pytest.approx(1) and row["rmse"] == pytest.approx(0, abs=1e-6)
         assert row["intervals"]["corr_mean"] == pytest.approx((1, 1)) and row["coverage"]["0.9"] == 1
     assert result["samples"] == {"train": 36, "val": 4, "test": SAMPLES}
     # In the units of the platform it is the table itself, where something was measured.
@@ -139,13 +139,44 @@ def test_a_damaged_predictor_scores_what_is_computed_by_hand(tmp_path):
         predicted[test] = (-1 if fold == 1 else 1) * truth[test]
     by_hand = [np.corrcoef(predicted[o, f], truth[o, f])[0, 1] for f, o in enumerate(observed.T)]
     row = result["test"]["a_to_b"]
-    assert row["corr_mean"] == pytest.approx(np.mean(by_hand), abs=1e-5) and row["corr_mean"] < 0.5
+    assert row["pooled_corr_mean"] == pytest.approx(np.mean(by_hand), abs=1e-5) and np.mean(by_hand) < 0.5
     assert [fold["test"]["a_to_b"]["corr_mean"] for fold in result["folds"]] == pytest.approx([1, -1, 1])
-    assert row["mean_of_folds"] == pytest.approx(1 / 3)
-    low, high = row["intervals"]["corr_mean"]
-    assert low < row["corr_mean"] < high
+    assert row["corr_mean"] == pytest.approx(1 / 3) and row["corr_median"] == pytest.approx(1 / 3)
+    # By sample: 1 for two thirds of the samples, -1 for the others.
+    assert row["sample_corr_mean"] == pytest.approx(1 / 3)
+    low, high = row["intervals"]["sample_corr_mean"]
+    assert low < 1 / 3 < high and 0.2 < high - low < 0.8
     _, arrays = read_result(tmp_path / "all")
-    np.testing.assert_allclose(arrays["a_to_b_feature_corr"], by_hand, atol=1e-5)
+    np.testing.assert_allclose(arrays["a_to_b_feature_corr"], 1 / 3, atol=1e-5)
+
+
+def test_intervals_are_over_all_samples_and_as_wide_as_chance_allows(tmp_path):
+    """A predictor that is right but for noise: the scores of other noise fall into the interval."""
+    rng = np.random.default_rng(1)
+
+    def score(folder, resamples: int):
+        def noisy(part, source, target):
+            mean = part.values[target] + rng.standard_normal(part.values[target].shape)
+            return mean.astype(np.float32), np.zeros_like(mean)
+
+        return gather(folds_of(folder, lambda fold: noisy), folder / "all", resamples, 1)["test"]["a_to_b"]
+
+    row = score(tmp_path / "first", 300)
+    low, high = row["intervals"]["corr_mean"]
+    assert low < row["corr_mean"] < high and 0.02 < high - low < 0.2
+    others = [score(tmp_path / f"{number}", 0)["corr_mean"] for number in range(6)]
+    assert low - 0.05 < min(others) and max(others) < high + 0.05
+
+
+def test_folds_whose_predictions_spread_differently_score_what_they_score_within(tmp_path):
+    """A penalty is chosen in each fold; a stronger one makes predictions smaller, and that is no error of rank."""
+
+    def times(factor):
+        return lambda part, source, target: (factor * part.values[target], np.zeros_like(part.values[target]))
+
+    result = gather(folds_of(tmp_path, lambda fold: times((1, 0.01, 3)[fold])), tmp_path / "all", 5, 1)
+    row = result["test"]["a_to_b"]
+    assert row["corr_mean"] == pytest.approx(1) and row["pooled_corr_mean"] < 0.9
 
 
 def test_the_mean_of_training_samples_predicts_nothing_over_folds_either(tmp_path):
@@ -155,7 +186,8 @@ def test_the_mean_of_training_samples_predicts_nothing_over_folds_either(tmp_pat
         return np.zeros_like(part.values[target]), np.zeros_like(part.values[target])
 
     result = gather(folds_of(tmp_path, lambda fold: mean), tmp_path / "all", 5, 1)
-    assert result["test"]["a_to_b"]["corr_mean"] == 0 and result["test"]["b_to_a"]["corr_mean"] == 0
+    for row in result["test"].values():
+        assert row["corr_mean"] == 0 and row["pooled_corr_mean"] == 0
 
 
 def test_a_feature_that_a_fold_could_not_learn_is_left_empty_there(tmp_path):
@@ -216,11 +248,13 @@ def test_mistakes_in_the_settings_are_named(options, message):
 
 
 def test_mistakes_that_the_samples_show_are_named():
-    with pytest.raises(InputError, match=r"data.cross_validation.folds: 61, but there are 60 samples"):
-        fold_data(0, folds=61)
-    with pytest.raises(InputError, match=r"4 samples are too few for 2 folds"):
-        settings = tiny_settings(data={"cross_validation": {"folds": 2, "fold": 0}})
-        fold_splits(4, settings["data"])
+    with pytest.raises(InputError, match=r"folds: 21, but 60 samples allow at most 20 \(at least 3 samples in a fold"):
+        fold_data(0, folds=21)
+    assert len(fold_data(19, folds=20).parts["test"].samples) == 3
+    with pytest.raises(InputError, match=r"6 samples are too few for 2 folds"):
+        shares = {"train_split": 0.2, "val_split": 0.7, "test_split": 0.1}
+        settings = tiny_settings(data={"cross_validation": {"folds": 2, "fold": 0}, **shares})
+        fold_splits(6, settings["data"])
     with pytest.raises(InputError, match=r"stratify: true, but no labels are given"):
         fold_data(0, cross_validation={"folds": 3, "fold": 0, "stratify": True})
     with pytest.raises(InputError, match=r"none of the 60 samples has a label \(first one: S00000\)"):
@@ -266,7 +300,7 @@ def test_commands_make_the_folds_and_put_them_together(tmp_path, capsys):
     assert entry["folds"] == 3 and entry["rows"]["ridge"]["splits"] == 3
     assert 0 <= entry["rows"]["joint_vae"]["over_best_baseline"]["splits_won"] <= 3
     page = (tmp_path / "report/index.html").read_text()
-    assert "mean of folds" in page and "of 3 test splits" in page and page.count("data:image/png") == 4
+    assert "pooled r" in page and "of 3 test splits" in page and page.count("data:image/png") == 4
 
 
 def test_a_run_without_folds_is_none_of_a_cross_validation(tmp_path):
