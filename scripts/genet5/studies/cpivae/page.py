@@ -22,9 +22,9 @@ _EXPLAINED = (
     "their 90 % predictive interval, and its mean half length in standard deviations of a feature. FOSCTTM: share of "
     "other samples that are closer in the latent space than the same sample on the other platform. Weights, scales, "
     "epochs and predictive intervals were fitted or chosen without the test samples. In a cross-validation each sample "
-    "is a test sample once, predicted by the run that did not see it. Feature r is then the mean of the folds, pooled r "
-    "that of all samples on the scale of their fold; curves and latent space are those of the first fold. Settings are "
-    "the configuration's: "
+    "is a test sample once, predicted by the run that did not see it. Feature r is then the mean of the folds, pooled "
+    "r that of all samples on the scale of their fold; curves and latent space are those of the first fold. Settings "
+    "are the configuration's: "
     "those that were chosen after a look at test scores, as for the shipped real pairs, make them development scores."
 )
 

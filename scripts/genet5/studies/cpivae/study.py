@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genet5.errors import InputError
+from genet5.studies.cpivae.agreement import read_quantiles
 from genet5.studies.cpivae.names import BASELINES, TRUTH, parse_split, split_name
 from genet5.studies.cpivae.settings import Settings, check_settings, default_settings, merged
 
@@ -63,6 +64,9 @@ def check_study(study: Mapping[str, Any]) -> None:
             raise InputError(
                 f"config key cpivae.sources.{pair}: expected platform_a and platform_b, or simulation and neither"
             )
+        if asked := source.get("simulation", {}).get("correlations"):
+            words = [asked] if isinstance(asked, str) else asked
+            read_quantiles(words, f"config key cpivae.sources.{pair}.simulation.correlations")
         for variant in source.get("variants", {}):
             if variant not in study["variants"]:
                 raise InputError(f"config key cpivae.sources.{pair}.variants.{variant} is not in cpivae.variants")

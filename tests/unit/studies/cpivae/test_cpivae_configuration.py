@@ -164,10 +164,13 @@ def test_truth_is_a_row_of_simulated_pairs_alone(study):
     assert baselines_of(study, "tcga_mrna_protein") == ["mean", "ridge", "pls", "knn", "wnn"]
 
 
-@pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_folds.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
+FEW_MODELS = ("cpivae_agreement.yaml", "cpivae_folds.yaml")
+
+
+@pytest.mark.parametrize("name", [*FEW_MODELS, "cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
 def test_shipped_configurations_are_valid(default_config, repository, name):
     config = merged(default_config, yaml.safe_load((repository / "config" / "studies" / name).read_text()))
     check_config(config, {})
     check_study(config["cpivae"])
-    few = 1 if name == "cpivae_folds.yaml" else 8
+    few = 1 if name in FEW_MODELS else 8
     assert len({config["cpivae"]["variants"][m]["model"]["model_type"] for m in config["cpivae"]["models"]}) == few
