@@ -89,6 +89,31 @@ def test_a_cross_validation_trains_each_fold_and_gathers_them(workspace, reposit
     assert "cpivae_gather.py" in {name.rsplit("/", 1)[1] for name in check_flags(found, repository)}
 
 
+def test_a_pair_of_olink_and_somascan_is_fetched_and_made_into_tables(workspace, repository):
+    result = workspace.run("cpivae", "-n", "-p", "--configfile", "config/studies/cpivae_olink_somascan.yaml")
+    assert result.returncode == 0, result.stdout
+    found = commands(result.stdout)
+    fetched = [shlex.split(line)[3] for line in found if "download.py" in line]
+    assert sorted(fetched) == [f"figshare:27931350/{name}_overlap.csv" for name in ("olink", "somascan")]
+    own = (
+        "olink_somascan: {olink: npx.csv, somascan: a.adat, proteins: p.csv, assays: {features: matched, olink_id: id}}"
+    )
+    for name in ("npx.csv", "a.adat", "p.csv"):
+        (workspace.folder / name).touch()
+    overlay = workspace.overlay(f"cpivae: {{pairs: [olink_somascan], models: [joint_vae], sources: {{{own}}}}}")
+    result = workspace.run("cpivae", "-n", "-p", "--configfile", overlay)
+    assert result.returncode == 0, result.stdout
+    assert jobs(result.stdout)["cpivae_table"] == 3 and jobs(result.stdout)["cpivae_assays"] == 1
+    (line,) = [line for line in commands(result.stdout) if "cpivae_assays.py" in line]
+    words = shlex.split(line)
+    for flag, value in (("--features", "matched"), ("--olink-id", "id")):
+        assert words[words.index(flag) + 1] == value
+    folder = "data/studies/cpivae/main/tables/olink_somascan"
+    for name in ("olink", "somascan", "proteins"):
+        assert words[words.index(f"--{name}") + 1] == f"{folder}/{name}.csv.gz"
+    check_flags(commands(result.stdout), repository)
+
+
 def test_a_wrong_setting_ends_the_run_before_it_starts(workspace):
     overlay = workspace.overlay("cpivae: {variants: {joint_vae: {model: {latent_dims: 3}}}}")
     result = workspace.run("cpivae", "-n", *SMALL, overlay)

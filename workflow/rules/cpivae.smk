@@ -15,14 +15,14 @@ rule cpivae:
 
 
 rule cpivae_table:
-    """Fetch the table of a platform, or of labels."""
+    """Fetch the table of a platform or of labels, or a file that cpivae_assays makes tables of."""
     output:
         f"{CPIVAE}/tables/{{pair}}/{{table}}.csv.gz",
     log:
         "data/logs/cpivae_table/{run}/{pair}.{table}.log",
     wildcard_constraints:
         pair="|".join(re.escape(name) for name in CPIVAE_TABLES) or "none",
-        table="platform_a|platform_b|labels",
+        table="platform_a|platform_b|labels|olink|somascan|proteins",
     conda:
         "../../envs/data.yaml"
     resources:
@@ -38,6 +38,40 @@ rule cpivae_table:
             --retries {params.retries} \
             --output {output:q} \
             >{log:q} 2>&1
+        """
+
+
+# Of a pair that comes as files of Olink and SomaScan, no table of a platform can be fetched.
+ruleorder: cpivae_assays > cpivae_table
+
+
+rule cpivae_assays:
+    """Make the tables of a pair from an Olink file and a SomaScan file of the same samples."""
+    input:
+        cpivae_assay_files,
+    output:
+        platform_a=f"{CPIVAE}/tables/{{pair}}/platform_a.csv.gz",
+        platform_b=f"{CPIVAE}/tables/{{pair}}/platform_b.csv.gz",
+        matches=f"{CPIVAE}/tables/{{pair}}/matches.tsv",
+    log:
+        "data/logs/cpivae_assays/{run}/{pair}.log",
+    wildcard_constraints:
+        pair="|".join(re.escape(name) for name in CPIVAE_ASSAYS) or "none",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        options=cpivae_assay_flags,
+    shell:
+        """
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_assays.py" \
+            {params.options:q} \
+            --platform-a {output.platform_a:q} \
+            --platform-b {output.platform_b:q} \
+            --matches {output.matches:q} \
+            2>&1 | tee -i {log:q}
         """
 
 

@@ -3,6 +3,7 @@
 from genet5.studies.cpivae.study import (
     baselines_of,
     check_study,
+    is_assays,
     is_simulated,
     is_stratified,
     splits,
@@ -13,6 +14,7 @@ from genet5.studies.cpivae.study import (
 or_exit(check_study, config["cpivae"])
 CPIVAE_SIMULATIONS = [name for name in config["cpivae"]["pairs"] if is_simulated(config["cpivae"], name)]
 CPIVAE_TABLES = [name for name in config["cpivae"]["pairs"] if name not in CPIVAE_SIMULATIONS]
+CPIVAE_ASSAYS = [name for name in CPIVAE_TABLES if is_assays(config["cpivae"]["sources"][name])]
 CPIVAE_BASELINES = [(pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)]
 CPIVAE_FOLDS = config["cpivae"]["cross_validation"]["folds"]
 # A training has a seed, and in a cross-validation a fold.
@@ -38,6 +40,19 @@ def cpivae_source(wildcards):
 def cpivae_simulation(wildcards):
     """Options of a simulated pair as flags."""
     return flags(config["cpivae"]["sources"][wildcards.pair]["simulation"])
+
+
+def cpivae_assay_files(wildcards):
+    """Files that the tables of a pair are made of: of Olink, of SomaScan and, if there is one, the list of proteins."""
+    source = config["cpivae"]["sources"][wildcards.pair]
+    names = [name for name in ("olink", "somascan", "proteins") if name in source]
+    return [f"data/studies/cpivae/{wildcards.run}/tables/{wildcards.pair}/{name}.csv.gz" for name in names]
+
+
+def cpivae_assay_flags(wildcards, input):
+    """The same as flags, and the options of the pair."""
+    files = [word for path in input for word in (f"--{Path(path).name.removesuffix('.csv.gz')}", path)]
+    return files + flags(config["cpivae"]["sources"][wildcards.pair].get("assays", {}))
 
 
 def cpivae_changes(wildcards):

@@ -1,9 +1,10 @@
-"""Fetching a source file: from the network, from this machine, or out of an installed Python package."""
+"""Fetching a source file: from the network or figshare, from this machine, or out of an installed Python package."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import importlib.util
 import os
 import re
@@ -18,10 +19,11 @@ from pathlib import Path, PurePosixPath
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256
+from genet5.sources.figshare import figshare_file
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
-ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/package, or a path"
+ALLOWED_SOURCES = "https://, http://, ftp://, file://, figshare:ARTICLE/FILE, package:NAME/path/in/package, or a path"
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -39,8 +41,9 @@ def fetch(
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
-    ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. A source that
+    ``source`` is https://, http://, ftp://, file://, ``figshare:ARTICLE/FILE`` (checked by figshare's md5),
+    ``package:NAME/path/in/package`` or a path. Network sources pass through ``{output}.part``, which a later call
+    continues. ``sha256`` is that of the source's own bytes. A source that
     is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact.
     ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
     """
@@ -50,7 +53,10 @@ def fetch(
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
     if scheme in REMOTE_SCHEMES:
-        _fetch_remote(source, output, expected, retries, timeout_s, sleep)
+        _fetch_remote(source, output, expected, None, retries, timeout_s, sleep)
+    elif scheme == "figshare":
+        url, md5 = figshare_file(source, retries, timeout_s, sleep)
+        _fetch_remote(url, output, expected, md5, retries, timeout_s, sleep)
     else:
         path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
         _check(source, path, output, expected)
@@ -59,12 +65,18 @@ def fetch(
 
 
 def _fetch_remote(
-    url: str, output: Path, sha256: str | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
+    url: str,
+    output: Path,
+    sha256: str | None,
+    md5: str | None,
+    retries: int,
+    timeout_s: float,
+    sleep: Callable[[float], None],
 ) -> None:
     part = output.with_name(output.name + ".part")
     with open_part(part) as stream:
         continued = os.fstat(stream.fileno()).st_size > 0
-        if continued and sha256 is None and not _starts_gzip(part):
+        if continued and sha256 is None and md5 is None and not _starts_gzip(part):
             # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
             stream.truncate(0)
             continued = False
@@ -72,7 +84,7 @@ def _fetch_remote(
             transfer(url, stream, retries=retries, timeout_s=timeout_s, sleep=sleep)
             os.fsync(stream.fileno())
             try:
-                _check(url, part, output, sha256)
+                _check(url, part, output, sha256, md5)
                 break
             except InputError as error:
                 stream.truncate(0)
@@ -87,14 +99,19 @@ def _fetch_remote(
             os.replace(part, output)
 
 
-def _check(source: str, path: Path, output: Path, sha256: str | None) -> None:
-    """InputError unless the bytes at ``path`` have the given sha256 and are what ``output``'s name promises."""
+def _check(source: str, path: Path, output: Path, sha256: str | None, md5: str | None = None) -> None:
+    """InputError unless the bytes at ``path`` have the given checksums and are what ``output``'s name promises."""
     if path.stat().st_size == 0:
         raise InputError(f"{source}: the file is empty")
     if sha256 is not None:
         found = file_sha256(path)
         if found != sha256:
             raise InputError(f"{source}: sha256 is {found}, expected {sha256}")
+    if md5 is not None:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "md5").hexdigest()
+        if found != md5:
+            raise InputError(f"{source}: md5 is {found}, expected {md5}")
     is_gzip = _starts_gzip(path)
     if not is_gzip and output.suffix != ".gz":
         return
@@ -141,7 +158,7 @@ def _scheme(source: str) -> str:
     if match is None:
         return "path"
     scheme = match[1].lower()
-    if scheme in (*REMOTE_SCHEMES, "file", "package"):
+    if scheme in (*REMOTE_SCHEMES, "figshare", "file", "package"):
         return scheme
     if Path(source).exists():
         return "path"

@@ -10,8 +10,8 @@ from genet5.errors import InputError
 
 #: Least, lower quartile, median, upper quartile and largest Spearman correlation of a protein between Olink Explore
 #: and SomaScan. The median is that of 2,168 proteins in 3,976 adults (Wang and others 2025, Nature Communications 16).
-#: The ends are those of 417 comparisons in the ARIC study (Rooney et al. 2022). The quartiles are an assumption between
-#: them: the publications show histograms with many proteins near 0, and no table of quartiles was at hand.
+#: The ends are those of 417 comparisons in the ARIC study (Rooney and others 2023). The quartiles are an assumption:
+#: the publications show histograms with many proteins near 0, and no table of quartiles was at hand.
 OLINK_SOMASCAN = (-0.2, 0.1, 0.29, 0.6, 0.97)
 DISTRIBUTIONS = {"olink_somascan": OLINK_SOMASCAN}
 

@@ -59,11 +59,7 @@ def check_study(study: Mapping[str, Any]) -> None:
                 raise InputError(f"config key cpivae.{key}: '{name}' is not in cpivae.{section} (there are: {known})")
     for pair in study["pairs"]:
         source = study["sources"][pair]
-        tables = "platform_a" in source and "platform_b" in source
-        if tables == ("simulation" in source):
-            raise InputError(
-                f"config key cpivae.sources.{pair}: expected platform_a and platform_b, or simulation and neither"
-            )
+        _check_kind(pair, source)
         if asked := source.get("simulation", {}).get("correlations"):
             words = [asked] if isinstance(asked, str) else asked
             read_quantiles(words, f"config key cpivae.sources.{pair}.simulation.correlations")
@@ -82,6 +78,25 @@ def check_study(study: Mapping[str, Any]) -> None:
             check_settings(settings, f"cpivae settings of {variant} on {pair}")
             sections[variant] = settings["data"]
         _same_data(pair, sections)
+
+
+#: What a pair is made of: tables, files of two assays, or the options of a simulation.
+_KINDS = (("platform_a", "platform_b"), ("olink", "somascan"), ("simulation",))
+
+
+def _check_kind(pair: str, source: Mapping[str, Any]) -> None:
+    given = [kind for kind in _KINDS if any(key in source for key in kind)]
+    if len(given) != 1 or not all(key in source for key in given[0]):
+        kinds = ", ".join(" and ".join(kind) for kind in _KINDS)
+        raise InputError(f"config key cpivae.sources.{pair}: expected one of: {kinds}")
+    for key in ("proteins", "assays"):
+        if key in source and not is_assays(source):
+            raise InputError(f"config key cpivae.sources.{pair}.{key}: is for olink and somascan alone")
+
+
+def is_assays(source: Mapping[str, Any]) -> bool:
+    """Whether a pair is made of an Olink file and a SomaScan file."""
+    return "olink" in source
 
 
 def _check_cross_validation(options: Mapping[str, Any]) -> None:

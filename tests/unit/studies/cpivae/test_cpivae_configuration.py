@@ -116,7 +116,15 @@ def test_later_changes_win(study):
     [
         ({"pairs": ["nci61"]}, "cpivae.pairs: 'nci61' is not in cpivae.sources"),
         ({"models": ["vae"]}, "cpivae.models: 'vae' is not in cpivae.variants"),
-        ({"sources": {"simulated": {"platform_a": "x"}}}, "expected platform_a and platform_b, or simulation"),
+        (
+            {"sources": {"simulated": {"platform_a": "x"}}},
+            r"sources.simulated: expected one of: platform_a and platform_b, olink",
+        ),
+        (
+            {"sources": {"olink_somascan": {"platform_a": "x"}}, "pairs": ["olink_somascan"]},
+            "expected one of: platform_",
+        ),
+        ({"sources": {"simulated": {"assays": {}}}}, "simulated.assays: is for olink and somascan alone"),
         ({"settings": {"model": {"depth": 3}}}, "key model.depth is unknown"),
         (
             {"cross_validation": {"folds": 1}},
@@ -164,7 +172,7 @@ def test_truth_is_a_row_of_simulated_pairs_alone(study):
     assert baselines_of(study, "tcga_mrna_protein") == ["mean", "ridge", "pls", "knn", "wnn"]
 
 
-FEW_MODELS = ("cpivae_agreement.yaml", "cpivae_folds.yaml")
+FEW_MODELS = ("cpivae_agreement.yaml", "cpivae_folds.yaml", "cpivae_olink_somascan.yaml")
 
 
 @pytest.mark.parametrize("name", [*FEW_MODELS, "cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
