@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from genet5.errors import InputError
 from genet5.studies.cpivae.assay_tables import AssayTable, accessions, column_of, header_of, numbers, open_text
@@ -17,6 +18,8 @@ from genet5.studies.cpivae.tables import Table, read_table
 
 _SAMPLE_TYPES = ("SampleType", "Sample_Type")
 _FLAGS = ("QC_Warning", "SampleQC", "Assay_Warning", "AssayQC")
+_MEASURES = ("NPX", "LOD")
+_BLOCK_ROWS = 500_000
 _UNFLAGGED = {"PASS", "NA", ""}
 _CONTROL_ASSAY = re.compile(r"(?:incubation|extension|amplification) control", re.IGNORECASE)
 
@@ -49,18 +52,7 @@ def _read_long(path: Path, drop_flagged: bool, drop_below_lod: bool, id_column: 
         column_of(names, "LOD", path)
     optional = ("Assay", "UniProt", "AssayType", *_SAMPLE_TYPES, *_FLAGS, *(["LOD"] if drop_below_lod else []))
     used = {id_column, assay, "NPX", *(name for name in optional if name in names)}
-    measures = {"NPX", "LOD"} & used
-    with open_text(path) as stream:
-        # Names repeat in millions of rows: as categories they need little memory.
-        frame = pd.read_csv(
-            stream,
-            sep=separator,
-            usecols=sorted(used),
-            dtype=dict.fromkeys(used - measures, "category"),
-            keep_default_na=False,
-            na_values={name: ["", "NA", "NaN"] for name in measures},
-            low_memory=False,
-        )
+    frame = _read_columns(path, separator, sorted(used))
     for name in (id_column, assay):
         empty = frame[name].str.strip() == ""
         if empty.any():
@@ -80,6 +72,30 @@ def _read_long(path: Path, drop_flagged: bool, drop_below_lod: bool, id_column: 
     if not kept.any():
         raise InputError(f"{path}: no row is of a sample and of an assay of a protein")
     return _wide(path, frame[kept], values[kept], id_column, assay, dropped)
+
+
+def _read_columns(path: Path, separator: str, used: list[str]) -> pd.DataFrame:
+    """Columns of a long table: NPX and LOD as numbers or text, the others as categories of text.
+
+    Names repeat in millions of rows, and as categories they need little memory. Read as such at once, 007 would be 7.
+    """
+    with open_text(path) as stream:
+        blocks = pd.read_csv(
+            stream,
+            sep=separator,
+            usecols=used,
+            dtype=dict.fromkeys((name for name in used if name not in _MEASURES), str),
+            keep_default_na=False,
+            na_values={name: ["", "NA", "NaN"] for name in _MEASURES},
+            chunksize=_BLOCK_ROWS,
+        )
+        parts = [block.astype({n: "category" for n in block if n not in _MEASURES}) for block in blocks]
+    columns = {}
+    for name in used:
+        found = [part[name] for part in parts]
+        whole = pd.concat(found, ignore_index=True) if name in _MEASURES else pd.Series(union_categoricals(found))
+        columns[name] = whole
+    return pd.DataFrame(columns)
 
 
 def _measured(frame: pd.DataFrame, id_column: str, dropped: list[str]) -> np.ndarray:

@@ -82,6 +82,14 @@ def test_a_long_table_becomes_samples_by_assays(tmp_path, packed, separator):
     assert read.describe("olink") == "olink: long NPX table, 3 samples, 3 features; left out: 1 control samples"
 
 
+def test_ids_that_are_numbers_stay_as_they_are_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("genet5.studies.cpivae.olink._BLOCK_ROWS", 2)  # a table of millions of rows is read in blocks
+    rows = "".join(f"{name};{assay};P{assay};0.5\n" for assay in (10, 20) for name in ("007", "12", "07"))
+    read = read_olink(written(tmp_path, "SampleID;Assay;UniProt;NPX\n" + rows), True, False)
+    assert read.table.samples == ["007", "12", "07"] and read.table.features == ["10", "20"]
+    assert read.proteins == {"10": {"P10"}, "20": {"P20"}}
+
+
 def test_warnings_and_values_below_the_limit_are_left_out_if_asked(tmp_path):
     path = written(tmp_path, NPX)
     read = read_olink(path, drop_flagged=True, drop_below_lod=False)
