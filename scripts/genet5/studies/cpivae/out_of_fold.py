@@ -187,7 +187,7 @@ def _scores(
                 str(level): float(np.average([r["test"][name][key][str(level)] for r in results], weights=weights))
                 for level in LEVELS
             }
-        draws = _draws(runs, target, cells, samples, drawn) if resamples else {}
+        draws = _draws(runs, target, cells, samples, drawn, row["corr_mean"]) if resamples else {}
         row["intervals"] = {key: metrics.interval(draws[key]) if draws else None for key in BOOTSTRAPPED}
         test[name] = row
         arrays[f"{name}_feature_corr"] = _feature_correlations(runs, target, predicted.features)
@@ -220,15 +220,27 @@ def _draws(
     cells: tuple[np.ndarray, np.ndarray, np.ndarray],
     samples: Sequence[str],
     drawn: Mapping[str, np.ndarray],
+    estimate: float,
 ) -> dict[str, np.ndarray]:
-    """The scores of each resample of all samples, [resamples]; ``drawn``: how often each resample holds a sample."""
+    """The scores of each resample of all samples, [resamples]; ``drawn``: how often each resample holds a sample;
+    ``estimate``: the mean of the folds without resampling."""
     within = []
     for run in runs:
         own = run.targets[target]
         counts = np.stack([drawn[name] for name in run.samples], axis=1)
         within.append(metrics.bootstrap(own.scaled, own.truth, own.observed, counts)["corr_mean"])
     over_all = metrics.bootstrap(*cells, np.stack([drawn[name] for name in samples], axis=1))
-    return {"corr_mean": np.mean(within, axis=0), "sample_corr_mean": over_all["sample_corr_mean"]}
+    return {"corr_mean": centred(np.mean(within, axis=0), estimate), "sample_corr_mean": over_all["sample_corr_mean"]}
+
+
+def centred(draws: np.ndarray, estimate: float) -> np.ndarray:
+    """Resampled correlations, moved so that their mean is the estimate.
+
+    A resample of few samples holds fewer distinct ones and correlates less, in every fold alike: of the mean of the
+    folds, the spread gets smaller with their number, and this bias does not.
+    """
+    known = draws[np.isfinite(draws)]
+    return np.clip(draws + (estimate - known.mean()), -1, 1) if known.size else draws
 
 
 def _feature_correlations(runs: Sequence[FoldRun], target: str, features: Sequence[str]) -> np.ndarray:

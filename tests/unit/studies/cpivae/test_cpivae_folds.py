@@ -17,9 +17,10 @@ import yaml
 from cpivae_toy import TINY, changed, tiny_settings, toy_data, toy_tables, write_toy
 
 from genet5.errors import InputError
+from genet5.studies.cpivae import metrics
 from genet5.studies.cpivae.evaluation import evaluate, read_result, remembered, write_result
 from genet5.studies.cpivae.folds import assign_folds, fold_splits, pattern_labels
-from genet5.studies.cpivae.out_of_fold import gather, write_predictions
+from genet5.studies.cpivae.out_of_fold import centred, gather, write_predictions
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.settings import check_settings, merged
 from genet5.studies.cpivae.tables import read_table
@@ -164,8 +165,33 @@ def test_intervals_are_over_all_samples_and_as_wide_as_chance_allows(tmp_path):
     row = score(tmp_path / "first", 300)
     low, high = row["intervals"]["corr_mean"]
     assert low < row["corr_mean"] < high and 0.02 < high - low < 0.2
+    _, arrays = read_result(tmp_path / "first/all")
+    assert arrays["a_to_b_corr_mean_draws"].mean() == pytest.approx(row["corr_mean"])
     others = [score(tmp_path / f"{number}", 0)["corr_mean"] for number in range(6)]
     assert low - 0.05 < min(others) and max(others) < high + 0.05
+
+
+def test_intervals_of_small_folds_hold_what_they_promise():
+    """Normal features that follow five factors, 60 samples in four folds: 95 % intervals of the mean of the folds."""
+    rng = np.random.default_rng(0)
+    loadings = 0.4 * rng.standard_normal((5, 60))
+    estimates, plain, moved = [], [], []
+    for _ in range(400):
+        scores, draws = [], []
+        for _ in range(4):
+            factors = rng.standard_normal((15, 5))
+            truth = factors @ loadings + 0.6 * rng.standard_normal((15, 60))
+            predicted = 0.8 * factors @ loadings + 0.5 * rng.standard_normal((15, 60))
+            everything = np.ones(truth.shape, dtype=bool)
+            counts = rng.poisson(1.0, (150, 15)).astype(float)
+            scores.append(metrics.mean(metrics.feature_correlations(predicted, truth, everything)))
+            draws.append(metrics.bootstrap(predicted, truth, everything, counts)["corr_mean"])
+        estimates.append(np.mean(scores))
+        plain.append(metrics.interval(np.mean(draws, axis=0)))
+        moved.append(metrics.interval(centred(np.mean(draws, axis=0), estimates[-1])))
+    true = np.mean(estimates)
+    held = [np.mean([low <= true <= high for low, high in intervals]) for intervals in (plain, moved)]
+    assert held[0] < 0.92 < held[1]
 
 
 def test_folds_whose_predictions_spread_differently_score_what_they_score_within(tmp_path):
