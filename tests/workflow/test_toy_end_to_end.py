@@ -35,6 +35,7 @@ TOY = {
             "pointer_size": 16,
         },
     },
+    "device": "auto",
     "stages": ["crf", "sft", "grpo"],
     "crf": {
         "size": "demo",

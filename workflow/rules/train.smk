@@ -31,6 +31,7 @@ rule train_crf:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
+            --device "$GENET5_DEVICE" \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
@@ -69,6 +70,7 @@ rule train_sft:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_sft.py" \
+            --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \

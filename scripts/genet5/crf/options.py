@@ -39,7 +39,7 @@ class CrfOptions(RunOptions):
         1, "number of windows in a batch at most; with little data, many small steps beat few large ones", minimum=1
     )
     species_balance: float = option(
-        1.0,
+        0.3,
         "a species is drawn in proportion to its number of windows to this power; 1: as they are; 0: all equally often",
         minimum=0,
         maximum=1,

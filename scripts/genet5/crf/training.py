@@ -110,6 +110,7 @@ def run_crf_training(
     options: CrfOptions,
     output_dir: Path,
     restart: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train, and export the best weights as ``output_dir``'s own model; a finished run is only exported again.
 
@@ -134,7 +135,7 @@ def run_crf_training(
         begin_from_counts(crf.networks[0], train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     rows = options.max_batch_size
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, device)
     say(fabric, f"{len(train.lengths)} training windows, {len(valid.lengths)} for validation")
 
     def plan(data: CrfData, **details: Any) -> BatchPlan:

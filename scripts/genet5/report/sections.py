@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from genet5.report.browser import locus_figure
 from genet5.report.checks import check_cell, check_value
-from genet5.report.completeness import busco_bars
+from genet5.report.completeness import busco_cards
 from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results
 from genet5.report.curves import evaluation_charts, training_charts
@@ -152,18 +152,19 @@ def near_misses_section(results: Results) -> list[Markup]:
 
 
 def busco_section(results: Results) -> list[Markup]:
-    """BUSCO bars of every species and stage."""
+    """BUSCO bars of every species: each stage, beside the reference and the genome."""
     content = heading(
         "busco",
         "BUSCO",
-        "They occur once in almost every genome of a lineage. The bars show how many were found as proteins.",
+        "BUSCO genes occur once in almost every genome of a lineage. The bars show how many were found as predicted "
+        "proteins, and how many the reference annotation has on the same DNA.",
     )
     if not results.busco:
         return [
             *content,
             absent("No BUSCO results: no species of this run names a lineage, or --busco was not given."),
         ]
-    return [*content, card("Predicted proteins", "", busco_bars(results.busco))]
+    return [*content, *busco_cards(results.busco)]
 
 
 def training_section(results: Results) -> list[Markup]:

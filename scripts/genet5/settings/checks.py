@@ -70,9 +70,9 @@ def check_windows(config: Mapping[str, Any], clades: Clades, clade: str) -> None
         )
 
 
-def stage_decoder(config: Mapping[str, Any], stage: str) -> str:
-    """The decoder of a stage of this run. The stage crf has no writer, so viterbi is the only one."""
-    return "viterbi" if stage == "crf" else config["annotate"]["decoder"] or "lm"
+def stage_decoder(config: Mapping[str, Any], stage: str) -> str | None:
+    """The decoder of a stage of this run; none where validation decides. The stage crf has no writer, only viterbi."""
+    return "viterbi" if stage == "crf" else config["annotate"]["decoder"]
 
 
 def annotation_of(
@@ -85,7 +85,8 @@ def annotation_of(
     wanted = read_options(AnnotateOptions, config["annotate"], "config key annotate")
     if stage in STAGES:
         wanted = dataclasses.replace(wanted, decoder=stage_decoder(config, stage))
-    found = wanted.settled("viterbi", windows_of(config, clades, clade).window_bp, recommended)
+    open_decoder = None if stage in STAGES else "viterbi"
+    found = wanted.settled(open_decoder, windows_of(config, clades, clade).window_bp, recommended)
     if found.overlap_bp >= found.window_bp:
         raise InputError(
             f"config key annotate.overlap_bp: {found.overlap_bp} is not shorter than the window of {clade} "

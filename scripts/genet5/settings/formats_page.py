@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from genet5.bake import manifest, samples, stats, validation
+from genet5.evaluate.busco import RESULT_FIELDS
 from genet5.files import atomic_write
 from genet5.grpo.prompts import PROMPT_FIELDS
 
@@ -47,6 +48,9 @@ def formats_page() -> str:
         "## grpo_prompts.tar, grpo_prompts.json\n",
         _PROMPTS,
         _table(PROMPT_FIELDS),
+        "## data/busco/{run}/{stage}/{species}.json\n",
+        _BUSCO,
+        _table(RESULT_FIELDS),
     ]
     return "\n".join(parts)
 
@@ -127,6 +131,10 @@ name before them. Scored samples are drawn by a seed, species in turn, at first 
 _PROMPTS = """\
 The training windows that reinforcement learning samples genes for, chosen as the scored ones are; keys have the
 species' name before them. `grpo_prompts.json` has:
+"""
+_BUSCO = """\
+Not baked, but counted at the end: conserved genes among the proteins that a stage predicts. The stage `reference`
+stands for the published proteins of the same DNA, and `genome` for the DNA itself. The file has:
 """
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from genet5.device import add_device_argument
 from genet5.options import add_option_arguments, option, plain
 
 
@@ -18,7 +19,6 @@ class RunOptions:
     # Of kinds of run that do not offer them as options.
     label_smoothing: ClassVar[float] = 0.0
     amsgrad: ClassVar[bool] = False
-    device: ClassVar[str] = "auto"
 
     # --- length of the run
     epochs: int = option(1, "number of passes over the training samples", minimum=1)
@@ -87,5 +87,6 @@ def add_run_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "
     parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
     parser.add_argument("--clade-folder", default="", help="folder of your own clade files")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
+    add_device_argument(parser)
     parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
     add_option_arguments(parser, cls, title)

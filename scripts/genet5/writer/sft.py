@@ -36,6 +36,7 @@ def run_sft(
     options: SftOptions,
     output_dir: Path,
     restart: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train, and export the best weights as ``output_dir``'s own model; a finished run is only exported again.
 
@@ -59,7 +60,7 @@ def run_sft(
     valid = WindowData(held_out, grammars, random_crops=False, added_tokens=latents)
     repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
     budget, rows = options.token_budget, options.max_batch_size
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, device)
     scored = read_eval_windows(eval_windows, held_out)
     say(fabric, f"{len(train.lengths)} training windows, {len(valid.lengths)} for validation, {len(scored)} scored")
     result = fit(
