@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
+
 # Snakemake may run in any folder, and another workflow may use this one as a module. Scripts and library are found beside
 # this workflow; if it comes from the network, in the installed package.
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
@@ -65,6 +67,7 @@ RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
 STAGES = config["stages"]
+STAGE_PATTERN = "crf|sft|grpo|shipped-[a-z0-9_]+"
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
@@ -119,6 +122,6 @@ for clade in sorted({row.clade for row in SPECIES.values()}):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="crf|sft|grpo|shipped-[a-z0-9_]+",
+    stage=STAGE_PATTERN,
     kind="fna|gff",
     lineage=LINEAGE_NAME.pattern,

@@ -94,7 +94,7 @@ rule busco:
     log:
         "data/logs/busco/{run}/{stage}/{species}.log",
     wildcard_constraints:
-        stage="reference|crf|sft|grpo|shipped-[a-z0-9_]+",
+        stage=f"{STAGE_PATTERN}|reference",
     conda:
         "../../envs/evaluate.yaml"
     threads: 4

@@ -11,6 +11,7 @@ from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
+from genet5.report.decoders import decoder_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
@@ -52,7 +53,8 @@ def scores_section(results: Results) -> list[Markup]:
                 class_="note",
             )
         content.append(card(board.species, note, score_table(board), teacher, score_charts(board), detail_table(board)))
-    return content
+    decoders = decoder_card(results.decoders)
+    return [*content, decoders] if decoders else content
 
 
 def sanity_section(results: Results) -> list[Markup]:
