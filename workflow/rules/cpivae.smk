@@ -15,14 +15,14 @@ rule cpivae:
 
 
 rule cpivae_table:
-    """Fetch the table of a platform, or of labels."""
+    """Fetch the table of a platform or of labels, or a file that cpivae_assays makes tables of."""
     output:
         f"{CPIVAE}/tables/{{pair}}/{{table}}.csv.gz",
     log:
         "data/logs/cpivae_table/{run}/{pair}.{table}.log",
     wildcard_constraints:
         pair="|".join(re.escape(name) for name in CPIVAE_TABLES) or "none",
-        table="platform_a|platform_b|labels",
+        table="platform_a|platform_b|labels|olink|somascan|proteins",
     conda:
         "../../envs/data.yaml"
     resources:
@@ -38,6 +38,40 @@ rule cpivae_table:
             --retries {params.retries} \
             --output {output:q} \
             >{log:q} 2>&1
+        """
+
+
+# Of a pair that comes as files of Olink and SomaScan, no table of a platform can be fetched.
+ruleorder: cpivae_assays > cpivae_table
+
+
+rule cpivae_assays:
+    """Make the tables of a pair from an Olink file and a SomaScan file of the same samples."""
+    input:
+        cpivae_assay_files,
+    output:
+        platform_a=f"{CPIVAE}/tables/{{pair}}/platform_a.csv.gz",
+        platform_b=f"{CPIVAE}/tables/{{pair}}/platform_b.csv.gz",
+        matches=f"{CPIVAE}/tables/{{pair}}/matches.tsv",
+    log:
+        "data/logs/cpivae_assays/{run}/{pair}.log",
+    wildcard_constraints:
+        pair="|".join(re.escape(name) for name in CPIVAE_ASSAYS) or "none",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        options=cpivae_assay_flags,
+    shell:
+        """
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_assays.py" \
+            {params.options:q} \
+            --platform-a {output.platform_a:q} \
+            --platform-b {output.platform_b:q} \
+            --matches {output.matches:q} \
+            2>&1 | tee -i {log:q}
         """
 
 
@@ -74,9 +108,9 @@ rule cpivae_simulate:
 rule cpivae_settings:
     """Write the settings of one training."""
     output:
-        f"{CPIVAE}/settings/{{pair}}/{{model}}/seed_{{seed}}.yaml",
+        f"{CPIVAE}/settings/{{pair}}/{{model}}/{{split}}.yaml",
     log:
-        "data/logs/cpivae_settings/{run}/{pair}/{model}/seed_{seed}.log",
+        "data/logs/cpivae_settings/{run}/{pair}/{model}/{split}.log",
     conda:
         "../../envs/train.yaml"
     resources:
@@ -98,14 +132,16 @@ rule cpivae_train:
     input:
         platform_a=f"{CPIVAE}/tables/{{pair}}/platform_a.csv.gz",
         platform_b=f"{CPIVAE}/tables/{{pair}}/platform_b.csv.gz",
-        settings=f"{CPIVAE}/settings/{{pair}}/{{model}}/seed_{{seed}}.yaml",
+        settings=f"{CPIVAE}/settings/{{pair}}/{{model}}/{{split}}.yaml",
+        labels=cpivae_stratified,
     output:
-        model=f"{CPIVAE}/outputs/{{pair}}/{{model}}/seed_{{seed}}/final_model.ckpt",
-        result=f"{CPIVAE}/outputs/{{pair}}/{{model}}/seed_{{seed}}/result.json",
-        arrays=f"{CPIVAE}/outputs/{{pair}}/{{model}}/seed_{{seed}}/evaluation.npz",
-        history=f"{CPIVAE}/outputs/{{pair}}/{{model}}/seed_{{seed}}/history.csv",
+        model=f"{CPIVAE}/outputs/{{pair}}/{{model}}/{{split}}/final_model.ckpt",
+        result=f"{CPIVAE}/outputs/{{pair}}/{{model}}/{{split}}/result.json",
+        arrays=f"{CPIVAE}/outputs/{{pair}}/{{model}}/{{split}}/evaluation.npz",
+        history=f"{CPIVAE}/outputs/{{pair}}/{{model}}/{{split}}/history.csv",
+        predictions=[f"{CPIVAE}/outputs/{{pair}}/{{model}}/{{split}}/predictions.npz"] if CPIVAE_FOLDS else [],
     log:
-        "data/logs/cpivae_train/{run}/{pair}/{model}/seed_{seed}.log",
+        "data/logs/cpivae_train/{run}/{pair}/{model}/{split}.log",
     conda:
         "../../envs/train.yaml"
     threads: 1
@@ -116,6 +152,7 @@ rule cpivae_train:
         runtime=240,
     params:
         directory=subpath(output.model, ancestor=3),
+        labels=cpivae_label_flags,
         draws=config["cpivae"]["draws"],
         bootstrap=config["cpivae"]["bootstrap"],
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
@@ -127,7 +164,8 @@ rule cpivae_train:
             --platform-b {input.platform_b:q} \
             --output-dir {params.directory:q} \
             --experiment-name {wildcards.model:q} \
-            --version seed_{wildcards.seed} \
+            --version {wildcards.split} \
+            {params.labels:q} \
             --draws {params.draws} \
             --bootstrap {params.bootstrap} \
             --bootstrap-seed {params.bootstrap_seed} \
@@ -142,11 +180,13 @@ rule cpivae_baseline:
         platform_b=f"{CPIVAE}/tables/{{pair}}/platform_b.csv.gz",
         truth=cpivae_truth,
         settings=cpivae_split_settings,
+        labels=cpivae_stratified,
     output:
-        result=f"{CPIVAE}/baselines/{{pair}}/{{baseline}}/seed_{{seed}}/result.json",
-        arrays=f"{CPIVAE}/baselines/{{pair}}/{{baseline}}/seed_{{seed}}/evaluation.npz",
+        result=f"{CPIVAE}/baselines/{{pair}}/{{baseline}}/{{split}}/result.json",
+        arrays=f"{CPIVAE}/baselines/{{pair}}/{{baseline}}/{{split}}/evaluation.npz",
+        predictions=[f"{CPIVAE}/baselines/{{pair}}/{{baseline}}/{{split}}/predictions.npz"] if CPIVAE_FOLDS else [],
     log:
-        "data/logs/cpivae_baseline/{run}/{pair}/{baseline}/seed_{seed}.log",
+        "data/logs/cpivae_baseline/{run}/{pair}/{baseline}/{split}.log",
     conda:
         "../../envs/train.yaml"
     resources:
@@ -156,6 +196,7 @@ rule cpivae_baseline:
         truth=lambda wildcards, input: [
             word for flag, path in zip(("--truth-a", "--truth-b"), input.truth) for word in (flag, path)
         ],
+        labels=cpivae_label_flags,
         directory=subpath(output.result, parent=True),
         bootstrap=config["cpivae"]["bootstrap"],
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
@@ -167,6 +208,47 @@ rule cpivae_baseline:
             --platform-a {input.platform_a:q} \
             --platform-b {input.platform_b:q} \
             {params.truth:q} \
+            {params.labels:q} \
+            --output-dir {params.directory:q} \
+            --bootstrap {params.bootstrap} \
+            --bootstrap-seed {params.bootstrap_seed} \
+            >{log:q} 2>&1
+        """
+
+
+rule cpivae_gather:
+    """Put the folds of a cross-validation together: each sample predicted by the run that did not see it."""
+    input:
+        results=expand(
+            f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}_fold_{{fold}}/{{file}}",
+            fold=range(CPIVAE_FOLDS),
+            file=["result.json", "evaluation.npz", "predictions.npz"],
+            allow_missing=True,
+        ),
+    output:
+        result=f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}/result.json",
+        arrays=f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}/evaluation.npz",
+        a=f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}/out_of_fold_a.csv.gz",
+        b=f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}/out_of_fold_b.csv.gz",
+        folds=f"{CPIVAE}/{{kind}}/{{pair}}/{{name}}/seed_{{seed}}/folds.tsv",
+    log:
+        "data/logs/cpivae_gather/{run}/{kind}/{pair}/{name}/seed_{seed}.log",
+    wildcard_constraints:
+        kind="outputs|baselines" if CPIVAE_FOLDS else "none",
+    conda:
+        "../../envs/train.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        folders=lambda wildcards, input: sorted({str(Path(path).parent) for path in input.results}),
+        directory=subpath(output.result, parent=True),
+        bootstrap=config["cpivae"]["bootstrap"],
+        bootstrap_seed=config["cpivae"]["bootstrap_seed"],
+    shell:
+        """
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_gather.py" \
+            --folders {params.folders:q} \
             --output-dir {params.directory:q} \
             --bootstrap {params.bootstrap} \
             --bootstrap-seed {params.bootstrap_seed} \
@@ -203,6 +285,7 @@ rule cpivae_compare:
         models=optional("--models", *config["cpivae"]["models"]),
         baselines=optional("--baselines", *(f"{pair}={name}" for pair, name in CPIVAE_BASELINES)),
         seeds=config["cpivae"]["seeds"],
+        folds=CPIVAE_FOLDS,
         labels=lambda wildcards, input: optional("--labels", *(f"{Path(p).parent.name}={p}" for p in input.labels)),
         label_patterns=optional("--label-patterns", *CPIVAE_LABEL_PATTERNS),
     shell:
@@ -214,6 +297,7 @@ rule cpivae_compare:
             {params.models:q} \
             {params.baselines:q} \
             --seeds {params.seeds} \
+            --folds {params.folds} \
             {params.labels:q} \
             {params.label_patterns:q} \
             --output-dir {params.directory:q} \

@@ -1,11 +1,24 @@
 """What the rules of the study cpiVAE read, from the configuration and the species table."""
 
-from genet5.studies.cpivae.study import baselines_of, check_study, is_simulated, training_changes, training_settings
+from genet5.studies.cpivae.study import (
+    baselines_of,
+    check_study,
+    is_assays,
+    is_simulated,
+    is_stratified,
+    splits,
+    training_changes,
+    training_settings,
+)
 
 or_exit(check_study, config["cpivae"])
 CPIVAE_SIMULATIONS = [name for name in config["cpivae"]["pairs"] if is_simulated(config["cpivae"], name)]
 CPIVAE_TABLES = [name for name in config["cpivae"]["pairs"] if name not in CPIVAE_SIMULATIONS]
+CPIVAE_ASSAYS = [name for name in CPIVAE_TABLES if is_assays(config["cpivae"]["sources"][name])]
 CPIVAE_BASELINES = [(pair, name) for pair in config["cpivae"]["pairs"] for name in baselines_of(config["cpivae"], pair)]
+CPIVAE_FOLDS = config["cpivae"]["cross_validation"]["folds"]
+# A training has a seed, and in a cross-validation a fold.
+CPIVAE_SPLIT = "seed_[0-9]+_fold_[0-9]+" if CPIVAE_FOLDS else "seed_[0-9]+"
 CPIVAE_LABEL_PATTERNS = [
     f"{pair}={config['cpivae']['sources'][pair]['label_pattern']}"
     for pair in config["cpivae"]["pairs"]
@@ -29,22 +42,35 @@ def cpivae_simulation(wildcards):
     return flags(config["cpivae"]["sources"][wildcards.pair]["simulation"])
 
 
+def cpivae_assay_files(wildcards):
+    """Files that the tables of a pair are made of: of Olink, of SomaScan and, if there is one, the list of proteins."""
+    source = config["cpivae"]["sources"][wildcards.pair]
+    names = [name for name in ("olink", "somascan", "proteins") if name in source]
+    return [f"data/studies/cpivae/{wildcards.run}/tables/{wildcards.pair}/{name}.csv.gz" for name in names]
+
+
+def cpivae_assay_flags(wildcards, input):
+    """The same as flags, and the options of the pair."""
+    files = [word for path in input for word in (f"--{Path(path).name.removesuffix('.csv.gz')}", path)]
+    return files + flags(config["cpivae"]["sources"][wildcards.pair].get("assays", {}))
+
+
 def cpivae_changes(wildcards):
     """What the settings of a training change, as JSON."""
-    changes = training_changes(config["cpivae"], wildcards.pair, wildcards.model, int(wildcards.seed))
+    changes = training_changes(config["cpivae"], wildcards.pair, wildcards.model, wildcards.split)
     return json.dumps(changes, sort_keys=True)
 
 
 def cpivae_gpus(wildcards, input):
     """1 where the settings leave room for a GPU."""
-    settings = training_settings(config["cpivae"], wildcards.pair, wildcards.model, int(wildcards.seed))
+    settings = training_settings(config["cpivae"], wildcards.pair, wildcards.model, wildcards.split)
     return 0 if settings["hardware"]["accelerator"] == "cpu" else 1
 
 
 def cpivae_split_settings(wildcards):
     """Settings that split and scale as the models' do."""
     model = (config["cpivae"]["models"] or list(config["cpivae"]["variants"]))[0]
-    return f"data/studies/cpivae/{wildcards.run}/settings/{wildcards.pair}/{model}/seed_{wildcards.seed}.yaml"
+    return f"data/studies/cpivae/{wildcards.run}/settings/{wildcards.pair}/{model}/{wildcards.split}.yaml"
 
 
 def cpivae_truth(wildcards):
@@ -53,14 +79,33 @@ def cpivae_truth(wildcards):
     return [f"{folder}/truth_{p}.csv.gz" for p in "ab"] if wildcards.baseline == "truth" else []
 
 
+def cpivae_stratified(wildcards):
+    """Table of labels that folds are stratified by, if they are and labels are in a table."""
+    source = config["cpivae"]["sources"][wildcards.pair]
+    if not CPIVAE_FOLDS or not is_stratified(config["cpivae"], wildcards.pair) or not source.get("labels"):
+        return []
+    return f"data/studies/cpivae/{wildcards.run}/tables/{wildcards.pair}/labels.csv.gz"
+
+
+def cpivae_label_flags(wildcards, input):
+    """Labels that folds are stratified by, as flags."""
+    if input.labels:
+        return ["--labels", input.labels]
+    if CPIVAE_FOLDS and is_stratified(config["cpivae"], wildcards.pair):
+        return ["--label-pattern", config["cpivae"]["sources"][wildcards.pair]["label_pattern"]]
+    return []
+
+
 def cpivae_results(wildcards):
     """Results and histories of everything that is compared."""
     study, folder = config["cpivae"], f"data/studies/cpivae/{wildcards.run}"
     trained = [f"outputs/{pair}/{model}" for pair in study["pairs"] for model in study["models"]]
     fitted = [f"baselines/{pair}/{name}" for pair, name in CPIVAE_BASELINES]
     wanted = [(part, file) for part in [*trained, *fitted] for file in ("result.json", "evaluation.npz")]
-    wanted += [(part, "history.csv") for part in trained]
-    return [f"{folder}/{part}/seed_{seed}/{file}" for part, file in wanted for seed in study["seeds"]]
+    found = [f"{folder}/{part}/seed_{seed}/{file}" for part, file in wanted for seed in study["seeds"]]
+    # Of a cross-validation, curves and latent space are those of the first fold.
+    first = [splits(study, seed)[0] for seed in study["seeds"]]
+    return found + [f"{folder}/{part}/{split}/history.csv" for part in trained for split in first]
 
 
 def cpivae_labels(wildcards):
@@ -76,3 +121,4 @@ def cpivae_labels(wildcards):
 wildcard_constraints:
     pair="[a-z0-9_]+",
     seed="[0-9]+",
+    split=CPIVAE_SPLIT,

@@ -1,4 +1,4 @@
-"""Fetching a source file: from the network, from this machine, or out of an installed Python package."""
+"""Fetching a source file: from the network or figshare, from this machine, or out of an installed Python package."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.sources.checksums import Checksum, checksum, md5_list_of, published_md5
+from genet5.sources.figshare import figshare_file
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
-ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/package, or a path"
+FIGSHARE = "figshare"
+ALLOWED_SOURCES = "https://, http://, ftp://, file://, figshare:ARTICLE/FILE, package:NAME/path/in/package, or a path"
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -41,19 +43,23 @@ def fetch(
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
-    ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes.
-    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the
-    publisher is known to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when
-    ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first,
-    without progress. Raises InputError.
+    ``source`` is https://, http://, ftp://, file://, ``figshare:ARTICLE/FILE``, ``package:NAME/path/in/package`` or a
+    path. Network sources pass through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of
+    the source's own bytes. Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside
+    the file if the publisher is known to (``checksums.MD5_LISTS``), or that figshare has. A source that is not gzip is
+    compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed
+    attempts in a row after the first, without progress. Raises InputError.
     """
     output = Path(output)
     expected = checksum("sha256", sha256) or checksum("md5", md5)
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
-    if scheme in REMOTE_SCHEMES:
+    if scheme == FIGSHARE:
+        url, digest = figshare_file(source, retries, timeout_s, sleep)
+        expected = expected or checksum("md5", digest)
+        _fetch_remote(url, output, expected, retries, timeout_s, sleep)
+    elif scheme in REMOTE_SCHEMES:
         md5_list = md5_list or md5_list_of(source)
         if expected is None and md5_list:
             expected = published_md5(source, md5_list, retries=retries, timeout_s=timeout_s, sleep=sleep)
@@ -62,14 +68,15 @@ def fetch(
         path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
-    checked = "" if expected or scheme not in REMOTE_SCHEMES else "; not checked: no checksum is given or published"
+    unchecked = expected is None and scheme in (*REMOTE_SCHEMES, FIGSHARE)
+    checked = "; not checked: no checksum is given or published" if unchecked else ""
     print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB){checked}", file=sys.stderr)
 
 
 def file_here(source: str) -> Path | None:
     """The file that a source names on this machine; none for a source in the network. Raises ``InputError``."""
     scheme = _scheme(source)
-    if scheme in REMOTE_SCHEMES:
+    if scheme in (*REMOTE_SCHEMES, FIGSHARE):
         return None
     return _package_path(source) if scheme == "package" else _local_path(source, scheme)
 
@@ -146,7 +153,7 @@ def _scheme(source: str) -> str:
     if match is None:
         return "path"
     scheme = match[1].lower()
-    if scheme in (*REMOTE_SCHEMES, "file", "package"):
+    if scheme in (*REMOTE_SCHEMES, FIGSHARE, "file", "package"):
         return scheme
     if Path(source).exists():
         return "path"

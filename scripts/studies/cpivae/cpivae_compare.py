@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from genet5.errors import InputError, run_command
 from genet5.files import atomic_write, write_json
 from genet5.studies.cpivae import figures
 from genet5.studies.cpivae.comparison import Run, compare, read_run, table_text, table_tsv
-from genet5.studies.cpivae.names import HISTORY_FILE
+from genet5.studies.cpivae.folds import pattern_labels
+from genet5.studies.cpivae.names import HISTORY_FILE, split_name
 from genet5.studies.cpivae.page import build_page
 from genet5.studies.cpivae.tables import read_labels
 
@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> None:
         "--baselines", nargs="*", default=[], metavar="PAIR=NAME", help="baselines of each pair (default: none)"
     )
     parser.add_argument("--seeds", nargs="+", type=int, required=True, help="seeds of the splits")
+    parser.add_argument("--folds", type=int, default=0, help="folds of the cross-validation; 0: none")
     parser.add_argument("--labels", nargs="*", default=[], metavar="PAIR=FILE", help="tables: sample id, label")
     parser.add_argument(
         "--label-patterns",
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         ):
             for name in names:
                 folder = arguments.study / kind / pair / name
-                runs.append(read_run(pair, name, [folder / f"seed_{seed}" for seed in arguments.seeds]))
+                runs.append(read_run(pair, name, [folder / split_name(seed) for seed in arguments.seeds]))
     if not runs:
         raise InputError("--models, --baselines: nothing to compare")
     pairs = compare(runs)
@@ -58,14 +59,16 @@ def main(argv: list[str] | None = None) -> None:
         figures.performance_figure(entry, drawn["performance"])
         if "best_model" in entry:
             model = of_pair[entry["best_model"]]
-            first = f"seed_{arguments.seeds[0]}"
+            # Folds have a model each: curves and latent space are those of the first one.
+            first = split_name(arguments.seeds[0], 0 if arguments.folds else None)
             histories = {
                 name: arguments.study / "outputs" / pair / name / first / HISTORY_FILE for name in arguments.models
             }
             drawn |= {name: output / f"{pair}_{name}.png" for name in ("curves", "latent")}
             figures.curves_figure(histories, drawn["curves"])
-            labels = labels_of(pair, model, arguments.labels, arguments.label_patterns)
-            figures.latent_figure(model, labels, drawn["latent"])
+            shown = read_run(pair, model.name, [arguments.study / "outputs" / pair / model.name / first])
+            labels = labels_of(pair, shown, arguments.labels, arguments.label_patterns)
+            figures.latent_figure(shown, labels, drawn["latent"])
             if "best_baseline" in entry:
                 drawn["features"] = output / f"{pair}_features.png"
                 figures.features_figure(model, of_pair[entry["best_baseline"]], drawn["features"])
@@ -93,8 +96,7 @@ def labels_of(pair: str, run: Run, tables: list[str], patterns: list[str]) -> di
             return read_labels(Path(value))
     for name, value in map(named, patterns):
         if name == pair:
-            found = {str(sample): re.search(value, str(sample)) for sample in run.arrays[0]["samples"]}
-            return {sample: match[1] for sample, match in found.items() if match}
+            return pattern_labels([str(sample) for sample in run.arrays[0]["samples"]], value)
     return {}
 
 

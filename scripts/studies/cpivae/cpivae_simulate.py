@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
+from genet5.studies.cpivae.agreement import DISTRIBUTIONS, read_quantiles
 from genet5.studies.cpivae.simulation import Simulation, simulate
 from genet5.studies.cpivae.tables import write_table
 
@@ -41,9 +42,18 @@ def main(argv: list[str] | None = None) -> None:
         default=DEFAULTS.noise_range,
         help="share of noise, per feature",
     )
+    parser.add_argument(
+        "--correlations",
+        nargs="+",
+        default=[],
+        help=f"Spearman's correlation between two assays of a protein: {' or '.join(DISTRIBUTIONS)}, or two or more "
+        "ascending numbers, its quantiles at even steps (least, ..., largest); default: as it comes",
+    )
     for name in ("platform_a", "platform_b", "truth_a", "truth_b"):
         parser.add_argument(flag(name), type=Path, required=True, help="table to write")
     arguments = parser.parse_args(argv)
+    if arguments.correlations:
+        arguments.correlations = list(read_quantiles(arguments.correlations, "--correlations"))
     options = Simulation(**{
         field.name: value if not isinstance(value := getattr(arguments, field.name), list) else tuple(value)
         for field in dataclasses.fields(Simulation)
@@ -69,6 +79,8 @@ def check(options: Simulation) -> None:
         raise InputError("--samples, --features-a, --features-b, --factors: expected at least 2")
     if not 0 <= options.shared <= min(options.features_a, options.features_b):
         raise InputError(f"--shared: found {options.shared}, allowed: 0 to the features of the smaller platform")
+    if options.correlations and not options.shared:
+        raise InputError("--correlations needs proteins that both platforms measure (--shared)")
     low, high = options.noise_range
     if not 0 <= low <= high < 1:
         raise InputError(f"--noise-range: found {low:g} {high:g}, allowed: two ascending numbers, at least 0, below 1")

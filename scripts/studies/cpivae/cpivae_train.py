@@ -13,9 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.studies.cpivae.arguments import add_input_arguments
+from genet5.studies.cpivae.arguments import add_fold_arguments, add_input_arguments, fold_settings
 from genet5.studies.cpivae.paired_data import PairedData
-from genet5.studies.cpivae.settings import read_settings
 from genet5.studies.cpivae.training import Scoring, run_folder, run_training, try_once
 
 VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
@@ -24,6 +23,7 @@ VERSION_VARIABLE = "GENET5_CPIVAE_VERSION"
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_input_arguments(parser)
+    add_fold_arguments(parser)
     parser.add_argument("--output-dir", type=Path, help="folder of experiments (default: outputs)")
     parser.add_argument("--experiment-name", help="folder in it (default: joint_vae_experiment)")
     parser.add_argument("--version", help="folder of this run in that (default: version_ and the time)")
@@ -39,8 +39,8 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError("--draws, --bootstrap, --bootstrap-seed: expected at least 0")
     folder = resumed_folder(arguments) if arguments.resume_from_checkpoint else new_folder(arguments)
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
-    settings = read_settings(arguments.config)
-    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
+    settings, labels = fold_settings(arguments)
+    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"], labels)
     if arguments.fast_dev_run:
         try_once(settings, data, folder)
         return

@@ -13,15 +13,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.studies.cpivae.arguments import add_input_arguments
+from genet5.studies.cpivae.arguments import add_fold_arguments, add_input_arguments, fold_settings
 from genet5.studies.cpivae.paired_data import PairedData
-from genet5.studies.cpivae.settings import read_settings
 from genet5.studies.cpivae.tuning import Search, done_trials, run_search
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     add_input_arguments(parser)
+    add_fold_arguments(parser)
     parser.add_argument("--output-dir", type=Path, default=Path("outputs_tune"), help="folder of the search")
     parser.add_argument("--study-name", default="joint_vae_study", help="name of the search")
     parser.add_argument("--n-trials", type=int, default=50, help="trainings in all")
@@ -32,8 +32,8 @@ def main(argv: list[str] | None = None) -> None:
     if "/" in arguments.study_name or not arguments.study_name:
         raise InputError(f"--study-name: '{arguments.study_name}' is no name of a file")
     logging.basicConfig(format="warning: %(message)s", level=logging.WARNING)
-    settings = read_settings(arguments.config)
-    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"])
+    settings, labels = fold_settings(arguments)
+    data = PairedData.read(arguments.platform_a, arguments.platform_b, settings["data"], labels)
     search = Search(arguments.output_dir, arguments.study_name, arguments.n_trials, arguments.max_epochs)
     study = run_search(settings, data, search)
     print(f"best of {len(done_trials(study))} trials, number {study.best_trial.number}: {study.best_value:.4f}")

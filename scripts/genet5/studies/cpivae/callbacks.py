@@ -15,6 +15,7 @@ from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.studies.cpivae.names import CHECKPOINTS, HISTORY_FILE
 from genet5.studies.cpivae.settings import checkpoint_monitor, stopping_monitor
+from genet5.studies.cpivae.watching import GradientsAndWeights
 
 
 class History(Callback):
@@ -128,4 +129,8 @@ def training_callbacks(settings: Mapping[str, Any], folder: Path, name: str) -> 
         )
     if settings["callbacks"]["lr_monitor"]:
         callbacks.append(LearningRateMonitor())
+    logged = settings["logging"]
+    norms, histograms = logged["gradient_norms_every_epochs"], logged["histograms_every_epochs"]
+    if norms or histograms:
+        callbacks.append(GradientsAndWeights(norms, histograms))
     return callbacks

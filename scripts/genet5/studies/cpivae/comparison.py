@@ -42,6 +42,7 @@ def read_run(pair: str, name: str, folders: Sequence[Path]) -> Run:
 def summary(run: Run) -> dict[str, Any]:
     """Means over seeds and both directions, intervals over resampled test samples, spread between seeds."""
     row: dict[str, Any] = {"name": run.name, "model": run.is_model, "seeds": len(run.results)}
+    row["splits"] = len(per_split(run, BOOTSTRAPPED[0]))
     for key in BOOTSTRAPPED:
         by_seed = per_seed(run, key)
         row[key] = {
@@ -55,6 +56,8 @@ def summary(run: Run) -> dict[str, Any]:
         row[key] = float(np.mean(found))
     row["rmse"] = float(np.mean([r["test"][name]["rmse"] for r in run.results for name in DIRECTIONS]))
     row["val_corr_mean"] = float(np.mean([r["val"][n]["corr_mean"] for r in run.results for n in DIRECTIONS]))
+    pooled = [r["test"][n]["pooled_corr_mean"] for r in run.results for n in DIRECTIONS if "folds" in r]
+    row["pooled_corr_mean"] = float(np.mean(pooled)) if pooled else None
     row["training_s"] = float(np.mean([r["training_s"] for r in run.results]))
     for key in ("parameters", "epochs", "latent_foscttm"):
         found = [r[key] for r in run.results if key in r]
@@ -65,6 +68,12 @@ def summary(run: Run) -> dict[str, Any]:
 def per_seed(run: Run, key: str) -> list[float]:
     """Mean of both directions for each seed."""
     return [float(np.mean([r["test"][name][key] for name in DIRECTIONS])) for r in run.results]
+
+
+def per_split(run: Run, key: str) -> list[float]:
+    """Mean of both directions for each test split: of each seed, or of each of its folds."""
+    splits = [split["test"] for r in run.results for split in r.get("folds", [r])]
+    return [float(np.mean([test[name][key] for name in DIRECTIONS])) for test in splits]
 
 
 def mean_draws(run: Run, key: str) -> np.ndarray:
@@ -78,13 +87,14 @@ def mean_draws(run: Run, key: str) -> np.ndarray:
 
 
 def difference(run: Run, reference: Run, key: str = "corr_mean") -> dict[str, Any]:
-    """How much better a predictor is than another on the same resamples, and on how many seeds."""
+    """How much better a predictor is than another on the same resamples, and on how many test splits."""
     ours, theirs = per_seed(run, key), per_seed(reference, key)
+    pairs = zip(per_split(run, key), per_split(reference, key), strict=True)
     drawn = mean_draws(run, key), mean_draws(reference, key)
     return {
         "value": float(np.mean(ours) - np.mean(theirs)),
         "interval": metrics.interval(drawn[0] - drawn[1]) if len(drawn[0]) else None,
-        "seeds_won": int(sum(a > b for a, b in zip(ours, theirs, strict=True))),
+        "splits_won": sum(a > b for a, b in pairs),
     }
 
 
@@ -103,6 +113,7 @@ def compare(runs: Sequence[Run]) -> dict[str, Any]:
         samples = of_pair[0].results[0]["samples"]
         entry: dict[str, Any] = {"rows": rows, "samples": {split: samples[split] for split in SPLITS}}
         entry["features"] = of_pair[0].results[0]["features"]
+        entry["folds"] = len(of_pair[0].results[0].get("folds", []))
         if baselines:
             best = max(baselines, key=lambda run: rows[run.name]["corr_mean"]["value"])
             entry["best_baseline"] = best.name
@@ -119,16 +130,17 @@ def table_tsv(pairs: Mapping[str, Any]) -> str:
     """One row for each predictor of each pair."""
     head = ["pair", "predictor", "seeds", "feature_r", "low", "high", "a_to_b", "b_to_a", "sample_r", "sample_low"]
     head += ["sample_high", "rmse", "coverage_90", "half_width_90", "over_best_baseline", "over_low", "over_high"]
-    head += ["seeds_won", "parameters", "training_s"]
+    head += ["splits_won", "parameters", "training_s", "pooled_feature_r"]
     lines = ["\t".join(head)]
     for pair, entry in pairs.items():
         for name, row in entry["rows"].items():
             feature, sample = row["corr_mean"], row["sample_corr_mean"]
-            over = row.get("over_best_baseline") or {"value": None, "interval": None, "seeds_won": None}
+            over = row.get("over_best_baseline") or {"value": None, "interval": None, "splits_won": None}
             cells = [pair, name, row["seeds"], feature["value"], *(feature["interval"] or (None, None))]
             cells += [feature["a_to_b"], feature["b_to_a"], sample["value"], *(sample["interval"] or (None, None))]
             cells += [row["rmse"], row["coverage"], row["half_width"], over["value"]]
-            cells += [*(over["interval"] or (None, None)), over["seeds_won"], row["parameters"], row["training_s"]]
+            cells += [*(over["interval"] or (None, None)), over["splits_won"], row["parameters"], row["training_s"]]
+            cells.append(row["pooled_corr_mean"])
             lines.append("\t".join(_cell(cell) for cell in cells))
     return "\n".join(lines) + "\n"
 
@@ -137,14 +149,13 @@ def table_text(pairs: Mapping[str, Any]) -> str:
     """The table for a terminal."""
     lines = []
     for pair, entry in pairs.items():
-        counts = ", ".join(f"{number} {split}" for split, number in entry["samples"].items())
         features = entry["features"]
-        lines += [f"{pair}: {counts}; {features['a']} and {features['b']} features", ""]
+        lines += [f"{pair}: {samples_text(entry)}; {features['a']} and {features['b']} features", ""]
         lines.append(f"{'predictor':<20}{'feature r':<24}{'a to b':>8}{'b to a':>8}  {'sample r':<24}"
-                     f"{'in 90 %':>8}{'over best baseline':>26}{'seeds':>7}{'time':>8}")  # fmt: skip
+                     f"{'in 90 %':>8}{'over best baseline':>26}{'won':>7}{'time':>8}")  # fmt: skip
         for name, row in sorted(entry["rows"].items(), key=lambda item: -item[1]["corr_mean"]["value"]):
             feature, over = row["corr_mean"], row.get("over_best_baseline")
-            won = f"{over['seeds_won']}/{row['seeds']}" if over else ""
+            won = f"{over['splits_won']}/{row['splits']}" if over else ""
             lines.append(
                 f"{name:<20}{_bounded(feature):<24}{feature['a_to_b']:>8.4f}{feature['b_to_a']:>8.4f}  "
                 f"{_bounded(row['sample_corr_mean']):<24}{row['coverage']:>8.3f}"
@@ -152,6 +163,14 @@ def table_text(pairs: Mapping[str, Any]) -> str:
             )
         lines.append("")
     return "\n".join(lines)
+
+
+def samples_text(entry: Mapping[str, Any]) -> str:
+    """How the samples of a pair were used, in words; of a cross-validation the means of its folds."""
+    train, validation, test = (entry["samples"][split] for split in SPLITS)
+    if entry["folds"]:
+        return f"{test:,} samples in {entry['folds']} folds, each with {train:,} train and {validation:,} val"
+    return f"{train:,} train, {validation:,} val, {test:,} test"
 
 
 def _bounded(cell: Mapping[str, Any], sign: str = "") -> str:

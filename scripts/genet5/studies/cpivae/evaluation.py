@@ -28,6 +28,21 @@ def direction(target: str) -> str:
     return f"{other(target)}_to_{target}"
 
 
+def remembered(predictor: Predictor) -> Predictor:
+    """The same predictor, which does not compute again what it was asked before."""
+    answers: dict[tuple[int, str, str], tuple[np.ndarray, np.ndarray]] = {}
+    asked: list[Part] = []  # held, so that no other part gets the number of one
+
+    def answer(part: Part, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+        key = id(part), source, target
+        if key not in answers:
+            asked.append(part)
+            answers[key] = predictor(part, source, target)
+        return answers[key]
+
+    return answer
+
+
 def evaluate(
     predictor: Predictor, data: PairedData, resamples: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], dict[str, Intervals]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import count
+from genet5.studies.cpivae.comparison import samples_text
 from genet5.studies.cpivae.names import TRUTH
 from genet5.studies.report_page import picture, report_page
 
@@ -20,7 +21,10 @@ _EXPLAINED = (
     "samples. Over the best baseline: the difference on the same resamples. Inside 90 %: share of test cells inside "
     "their 90 % predictive interval, and its mean half length in standard deviations of a feature. FOSCTTM: share of "
     "other samples that are closer in the latent space than the same sample on the other platform. Weights, scales, "
-    "epochs and predictive intervals were fitted or chosen without the test samples. Settings are the configuration's: "
+    "epochs and predictive intervals were fitted or chosen without the test samples. In a cross-validation each sample "
+    "is a test sample once, predicted by the run that did not see it. Feature r is then the mean of the folds, pooled "
+    "r that of all samples on the scale of their fold; curves and latent space are those of the first fold. Settings "
+    "are the configuration's: "
     "those that were chosen after a look at test scores, as for the shipped real pairs, make them development scores."
 )
 
@@ -44,12 +48,11 @@ def _headline(pairs: Mapping[str, Any]) -> str:
 
 
 def _section(pair: str, entry: Mapping[str, Any], pictures: Mapping[str, Path]) -> Markup:
-    samples = ", ".join(f"{count(number)} {split}" for split, number in entry["samples"].items())
     features = f"{count(entry['features']['a'])} features on a, {count(entry['features']['b'])} on b"
     return tag(
         "section",
         tag("h2", pair),
-        tag("p", f"{samples} samples; {features}."),
+        tag("p", f"Samples: {samples_text(entry)}; {features}."),
         _verdict(entry),
         _table(entry),
         [tag("p", picture(path, f"{pair}: {name}")) for name, path in pictures.items()],
@@ -68,15 +71,16 @@ def _verdict(entry: Mapping[str, Any]) -> Markup | None:
         "p",
         tag("strong", "met: " if met else "missed: ", class_="met" if met else "missed"),
         f"best model {model['name']} {_bounded(model['corr_mean'])}, best baseline {baseline['name']} "
-        f"{_bounded(baseline['corr_mean'])}; difference {_bounded(over, '+')}, better on {over['seeds_won']} "
-        f"of {model['seeds']} seeds. Validation would have chosen {chosen['name']} "
+        f"{_bounded(baseline['corr_mean'])}; difference {_bounded(over, '+')}, better on {over['splits_won']} "
+        f"of {model['splits']} test splits. Validation would have chosen {chosen['name']} "
         f"({chosen['corr_mean']['value']:.3f}).",
     )
 
 
 def _table(entry: Mapping[str, Any]) -> Markup:
-    names = ("predictor", "feature r", "a to b", "b to a", "sample r", "RMSE", "inside 90 %", "half length")
-    names += ("over best baseline", "seeds won", "FOSCTTM", "parameters", "s")
+    folds = ("pooled r",) if entry["folds"] else ()
+    names = ("predictor", "feature r", *folds, "a to b", "b to a", "sample r", "RMSE", "inside 90 %", "half length")
+    names += ("over best baseline", "splits won", "FOSCTTM", "parameters", "s")
     best = {entry.get("best_model"), entry.get("best_baseline")}
     lines = []
     for row in sorted(entry["rows"].values(), key=lambda row: -row["corr_mean"]["value"]):
@@ -84,6 +88,7 @@ def _table(entry: Mapping[str, Any]) -> Markup:
         cells = (
             row["name"],
             _bounded(row["corr_mean"]),
+            *([f"{row['pooled_corr_mean']:.3f}"] if folds else []),
             f"{row['corr_mean']['a_to_b']:.3f}",
             f"{row['corr_mean']['b_to_a']:.3f}",
             _bounded(row["sample_corr_mean"]),
@@ -91,7 +96,7 @@ def _table(entry: Mapping[str, Any]) -> Markup:
             f"{row['coverage']:.3f}",
             f"{row['half_width']:.2f}",
             _bounded(over, "+") if over else "",
-            f"{over['seeds_won']} of {row['seeds']}" if over else "",
+            f"{over['splits_won']} of {row['splits']}" if over else "",
             "" if row["latent_foscttm"] is None else f"{row['latent_foscttm']:.3f}",
             "" if row["parameters"] is None else count(row["parameters"]),
             f"{row['training_s']:.0f}",

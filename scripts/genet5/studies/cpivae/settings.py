@@ -59,6 +59,15 @@ def check_settings(settings: Mapping[str, Any], source: str) -> None:
     total = data["train_split"] + data["val_split"] + data["test_split"]
     if abs(total - 1) > 1e-6:
         raise InputError(f"{subject(['data'])}: train_split, val_split and test_split sum to {total:g}, expected 1")
+    options = data["cross_validation"]
+    key = subject(["data", "cross_validation"])
+    if options["folds"] == 1:
+        raise InputError(f"{key}.folds: 1 is not allowed (0: no cross-validation; at least 2 folds)")
+    if options["fold"] >= max(options["folds"], 1):
+        allowed = f"0 to {options['folds'] - 1}" if options["folds"] else "0 without folds"
+        raise InputError(f"{key}.fold: {options['fold']} is not allowed ({allowed})")
+    if options["stratify"] and not options["folds"]:
+        raise InputError(f"{key}.stratify: true is for cross-validation alone (folds: 2 or more)")
     if model["latent_dim"] % model["num_codebooks"] and model["model_type"] == "JointVQ":
         raise InputError(
             f"{subject(['model', 'num_codebooks'])}: {model['num_codebooks']} does not divide latent_dim "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -34,8 +34,10 @@ class Table:
         return Table(self.source, list(samples), self.features, self.values[[place[name] for name in samples]])
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, wanted: Callable[[str], bool] | None = None, id_column: str | None = None) -> Table:
     """Read a table: a header, then sample id and features; tabs if the header has one, else commas; gzip or not.
+
+    ``wanted``: which of the features to read (all). ``id_column``: name of the column of sample ids (the first).
 
     Raises:
         InputError: no such file, no features, a row longer or shorter than the header, a cell that is no number, a
@@ -51,21 +53,28 @@ def read_table(path: Path) -> Table:
             _same_fields(stream, separator, len(header), path)
             stream.seek(0)
             stream.readline()
+            if id_column is not None and id_column not in header:
+                raise InputError(f"{path}: no column '{id_column}' (first ones: {', '.join(header[:_SHOWN])})")
+            own = header.index(id_column) if id_column is not None else 0
+            used = [at for at, name in enumerate(header) if at != own and (wanted is None or wanted(name))]
             # Names come from the header as it is: pandas would rename a second feature of a name.
-            frame = pd.read_csv(stream, sep=separator, header=None, names=range(len(header)), dtype={0: str})
+            frame = pd.read_csv(
+                stream, sep=separator, header=None, names=range(len(header)), usecols=[own, *used], dtype={own: str}
+            )[[own, *used]]
     except OSError as error:
         raise InputError(f"{path}: cannot read the table ({error.strerror or error})") from None
     except (ValueError, UnicodeDecodeError, EOFError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
     if frame.empty:
         raise InputError(f"{path}: no samples")
-    _no_duplicates(header[1:], f"{path}: feature")
+    features = [header[at] for at in used]
+    _no_duplicates(features, f"{path}: feature")
     samples = frame.iloc[:, 0]
     if samples.isna().any():
         raise InputError(f"{path}: line {int(np.flatnonzero(samples.isna())[0]) + 2} has no sample id")
     names = samples.str.strip().tolist()
     _no_duplicates(names, f"{path}: sample")
-    for place, name in enumerate(header[1:], start=1):
+    for place, name in zip(used, features, strict=True):
         column = frame[place]
         if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
             numbers = pd.to_numeric(column.astype(str), errors="coerce")
@@ -75,8 +84,8 @@ def read_table(path: Path) -> Table:
     values = frame.iloc[:, 1:].to_numpy(dtype=np.float64)
     if np.isinf(values).any():
         row, place = np.argwhere(np.isinf(values))[0]
-        raise InputError(f"{path}: line {row + 2}, column '{header[place + 1]}' is infinite")
-    return Table(str(path), names, header[1:], values)
+        raise InputError(f"{path}: line {row + 2}, column '{features[place]}' is infinite")
+    return Table(str(path), names, features, values)
 
 
 def read_labels(path: Path) -> dict[str, str]:

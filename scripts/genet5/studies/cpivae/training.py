@@ -21,15 +21,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from genet5.errors import InputError
 from genet5.studies.cpivae.batches import PairedDataModule
 from genet5.studies.cpivae.callbacks import BestCheckpoints, History, LastCheckpoint, training_callbacks
-from genet5.studies.cpivae.evaluation import evaluate, share_closer, write_result
+from genet5.studies.cpivae.evaluation import evaluate, remembered, share_closer, write_result
 from genet5.studies.cpivae.intervals import INTERVALS_FILE, write_intervals
 from genet5.studies.cpivae.models.base import PlatformModel
 from genet5.studies.cpivae.models.registry import build_model, load_model
 from genet5.studies.cpivae.names import CHECKPOINTS, CONFIG_FILE, FINAL_MODEL, SPLIT_FILE
+from genet5.studies.cpivae.out_of_fold import write_predictions
 from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part
 from genet5.studies.cpivae.prediction import embed, posterior_variance, predict
 from genet5.studies.cpivae.preprocessing import SPLITS, save_preprocessors
-from genet5.studies.cpivae.settings import Settings, write_settings
+from genet5.studies.cpivae.settings import Settings, default_settings, merged, write_settings
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ def fit_model(
         "training_s": round(seconds, 3),
         "device": str(trainer.strategy.root_device.type),
         "random_seed": settings["data"]["random_seed"],
+        "cross_validation": settings["data"]["cross_validation"],
     }
     return Fitted(trainer, module, best, facts)
 
@@ -176,13 +178,15 @@ def parameter_count(model: PlatformModel) -> int:
 def score_model(
     model: PlatformModel, data: PairedData, folder: Path, facts: Mapping[str, Any], scoring: Scoring
 ) -> dict[str, Any]:
-    """Score trained weights and write ``result.json``, ``evaluation.npz`` and ``intervals.json``."""
+    """Score trained weights and write ``result.json``, ``evaluation.npz`` and ``intervals.json``; on a fold of a
+    cross-validation also ``predictions.npz``."""
 
-    def predictor(part: Part, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    def from_model(part: Part, source: str, target: str) -> tuple[np.ndarray, np.ndarray]:
         values = part.values[source]
         variance = posterior_variance(model, values, source, target, scoring.draws, scoring.seed)
         return predict(model, values, source, target), variance
 
+    predictor = remembered(from_model)
     scored, arrays, intervals = evaluate(predictor, data, scoring.resamples, scoring.seed)
     latent = {p: np.concatenate([embed(model, data.parts[split].values[p], p) for split in SPLITS]) for p in PLATFORMS}
     names = [name for split in SPLITS for name in data.parts[split].samples]
@@ -191,6 +195,8 @@ def score_model(
     in_test = arrays["splits"] == "test"
     result = {**facts, **scored, "latent_foscttm": share_closer(latent["a"][in_test], latent["b"][in_test])}
     write_intervals(intervals, folder / INTERVALS_FILE)
+    if facts["cross_validation"]["folds"]:
+        write_predictions(predictor, data, folder)
     write_result(folder, result, arrays)
     return result
 
@@ -246,10 +252,12 @@ def say(text: str) -> None:
 def _same_model(stored: PlatformModel, model: PlatformModel, path: Path) -> None:
     if stored.widths != model.widths:
         raise InputError(f"{path}: made for {stored.widths} features, the tables have {model.widths}")
+    # Keys that an earlier version did not have were trained with their defaults.
+    trained = merged(default_settings(), stored.settings)
     for section in ("model", "loss_weights", "data"):
         for key, value in model.settings[section].items():
-            if stored.settings[section].get(key) != value:
-                found = stored.settings[section].get(key)
+            if trained[section].get(key) != value:
+                found = trained[section].get(key)
                 raise InputError(f"{path}: trained with {section}.{key} {found}, the settings say {value}")
 
 

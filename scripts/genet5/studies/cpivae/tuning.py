@@ -24,6 +24,8 @@ from genet5.studies.cpivae.training import Interrupted, fit_model, say
 OBJECTIVE = "val_cross_corr_mean"
 _WIDTHS = (64, 128, 256, 512, 1024)
 _WARM_UP_EPOCHS = 5
+#: The logs of a trial are not kept.
+_UNWATCHED = {"logging": {"gradient_norms_every_epochs": 0, "histograms_every_epochs": 0}}
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def run_search(settings: Settings, data: PairedData, search: Search) -> optuna.S
     study.sampler = optuna.samplers.TPESampler(seed=int(seed))
 
     def objective(trial: optuna.Trial) -> float:
-        chosen = trial_settings(trial, settings, search.max_epochs)
+        chosen = merged(trial_settings(trial, settings, search.max_epochs), _UNWATCHED)
         report = Report(trial)
         with tempfile.TemporaryDirectory(dir=search.folder) as folder:
             try:

@@ -19,7 +19,7 @@ from genet5.studies.cpivae.settings import (
     read_settings,
     stopping_monitor,
 )
-from genet5.studies.cpivae.study import baselines_of, check_study, training_settings
+from genet5.studies.cpivae.study import baselines_of, check_study, splits, training_settings
 
 
 @pytest.fixture
@@ -89,8 +89,13 @@ callbacks:
 def test_callbacks_are_those_of_the_settings(tmp_path):
     settings = default_settings()
     names = [type(callback).__name__ for callback in training_callbacks(settings, tmp_path, "x")]
-    assert names == ["History", "BestCheckpoints", "LastCheckpoint", "Stopping", "LearningRateMonitor"]
-    without = merged(settings, {"training": {"early_stopping_patience": 0}, "callbacks": {"lr_monitor": False}})
+    assert names[:-2] == ["History", "BestCheckpoints", "LastCheckpoint", "Stopping"]
+    assert names[-2:] == ["LearningRateMonitor", "GradientsAndWeights"]
+    unwatched = {"gradient_norms_every_epochs": 0, "histograms_every_epochs": 0}
+    without = merged(
+        settings,
+        {"training": {"early_stopping_patience": 0}, "callbacks": {"lr_monitor": False}, "logging": unwatched},
+    )
     assert len(training_callbacks(without, tmp_path, "x")) == 3
 
 
@@ -100,10 +105,10 @@ def test_later_changes_win(study):
     changed["sources"]["simulated"]["settings"] = {"training": {"max_epochs": 4}, "data": {"train_split": 0.8}}
     changed["variants"]["joint_vae"] = {"model": {"model_type": "joint_vae", "latent_dim": 5}}
     changed["sources"]["simulated"]["variants"] = {"joint_vae": {"model": {"latent_dim": 6}}}
-    found = training_settings(changed, "simulated", "joint_vae", 77)
+    found = training_settings(changed, "simulated", "joint_vae", "seed_77")
     assert found["training"]["max_epochs"] == 4 and found["training"]["batch_size"] == 2
     assert found["model"]["latent_dim"] == 6 and found["data"]["random_seed"] == 77
-    assert training_settings(changed, "simulated", "JointVQ", 77)["model"]["latent_dim"] == 3
+    assert training_settings(changed, "simulated", "JointVQ", "seed_77")["model"]["latent_dim"] == 3
 
 
 @pytest.mark.parametrize(
@@ -111,8 +116,25 @@ def test_later_changes_win(study):
     [
         ({"pairs": ["nci61"]}, "cpivae.pairs: 'nci61' is not in cpivae.sources"),
         ({"models": ["vae"]}, "cpivae.models: 'vae' is not in cpivae.variants"),
-        ({"sources": {"simulated": {"platform_a": "x"}}}, "expected platform_a and platform_b, or simulation"),
+        (
+            {"sources": {"simulated": {"platform_a": "x"}}},
+            r"sources.simulated: expected one of: platform_a and platform_b, olink",
+        ),
+        (
+            {"sources": {"olink_somascan": {"platform_a": "x"}}, "pairs": ["olink_somascan"]},
+            "expected one of: platform_",
+        ),
+        ({"sources": {"simulated": {"assays": {}}}}, "simulated.assays: is for olink and somascan alone"),
         ({"settings": {"model": {"depth": 3}}}, "key model.depth is unknown"),
+        (
+            {"cross_validation": {"folds": 1}},
+            r"cpivae.cross_validation.folds: 1 is not allowed \(0: none; at least 2\)",
+        ),
+        ({"cross_validation": {"stratify": True}}, "cpivae.cross_validation.stratify: true needs folds"),
+        (
+            {"settings": {"data": {"cross_validation": {"folds": 2}}}},
+            "key data.cross_validation: the workflow sets it; use the config key cpivae.cross_validation",
+        ),
         ({"sources": {"simulated": {"variants": {"vae": {}}}}}, "simulated.variants.vae is not in cpivae.variants"),
         (
             {"variants": {"JointVQ": {"data": {"normalization": "robust"}}}},
@@ -133,14 +155,30 @@ def test_the_study_is_checked_before_anything_runs(study, change, message):
         check_study(broken)
 
 
+def test_folds_are_trainings_of_their_own_and_stratified_where_there_are_labels(study):
+    assert splits(study, 7) == ["seed_7"]
+    data = training_settings(study, "simulated", "joint_vae", "seed_7")["data"]
+    assert data["cross_validation"] == {"folds": 0, "fold": 0, "stratify": False} and data["random_seed"] == 7
+    folded = merged(study, {"cross_validation": {"folds": 3, "stratify": True}})
+    check_study(folded)
+    assert splits(folded, 7) == ["seed_7_fold_0", "seed_7_fold_1", "seed_7_fold_2"]
+    for pair, stratify in (("tcga_mrna_protein", True), ("nci60_agilent_hgu133", True), ("simulated", False)):
+        data = training_settings(folded, pair, "joint_vae", "seed_7_fold_2")["data"]
+        assert data["cross_validation"] == {"folds": 3, "fold": 2, "stratify": stratify} and data["random_seed"] == 7
+
+
 def test_truth_is_a_row_of_simulated_pairs_alone(study):
     assert baselines_of(study, "simulated") == ["mean", "ridge", "pls", "knn", "wnn", "truth"]
     assert baselines_of(study, "tcga_mrna_protein") == ["mean", "ridge", "pls", "knn", "wnn"]
 
 
-@pytest.mark.parametrize("name", ["cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
+FEW_MODELS = ("cpivae_agreement.yaml", "cpivae_folds.yaml", "cpivae_olink_somascan.yaml")
+
+
+@pytest.mark.parametrize("name", [*FEW_MODELS, "cpivae.yaml", "cpivae_small.yaml", "cpivae_simulated.yaml"])
 def test_shipped_configurations_are_valid(default_config, repository, name):
     config = merged(default_config, yaml.safe_load((repository / "config" / "studies" / name).read_text()))
     check_config(config, {})
     check_study(config["cpivae"])
-    assert len({config["cpivae"]["variants"][m]["model"]["model_type"] for m in config["cpivae"]["models"]}) == 8
+    few = 1 if name in FEW_MODELS else 8
+    assert len({config["cpivae"]["variants"][m]["model"]["model_type"] for m in config["cpivae"]["models"]}) == few

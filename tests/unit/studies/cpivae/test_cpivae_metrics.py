@@ -251,9 +251,9 @@ def test_the_table_names_the_best_and_what_they_are_apart(tmp_path):
     row = entry["rows"]["joint_vae"]
     assert row["corr_mean"]["value"] == pytest.approx(0.5)
     assert row["corr_mean"]["interval"] == pytest.approx((0.405, 0.595))
-    assert row["over_best_baseline"]["value"] == pytest.approx(0.05) and row["over_best_baseline"]["seeds_won"] == 1
+    assert row["over_best_baseline"]["value"] == pytest.approx(0.05) and row["over_best_baseline"]["splits_won"] == 1
     assert difference(vae, ridge)["interval"] == pytest.approx((0.05, 0.05))
     lines = [line.split("\t") for line in table_tsv(pairs).splitlines()]
-    assert len(lines) == 5 and {len(line) for line in lines} == {20}
+    assert len(lines) == 5 and {len(line) for line in lines} == {21}
     assert lines[3][:4] == ["p", "joint_vae", "2", "0.5"]
     assert "joint_vae           0.5000 [0.405, 0.595]" in table_text(pairs)
