@@ -29,6 +29,7 @@ from genet5.files import file_sha256
 from genet5.options import flags, plain
 from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
 from genet5.settings.sections import STUDIES, with_defaults
+from genet5.sources.published import published_files, published_instead
 from genet5.species_table import (
     read_species_table,
     require_evaluation,
@@ -63,6 +64,7 @@ or_exit(check_config, config, KNOWN_CLADES)
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
+PUBLISHED = published_files()
 STAGES = config["stages"]
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None

@@ -16,6 +16,8 @@ rule dna_llm:
 
 rule dna_llm_table:
     """Fetch the sequences or the scores of the windows, from where dna_llm.windows says."""
+    input:
+        published=dna_llm_published,
     output:
         f"{DNA_LLM}/tables/{{table}}.gz",
     log:

@@ -22,9 +22,14 @@ def dna_llm_chosen():
 DNA_LLM_PREDICTORS, DNA_LLM_CONTROLS, DNA_LLM_ALPHABETS = dna_llm_chosen()
 
 
-def dna_llm_source(wildcards):
+def dna_llm_published(wildcards):
+    """The public file that a table of the windows with binding scores is made from; none where it is here."""
+    return study_file(config["dna_llm"]["windows"][wildcards.table])
+
+
+def dna_llm_source(wildcards, input):
     """Where a table of the windows with binding scores comes from."""
-    return config["dna_llm"]["windows"][wildcards.table].replace("{data_root}", config["data_root"].rstrip("/"))
+    return study_source(config["dna_llm"]["windows"][wildcards.table], input.published)
 
 
 def dna_llm_genomes(wildcards):
