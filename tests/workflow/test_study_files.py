@@ -7,7 +7,6 @@ import gzip
 import http.server
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest

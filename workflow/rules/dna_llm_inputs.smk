@@ -39,7 +39,7 @@ def dna_llm_genomes(wildcards):
 
 def dna_llm_species():
     """Their names."""
-    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET)
+    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET, "dna_llm.species")
 
 
 def dna_llm_core(wildcards):
@@ -55,4 +55,4 @@ def to_train(paths):
 
 
 wildcard_constraints:
-    alphabet="full|vocab4",
+    alphabet="full|vocab4|bpe32",

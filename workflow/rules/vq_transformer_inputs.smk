@@ -9,7 +9,9 @@ or_exit(check_points, VQ_POINTS, VQ_MAIN)
 def vq_species():
     """Species whose DNA the study VQ-Transformer reads; none when it reads a file of its own."""
     section = config["vq_transformer"]
-    return [] if section["dna"] else or_exit(select_species, section["species"], SPECIES, SHEET)
+    return (
+        [] if section["dna"] else or_exit(select_species, section["species"], SPECIES, SHEET, "vq_transformer.species")
+    )
 
 
 def vq_dna(wildcards):
