@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         chosen = np.flatnonzero(np.isin(windows.splits, ("validation", "test")))
         held_out = KmerSet(windows.sequence(index) for index in chosen)
     options = CorpusOptions(
-        arguments.leave_out, arguments.block_bp, arguments.validation_share, arguments.context + 1, arguments.seed
+        arguments.block_bp, arguments.validation_share, arguments.context + 1, arguments.seed, arguments.leave_out
     )
     meta = write_corpus(genomes, ALPHABETS[arguments.alphabet], options, arguments.output_dir, held_out)
     print(

@@ -32,12 +32,12 @@ _BASE[list(b"ACGTUacgtu")] = True
 class CorpusOptions:
     """How genomes are split and cut. Lengths in bp. Sequences with a name like ``leave_out`` are not read."""
 
-    # Alternate loci repeat DNA of the chromosomes: in assemblies of RefSeq they are NT_ and NW_ sequences.
-    leave_out: str = "^N[TW]_"
     block_bp: int = 100_000
     validation_share: float = 0.1
     least_stretch_bp: int = 301
     seed: int = 42
+    # Alternate loci repeat DNA of the chromosomes: in assemblies of RefSeq they are NT_ and NW_ sequences.
+    leave_out: str = "^N[TW]_"
 
 
 def validation_blocks(lengths: Mapping[str, int], options: CorpusOptions) -> dict[str, np.ndarray]:

@@ -29,7 +29,14 @@ from genet5.training.processes import start_fabric
 SMALL = GptConfig("vocab4", layers=1, width=16, heads=2, context=60, dropout=0.1)
 FINETUNE = FinetuneOptions(epochs=4, batch_size=8, precision="fp32", log_every=1)
 PRETRAIN = PretrainOptions(
-    max_steps=8, batch_size=4, eval_steps=2, validation_windows=6, markov_order=2, precision="fp32", log_every=1
+    max_steps=8,
+    batch_size=4,
+    eval_steps=2,
+    validation_windows=6,
+    markov_order=2,
+    mixture_order=4,
+    precision="fp32",
+    log_every=1,
 )
 
 
