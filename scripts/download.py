@@ -25,7 +25,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--instead",
         metavar="FOLDER",
-        help="files in this folder are not downloaded: what an error advises (default: nothing)",
+        help="an error advises to put the file into this folder by hand (default: no advice)",
     )
     add_option_arguments(parser, DownloadOptions, only=("retries",))
     arguments = parser.parse_args(argv)
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
         )
     except InputError as error:
         if arguments.instead:
-            raise InputError(f"{error}; what is in {arguments.instead} is not downloaded (docs/data.md)") from None
+            raise InputError(f"{error}; or put the files that docs/data.md lists into {arguments.instead}") from None
         raise
 
 

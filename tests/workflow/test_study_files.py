@@ -88,7 +88,7 @@ def test_without_network_there_is_one_line_that_says_what_to_do(workspace):
     url = FILES["tf-binding/chr22_scores.txt.gz"].url("http://127.0.0.1:9")
     (line,) = set(errors(result.stdout))
     assert line.startswith(f"error: {url}: download failed after 1 attempts, the last: ")
-    assert line.endswith("; what is in nothing/tf-binding is not downloaded (docs/data.md)")
+    assert line.endswith("; or put the files that docs/data.md lists into nothing/tf-binding")
     assert not (workspace.folder / SCORES).exists()
 
 
@@ -126,5 +126,5 @@ def test_a_genome_of_a_study_is_fetched_too(workspace, github):
     result = workspace.run("data/raw/H.sapiens/fna.gz", *settings(workspace, address), *sheet)
     (line,) = set(errors(result.stdout))
     assert f"{FILES['H.sapiens/fna.gz'].url(address)}: sha256 is " in line
-    assert line.endswith(f"expected {FILES['H.sapiens/fna.gz'].sha256}; what is in nothing/H.sapiens is not downloaded "
-                         "(docs/data.md)")  # fmt: skip
+    assert line.endswith(f"expected {FILES['H.sapiens/fna.gz'].sha256}; or put the files that docs/data.md "
+                         "lists into nothing/H.sapiens")  # fmt: skip

@@ -3,26 +3,6 @@
 Only for tables that are not in the folder data_root. resources/study_files.tsv says where they come from.
 """
 
-STUDY_FILES = {file.name: file for file in PUBLISHED.values()}
-
-
-def published_in_place_of(source):
-    """The public file that stands in for a source of a study's configuration, if it does."""
-    return published_instead(
-        source.replace("{data_root}", config["data_root"].rstrip("/")), config["data_root"], PUBLISHED
-    )
-
-
-def study_file(source):
-    """Where this file is kept, as the input of a rule; nothing if the source is a path or an address of its own."""
-    found = published_in_place_of(source)
-    return [f"data/raw/published/{found.name}"] if found else []
-
-
-def study_source(source, published):
-    """What a rule reads: the public file, or the source."""
-    return published[0] if published else source.replace("{data_root}", config["data_root"].rstrip("/"))
-
 
 rule study_file:
     """Fetch a public file of a study and check its sha256; a partial file is continued by the next attempt."""
