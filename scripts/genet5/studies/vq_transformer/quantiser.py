@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 LLOYD_ROUNDS = 10
 DISTANCES_AT_ONCE = 2**26  # 256 MB
-VECTORS_PER_CODE = 2  # of a batch that forgets by the whole decay
+VECTORS_PER_CODE = 0.5  # of a batch that forgets by the whole decay
 _SMALLEST_COUNT = 1e-5
 
 
@@ -133,11 +133,11 @@ class VectorQuantiser(nn.Module):
 
 
 def batch_decay(decay: float, vectors: Tensor, size: int) -> Tensor:
-    """What the moving averages of ``size`` codes keep over a batch of ``vectors``: decay ** min(1, vectors / (2 size)).
+    """What the moving averages of ``size`` codes keep over a batch of ``vectors``: decay ** min(1, 2 vectors / size).
 
-    So averages hold at least 1 / (1 - decay) batches, through which the encoder moves, and at least 2 / (1 - decay)
-    vectors for each code, however few a batch has: 10 and 20 with a decay of .9. A decay by batches alone lets the
-    codes of a large codebook die between two of their vectors.
+    So averages hold at least 1 / (1 - decay) batches, through which the encoder moves, and at least .5 / (1 - decay)
+    vectors for each code, however few a batch has: 10 and 5 with a decay of .9. A decay by batches alone lets the codes
+    of a large codebook die between two of their vectors. With a longer memory, codes fall behind the encoder.
     """
     return decay ** (vectors / (VECTORS_PER_CODE * size)).clamp(max=1.0)
 
