@@ -19,23 +19,19 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
-from genet5.bake.crops import Window  # noqa: E402
 from genet5.clades import read_clades  # noqa: E402
 from genet5.crf.config import crf_config  # noqa: E402
-from genet5.crf.data import CrfBatch  # noqa: E402
-from genet5.crf.labels import label_window  # noqa: E402
 from genet5.crf.model import make_crf  # noqa: E402
 from genet5.crf.options import CrfOptions  # noqa: E402
 from genet5.crf.training import CrfTraining  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
-from genet5.genome.sites import WindowSites  # noqa: E402
 from genet5.grpo.policy import pack, score_choices  # noqa: E402
 from genet5.grpo.rollouts import roll_out  # noqa: E402
 from genet5.grpo.sampling import Sampling  # noqa: E402
+from genet5.plan.measuring import CLADE, CODE, crf_batch, random_windows  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
 from genet5.training.trainable import Trainable  # noqa: E402
@@ -44,7 +40,6 @@ from genet5.writer.building import new_model, resize_model  # noqa: E402
 from genet5.writer.decoding import write_genes  # noqa: E402
 from genet5.writer.network import GeneT5Model  # noqa: E402
 
-CLADE, CODE = "fungi", 1
 STEPS = ("crf", "sft", "grpo")
 TARGET = 1.05  # times as fast: the training of the CRF
 LARGEST_ERROR = 0.02  # of gradients; bf16 rounds
@@ -133,22 +128,8 @@ def wait(device: torch.device) -> None:
 # ---------------------------------------------------------------- the three steps
 
 
-def random_windows(size: Size) -> list[Window]:
-    rng = np.random.default_rng(0)
-    return [Window("".join(rng.choice(list("ACGT"), size.window_bp)), [], [], CLADE, CODE) for _ in range(size.rows)]
-
-
 def crf_step(size: Size, device: torch.device) -> tuple[CrfTraining, Callable[[], Tensor]]:
-    rules = read_clades()[CLADE].gene_rules(CODE)
-    windows = [WindowSites(window.bases, rules) for window in random_windows(size)]
-    labels, sites = zip(*(label_window(window, [], []) for window in windows), strict=True)
-    batch = CrfBatch(
-        codes=torch.from_numpy(np.stack([window.strand_codes for window in windows])),
-        lengths=torch.full((size.rows,), size.window_bp),
-        labels=torch.from_numpy(np.stack(labels)),
-        chains=torch.from_numpy(np.stack(labels)),
-        sites=torch.from_numpy(np.stack(sites)),
-    ).to(device)
+    batch = crf_batch(random_windows(size.rows, size.window_bp)).to(device)
     crf = make_crf(crf_config(size.network, {"stem_dropout": 0.0}), 0)
     model = CrfTraining(crf, CrfOptions(size=size.network)).to(device).train()
     return model, lambda: model.training_losses(batch)["sum"]
@@ -164,7 +145,7 @@ def sft_step(size: Size, device: torch.device) -> tuple[GeneT5Model, Callable[[]
     """The target of each window is what the fresh writer writes for it."""
     model, grammars = writer(size, device)
     grammar = grammars.of(CLADE, CODE)
-    bases = [window.bases for window in random_windows(size)]
+    bases = [window.bases for window in random_windows(size.rows, size.window_bp)]
     written = write_genes(model.eval(), grammar, bases, CLADE)
     examples = [make_example(b, CLADE, one.genes, grammar) for b, one in zip(bases, written, strict=True)]
     batch = collate(examples).to(device)
@@ -174,7 +155,11 @@ def sft_step(size: Size, device: torch.device) -> tuple[GeneT5Model, Callable[[]
 
 def grpo_step(size: Size, device: torch.device) -> tuple[GeneT5Model, Callable[[], Tensor]]:
     model, grammars = writer(size, device)
-    packed = pack(roll_out(model.eval(), grammars, random_windows(size), 8, Sampling(0.8, 50, 0.9), 256, (0,)))
+    packed = pack(
+        roll_out(
+            model.eval(), grammars, random_windows(size.rows, size.window_bp), 8, Sampling(0.8, 50, 0.9), 256, (0,)
+        )
+    )
     model.train()
     return model, lambda: -score_choices(model, packed, 0.8).log_probability.sum()
 

@@ -58,7 +58,7 @@ def main() -> None:
     }
     ours, peer = medians["banded"], medians["dense"]
     print(
-        f"{tokens:,} tokens, window {window:,}, block {arguments.block}, {HEADS} heads of {HEAD_SIZE}, {ours_device()}"
+        f"{tokens:,} tokens, window {window:,}, block {arguments.block}, {HEADS} heads of {HEAD_SIZE}, {device_name()}"
     )
     print("| | banded | dense mask | ratio | target |\n|---|---|---|---|---|")
     targets = {"seconds": TIME_TARGET, "megabytes": MEMORY_TARGET}
@@ -73,7 +73,7 @@ def main() -> None:
     sys.exit(0 if met else 1)
 
 
-def ours_device() -> str:
+def device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.api import load, open_genome
+from genet5.annotate.api import load
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
+from genet5.device import add_device_argument
 from genet5.errors import InputError, run_command
+from genet5.genome.fasta import open_genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.report.annotation_page import write_annotation_page
 
@@ -28,6 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
+    add_device_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci drawn on the page")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
@@ -36,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
         with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
         raise InputError(f"--clade is missing; clades with a model: {', '.join(with_model)}")
     name = new_genome_name(str(arguments.genome), "the genome's file")
-    annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder)
+    annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder, arguments.device)
     with open_genome(arguments.genome) as genome:
         loci = chosen_loci(chosen_regions(genome, arguments.regions), arguments.track_loci)
         found = annotator.annotate(

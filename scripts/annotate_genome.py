@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.calibration_file import CALIBRATION_FILE, load_calibration
-from genet5.annotate.models import best_device, load_annotator
+from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
+from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import (
     annotate_genome,
@@ -23,6 +23,7 @@ from genet5.annotate.shipped import is_shipped, shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
+from genet5.device import add_device_argument
 from genet5.errors import run_command
 from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
@@ -43,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native")
+    add_device_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose CRF tracks are kept")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
@@ -54,10 +56,11 @@ def main(argv: list[str] | None = None) -> None:
     clade = clade_named(clades, arguments.clade)
     folder = arguments.model or shipped_model(clade, clades=clades).folder
     shipped = is_shipped(clade, folder)
-    model = load_annotator(folder).to(best_device())
-    how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision)
-    usual = clade.model.calibration if shipped else folder / CALIBRATION_FILE
-    calibration = load_calibration(arguments.calibration or usual, folder / WEIGHTS_FILE, how.decoder)
+    model = load_annotator(folder).on(arguments.device)
+    calibration_file = arguments.calibration or (clade.model.calibration if shipped else folder / CALIBRATION_FILE)
+    validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
+    how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
+    calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
     rules = clade.gene_rules(how.genetic_code)
     with Genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)

@@ -11,7 +11,7 @@ from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
-BAKED = ("flank_bp", "empty_share", "max_windows", "samples_per_shard", "seed")
+BAKED = ("flank_bp", "empty_share", "max_windows", "max_validation_windows", "samples_per_shard", "seed")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> None:
         stride_bp=windows.stride_bp,
         flank_bp=options.flank_bp,
         empty_share=options.empty_share,
-        max_windows=options.max_windows,
+        max_windows=options.max_windows or None,
+        max_validation_windows=options.max_validation_windows or None,
         seed=options.seed,
     )
     bake_species(source, rules, options.samples_per_shard, arguments.output_dir)

@@ -15,7 +15,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--output", required=True, help="file to write; a plain source is gzip-compressed when this ends in .gz"
     )
-    parser.add_argument("--sha256", default=None, help="sha256 of the source's bytes (default: not checked)")
+    parser.add_argument("--sha256", default=None, help="sha256 of the source's bytes")
+    parser.add_argument(
+        "--md5-list",
+        default=None,
+        help="address of the publisher's list of md5 sums, checked where no sha256 is given (default: the list that "
+        "NCBI and UCSC keep beside each file)",
+    )
     parser.add_argument(
         "--timeout-s",
         type=float,
@@ -36,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
             arguments.output,
             sha256=arguments.sha256,
             retries=retries,
+            md5_list=arguments.md5_list,
             timeout_s=arguments.timeout_s,
         )
     except InputError as error:

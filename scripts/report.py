@@ -44,6 +44,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--config", default=None, help="resolved configuration (JSON or YAML)")
     parser.add_argument("--model", nargs="*", default=[], help="safetensors files: size and checksum")
     parser.add_argument(
+        "--calibrations", nargs="*", default=[], help="{stage}/calibration.json: scores of decoders on validation DNA"
+    )
+    parser.add_argument(
         "--times",
         nargs="*",
         default=[],

@@ -29,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         options_from_arguments(CrfOptions, arguments),
         arguments.output_dir,
         arguments.restart,
+        arguments.device,
     )
 
 

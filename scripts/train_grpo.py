@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> None:
         options_from_arguments(GrpoOptions, arguments),
         arguments.output_dir,
         arguments.restart,
+        arguments.device,
     )
 
 

@@ -33,6 +33,7 @@ def main(argv: list[str] | None = None) -> None:
         options_from_arguments(SftOptions, arguments),
         arguments.output_dir,
         arguments.restart,
+        arguments.device,
     )
 
 

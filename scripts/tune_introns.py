@@ -15,10 +15,11 @@ import torch
 
 from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
-from genet5.annotate.models import Model, best_device
+from genet5.annotate.models import Model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import load_crf, save_crf
+from genet5.device import add_device_argument, chosen_device
 from genet5.errors import InputError, run_command
 from genet5.evaluate.comparison import Prediction, compare
 from genet5.genome.fasta import Genome
@@ -42,9 +43,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--window-bp", type=int, required=True, help="length of a tile")
     parser.add_argument("--overlap-bp", type=int, required=True, help="bases that neighbouring tiles share")
     parser.add_argument("--biases", type=float, nargs="+", default=BIASES, help="tried, in nats")
+    add_device_argument(parser)
     parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)
-    crf = load_crf(arguments.model).to(best_device())
+    crf = load_crf(arguments.model).to(chosen_device(arguments.device))
     clades = read_clades(arguments.clade_folder)
     rules = clade_named(clades, arguments.clade).gene_rules(arguments.genetic_code)
     if not rules.splice_pairs:

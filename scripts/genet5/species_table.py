@@ -19,6 +19,8 @@ from genet5.errors import InputError
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
 #: Value of the annotation column for a genome that Prodigal is to label.
 PRODIGAL = "prodigal"
+#: Names of lineages as BUSCO publishes them: fungi_odb10, fungi_odb12, fungi_odb12.2. All other text is a path.
+LINEAGE_NAME = re.compile(r"[a-z0-9_]+_odb\d+(\.\d+)?")
 
 _REGION_COLUMNS = ("validation_regions", "test_regions", "excluded_regions")
 _SPAN = re.compile(r"(?P<seqid>.+):(?P<start>\d[\d]*)-(?P<end>\d[\d]*)")
@@ -40,11 +42,17 @@ class Species:
     genome_sha256: str = ""
     annotation_sha256: str = ""
     busco_lineage: str = ""
+    genome_bp: int = 0
 
     @property
     def labelled(self) -> bool:
         """Whether Prodigal provides the annotation."""
         return self.annotation == PRODIGAL
+
+    @property
+    def lineage_to_fetch(self) -> str:
+        """The name of the BUSCO lineage, where the table has a name; "" where it has a path or nothing."""
+        return self.busco_lineage if LINEAGE_NAME.fullmatch(self.busco_lineage) else ""
 
     @property
     def trains(self) -> bool:
@@ -132,7 +140,8 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         return f"{named}, column {place[0]}" if place else named
 
     check_against_schema(values, schema, subject)
-    row = Species(**{**values, "genetic_code": int(values["genetic_code"])})
+    numbers = {column: int(values[column]) for column in ("genetic_code", "genome_bp") if column in values}
+    row = Species(**{**values, **numbers})
     if row.split == "test" and not row.test_regions and (row.validation_regions or row.excluded_regions):
         raise InputError(
             f"{subject(['test_regions'])} is missing: where a part of a test species is validated on or excluded, the "
@@ -141,10 +150,10 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
     if row.labelled and row.annotation_sha256:
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
     _check_regions(row, subject)
-    if row.busco_lineage and not Path(row.busco_lineage).exists():
+    if row.busco_lineage and not row.lineage_to_fetch and not Path(row.busco_lineage).exists():
         raise InputError(
-            f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the path of a BUSCO lineage "
-            "folder or its tar file"
+            f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the name of a BUSCO lineage "
+            "(like fungi_odb12), or the path of a lineage folder or its tar file"
         )
     return row
 

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,7 +121,9 @@ def train_in_this_process(arguments: argparse.Namespace) -> None:
     train_toy(arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model)
 
 
-def train_in_processes(arguments: argparse.Namespace) -> list[int]:
+def train_in_processes(
+    arguments: argparse.Namespace, train: Callable[[argparse.Namespace], None] = train_in_this_process
+) -> list[int]:
     """Train in processes with torchrun's variables; their exit statuses. Forked, since imports take the most time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -136,7 +139,7 @@ def train_in_processes(arguments: argparse.Namespace) -> list[int]:
         os.environ |= {name: str(value) for name, value in world.items()} | {"TORCHELASTIC_RUN_ID": "toy"}
         status = 1
         try:
-            train_in_this_process(arguments)
+            train(arguments)
             status = 0
         except SystemExit as ended:
             status = ended.code

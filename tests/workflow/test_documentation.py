@@ -32,7 +32,7 @@ DOCUMENTS = (
     "config/examples/recipe_small.yaml",
     "config/studies/defaults.yaml",
 )
-TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "vq_transformer"}
+TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "plan", "vq_transformer"}
 COMMAND = r"(?:`|^ {4,})"  # in backquotes, or on an indented line
 PLACEHOLDERS = {"scripts/X.py"}
 README_LINES = 120

@@ -12,6 +12,7 @@ from script_flags import check_flags
 from genet5.tokens.dna import train_bpe
 
 DEMO = ("--configfile", "config/examples/demo.yaml", "--")
+SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,10 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "train_sft": 1,
         "grpo_prompts": 1,
         "train_grpo": 1,
-        "calibrate": 2,
-        "annotate_genome": 4,
-        "score": 4,
+        "calibrate": 3,
+        "annotate_genome": 6,
+        "score": 6,
+        "summary": 1,
         "report": 1,
         "all": 1,
     }
@@ -47,7 +49,7 @@ def test_all_runs_every_stage_once_per_species(demo_run):
 def test_training_reads_no_test_species(demo_run):
     for script in ("scripts/train_crf.py", "scripts/train_sft.py", "scripts/grpo_prompts.py", "scripts/calibrate.py"):
         lines = [line for line in commands(demo_run) if script in line]
-        assert len(lines) == (2 if "calibrate" in script else 1)
+        assert len(lines) == (3 if "calibrate" in script else 1)
         for line in lines:
             assert "data/baked/demo/C.diphtheriae/manifest.json" in line and "E.coli" not in line
 
@@ -88,14 +90,14 @@ def test_fields_of_the_model_reach_its_command(workspace, demo_run):
 def test_only_held_out_regions_are_annotated_and_scored(demo_run):
     for script in ("annotate_genome.py", "score.py"):
         lines = [line for line in commands(demo_run) if script in line]
-        assert len(lines) == 4
+        assert len(lines) == 6
         for line in lines:
             assert ("--regions NZ_LN831026.1:1900001-2463666" in line) == ("data/raw/C.diphtheriae" in line)
             assert "--regions" not in line or "C.diphtheriae" in line
 
 
 def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
-    assert len(check_flags(commands(demo_run), repository)) == 16
+    assert len(check_flags(commands(demo_run), repository)) == 17
 
 
 def test_one_flag_stands_on_each_line_of_a_rule(repository):
@@ -107,8 +109,12 @@ def test_one_flag_stands_on_each_line_of_a_rule(repository):
 
 def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confidence_left_out(workspace, demo_run):
     lines = [line for line in commands(demo_run) if "calibrate.py" in line]
-    assert {re.search(r"--model data/model/demo/(\w+) ", line)[1] for line in lines} == {"sft", "grpo"}
-    assert all("--decoder joint " in line and "--window-bp 6000 --overlap-bp 2000 " in line for line in lines)
+    by_stage = {re.search(r"--model data/model/demo/(\w+) ", line)[1]: line for line in lines}
+    assert set(by_stage) == {"crf", "sft", "grpo"}
+    # Of the stages with a writer all decoders are compared.
+    assert {stage for stage, line in by_stage.items() if "--decoder viterbi " in line} == {"crf"}
+    assert {stage for stage, line in by_stage.items() if "--decoder" in line} == {"crf"}
+    assert all("--window-bp 6000 --overlap-bp 2000 " in line for line in lines)
     assert all("--min-confidence 0.0 " in line for line in commands(demo_run) if "annotate_genome.py" in line)
     overlay = workspace.overlay("stages: [crf]\nannotate: {min_confidence: 0.5, calibration_bp: 0}")
     result = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
@@ -222,8 +228,9 @@ def test_wrong_types_are_one_clear_line(workspace):
 def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
     result = workspace.run(
-        "annotate", "-n", "-p", "--configfile", "config/examples/demo.yaml", "--config", "genome=my.fa"
-    )
+        "annotate", "-n", "-p", "--configfile", "config/examples/demo.yaml", "--config", "genome=my.fa",
+        "annotate={model: run}",
+    )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert jobs(result.stdout)["annotate_genome"] == 1 and "score" not in jobs(result.stdout)
     (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
@@ -233,14 +240,33 @@ def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
 
 
 def test_a_new_genome_needs_a_clade_when_the_training_species_differ(workspace):
-    result = workspace.run("annotate", "-n", "--config", "genome=my.fa")
+    result = workspace.run("annotate", "-n", "--config", "genome=my.fa", "annotate={model: run}")
     assert result.returncode == 1
     assert "error: config key clade is needed for a new genome" in result.stdout.splitlines()[-1]
 
 
-# -------------------------------------------------------------------- models that come with the workflow
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["clade=vertebrate"], "no model comes with GeneT5 for 'vertebrate'"),
+        (["clade=vertebrate", "genetic_code=1"], "no model comes with GeneT5 for 'vertebrate'"),
+        ([], "missing, a shipped model needs one"),
+    ],
+)
+def test_a_training_starts_only_where_it_is_asked_for(workspace, words, problem):
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    result = workspace.run(*SHIPPED, *words)
+    assert (result.returncode, result.stdout.splitlines()[-1]) == (
+        1,
+        f"error: config key clade: {problem}, and data/model/main/grpo is not trained; clades with a model: fungi, "
+        "invertebrate, plant, protist; to train on the 7 training species of config/species.tsv first, add "
+        "'annotate={model: run}'",
+    )
+    asked = workspace.run(*SHIPPED, "clade=vertebrate", "genetic_code=1", "annotate={model: run}")
+    assert asked.returncode == 0 and jobs(asked.stdout)["train_crf"] == 1
 
-SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
+
+# -------------------------------------------------------------------- models that come with the workflow
 
 
 def test_a_new_genome_needs_no_training_where_a_model_is_shipped(workspace):
@@ -356,12 +382,12 @@ def test_the_clade_that_all_training_species_share_finds_its_shipped_model(works
 @pytest.mark.parametrize(
     ("clade", "problem"),
     [
-        ("clade=vertebrate", "'vertebrate' has no shipped model"),
-        ("genetic_code=1", "missing, a shipped model is asked for"),
+        ("clade=vertebrate", "no model comes with GeneT5 for 'vertebrate'"),
+        ("genetic_code=1", "missing, a shipped model needs one"),
     ],
 )
 def test_a_shipped_model_that_is_not_there_is_named(workspace, clade, problem):
     result = workspace.run(*SHIPPED, clade, "annotate={model: shipped}")
     assert result.returncode == 1
-    there_are = "(there are: fungi, invertebrate, plant, protist)"
-    assert result.stdout.splitlines()[-1] == f"error: config key clade: {problem} {there_are}"
+    there_are = "clades with a model: fungi, invertebrate, plant, protist"
+    assert result.stdout.splitlines()[-1] == f"error: config key clade: {problem}; {there_are}"

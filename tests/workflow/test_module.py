@@ -53,7 +53,7 @@ def test_a_module_plans_the_jobs_of_the_demo(elsewhere, snakefile, repository):
     assert result.returncode == 0, result.stdout
     inside = elsewhere.run("-n", "-s", str(snakefile), "--configfile", str(repository / "config/examples/demo.yaml"))
     assert jobs(result.stdout) == jobs(inside.stdout)
-    assert jobs(result.stdout)["annotate_genome"] == 4
+    assert jobs(result.stdout)["annotate_genome"] == 6
     (command,) = [line for line in commands(result.stdout) if "bake_shards.py" in line and "C.diphtheriae" in line]
     assert "--window-bp 6000 " in command and "--samples-per-shard 500 " in command  # the demo's
     assert "--empty-share 0.1 " in command  # a default that the demo does not name

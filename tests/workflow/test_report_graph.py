@@ -66,9 +66,24 @@ def test_a_published_annotation_and_busco_are_drawn(workspace):
     results = Results(
         "main", config=config, cards=[DataCard("A.one", {})], boards=[Scoreboard("A.one", None, None, {})]
     )
-    results.busco = [("A.one", "crf", {})]
+    results.busco = [("A.one", "crf", {}), ("A.one", "reference", {})]
     boxes, solid = drawn(results)
-    assert boxes == rules and "busco" in rules and "label_genome" not in rules
+    assert boxes == rules and "busco" in rules and not rules & {"label_genome", "fetch_lineage", "busco_genome"}
+    assert solid <= edges and order(solid) == order(edges)
+
+
+def test_a_fetched_lineage_and_busco_on_the_genome_are_drawn(workspace):
+    sheet = workspace.folder / "species.tsv"
+    columns = "species clade genetic_code split validation_regions test_regions genome annotation busco_lineage"
+    row = "A.one bacteria 11 train I:1-9 I:10-19 a.fna.gz prodigal bacteria_odb12"
+    sheet.write_text("\t".join(columns.split()) + "\n" + "\t".join(row.split()) + "\n")
+    overlay = workspace.overlay("stages: [crf]\nspecies_sheet: species.tsv\nbusco: {genome: true}")
+    rules, edges, config = graphs(workspace, overlay)
+    card, board = DataCard("A.one", {}, "bacteria", "prodigal"), Scoreboard("A.one", None, "prodigal", {})
+    fetched = {"lineage_path": "data/lineages/bacteria_odb12.tar.gz"}
+    busco = [("A.one", stage, fetched) for stage in ("crf", "reference", "genome")]
+    boxes, solid = drawn(Results("main", config=config, cards=[card], boards=[board], busco=busco))
+    assert boxes == rules >= {"fetch_lineage", "reference_proteins", "busco", "busco_genome", "label_genome"}
     assert solid <= edges and order(solid) == order(edges)
 
 

@@ -133,7 +133,8 @@ def test_a_workflow_killed_during_sft_goes_on_after_unlock(run: ToyRun, uninterr
     sheet = workspace.sheet(
         f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
     )
-    overlay = workspace.overlay(yaml.safe_dump({"run": "toy", "species_sheet": sheet, "sft": OPTIONS}))
+    keys = {"run": "toy", "device": "auto", "species_sheet": sheet, "sft": OPTIONS}
+    overlay = workspace.overlay(yaml.safe_dump(keys))
     target = "data/model/toy/sft/model.safetensors"
     arguments = [target, "--configfile", overlay, "--cores", "1"]  # a rule's threads become OMP_NUM_THREADS
     output = workspace.folder / "data/model/toy/sft"

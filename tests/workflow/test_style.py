@@ -8,8 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-import yaml
-from imported import packages, packages_at_start
+from imported import packages
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -36,38 +35,6 @@ def test_snakefmt(repository):
 def test_lint(workspace):
     result = workspace.run("--lint")
     assert result.returncode == 0, result.stdout
-
-
-def test_rules_name_environments_that_exist(repository):
-    named = set()
-    for path in (repository / "workflow" / "rules").glob("*.smk"):
-        for environment in re.findall(r'conda:\s+"(.+?)"', path.read_text()):
-            named.add((path.parent / environment).resolve())
-    assert {path.name for path in named} == {"data.yaml", "train.yaml", "evaluate.yaml"}
-    assert all(path.is_file() for path in named)
-
-
-def test_environments_ask_for_the_versions_of_the_project(repository):
-    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
-    declared = {Requirement(text).name: Requirement(text).specifier for text in project["dependencies"]}
-    for path in (repository / "envs").glob("*.yaml"):
-        listed = yaml.safe_load(path.read_text())["dependencies"]
-        for requirement in map(Requirement, next(entry["pip"] for entry in listed if isinstance(entry, dict))):
-            assert requirement.specifier == declared[requirement.name], f"{path.name}: {requirement}"
-
-
-def test_environments_have_what_their_commands_import(repository):
-    scripts = repository / "scripts"
-    missing = {}
-    for path in (repository / "workflow/rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]:
-            for script in re.findall(r"GENET5_SCRIPTS/([a-z0-9_/]+\.py)", rule):
-                environment = re.search(r'conda:\s+"../../(.+?)"', rule)[1]
-                listed = yaml.safe_load((repository / environment).read_text())["dependencies"]
-                pip = next(entry["pip"] for entry in listed if isinstance(entry, dict))
-                wanted = packages_at_start(scripts / script, scripts) - {Requirement(text).name for text in pip}
-                missing |= {f"{environment}: {script}": wanted} if wanted else {}
-    assert not missing
 
 
 def test_the_project_declares_what_it_imports(repository):

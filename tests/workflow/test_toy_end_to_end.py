@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas
 import pytest
 import yaml
 from programs import check_gff3, needs
@@ -35,6 +36,7 @@ TOY = {
             "pointer_size": 16,
         },
     },
+    "device": "auto",
     "stages": ["crf", "sft", "grpo"],
     "crf": {
         "size": "demo",
@@ -152,6 +154,21 @@ def test_scores_have_every_system_and_level(workspace, stage):
         # The reference is Prodigal's own opinion (of the whole genome): it finds nearly all of it again.
         assert systems["prodigal"]["gene"]["f1"] > 0.8 > systems[f"genet5/{stage}"]["gene"]["f1"]
         assert path.with_suffix(".tsv").read_text().count("\n") > 4
+
+
+def test_the_summary_has_all_scores_of_the_run(workspace):
+    folder = workspace.folder / "data/score/toy"
+    table = pandas.read_parquet(folder / "summary.parquet")
+    assert len(table) == len(pandas.read_csv(folder / "summary.tsv", sep="\t"))
+    genes = table[table["level"] == "gene"]
+    assert len(genes) == len(SPECIES) * (len(STAGES) + 3)  # and three baselines
+    for row in genes[genes["stage"].notna()].itertuples():
+        document = json.loads((folder / row.stage / f"{row.species}.json").read_text())
+        assert row.f1 == document["systems"][row.system]["gene"]["f1"]
+    species = pandas.read_parquet(folder / "species.parquet").set_index("species")
+    for name in SPECIES:
+        stats = json.loads((workspace.folder / f"data/baked/toy/{name}/stats.json").read_text())
+        assert species.loc[name, "genes_trusted"] == stats["genes"]["trusted"]
 
 
 def test_the_report_is_one_offline_page_that_names_what_was_done(workspace):

@@ -40,9 +40,10 @@ rule calibrate:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
+            --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
-            --decoder {params.decoder} \
+            {params.decoder:q} \
             --manifests {input.manifests:q} \
             --genomes {input.genomes:q} \
             --annotations {input.annotations:q} \
@@ -85,6 +86,7 @@ rule annotate_genome:
         clade=lambda wildcards: CLADES[wildcards.species],
         regions=test_regions,
         clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
+        decoder=decoder_flag,
         how=how_to_annotate,
         model=model_flag,
         version=model_version,
@@ -92,13 +94,14 @@ rule annotate_genome:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
+            --device "$GENET5_DEVICE" \
             {params.model:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --clade {params.clade} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.regions:q} \
-            --decoder {params.how[decoder]} \
+            {params.decoder:q} \
             --window-bp {params.how[window_bp]} \
             --overlap-bp {params.how[overlap_bp]} \
             --batch-size {params.how[batch_size]} \

@@ -33,7 +33,8 @@ rule bake_shards:
         windows=lambda wildcards: plain(windows_of(config, KNOWN_CLADES, CLADES[wildcards.species])),
         flank_bp=config["bake"]["flank_bp"],
         empty_share=config["bake"]["empty_share"],
-        max_windows=optional("--max-windows", config["bake"]["max_windows"]),
+        max_windows=config["bake"]["max_windows"],
+        max_validation_windows=config["bake"]["max_validation_windows"],
         samples_per_shard=config["bake"]["samples_per_shard"],
         seed=config["bake"]["seed"],
         directory=subpath(output.manifest, parent=True),
@@ -53,7 +54,8 @@ rule bake_shards:
             --stride-bp {params.windows[stride_bp]} \
             --flank-bp {params.flank_bp} \
             --empty-share {params.empty_share} \
-            {params.max_windows:q} \
+            --max-windows {params.max_windows} \
+            --max-validation-windows {params.max_validation_windows} \
             --samples-per-shard {params.samples_per_shard} \
             --seed {params.seed} \
             --output-dir {params.directory:q} \

@@ -9,6 +9,8 @@ import re
 import sys
 from pathlib import Path
 
+import yaml
+
 # Snakemake may run in any folder, and another workflow may use this one as a module. Scripts and library are found beside
 # this workflow; if it comes from the network, in the installed package.
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1] / "scripts"
@@ -31,6 +33,7 @@ from genet5.settings.checks import annotation_of, check_config, check_windows, c
 from genet5.settings.sections import STUDIES, with_defaults
 from genet5.sources.published import published_files, published_instead
 from genet5.species_table import (
+    LINEAGE_NAME,
     read_species_table,
     require_evaluation,
     require_training,
@@ -58,14 +61,15 @@ def or_exit(function, *arguments):
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
-# A variable, too: the rules of the clades make results out of date, the name of their folder does not.
-os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"])
 or_exit(check_config, config, KNOWN_CLADES)
+# Variables, too: the rules of the clades make results out of date, but not the name of their folder, nor the device.
+os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=config["device"])
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
 PUBLISHED = published_files()
 STAGES = config["stages"]
+STAGE_PATTERN = "crf|sft|grpo|shipped-[a-z0-9_]+"
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:
@@ -85,10 +89,18 @@ def new_genome_stage(clade):
     if wanted == "run" or (wanted == "auto" and trained):
         return BEST_STAGE
     with_model = [name for name, known in KNOWN_CLADES.items() if known.model]
-    if wanted == "shipped" and clade not in with_model:
-        asked = f"'{clade}' has no shipped model" if clade else "missing, a shipped model is asked for"
-        sys.exit(f"error: config key clade: {asked} (there are: {', '.join(with_model) or 'none'})")
-    return f"shipped-{clade}" if clade in with_model else BEST_STAGE
+    if clade in with_model:
+        return f"shipped-{clade}"
+    asked = f"no model comes with GeneT5 for '{clade}'" if clade else "missing, a shipped model needs one"
+    choices = f"clades with a model: {', '.join(with_model) or 'none'}"
+    if wanted == "shipped":
+        sys.exit(f"error: config key clade: {asked}; {choices}")
+    # Training takes days, so it starts only where it is asked for.
+    training = sum(row.split == "train" for row in SPECIES.values())
+    sys.exit(
+        f"error: config key clade: {asked}, and data/model/{RUN}/{BEST_STAGE} is not trained; {choices}; to train on "
+        f"the {training} training species of {SHEET} first, add 'annotate={{model: run}}'"
+    )
 
 
 def new_genome_code(clade):
@@ -112,5 +124,6 @@ for clade in sorted({row.clade for row in SPECIES.values()}):
 wildcard_constraints:
     run=re.escape(RUN),
     species="|".join(re.escape(name) for name in CLADES),
-    stage="crf|sft|grpo|shipped-[a-z0-9_]+",
+    stage=STAGE_PATTERN,
     kind="fna|gff",
+    lineage=LINEAGE_NAME.pattern,

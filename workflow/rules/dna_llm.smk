@@ -137,6 +137,7 @@ rule dna_llm_pretrain:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_pretrain.py" \
+            --device "$GENET5_DEVICE" \
             --corpus {params.corpus:q} \
             {params.network:q} \
             {params.options:q} \
@@ -177,6 +178,7 @@ rule dna_llm_finetune:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_finetune.py" \
+            --device "$GENET5_DEVICE" \
             --variant {params.variant} \
             --windows {input.windows:q} \
             {params.core:q} \

@@ -1,4 +1,7 @@
-"""Raw data: data/raw/{species}/{fna.gz,gff.gz} as published, or labelled here, and the indexed genome beside them."""
+"""Raw data: data/raw/{species}/{fna.gz,gff.gz} as published, or labelled here, and the indexed genome beside them.
+
+data/lineages/{lineage}.tar.gz are the lineages that the species table names.
+"""
 
 
 # Species whose annotation column says prodigal.
@@ -79,5 +82,30 @@ rule index_genome:
         python "$GENET5_SCRIPTS/index_genome.py" \
             --archive {input:q} \
             --output {output.genome:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule fetch_lineage:
+    """Fetch a BUSCO lineage that the species table names, once for all species."""
+    output:
+        "data/lineages/{lineage}.tar.gz",
+    log:
+        "data/logs/fetch_lineage/{lineage}.log",
+    conda:
+        "../../envs/data.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        data=config["busco"]["data"],
+        retries=config["download"]["retries"],
+    shell:
+        """
+        python "$GENET5_SCRIPTS/fetch_lineage.py" \
+            --name {wildcards.lineage:q} \
+            --data {params.data:q} \
+            --retries {params.retries} \
+            --output {output:q} \
             >{log:q} 2>&1
         """

@@ -60,6 +60,7 @@ rule train_grpo:
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_grpo.py" \
+            --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --prompts {input.prompts:q} \
             --validation {input.validation:q} \

@@ -44,6 +44,11 @@ def training_manifests(wildcards):
     return manifests(name for name, row in SPECIES.items() if row.trains)
 
 
+def training_flags(section):
+    """The flags of a training. A function, since Snakemake would take {species} in an address for a wildcard."""
+    return lambda wildcards: flags(config[section])
+
+
 def tokenizer_base(wildcards):
     """The file that the tokenizer is made from, if it is on this machine; one of the hub is fetched by the script."""
     kind, base = config["tokenizer"]["kind"], config["tokenizer"]["base"]
@@ -125,8 +130,13 @@ def test_regions(wildcards):
 
 
 def decoder_of(wildcards):
-    """The decoder of a stage."""
-    return stage_decoder(config, wildcards.stage)
+    """The flag for the decoder of a stage; none where validation decides."""
+    return optional("--decoder", stage_decoder(config, wildcards.stage))
+
+
+def decoder_flag(wildcards):
+    """The flag for the decoder that annotates a genome; none where validation decides."""
+    return optional("--decoder", how_to_annotate(wildcards)["decoder"])
 
 
 def validation_files(pattern):
@@ -142,8 +152,15 @@ def validation_windows(wildcards):
 
 
 def lineage_of(wildcards):
-    """The BUSCO lineage (folder or tar) of a species."""
-    return SPECIES[wildcards.species].busco_lineage
+    """The BUSCO lineage of a species: the fetched one, where the table has a name, else its folder or tar."""
+    row = SPECIES[wildcards.species]
+    return f"data/lineages/{row.lineage_to_fetch}.tar.gz" if row.lineage_to_fetch else row.busco_lineage
+
+
+def proteins_of(wildcards):
+    """Predicted proteins of a stage, or those of the published annotation."""
+    folder = "busco" if wildcards.stage == "reference" else "annotation"
+    return f"data/{folder}/{wildcards.run}/{wildcards.stage}/{wildcards.species}.faa"
 
 
 def scores(wildcards):
@@ -152,9 +169,10 @@ def scores(wildcards):
 
 
 def busco_results(wildcards):
-    """BUSCO results of the held-out species that name a lineage."""
+    """BUSCO results of the held-out species that name a lineage: of each stage, of the reference, of DNA if asked for."""
     names = [name for name in evaluated_species() if SPECIES[name].busco_lineage]
-    return [f"data/busco/{RUN}/{stage}/{name}.json" for stage in STAGES for name in names]
+    searched = [*STAGES, "reference", *(["genome"] if config["busco"]["genome"] else [])]
+    return [f"data/busco/{RUN}/{stage}/{name}.json" for stage in searched for name in names]
 
 
 def report_annotations(wildcards):

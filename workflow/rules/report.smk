@@ -15,6 +15,7 @@ rule report:
         tracks=annotation_tracks,
         references=reference_files,
         weights=[f"data/model/{RUN}/{stage}/model.safetensors" for stage in STAGES],
+        calibrations=[f"data/model/{RUN}/{stage}/calibration.json" for stage in STAGES],
     output:
         report(
             "data/report/{run}/index.html",
@@ -49,6 +50,7 @@ rule report:
             --training-log {params.training_logs:q} \
             --eval-log {params.eval_logs:q} \
             --model {input.weights:q} \
+            --calibrations {input.calibrations:q} \
             --times {input.summaries:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
             --config <(printf %s {params.config:q}) \

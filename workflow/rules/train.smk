@@ -25,12 +25,13 @@ rule train_crf:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["crf"]),
+        options=training_flags("crf"),
         clade_rules=training_rules,
         directory=subpath(output.weights, parent=True),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
+            --device "$GENET5_DEVICE" \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
@@ -62,13 +63,14 @@ rule train_sft:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["sft"]),
+        options=training_flags("sft"),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_sft.py" \
+            --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \

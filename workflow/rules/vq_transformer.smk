@@ -95,7 +95,7 @@ rule vq_train:
         runtime=720,
     params:
         network=flags(config["vq_transformer"]["network"]),
-        options=flags(config["vq_transformer"]["train"]),
+        options=flags(VQ_TRAIN),
         directory=subpath(output.weights, parent=True),
     shell:
         """

@@ -4,6 +4,10 @@ from genet5.studies.vq_transformer.points import check_points, point_named
 
 VQ_POINTS, VQ_MAIN = config["vq_transformer"]["points"], config["vq_transformer"]["main"]
 or_exit(check_points, VQ_POINTS, VQ_MAIN)
+# The study calls a GPU cuda. Its auto leaves the choice to the key device.
+VQ_TRAIN = dict(config["vq_transformer"]["train"])
+if VQ_TRAIN["device"] == "auto":
+    VQ_TRAIN["device"] = {"gpu": "cuda"}.get(config["device"], config["device"])
 
 
 def vq_species():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.annotate.calibration import Calibration
-from genet5.annotate.calibration_file import calibration_beside
-from genet5.annotate.models import Model, best_device, load_annotator
+from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
+from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
+from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
-from genet5.genome.fasta import Genome, decompress_genome
+from genet5.genome.fasta import Genome, open_genome
 from genet5.genome.genes import Gene
 
 
@@ -52,15 +50,22 @@ class Annotator:
         options: AnnotateOptions | None = None,
     ) -> Annotated:
         """Genes of a genome and a summary. What is left open is as the clade recommends. Raises ``InputError``."""
-        how = how_to_annotate(self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped)
+        validated = None
+        if self.folder is not None:
+            weights, writes = self.folder / WEIGHTS_FILE, self.model.has_writer
+            validated = decoder_by_validation(self.folder / CALIBRATION_FILE, weights, self.clade, writes)
+        how = how_to_annotate(
+            self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped, validated=validated
+        )
         chosen = chosen_regions(genome, regions, "regions")
         return annotate_genome(self.model, self.calibration_of(how.decoder), self.clades, genome, chosen, how)
 
 
-def load(name: str | Path, clade: str = "", clade_folder: str | Path = "") -> Annotator:
+def load(name: str | Path, clade: str = "", clade_folder: str | Path = "", device: str = "auto") -> Annotator:
     """The model for a clade (``fungi``), or the one in a folder (a ``Path``, or a text), which needs ``clade`` too.
 
-    clade_folder: with clades of your own. Raises ``InputError`` for a clade without a model, and a folder without one.
+    clade_folder: with clades of your own. device: one of ``device.DEVICES``.
+    Raises ``InputError`` for a clade or a folder without a model, and for a device that is not there.
     """
     clades = read_clades(clade_folder)
     folder = Path(name)
@@ -71,10 +76,10 @@ def load(name: str | Path, clade: str = "", clade_folder: str | Path = "") -> An
             raise InputError(f"{folder}: a model folder needs a clade, known: {', '.join(clades)}")
         found = clade_named(clades, clade, "clade")
         if not is_shipped(found, folder):
-            return Annotator(load_annotator(folder).to(best_device()), found, clades, False, folder)
+            return Annotator(load_annotator(folder).on(device), found, clades, False, folder)
         name = clade
     shipped = load_shipped(clades, str(name), "clade")
-    return Annotator(shipped.model.to(best_device()), shipped.clade, clades, True, None, shipped.calibration)
+    return Annotator(shipped.model.on(device), shipped.clade, clades, True, None, shipped.calibration)
 
 
 def annotate(
@@ -87,12 +92,14 @@ def annotate(
     decoder: str | None = None,
     min_confidence: float = 0.0,
     clade_folder: str | Path = "",
+    device: str = "auto",
 ) -> list[Gene]:
     """Genes of a FASTA file, plain or gzip, in genomic order.
 
     model: what ``load`` gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table,
     by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything. decoder: a name of
-    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. Raises ``InputError``.
+    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. device: one of
+    ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
     if isinstance(model, Annotator):
         if clade and clade != model.clade.name:
@@ -101,18 +108,8 @@ def annotate(
     else:
         if not clade:
             raise InputError(f"clade: none given, known: {', '.join(read_clades(clade_folder))}")
-        annotator = load(model or clade, clade, clade_folder)
+        annotator = load(model or clade, clade, clade_folder, device)
     with open_genome(genome) as opened:
         options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes
-
-
-@contextmanager
-def open_genome(path: str | Path) -> Iterator[Genome]:
-    """A FASTA file, plain or gzip, checked and indexed in a temporary folder: nothing is written beside it."""
-    with tempfile.TemporaryDirectory(prefix="genet5.") as folder:
-        unpacked = Path(folder) / "genome.fna"
-        decompress_genome(Path(path), unpacked)
-        with Genome(unpacked) as genome:
-            yield genome

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genet5.annotate.calibration import Calibration, fit_calibration, log_odds
+from genet5.annotate.choosing import ValidationScore
 from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model
 from genet5.annotate.tracks import spread_loci
 from genet5.clades import Clade, clade_named
+from genet5.evaluate.scores import score_annotation
 from genet5.evaluate.verdicts import EXACT, UNJUDGED, judge
 from genet5.genome.annotation import read_annotation
 from genet5.genome.fasta import Genome
@@ -31,10 +33,11 @@ class ValidationDna(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """Genes of one species: the decoder's log-odds of each, and whether it is exact."""
+    """Genes of one species: the decoder's log-odds of each, and whether it is exact. score: of them all."""
 
     odds: list[float]
     exact: list[bool]
+    score: ValidationScore | None = None
 
 
 def judge_species(
@@ -63,8 +66,12 @@ def judge_species(
         rules = clade_named(clades, about["clade"], "clade").gene_rules(code.table)
         made = make_decoder(decoder, model, clades, about["clade"], code.table, options)
         genes = annotate_regions(made, rules, genome, regions, code, tiling, log_odds).genes
-        _, verdicts = judge(read_annotation(source.annotation, genome, code), genes)
-        return judged_genes(genes, verdicts), [format_regions([region], genome.lengths) for region in regions]
+        truth = read_annotation(source.annotation, genome, code)
+        _, verdicts = judge(truth, genes)
+        report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)
+        score = ValidationScore(about["clade"], report["exon"]["f1"], report["gene"]["f1"])
+        read = [format_regions([region], genome.lengths) for region in regions]
+        return judged_genes(genes, verdicts)._replace(score=score), read
 
 
 def judged_genes(genes: Sequence[Gene], verdicts: Sequence[str]) -> Judged:

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from genet5.crf.folder import MODEL_TYPE, load_crf, model_type
 from genet5.crf.model import Crf
+from genet5.device import chosen_device
 from genet5.errors import InputError
 
 if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
@@ -46,8 +45,13 @@ class Model:
         """Longest window that the language model can write; a CRF alone takes windows of any length."""
         return self.language_tokenizer.max_window_bp if self.language_tokenizer is not None else None
 
-    def to(self, device: torch.device | str) -> Model:
-        (self.language_model if self.language_model is not None else self.crf).to(device)
+    def on(self, device: str = "auto") -> Model:
+        """The model on a device: one of ``device.DEVICES``. A CRF alone needs no GPU, so for it gpu means auto.
+
+        Raises ``InputError`` where the device is not there.
+        """
+        network = self.crf if self.language_model is None else self.language_model
+        network.to(chosen_device("auto" if device == "gpu" and not self.has_writer else device))
         return self
 
 
@@ -59,8 +63,3 @@ def load_annotator(folder: str | Path) -> Model:
 
     writer, tokenizer = load_model(folder)
     return Model(writer.crf, writer, tokenizer)
-
-
-def best_device() -> str:
-    """``cuda`` where there is a GPU, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -43,7 +43,7 @@ class AnnotateOptions:
         None,
         "viterbi: the CRF alone, by dynamic programming; lm: the writer, under the grammar; joint: the writer, "
         "limited to the reading frames of viterbi, for clades without introns; null: what the shipped model "
-        "recommends, else viterbi for a CRF alone and lm for a model with a writer",
+        "recommends, else the one that found most exons and genes of the validation DNA",
         choices=DECODERS,
     )
     window_bp: int | None = option(
@@ -68,11 +68,13 @@ class AnnotateOptions:
         minimum=0,
     )
 
-    def settled(self, decoder: str, window_bp: int, recommended: Recommendation | None = None) -> AnnotateOptions:
+    def settled(
+        self, decoder: str | None, window_bp: int, recommended: Recommendation | None = None
+    ) -> AnnotateOptions:
         """These options with no null among decoder, window_bp and overlap_bp.
 
         What the user sets wins; then what a shipped model recommends; then ``decoder`` and ``window_bp``, those of the
-        stage and of the clade.
+        stage and of the clade. Only where ``decoder`` is None, it may stay open: validation decides later.
         """
         if recommended:
             decoder, window_bp = recommended.decoder, recommended.window_bp

@@ -49,12 +49,13 @@ def how_to_annotate(
     model: Model,
     shipped: bool,
     precision: str = "auto",
+    validated: str | None = None,
 ) -> How:
     """What the user sets, else what the shipped model recommends, else the usual.
 
-    shipped: ``model`` is the one that comes with GeneT5 for the clade.
+    shipped: ``model`` is the one that comes with GeneT5 for the clade. validated: the decoder that validation prefers.
     """
-    usual = "lm" if model.has_writer else "viterbi"
+    usual = validated or ("lm" if model.has_writer else "viterbi")
     settled = wanted.settled(usual, clade.window_bp, clade.model if shipped else None)
     return How(
         clade=clade.name,

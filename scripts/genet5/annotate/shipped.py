@@ -31,7 +31,10 @@ def shipped_model(clade: Clade, where: str = "--clade", clades: Mapping[str, Cla
     """
     if clade.model is None:
         known = ", ".join(name for name, one in (clades or {}).items() if one.model) or "none"
-        raise InputError(f"{where}: no model comes with GeneT5 for {clade.name}; clades with a model: {known}")
+        raise InputError(
+            f"{where}: no model comes with GeneT5 for '{clade.name}'; clades with a model: {known}; a model that you "
+            "trained is named by its folder (--model)"
+        )
     if clade.model.decoder not in DECODERS:
         raise InputError(f"{clade.path}, key model.decoder: {clade.model.decoder}, allowed: {', '.join(DECODERS)}")
     return clade.model

@@ -30,8 +30,11 @@ class BakeOptions:
     empty_share: float = option(
         0.1, "share of windows without a gene among those kept; the others are dropped and counted", minimum=0, below=1
     )
-    max_windows: int | None = option(
-        None, "number of training windows per species, drawn at random; null: all", minimum=1
+    max_windows: int = option(
+        20_000, "number of training windows per species at most, drawn at random; 0: all", minimum=0
+    )
+    max_validation_windows: int = option(
+        1000, "number of validation windows per species at most, drawn at random; 0: all", minimum=0
     )
     samples_per_shard: int = option(5000, "number of windows in a tar file", minimum=1)
     eval_samples: int = option(

@@ -140,7 +140,7 @@ def plan_split(
         if split in BAKED_SPLITS:
             plans.append(plan_region(content, runs, rules))
     if split in BAKED_SPLITS:
-        cap = rules.max_windows if split == "train" else None
+        cap = rules.max_windows if split == "train" else rules.max_validation_windows
         chosen = choose_windows(plans, regions, rules, max_windows=cap)
     else:
         chosen = SplitPlan((), 0, 0)

@@ -24,7 +24,7 @@ class WindowRules:
     """How windows are laid and chosen; lengths in bp, shares from 0 to 1.
 
     ``empty_share``: most windows without a gene among those kept. ``max_n_share``: windows with more N are dropped.
-    ``max_windows``: cap on a species' training windows, None for no cap.
+    ``max_windows``, ``max_validation_windows``: caps on a species' windows of these splits, None for no cap.
     """
 
     window_bp: int
@@ -33,6 +33,7 @@ class WindowRules:
     empty_share: float = 0.1
     max_n_share: float = 0.5
     max_windows: int | None = None
+    max_validation_windows: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -42,7 +43,13 @@ class WindowRules:
             ("flank_bp", self.flank_bp >= 0, "0 or more"),
             ("empty_share", 0 <= self.empty_share < 1, "from 0 to below 1"),
             ("max_n_share", 0 <= self.max_n_share <= 1, "from 0 to 1"),
-            ("max_windows", self.max_windows is None or self.max_windows >= 1, "at least 1, or left out"),
+            *(
+                (name, cap is None or cap >= 1, "at least 1, or left out")
+                for name, cap in (
+                    ("max_windows", self.max_windows),
+                    ("max_validation_windows", self.max_validation_windows),
+                )
+            ),
         )
         for name, is_valid, allowed in checks:
             if not is_valid:

@@ -8,13 +8,13 @@ from typing import Any
 
 from genet5.crf.config import SIZES, CrfShape
 from genet5.options import option, with_default
-from genet5.training.options import RunOptions
+from genet5.training.options import ReadingOptions, RunOptions
 
 SCRATCH = "scratch"
 
 
 @dataclass(frozen=True)
-class CrfOptions(RunOptions):
+class CrfOptions(ReadingOptions):
     """Training of the CRF, the gene finder."""
 
     # --- the network
@@ -39,7 +39,7 @@ class CrfOptions(RunOptions):
         1, "number of windows in a batch at most; with little data, many small steps beat few large ones", minimum=1
     )
     species_balance: float = option(
-        1.0,
+        0.3,
         "a species is drawn in proportion to its number of windows to this power; 1: as they are; 0: all equally often",
         minimum=0,
         maximum=1,
@@ -57,3 +57,8 @@ class CrfOptions(RunOptions):
     chain_weight: float = option(
         10.0, "weight of the negative log-likelihood per base of the right chain of genes", minimum=0
     )
+
+    @property
+    def counts_hexamers(self) -> bool:
+        """Whether the first weights come from counts."""
+        return self.hexamer_windows > 0 and self.init_from == SCRATCH

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.bake.shards import ShardReader
-from genet5.bake.training_inputs import find_inputs
+from genet5.bake.training_inputs import TrainingInputs, find_inputs
 from genet5.clades import Clade
 from genet5.crf.chains import chain_loss
 from genet5.crf.config import crf_config
-from genet5.crf.data import CrfBatch, CrfData
+from genet5.crf.data import CrfBatch, CrfData, StreamedCrfData
 from genet5.crf.folder import WEIGHTS_FILE, load_crf, save_crf
-from genet5.crf.hexamer_counts import begin_from_counts
+from genet5.crf.hexamer_counts import HexamerCounts, begin_from_counts
 from genet5.crf.labels import NOT_A_SITE
 from genet5.crf.losses import base_losses
 from genet5.crf.model import Crf, make_crf
@@ -25,13 +25,15 @@ from genet5.crf.options import SCRATCH, CrfOptions
 from genet5.crf.stem import Convolution
 from genet5.errors import InputError
 from genet5.files import file_sha256
-from genet5.training.batches import BatchSource
+from genet5.training.batches import BatchSource, Source
 from genet5.training.card import write_card
 from genet5.training.compiling import prepare_compiling
 from genet5.training.loop import fit
+from genet5.training.options import STREAM
 from genet5.training.processes import say, start_fabric
 from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan, balanced_repeats
+from genet5.training.streaming import stream_plan
 from genet5.training.trainable import TrainableModule
 
 
@@ -110,6 +112,7 @@ def run_crf_training(
     options: CrfOptions,
     output_dir: Path,
     restart: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train, and export the best weights as ``output_dir``'s own model; a finished run is only exported again.
 
@@ -118,37 +121,31 @@ def run_crf_training(
     """
     if not validation.is_file():
         raise InputError(f"{validation}: no such file; run merge_validation first")
-    inputs = find_inputs(manifests, validation, clades)
+    options.check_reading()
+    inputs = find_inputs(manifests, validation, clades, options.shards_url if options.reading == STREAM else None)
     start = Path(options.init_from) / WEIGHTS_FILE if options.init_from != SCRATCH else None
     if start is not None and not start.is_file():
         raise InputError(f"{start}: no such file; init_from must be the folder of a trained CRF")
     fingerprint = inputs.fingerprint | {"start": file_sha256(start) if start else ""}
     if export_finished(output_dir, options, fingerprint, restart):
         return
-    windows = inputs.windows()
     torch.manual_seed(options.seed)
     crf = first_crf(options)
-    train = CrfData(windows, clades, options.random_crops)
     valid = CrfData(ShardReader(validation), clades)
-    if options.hexamer_windows and options.init_from == SCRATCH:
-        begin_from_counts(crf.networks[0], train.count_hexamers(options.hexamer_windows, options.seed).log_odds())
-    repeats = balanced_repeats(train.species, options.species_balance) if options.species_balance < 1 else None
-    rows = options.max_batch_size
-    fabric = start_fabric(options)
-    say(fabric, f"{len(train.lengths)} training windows, {len(valid.lengths)} for validation")
-
-    def plan(data: CrfData, **details: Any) -> BatchPlan:
-        budget = rows * int(data.lengths.max())
-        return BatchPlan(data.lengths, budget, rows, **details)
-
+    fabric = start_fabric(options, device)
+    read = _read_stream if options.reading == STREAM else _read_local
+    train, counts = read(inputs, clades, options, fabric)
+    if counts:
+        begin_from_counts(crf.networks[0], counts.log_odds())
+    say(fabric, f"{train.num_samples} training windows, {len(valid.lengths)} for validation")
     result = fit(
         CrfTraining(crf, options),
-        BatchSource(plan(train, seed=options.seed, repeats=repeats), train.training_batch),
+        train,
         options,
         output_dir,
         fingerprint=fingerprint,
         save_model=lambda folder: save_crf(crf, folder),
-        validation=BatchSource(plan(valid, shuffle=False), valid.validation_batch) if len(valid.lengths) else None,
+        validation=BatchSource(_plan(valid, options, shuffle=False), valid.validation_batch) if valid.species else None,
         restart=restart,
         fabric=fabric,
     )
@@ -157,5 +154,31 @@ def run_crf_training(
         fabric,
         result,
         output_dir,
-        lambda folder: write_card(folder, "GeneT5 CRF", about, inputs.species, result.metrics, asdict(options)),
+        lambda folder: write_card(folder, "GeneT5 CRF", about, inputs.species, result.metrics, options.for_card()),
     )
+
+
+def _read_local(
+    inputs: TrainingInputs, clades: Mapping[str, Clade], options: CrfOptions, _fabric: Fabric
+) -> tuple[Source, HexamerCounts | None]:
+    """Batches of the shards on this machine, and counts of hexamers if the first weights are made of them."""
+    data = CrfData(inputs.windows(), clades, options.random_crops)
+    repeats = balanced_repeats(data.species, options.species_balance) if options.species_balance < 1 else None
+    plan = _plan(data, options, seed=options.seed, repeats=repeats)
+    counts = data.count_hexamers(options.hexamer_windows, options.seed) if options.counts_hexamers else None
+    return BatchSource(plan, data.training_batch), counts
+
+
+def _read_stream(
+    inputs: TrainingInputs, clades: Mapping[str, Clade], options: CrfOptions, fabric: Fabric
+) -> tuple[Source, HexamerCounts | None]:
+    """The same of streamed shards."""
+    data = StreamedCrfData(inputs.stream(), clades, options.random_crops)
+    plan = stream_plan(data.shards, options.max_batch_size, options.species_balance, options, fabric)
+    counts = data.count_hexamers(options.hexamer_windows) if options.counts_hexamers else None
+    return data.source(plan, options.max_batch_size), counts
+
+
+def _plan(data: CrfData, options: CrfOptions, **details: Any) -> BatchPlan:
+    rows = options.max_batch_size
+    return BatchPlan(data.lengths, rows * int(data.lengths.max()), rows, **details)

@@ -1,7 +1,7 @@
-"""BUSCO on predicted proteins: the real program in protein mode, offline, with a lineage from disk.
+"""BUSCO on proteins and on DNA: the real program, offline, with a lineage from disk.
 
 The program answers most mistakes with a traceback. So the inputs are checked before it starts. They are handed over in
-a temporary folder in the form it needs: unpacked, without ``*``, and with a lineage folder named ``..._odb...``. A
+a temporary folder in the form it needs: unpacked, without ``*``, and with a lineage as its version reads it. A
 completeness of 0 % is a result. So is an empty protein file, where nothing was predicted: every marker is missing. The
 program refuses such a file and is not run.
 """
@@ -12,67 +12,86 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
+from genet5.evaluate.lineages import Lineage, prepare_lineage
 from genet5.files import read_json
+from genet5.genome.fasta import Genome, write_fasta
+from genet5.genome.genes import Region
 
 PROGRAM = "busco"
-_NEEDED = ("dataset.cfg", "hmms", "scores_cutoff", "lengths_cutoff")
-_NEEDED_KEYS = ("domain", "creation_date", "number_of_BUSCOs", "number_of_species")
+#: What a result has.
+RESULT_FIELDS = {
+    "lineage": "name of the lineage",
+    "lineage_path": "the folder or tar that it was read from",
+    "mode": "`proteins` or `genome`",
+    "version": "of BUSCO",
+    "n": "markers of the lineage",
+    "complete": "markers found whole: `single` + `duplicated`",
+    "single": "found whole once",
+    "duplicated": "found whole more than once",
+    "fragmented": "found in part",
+    "missing": "not found",
+    "markers": "class of each marker that was found: `single`, `duplicated` or `fragmented`",
+    "one_line": "the shares in BUSCO's notation",
+}
 _STATUSES = {"Complete": "single", "Duplicated": "duplicated", "Fragmented": "fragmented", "Missing": "missing"}
 _RUN = "busco"
+_NO_TOOL = re.compile(r"(\S+) tool cannot be found")
 
 
 def run_busco(proteins: str | Path, lineage: str | Path, threads: int = 1) -> dict:
     """Count a lineage's marker genes among proteins (FASTA, plain or gzip; one per gene, or duplicates appear).
 
-    ``lineage`` is a folder or a tar of one (plain or packed). Returns lineage, n, complete, single, duplicated,
-    fragmented and missing (numbers of markers, complete = single + duplicated), one_line (BUSCO's notation) and
-    version. Raises InputError for a missing program, a missing or broken lineage, a file that is not protein FASTA,
-    repeated names, and when the program fails.
+    ``lineage`` is a folder or a tar of one (plain or packed). Returns ``RESULT_FIELDS``; lineage_path is as given.
+    Raises InputError for a missing program, a missing or broken lineage, a file that is not protein FASTA, repeated
+    names, and when the program fails.
     """
+    program, version = _program()
+    with tempfile.TemporaryDirectory(prefix="busco_") as folder:
+        work = Path(folder)
+        ready = prepare_lineage(Path(lineage), work / "lineage", version)
+        if not prepare_proteins(Path(proteins), work / "input.fa"):
+            found = _nothing_predicted(ready, version)
+        else:
+            _execute(program, "proteins", ready, threads, work, f"{proteins} with {lineage}")
+            found = _read_result(work / _RUN, ready.name)
+    return found | {"mode": "proteins", "lineage_path": str(lineage)}
+
+
+def run_busco_on_genome(genome: Genome, regions: Sequence[Region], lineage: str | Path, threads: int = 1) -> dict:
+    """Count a lineage's marker genes in DNA with BUSCO's own gene finder; the result is as that of ``run_busco``.
+
+    The lineage decides on the gene finder: prodigal for prokaryotes and viruses, metaeuk (BUSCO before 5.7) or miniprot
+    for eukaryotes. Raises InputError as ``run_busco`` does, and where the gene finder is not installed.
+    """
+    program, version = _program()
+    with tempfile.TemporaryDirectory(prefix="busco_") as folder:
+        work = Path(folder)
+        ready = prepare_lineage(Path(lineage), work / "lineage", version)
+        # BUSCO reads : and - in a name as a place, and refuses other characters that contigs may have.
+        pieces = (genome.sequence(region.seqid, region.start, region.end) for region in regions)
+        write_fasta(work / "input.fa", ((f"region{number}", piece) for number, piece in enumerate(pieces, 1)))
+        _execute(program, "genome", ready, threads, work, f"{genome.path} with {lineage}")
+        found = _read_result(work / _RUN, ready.name)
+    return found | {"mode": "genome", "lineage_path": str(lineage)}
+
+
+def _program() -> tuple[str, str]:
+    """Path and version."""
     program = shutil.which(PROGRAM)
     if program is None:
         raise InputError(
             f"{PROGRAM}: the program is not on PATH; install BUSCO (Debian and conda: package 'busco') or leave "
             "busco_lineage empty in the species table"
         )
-    with tempfile.TemporaryDirectory(prefix="busco_") as folder:
-        work = Path(folder)
-        ready, name, markers = prepare_lineage(Path(lineage), work / "lineage")
-        number = prepare_proteins(Path(proteins), work / "proteins.faa")
-        if not number:
-            return _nothing_predicted(name, markers, _program_version(program))
-        _execute(program, ready, threads, work, f"{proteins} with {lineage}")
-        return _read_result(work / _RUN, name)
-
-
-def prepare_lineage(lineage: Path, folder: Path) -> tuple[Path, str, int]:
-    """Lay a checked lineage out under ``folder``; returns its new path, its own name and its number of markers.
-
-    The program takes only folder names that end in ``_odb`` and a number. To others it adds ``_odb10`` and then finds
-    nothing. It also fails on an empty ``prfl/``. So the folder is rebuilt from links.
-    """
-    source = _unpacked(lineage, folder / "unpacked") if lineage.is_file() else lineage
-    if not source.is_dir():
-        raise InputError(f"{lineage}: no such BUSCO lineage; give its folder or a tar of it")
-    for name in _NEEDED:
-        if not (source / name).exists():
-            raise InputError(f"{lineage}: not a BUSCO lineage: {name} is missing; needed: {', '.join(_NEEDED)}")
-    markers = _check_dataset(lineage, source)
-    _check_models(lineage, source)
-    name = source.name
-    ready = folder / (name if re.search(r"_odb\d+$", name) else f"{name}_odb10")
-    ready.mkdir(parents=True)
-    for entry in sorted(source.iterdir()):
-        if entry.name != "prfl" or any(entry.iterdir()):
-            (ready / entry.name).symlink_to(entry.resolve())
-    return ready, name, markers
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, env=_environment())
+    return program, (done.stdout.split() or ["unknown"])[-1]
 
 
 def prepare_proteins(proteins: Path, output: Path) -> int:
@@ -123,67 +142,14 @@ def prepare_proteins(proteins: Path, output: Path) -> int:
     return written
 
 
-def _unpacked(archive: Path, folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(f"{archive}: not a readable tar of a BUSCO lineage ({error})") from error
-    found = sorted(folder.glob("dataset.cfg")) + sorted(folder.glob("*/dataset.cfg"))
-    if not found:
-        raise InputError(f"{archive}: not a BUSCO lineage: dataset.cfg is missing; needed: {', '.join(_NEEDED)}")
-    source = found[0].parent
-    # A tar without a top folder carries its name in the file's name alone.
-    return source if source != folder else source.rename(folder.parent / archive.name.split(".")[0])
-
-
-def _check_dataset(lineage: Path, source: Path) -> int:
-    lines = (source / "dataset.cfg").read_text(encoding="utf-8", errors="replace").splitlines()
-    settings = dict(line.strip().split("=", 1) for line in lines if "=" in line)
-    for key in _NEEDED_KEYS:
-        if key not in settings:
-            raise InputError(f"{lineage}: dataset.cfg has no {key!r}; needed: {', '.join(_NEEDED_KEYS)}")
-    number = settings["number_of_BUSCOs"]
-    if not number.isdecimal() or int(number) == 0:
-        raise InputError(f"{lineage}: dataset.cfg: number_of_BUSCOs is {number!r}, expected a whole number above 0")
-    return int(number)
-
-
-def _check_models(lineage: Path, source: Path) -> None:
-    models = {path.stem for path in (source / "hmms").glob("*.hmm")}
-    if not models:
-        raise InputError(f"{lineage}: hmms holds no .hmm file")
-    for model in sorted(models):
-        if not re.match(r"\d+at", model):
-            raise InputError(
-                f"{lineage}: hmms/{model}.hmm: BUSCO sorts markers by names like 10at10240 and fails on others"
-            )
-        text = (source / "hmms" / f"{model}.hmm").read_bytes()
-        if not text.startswith(b"HMMER3") or not text.rstrip().endswith(b"//"):
-            raise InputError(f"{lineage}: hmms/{model}.hmm is not a HMMER3 model, or cut short")
-    for name in ("scores_cutoff", "lengths_cutoff"):
-        lines = (source / name).read_text(encoding="utf-8", errors="replace").splitlines()
-        without = sorted(models - {line.split("\t")[0] for line in lines})
-        if without:
-            raise InputError(
-                f"{lineage}: {name} has no line for {without[0]} ({len(without)} of {len(models)} missing)"
-            )
-
-
 def _environment() -> dict[str, str]:
     """Ours without what would lead another Python program to our modules."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
-def _program_version(program: str) -> str:
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, env=_environment())
-    return (done.stdout.split() or ["unknown"])[-1]
-
-
-def _execute(program: str, lineage: Path, threads: int, work: Path, what: str) -> None:
+def _execute(program: str, mode: str, lineage: Lineage, threads: int, work: Path, what: str) -> None:
     # Without --offline the program waits minutes for a network even with a local lineage.
-    command = [program, "-m", "proteins", "--offline", "-l", str(lineage), "-i", "proteins.faa"]
+    command = [program, "-m", mode, "--offline", "-l", str(lineage.path), "-i", "input.fa"]
     command += ["-o", _RUN, "--out_path", str(work), "-c", str(threads), "-f"]
     done = subprocess.run(
         command,
@@ -198,6 +164,11 @@ def _execute(program: str, lineage: Path, threads: int, work: Path, what: str) -
     if done.returncode:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
         told = [line.split("ERROR:")[-1].strip() for line in lines if "ERROR" in line] or lines[-1:] or ["no message"]
+        if absent := _NO_TOOL.match(told[0]):
+            raise InputError(
+                f"busco: {mode} mode with a lineage of {lineage.domain} needs the program {absent[1]}, which is not on "
+                "PATH; install it" + (", or set busco.genome to false" if mode == "genome" else "")
+            )
         raise InputError(f"busco failed (exit status {done.returncode}) on {what}: {told[0]}")
 
 
@@ -207,7 +178,7 @@ def _read_result(run: Path, lineage: str) -> dict:
     if not summaries or not tables:
         raise InputError(f"busco ended without a summary for {lineage}: its files are not those of BUSCO 5")
     # The program reports success, and the marker missing, when a search fails: then its table lacks head or foot.
-    for table in sorted(run.glob("run_*/hmmer_output/*.out")):
+    for table in sorted(run.glob("run_*/hmmer_output/**/*.out")):
         text = table.read_text(encoding="utf-8", errors="replace")
         if "target name" not in text or not text.rstrip().endswith("[ok]"):
             raise InputError(f"busco: the search of {lineage}/hmms/{table.stem}.hmm failed; is the model damaged?")
@@ -223,14 +194,16 @@ def _read_result(run: Path, lineage: str) -> dict:
     if counts.keys() - _STATUSES.keys() or counts.total() != number:
         raise InputError(f"busco: full_table.tsv counts {dict(counts)}, the summary {number} markers: unknown format")
     version = str(summary.get("versions", {}).get("busco", "unknown"))
-    return _result(
-        lineage, {ours: counts[theirs] for theirs, ours in _STATUSES.items()}, results["one_line_summary"], version
-    )
+    numbers = {ours: counts[theirs] for theirs, ours in _STATUSES.items()}
+    found = {marker: _STATUSES[status] for marker, status in sorted(status_of.items()) if status != "Missing"}
+    return _result(lineage, numbers, results["one_line_summary"], version) | {"markers": found}
 
 
-def _nothing_predicted(lineage: str, markers: int, version: str) -> dict:
+def _nothing_predicted(lineage: Lineage, version: str) -> dict:
+    markers = lineage.markers
     counts = {"single": 0, "duplicated": 0, "fragmented": 0, "missing": markers}
-    return _result(lineage, counts, f"C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:{markers}", version)
+    one_line = f"C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:{markers}"
+    return _result(lineage.name, counts, one_line, version) | {"markers": {}}
 
 
 def _result(lineage: str, counts: dict[str, int], one_line: str, version: str) -> dict:

@@ -23,3 +23,19 @@ class ScoreOptions:
     )
     bootstrap: int = option(1000, "number of resamples of 1-Mb blocks for the confidence intervals; 0: none", minimum=0)
     seed: int = option(42, "seed of the resampling", minimum=0)
+
+
+@dataclass(frozen=True)
+class BuscoOptions:
+    """Conserved genes of held-out genomes, counted by BUSCO where the species table names a lineage."""
+
+    data: str = option(
+        "https://busco-data.ezlab.org/v5/data/",
+        "where lineages that have a name come from: a URL, or a folder with a copy of file_versions.tsv and lineages/",
+        nonempty=True,
+    )
+    genome: bool = option(
+        False,
+        "whether BUSCO also searches the held-out DNA itself, with a gene finder of its own; this needs prodigal, or "
+        "metaeuk or miniprot for eukaryotes",
+    )

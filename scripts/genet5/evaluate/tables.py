@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from genet5.evaluate.scores import CLASS_LEVELS, LEVELS
 
-_COLUMNS = (
+SCORE_COLUMNS = (
     "species", "system", "level", "reference", "predicted", "found", "right", "fp", "fn", "ignored",
     "precision", "recall", "f1", "f1_low", "f1_high", "f1_without_dont_care", "cpu_s", "kb_per_cpu_s",
 )  # fmt: skip
@@ -24,11 +25,18 @@ _SHOWN = {
 
 
 def score_tsv(document: Mapping) -> str:
-    """One line per system and level, with a header line; undefined values are empty.
+    """One line per system and level, with a header line; undefined values are empty. Columns as in ``score_rows``."""
+    lines = ["\t".join(SCORE_COLUMNS)]
+    for row in score_rows(document):
+        lines.append("\t".join("" if row[name] is None else str(row[name]) for name in SCORE_COLUMNS))
+    return "\n".join(lines) + "\n"
+
+
+def score_rows(document: Mapping) -> Iterator[dict[str, Any]]:
+    """One row per system and level, with the keys ``SCORE_COLUMNS``; undefined values are None.
 
     ``reference``/``predicted`` count features that take part, ``found``/``right`` those matched on either side.
     """
-    lines = ["\t".join(_COLUMNS)]
     for system, report in document["systems"].items():
         speed = {name: report.get(name) for name in ("cpu_s", "kb_per_cpu_s")}
         for level in (*LEVELS, *CLASS_LEVELS):
@@ -36,8 +44,7 @@ def score_tsv(document: Mapping) -> str:
             row |= {name: report[level][name] for name in ("precision", "recall", "f1")}
             row["f1_low"], row["f1_high"] = report.get("bootstrap", {}).get("f1", {}).get(level, (None, None))
             row["f1_without_dont_care"] = report["without_dont_care"][level]["f1"]
-            lines.append("\t".join("" if row.get(name) is None else str(row[name]) for name in _COLUMNS))
-    return "\n".join(lines) + "\n"
+            yield {name: row.get(name) for name in SCORE_COLUMNS}
 
 
 def beside_each_other(documents: Iterable[Mapping]) -> list[dict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import re
@@ -228,6 +229,16 @@ class Genome:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+@contextlib.contextmanager
+def open_genome(path: str | Path) -> Iterator[Genome]:
+    """A FASTA file, plain or gzip, checked and indexed in a temporary folder: nothing is written beside it."""
+    with tempfile.TemporaryDirectory(prefix="genet5.") as folder:
+        unpacked = Path(folder) / "genome.fna"
+        decompress_genome(Path(path), unpacked)
+        with Genome(unpacked) as genome:
+            yield genome
 
 
 def check_bases(genome: Genome, regions: Iterable[Region]) -> None:

@@ -195,13 +195,13 @@ class _Lineage(NamedTuple):
 
 
 @functools.cache
-def _is_gene_kind(kind: str) -> bool:
+def is_gene_kind(kind: str) -> bool:
     lower = kind.lower()
     return lower in ("gene", "pseudogene", "locus") or (lower.endswith("_gene") and not lower.startswith("mrna"))
 
 
 @functools.cache
-def _is_noncoding_kind(kind: str) -> bool:
+def is_noncoding_kind(kind: str) -> bool:
     lower = kind.lower()
     is_rna = lower.endswith("rna") and lower not in ("mrna", "protein_coding_mrna")
     return is_rna or lower in ("nc_primary_transcript", "mirna_primary_transcript") or "rna_gene" in lower
@@ -353,14 +353,14 @@ class _Gff3Reader:
             names.append(parent)
         if not chain:
             return _Lineage(name, False, False, "", rank_of([], ""))
-        genes = [names[level] for level, feature in enumerate(chain) if _is_gene_kind(feature.kind)]
+        genes = [names[level] for level, feature in enumerate(chain) if is_gene_kind(feature.kind)]
         locus = genes[0] if genes else names[min(1, len(names) - 1)]
         first = chain[0]
         classes = [_class_of(feature.kind, feature.attributes) for feature in chain]
         klass = next(filter(None, classes), "")
-        if not klass and _is_noncoding_kind(first.kind):
+        if not klass and is_noncoding_kind(first.kind):
             klass = "noncoding"
-        is_gene = _is_gene_kind(first.kind)
+        is_gene = is_gene_kind(first.kind)
         return _Lineage(locus, True, is_gene, klass, _rank(first.attributes, is_gene))
 
     def add_genes_without_cds(self) -> None:

@@ -15,12 +15,12 @@ from genet5.genome.fasta import Genome, shown_names
 from genet5.genome.genes import Interval, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode, codon_numbers, reverse_complement
 
-_PARENT_OF = {"mRNA": "gene", "CDS": "mRNA"}
+_PARENT_OF = {"mRNA": "gene", "exon": "mRNA", "CDS": "mRNA"}
 
 
 @dataclass
 class _Row:
-    """One gene or mRNA row, or all rows of one CDS."""
+    """One gene, mRNA or exon row, or all rows of one CDS."""
 
     id: str
     kind: str
@@ -30,6 +30,10 @@ class _Row:
     segments: list[tuple[Interval, str]]
     cut: tuple[bool, bool]
     children: list[_Row] = field(default_factory=list)
+
+    def pairs(self, kind: str) -> list[tuple[Interval, str]]:
+        """Place and phase of all child rows of a type, ascending."""
+        return sorted(pair for child in self.children if child.kind == kind for pair in child.segments)
 
     @property
     def start(self) -> int:
@@ -41,12 +45,12 @@ class _Row:
 
 
 def validate_gff3(path: str | Path, genome: Genome, code: GeneticCode) -> int:
-    """Read a gene / mRNA / CDS file as this project writes it and check it against the genome; returns its gene count.
+    """Check a gene / mRNA / exon / CDS file, as this project writes it, against the genome; returns its gene count.
 
-    Ids are unique, parents exist and enclose their children on the same strand, every CDS lies on its contig, phases
-    follow from the lengths, no stop codon stands in frame, and a CDS begins with a start and ends with a stop codon of
-    ``code`` unless that end is marked partial. Raises InputError naming file, gene and fault at the first that is not
-    so. The whole annotation is held in memory.
+    Ids are unique, parents exist and enclose their children on the same strand, every CDS lies on its contig, the
+    exons of an mRNA are where its CDS rows are, phases follow from the lengths, no stop codon stands in frame, and a
+    CDS begins with a start and ends with a stop codon of ``code`` unless that end is marked partial. Raises InputError
+    naming file, gene and fault at the first that is not so. The whole annotation is held in memory.
     """
     rows = _read(Path(path))
     _link(path, rows)
@@ -77,7 +81,7 @@ def _add(line: str, feature: gffutils.Feature, rows: dict[str, _Row]) -> None:
     kind = feature.featuretype
     name = feature.attributes.get("ID", [""])[0]
     if kind not in ("gene", *_PARENT_OF):
-        raise InputError(f"{line}: row of type {kind!r} (ID {name!r}), expected gene, mRNA or CDS")
+        raise InputError(f"{line}: row of type {kind!r} (ID {name!r}), expected gene, mRNA, exon or CDS")
     where = f"{line}: {kind}"
     if not name:
         raise InputError(f"{where} without ID")
@@ -123,8 +127,10 @@ def _link(path: str | Path, rows: dict[str, _Row]) -> None:
                 raise InputError(f"{path}: {row.kind} {row.id!r} reaches outside its Parent {name!r}")
             parent.children.append(row)
     for row in rows.values():
-        if row.kind != "CDS" and not row.children:
-            raise InputError(f"{path}: {row.kind} {row.id!r} has no {'mRNA' if row.kind == 'gene' else 'CDS'}")
+        if row.kind == "gene" and not row.children:
+            raise InputError(f"{path}: gene {row.id!r} has no mRNA")
+        if row.kind == "mRNA" and not row.pairs("CDS"):
+            raise InputError(f"{path}: mRNA {row.id!r} has no CDS")
 
 
 def _check_place(path: str | Path, row: _Row, genome: Genome) -> None:
@@ -143,11 +149,14 @@ def _check_place(path: str | Path, row: _Row, genome: Genome) -> None:
 
 def _check_coding(path: str | Path, mrna: _Row, genome: Genome, code: GeneticCode) -> None:
     where = f"{path}: gene {mrna.parents[0]!r}, mRNA {mrna.id!r}"
-    pairs = sorted(pair for child in mrna.children for pair in child.segments)
+    pairs = mrna.pairs("CDS")
     segments = tuple(segment for segment, _ in pairs)
     for left, right in pairwise(segments):
         if right.start < left.end:
             raise InputError(f"{where}: CDS rows {left.start + 1}-{left.end} and {right.start + 1}-{right.end} overlap")
+    exons = tuple(segment for segment, _ in mrna.pairs("exon"))
+    if exons != segments:
+        raise InputError(f"{where}: exon rows {_shown(exons)}, expected {_shown(segments)} as its CDS rows")
     phases = tuple(phase for _, phase in pairs)
     if not set(phases) <= {"0", "1", "2"}:
         raise InputError(f"{where}: phases {', '.join(phases)}, allowed in CDS rows: 0, 1, 2")
@@ -160,6 +169,10 @@ def _check_coding(path: str | Path, mrna: _Row, genome: Genome, code: GeneticCod
     bases = "".join(genome.sequence(mrna.seqid, start, end) for start, end in segments)
     bases = bases if mrna.strand == "+" else reverse_complement(bases)
     _check_frame(where, bases[first:], code, cut5=cut5, cut3=cut3)
+
+
+def _shown(segments: tuple[Interval, ...]) -> str:
+    return ", ".join(f"{start + 1}-{end}" for start, end in segments) or "(none)"
 
 
 def _check_frame(where: str, bases: str, code: GeneticCode, *, cut5: bool, cut3: bool) -> None:

@@ -1,7 +1,8 @@
 """Which bases of a genome are for training, for validation and for testing.
 
 In text (config, command line) regions are 1-based and closed, as in samtools: ``chrI``, ``chrI:1-50000``, or a comma
-list of these. Inside they are 0-based and half-open like everything else.
+list of these. ``NT_*`` is every contig whose name begins with NT_. Inside they are 0-based and half-open like
+everything else.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from itertools import accumulate, pairwise
 
 from genet5.errors import InputError
@@ -25,11 +27,12 @@ def parse_regions(text: str, lengths: Mapping[str, int], *, key: str = "regions"
     """Read a comma list of regions, in genome order.
 
     ``lengths`` maps every contig of the genome to its bases; ``key`` names the option or column in messages. A contig
-    whose own name looks like a range (``HLA*01:01-02``) is taken as a name first. Empty text gives no regions.
-    Raises InputError for an unknown contig, a range outside its contig, and regions that overlap each other.
+    whose own name looks like a range or a pattern (``HLA*01:01-02``) is taken as a name first. Empty text gives no
+    regions. Raises InputError for an unknown contig, a pattern that fits none, a range outside its contig, and regions
+    that overlap each other.
     """
     items = [item.strip() for item in text.split(",")] if text.strip() else []
-    regions = _in_genome_order([_parse_region(item, lengths, key) for item in items], lengths)
+    regions = _in_genome_order([region for item in items for region in _parse_item(item, lengths, key)], lengths)
     _refuse_overlaps([(region, key) for region in regions])
     return regions
 
@@ -132,6 +135,14 @@ def genes_in_region(annotation: Annotation | GeneIndex, region: Region) -> tuple
     for gene in index.overlapping(region):
         (inside if region.start <= gene.start and gene.end <= region.end else cut).append(gene)
     return tuple(inside), tuple(cut)
+
+
+def _parse_item(item: str, lengths: Mapping[str, int], key: str) -> list[Region]:
+    if item in lengths or "*" not in item:
+        return [_parse_region(item, lengths, key)]
+    named = [Region(seqid, 0, length) for seqid, length in lengths.items() if fnmatchcase(seqid, item)]
+    # A range of a contig that has a star in its own name.
+    return named or [_parse_region(item, lengths, key)]
 
 
 def _parse_region(item: str, lengths: Mapping[str, int], key: str) -> Region:

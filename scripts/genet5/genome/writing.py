@@ -26,13 +26,15 @@ _NOT_IN_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f%;=&,]")
 
 
 def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, int], *, source: str = "GeneT5") -> int:
-    """Write genes as GFF3 (gene, mRNA and CDS rows, every transcript); returns the number of genes.
+    """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
-    ``lengths`` maps every contig of the genome to its bases: one ``##sequence-region`` each, and its order is the order
-    of the rows; within a contig genes come by start, end, strand and id. ``Gene.score`` stands in column 6 of gene and
-    mRNA rows. A transcript without its start or its end is marked as in NCBI's files: ``partial=true`` with
-    ``start_range=.,FIRST`` or ``end_range=LAST,.``. A path that ends in ``.gz`` is compressed; equal genes give equal
-    bytes. Raises InputError for an id used twice, and for CDS outside their contig.
+    Only coding sequence is known here, so an exon row has the place of its CDS row: the coding part of the exon.
+    Exons are numbered from the 5' end, ``{transcript}.exon1`` first. ``lengths`` maps every contig of the genome to
+    its bases: one ``##sequence-region`` each, and its order is the order of the rows; within a contig genes come by
+    start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
+    or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
+    path that ends in ``.gz`` is compressed; equal genes give equal bytes. Raises InputError for an id used twice, and
+    for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
@@ -114,12 +116,13 @@ def _in_file_order(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str
 
 
 def _check_ids(path: str | Path, genes: Sequence[Gene]) -> None:
-    """One name space for genes, transcripts and CDS: GFF3 has no other."""
+    """One name space for genes, transcripts, exons and CDS: GFF3 has no other."""
     seen: dict[str, str] = {}
     for gene in genes:
         rows = [(gene.id, "gene")]
         for transcript in gene.transcripts:
             rows += [(transcript.id, "transcript"), (_cds_id(transcript), "CDS")]
+            rows += [(name, "exon") for name in _exon_ids(transcript, gene.strand)]
         for name, kind in rows:
             owner = f"{kind} of gene {gene.id!r} on {gene.seqid}"
             if not name:
@@ -131,6 +134,12 @@ def _check_ids(path: str | Path, genes: Sequence[Gene]) -> None:
 
 def _cds_id(transcript: Transcript) -> str:
     return f"{transcript.id}.cds"
+
+
+def _exon_ids(transcript: Transcript, strand: str) -> list[str]:
+    """Ids of the exons in the order of ``transcript.cds``; the number counts from the 5' end."""
+    names = [f"{transcript.id}.exon{number}" for number in range(1, len(transcript.cds) + 1)]
+    return names if strand == "+" else names[::-1]
 
 
 def _cut_sides(transcript: Transcript, strand: str) -> tuple[bool, bool]:
@@ -166,8 +175,10 @@ def _gene_rows(gene: Gene, source: str) -> str:
         span = Interval(transcript.start, transcript.end)
         add("mRNA", span, score, ".", left or right, (left, right), ID=transcript.id, Parent=gene.id)
         last = len(transcript.cds) - 1
-        for place, (segment, phase) in enumerate(zip(transcript.cds, transcript.phases, strict=True)):
-            cut = (left and place == 0, right and place == last)
+        cuts = [(left and place == 0, right and place == last) for place in range(last + 1)]
+        for segment, cut, name in zip(transcript.cds, cuts, _exon_ids(transcript, gene.strand), strict=True):
+            add("exon", segment, ".", ".", left or right, cut, ID=name, Parent=transcript.id)
+        for segment, cut, phase in zip(transcript.cds, cuts, transcript.phases, strict=True):
             add("CDS", segment, ".", str(phase), left or right, cut, ID=_cds_id(transcript), Parent=transcript.id)
     return "".join(rows)
 
@@ -178,8 +189,12 @@ def _fasta_record(gene: Gene, transcript: Transcript, letters: str) -> str:
         words.append(f"partial5 phase={first_phase(transcript, gene.strand)}")
     if not transcript.complete3:
         words.append("partial3")
-    lines = (letters[start : start + LINE_BP] for start in range(0, len(letters), LINE_BP))
-    return " ".join(words) + "\n" + "".join(f"{line}\n" for line in lines)
+    return " ".join(words) + "\n" + wrapped(letters)
+
+
+def wrapped(letters: str) -> str:
+    """``letters`` in lines of ``LINE_BP``."""
+    return "".join(f"{letters[start : start + LINE_BP]}\n" for start in range(0, len(letters), LINE_BP))
 
 
 def _escape(unwanted: re.Pattern[str], text: str) -> str:

@@ -56,6 +56,7 @@ def run_grpo(
     options: GrpoOptions,
     output_dir: Path,
     restart: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train on the windows of the tar ``prompts``, and export the best weights as ``output_dir``'s own model.
 
@@ -82,7 +83,7 @@ def run_grpo(
     grammars = Grammars(tokenizer, clades)
     data = PromptData(ShardReader(prompts), grammars, model.config.num_latents)
     windows = read_eval_windows(eval_windows, ShardReader(validation))[: options.eval_samples or None]
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, device)
     say(
         fabric,
         f"{len(data.lengths)} prompts, {len(windows)} validation windows, {options.group_size} completions a prompt",

@@ -13,6 +13,7 @@ from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256, read_json
 from genet5.report.completeness import read_busco
 from genet5.report.datacard import read_data_card
+from genet5.report.decoders import read_decoder_scores
 from genet5.report.genomes import Prediction, parse_reference, study_species
 from genet5.report.page import Results, build_page
 from genet5.report.provenance import model_parameters, read_step_time, versions
@@ -32,6 +33,7 @@ def write_report(arguments: argparse.Namespace) -> None:
         busco=[(species_of(path), stage_of(path), read_busco(path)) for path in arguments.busco],
         training=_logs(arguments.training_log),
         evaluation=_logs(arguments.eval_log),
+        decoders=[score for path in arguments.calibrations for score in read_decoder_scores(path)],
         predictions=_predictions(arguments, boards, clades, teachers),
         times=[read_step_time(path) for path in arguments.times],
         config=_configuration(arguments.config),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genet5.report.datacard import DataCard
+from genet5.report.decoders import DecoderScore
 from genet5.report.genomes import Prediction
 from genet5.report.provenance import StepTime
 from genet5.report.results import Log
@@ -20,6 +21,7 @@ class Results:
     cards: list[DataCard] = field(default_factory=list)
     boards: list[Scoreboard] = field(default_factory=list)
     busco: list[tuple[str, str, Mapping[str, object]]] = field(default_factory=list)
+    decoders: list[DecoderScore] = field(default_factory=list)
     training: list[Log] = field(default_factory=list)
     evaluation: list[Log] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from genet5.report.browser import locus_figure
 from genet5.report.checks import check_cell, check_value
-from genet5.report.completeness import busco_bars
+from genet5.report.completeness import busco_cards
 from genet5.report.confidence import confidence_chart, dial_chart
 from genet5.report.contents import Results
 from genet5.report.curves import evaluation_charts, training_charts
 from genet5.report.datacard import data_card
+from genet5.report.decoders import decoder_card
 from genet5.report.figures import legend
 from genet5.report.genomes import Prediction
 from genet5.report.markup import Markup, tag
@@ -52,7 +53,8 @@ def scores_section(results: Results) -> list[Markup]:
                 class_="note",
             )
         content.append(card(board.species, note, score_table(board), teacher, score_charts(board), detail_table(board)))
-    return content
+    decoders = decoder_card(results.decoders)
+    return [*content, decoders] if decoders else content
 
 
 def sanity_section(results: Results) -> list[Markup]:
@@ -152,18 +154,19 @@ def near_misses_section(results: Results) -> list[Markup]:
 
 
 def busco_section(results: Results) -> list[Markup]:
-    """BUSCO bars of every species and stage."""
+    """BUSCO bars of every species: each stage, beside the reference and the genome."""
     content = heading(
         "busco",
         "BUSCO",
-        "They occur once in almost every genome of a lineage. The bars show how many were found as proteins.",
+        "BUSCO genes occur once in almost every genome of a lineage. The bars show how many were found as predicted "
+        "proteins, and how many the reference annotation has on the same DNA.",
     )
     if not results.busco:
         return [
             *content,
             absent("No BUSCO results: no species of this run names a lineage, or --busco was not given."),
         ]
-    return [*content, card("Predicted proteins", "", busco_bars(results.busco))]
+    return [*content, *busco_cards(results.busco)]
 
 
 def training_section(results: Results) -> list[Markup]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from genet5.report.completeness import GENOME, REFERENCE, was_fetched
 from genet5.report.contents import Results
 from genet5.report.figures import picture
 from genet5.report.markup import Markup, coordinate, tag
@@ -42,8 +43,12 @@ RULES = (
     Rule("calibrate", 7, 0, ("train_crf", "train_sft", "train_grpo")),
     Rule("annotate_genome", 8, 0, ("calibrate",)),
     Rule("score", 9, 0, ("annotate_genome",)),
-    Rule("busco", 9, 1, ("annotate_genome",)),
-    Rule("report", 10, 0, ("score", "busco")),
+    Rule("fetch_lineage", 8, 3),
+    Rule("reference_proteins", 8, 6, ("index_genome", "label_genome")),
+    Rule("busco", 9, 1, ("annotate_genome", "fetch_lineage", "reference_proteins")),
+    Rule("busco_genome", 9, 5, ("index_genome", "fetch_lineage")),
+    Rule("report", 10, 0, ("score", "busco", "busco_genome")),
+    Rule("summary", 10, 2, ("score", "busco", "busco_genome")),
 )
 WRITER_RULES = frozenset({"expand_tokenizer", "init_model", "resize_model", "train_sft"})
 
@@ -66,9 +71,16 @@ def rules_used(results: Results) -> frozenset[str]:
     if results.predictions or results.boards:
         used.add("annotate_genome")
     if results.boards:
-        used.add("score")
-    if results.busco:
+        used |= {"score", "summary"}
+    searched = {stage for _, stage, _ in results.busco}
+    if searched - {GENOME}:
         used.add("busco")
+    if REFERENCE in searched:
+        used.add("reference_proteins")
+    if GENOME in searched:
+        used.add("busco_genome")
+    if any(was_fetched(result) for _, _, result in results.busco):
+        used.add("fetch_lineage")
     return frozenset(used)
 
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from genet5.annotate.options import AnnotateOptions, Recommendation
+from genet5.bake.addresses import check_shards_url
 from genet5.bake.options import WindowSizes
 from genet5.configuration import check_against_schema
+from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.options import read_options
 from genet5.settings.renamed import check_renamed
 from genet5.settings.sections import STAGES, schema
 from genet5.tokens.options import KINDS_WITH_BASE
-from genet5.writer.options import writer_shape
+from genet5.writer.options import SftOptions, writer_shape
 
 
 class HasWindows(Protocol):
@@ -46,6 +48,7 @@ def check_config(config: Mapping[str, Any], clades: Clades) -> None:
         windows_of(config, clades, clade)
     _check_tokenizer(config["tokenizer"])
     _check_stages(config)
+    _check_reading(config)
     writer_shape(config["writer"]["size"], config["writer"]["overrides"])
 
 
@@ -70,9 +73,9 @@ def check_windows(config: Mapping[str, Any], clades: Clades, clade: str) -> None
         )
 
 
-def stage_decoder(config: Mapping[str, Any], stage: str) -> str:
-    """The decoder of a stage of this run. The stage crf has no writer, so viterbi is the only one."""
-    return "viterbi" if stage == "crf" else config["annotate"]["decoder"] or "lm"
+def stage_decoder(config: Mapping[str, Any], stage: str) -> str | None:
+    """The decoder of a stage of this run; none where validation decides. The stage crf has no writer, only viterbi."""
+    return "viterbi" if stage == "crf" else config["annotate"]["decoder"]
 
 
 def annotation_of(
@@ -85,7 +88,8 @@ def annotation_of(
     wanted = read_options(AnnotateOptions, config["annotate"], "config key annotate")
     if stage in STAGES:
         wanted = dataclasses.replace(wanted, decoder=stage_decoder(config, stage))
-    found = wanted.settled("viterbi", windows_of(config, clades, clade).window_bp, recommended)
+    open_decoder = None if stage in STAGES else "viterbi"
+    found = wanted.settled(open_decoder, windows_of(config, clades, clade).window_bp, recommended)
     if found.overlap_bp >= found.window_bp:
         raise InputError(
             f"config key annotate.overlap_bp: {found.overlap_bp} is not shorter than the window of {clade} "
@@ -108,6 +112,15 @@ def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:
             f"config key tokenizer.base: only kinds {' and '.join(KINDS_WITH_BASE)} have a base, but kind is "
             f"{tokenizer['kind']}"
         )
+
+
+def _check_reading(config: Mapping[str, Any]) -> None:
+    for section, cls in (("crf", CrfOptions), ("sft", SftOptions)):
+        options = read_options(cls, config[section], f"config key {section}")
+        where = f"config key {section}.shards_url"
+        options.check_reading(where)
+        if options.shards_url:
+            check_shards_url(options.shards_url, where)
 
 
 def _check_stages(config: Mapping[str, Any]) -> None:

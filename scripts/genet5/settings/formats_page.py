@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from genet5.bake import manifest, samples, stats, validation
+from genet5.evaluate.busco import RESULT_FIELDS
+from genet5.evaluate.summary import SPECIES_FIELDS, SUMMARY_FIELDS
 from genet5.files import atomic_write
 from genet5.grpo.prompts import PROMPT_FIELDS
 
@@ -47,6 +49,17 @@ def formats_page() -> str:
         "## grpo_prompts.tar, grpo_prompts.json\n",
         _PROMPTS,
         _table(PROMPT_FIELDS),
+        "## data/busco/{run}/{stage}/{species}.json\n",
+        _BUSCO,
+        _table(RESULT_FIELDS),
+        "## summary.tsv, summary.parquet, species.tsv, species.parquet\n",
+        _SUMMARY,
+        "`summary` has one row per species, system and level:\n",
+        _table(SUMMARY_FIELDS),
+        "`species` has one row per species of the table:\n",
+        _table(SPECIES_FIELDS),
+        "## The GFF3 of predicted genes\n",
+        _GFF3,
     ]
     return "\n".join(parts)
 
@@ -63,7 +76,7 @@ def _table(fields: Mapping[str, str]) -> str:
 
 
 _INTRODUCTION = """\
-# File formats of baked data
+# File formats
 
 <!-- Written by genet5.settings.formats_page from the writers' own descriptions: change those, not this page. -->
 
@@ -75,10 +88,14 @@ _INTRODUCTION = """\
     data/baked/{run}/validation.tar                     validation windows of all species
     data/baked/{run}/eval.json                          the samples of it that are scored while training
     data/baked/{run}/bake_config.json                   what was baked, of every species
+    data/score/{run}/summary.{tsv,parquet}              all scores of a run
+    data/score/{run}/species.{tsv,parquet}              its species
+    data/annotation/{run}/{stage}/{species}.gff3        predicted genes
 
-Coordinates are 0-based and half-open, on the forward strand. The stop codon is part of the CDS. All files depend on
-their input alone (no time, host or path): baking again gives the same bytes. A `.idx` file beside a tar is a cache
-of member offsets that readers make; it may be deleted.
+Baked data come first. In these files coordinates are 0-based and half-open, on the forward strand. The stop codon is
+part of the CDS. All of them depend on their input alone (no time, host or path): baking again gives the same bytes. A
+`.idx` file beside a tar is a cache of member offsets that readers make; it may be deleted. Training shards may be moved
+away, to be streamed (`docs/guide.md`): the manifest then says what each of them has to be.
 """
 
 _SAMPLES = """\
@@ -127,6 +144,31 @@ name before them. Scored samples are drawn by a seed, species in turn, at first 
 _PROMPTS = """\
 The training windows that reinforcement learning samples genes for, chosen as the scored ones are; keys have the
 species' name before them. `grpo_prompts.json` has:
+"""
+_BUSCO = """\
+Not baked, but counted at the end: conserved genes among the proteins that a stage predicts. The stage `reference`
+stands for the published proteins of the same DNA, and `genome` for the DNA itself. The file has:
+"""
+
+_SUMMARY = """\
+The scores of `data/score/{run}/{stage}/{species}.json` and of `data/busco/{run}/{stage}/{species}.json`, with the same
+numbers, and `stats.json`. Tab-separated text and Apache Parquet hold the same table; pandas reads both
+(`pandas.read_parquet`). Levels, precision and recall are those of `docs/glossary.md`.
+"""
+
+_GFF3 = """\
+Rows of four types, each gene with its rows together: gene, mRNA, exon, CDS. Coordinates are 1-based and closed. GeneT5
+models coding sequence alone, no UTRs and no non-coding genes. So an exon row has the place of its CDS row: it is the
+coding part of the exon. The stop codon is part of the CDS.
+
+| row | attributes |
+| --- | --- |
+| gene | `ID={contig}.g00001`, `gene_biotype=protein_coding`; column 6 is the score |
+| mRNA | `ID={gene}.t1`, `Parent={gene}`; column 6 is the score |
+| exon | `ID={mRNA}.exon1` and so on from the 5' end, `Parent={mRNA}` |
+| CDS | `ID={mRNA}.cds` for all its rows, `Parent={mRNA}`; column 8 is the phase |
+
+A gene that the end of a contig or region cuts has `partial=true` with `start_range=.,FIRST` or `end_range=LAST,.`
 """
 
 

@@ -10,7 +10,8 @@ from genet5.annotate.options import AnnotateOptions
 from genet5.bake.options import BakeOptions
 from genet5.configuration import load_schema, merged, read_yaml
 from genet5.crf.options import CrfOptions
-from genet5.evaluate.options import ScoreOptions
+from genet5.device import DEVICE_HELP, DEVICES
+from genet5.evaluate.options import BuscoOptions, ScoreOptions
 from genet5.files import here_or_shipped, shipped
 from genet5.grpo.options import GrpoOptions, GrpoPromptOptions
 from genet5.options import option, plain
@@ -50,12 +51,17 @@ class GeneralOptions:
         "all", "the species that the target bake_species bakes: a name, a comma list, a list, or all"
     )
     stages: tuple[str, ...] = option(
-        ("sft", "grpo"),
+        ("crf", "sft", "grpo"),
         "the stages whose models annotate the test genomes and are scored; a stage that another one needs is trained, "
         "too",
         choices=STAGES,
         nonempty=True,
         unique=True,
+    )
+    device: str = option(
+        "gpu",
+        f"the device of training, of the writer and of the studies; {DEVICE_HELP}. A CRF that annotates needs no GPU",
+        choices=DEVICES,
     )
     genome: str = option("", "a FASTA file (plain or gzip) that the target annotate annotates; empty: the test genomes")
     genetic_code: int = option(
@@ -86,6 +92,7 @@ SECTIONS = {
     "grpo": Section(GrpoOptions, ("train_grpo.py",)),
     "annotate": Section(AnnotateOptions, ("annotate_genome.py", "calibrate.py"), ("model", "stage")),
     "score": Section(ScoreOptions, ("score.py",)),
+    "busco": Section(BuscoOptions, ("fetch_lineage.py",), ("genome",)),
 }
 
 

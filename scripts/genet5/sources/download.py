@@ -17,7 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.files import atomic_write, file_sha256
+from genet5.files import atomic_write
+from genet5.sources.checksums import Checksum, checksum, md5_list_of, published_md5
 from genet5.sources.http import BLOCK_BYTES, open_part, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
@@ -25,7 +26,6 @@ ALLOWED_SOURCES = "https://, http://, ftp://, file://, package:NAME/path/in/pack
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def fetch(
@@ -34,37 +34,53 @@ def fetch(
     sha256: str | None = None,
     retries: int = 5,
     *,
+    md5: str | None = None,
+    md5_list: str | None = None,
     timeout_s: float = 60.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
     ``source`` is https://, http://, ftp://, file://, ``package:NAME/path/in/package`` or a path. Network sources pass
-    through ``{output}.part``, which a later call continues. ``sha256`` is that of the source's own bytes. A source that
-    is not gzip is compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact.
-    ``retries``: attempts after the first that may fail in a row without progress. Raises InputError.
+    through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes.
+    Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside the file if the
+    publisher is known to (``checksums.MD5_LISTS``). A source that is not gzip is compressed (without a time stamp) when
+    ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first,
+    without progress. Raises InputError.
     """
     output = Path(output)
-    expected = _checked_sha256(sha256)
+    expected = checksum("sha256", sha256) or checksum("md5", md5)
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")
     scheme = _scheme(source)
     if scheme in REMOTE_SCHEMES:
+        md5_list = md5_list or md5_list_of(source)
+        if expected is None and md5_list:
+            expected = published_md5(source, md5_list, retries=retries, timeout_s=timeout_s, sleep=sleep)
         _fetch_remote(source, output, expected, retries, timeout_s, sleep)
     else:
-        path = _package_path(source) if scheme == "package" else _local_path(source, scheme)
+        path = file_here(source)
         _check(source, path, output, expected)
         _write(path, output, source)
-    print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB)", file=sys.stderr)
+    checked = "" if expected or scheme not in REMOTE_SCHEMES else "; not checked: no checksum is given or published"
+    print(f"download: wrote {output} ({output.stat().st_size / 1e6:.1f} MB){checked}", file=sys.stderr)
+
+
+def file_here(source: str) -> Path | None:
+    """The file that a source names on this machine; none for a source in the network. Raises ``InputError``."""
+    scheme = _scheme(source)
+    if scheme in REMOTE_SCHEMES:
+        return None
+    return _package_path(source) if scheme == "package" else _local_path(source, scheme)
 
 
 def _fetch_remote(
-    url: str, output: Path, sha256: str | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
+    url: str, output: Path, expected: Checksum | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
 ) -> None:
     part = output.with_name(output.name + ".part")
     with open_part(part) as stream:
         continued = os.fstat(stream.fileno()).st_size > 0
-        if continued and sha256 is None and not _starts_gzip(part):
+        if continued and expected is None and not _starts_gzip(part):
             # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
             stream.truncate(0)
             continued = False
@@ -72,7 +88,7 @@ def _fetch_remote(
             transfer(url, stream, retries=retries, timeout_s=timeout_s, sleep=sleep)
             os.fsync(stream.fileno())
             try:
-                _check(url, part, output, sha256)
+                _check(url, part, output, expected)
                 break
             except InputError as error:
                 stream.truncate(0)
@@ -87,14 +103,12 @@ def _fetch_remote(
             os.replace(part, output)
 
 
-def _check(source: str, path: Path, output: Path, sha256: str | None) -> None:
-    """InputError unless the bytes at ``path`` have the given sha256 and are what ``output``'s name promises."""
+def _check(source: str, path: Path, output: Path, expected: Checksum | None) -> None:
+    """InputError unless the bytes at ``path`` have the expected checksum and are what ``output``'s name promises."""
     if path.stat().st_size == 0:
         raise InputError(f"{source}: the file is empty")
-    if sha256 is not None:
-        found = file_sha256(path)
-        if found != sha256:
-            raise InputError(f"{source}: sha256 is {found}, expected {sha256}")
+    if expected is not None:
+        expected.check(path, source)
     is_gzip = _starts_gzip(path)
     if not is_gzip and output.suffix != ".gz":
         return
@@ -122,15 +136,6 @@ def _write(path: Path, output: Path, source: str) -> None:
 def _starts_gzip(path: Path) -> bool:
     with path.open("rb") as stream:
         return stream.read(2) == _GZIP
-
-
-def _checked_sha256(text: str | None) -> str | None:
-    if not text or not text.strip():
-        return None
-    digest = text.strip().lower()
-    if not _SHA256.fullmatch(digest):
-        raise InputError(f"sha256: {text!r} is not 64 hexadecimal digits")
-    return digest
 
 
 def _scheme(source: str) -> str:

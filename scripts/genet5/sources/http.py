@@ -28,12 +28,12 @@ LONGEST_WAIT_S = 300.0
 """Neither the back-off nor a server's Retry-After makes a transfer sleep longer than this at once."""
 
 _PROGRESS_S = 10.0
-_RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIED_FTP = (ftplib.error_temp, ftplib.error_proto, ftplib.error_reply, EOFError)
 
 
 @dataclass
-class _Answer:
+class Answer:
     """An open transfer: where in the file its first byte belongs, and the whole file's size when the server says it."""
 
     read: Callable[[int], bytes]
@@ -46,7 +46,7 @@ class _Incomplete(Exception):
     """The connection ended before the last byte."""
 
 
-class _Restart(Exception):
+class Restart(Exception):
     """What is in the ``.part`` file cannot be continued; the next attempt starts at byte 0."""
 
 
@@ -96,27 +96,27 @@ def transfer(
     failures, furthest, validator = 0, _size(part), None
     while True:
         try:
-            with _open(url, _size(part), validator, timeout_s) as answer:
+            with open_url(url, _size(part), validator, timeout_s) as answer:
                 validator = answer.validator or validator
                 _receive(answer, part, progress)
             return
-        except _Restart:
+        except Restart:
             part.truncate(0)
             validator = None
             continue
         except urllib.error.HTTPError as error:
             error.close()
             reason = f"HTTP {error.code} {error.reason}"
-            if error.code not in _RETRIED_STATUS:
+            if error.code not in RETRIED_STATUS:
                 raise InputError(f"{url}: {reason}") from error
-            wait_s = _retry_after_s(error.headers.get("Retry-After"))
+            wait_s = retry_after_s(error.headers.get("Retry-After"))
         except ftplib.error_perm as error:
             raise InputError(f"{url}: FTP server answers {error}") from error
         except (ValueError, http.client.InvalidURL) as error:
             raise InputError(f"{url}: not a usable address ({error})") from error
         except (_Incomplete, OSError, http.client.HTTPException, *_RETRIED_FTP) as error:
             # Errors of the disk are InputErrors by now (see _receive): an OSError is the network's.
-            reason, wait_s = _reason(error), None
+            reason, wait_s = reason_of(error), None
             if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
                 raise InputError(f"{url}: {reason}") from error
         if _size(part) > furthest:
@@ -131,16 +131,16 @@ def transfer(
         sleep(wait_s)
 
 
-def _receive(answer: _Answer, part: IO[bytes], progress: _Progress) -> None:
+def _receive(answer: Answer, part: IO[bytes], progress: _Progress) -> None:
     position = _size(part)
     if answer.start != position:
         if answer.start:
-            raise _Restart
+            raise Restart
         # The server sent the whole file although a part of it was asked for.
         part.truncate(0)
         position = 0
     if answer.total is not None and position > answer.total:
-        raise _Restart
+        raise Restart
     while block := answer.read(BLOCK_BYTES):
         try:
             part.write(block)
@@ -158,7 +158,7 @@ def _size(part: IO[bytes]) -> int:
 
 
 @contextlib.contextmanager
-def _open(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[_Answer]:
+def open_url(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[Answer]:
     is_ftp = url.lower().startswith("ftp:")
     # A proxy for FTP speaks HTTP.
     opener = _open_ftp if is_ftp and "ftp" not in urllib.request.getproxies() else _open_http
@@ -167,7 +167,7 @@ def _open(url: str, start: int, validator: str | None, timeout_s: float) -> Iter
 
 
 @contextlib.contextmanager
-def _open_http(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[_Answer]:
+def _open_http(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[Answer]:
     # "identity": the bytes on the server are wanted, not a compressed transport of them.
     headers = {"User-Agent": "genet5", "Accept-Encoding": "identity"}
     if start:
@@ -183,8 +183,8 @@ def _open_http(url: str, start: int, validator: str | None, timeout_s: float) ->
         error.close()
         # 416 says that nothing follows byte ``start``: either all of the file is here, or it is another file.
         if error.headers.get("Content-Range", "").strip() != f"bytes */{start}":
-            raise _Restart from error
-        yield _Answer(lambda size: b"", start, start)
+            raise Restart from error
+        yield Answer(lambda size: b"", start, start)
         return
     with response:
         # If-Range needs a strong validator: a weak tag does not promise equal bytes.
@@ -193,16 +193,16 @@ def _open_http(url: str, start: int, validator: str | None, timeout_s: float) ->
         if response.status == 206:
             found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
             if found is None:
-                raise _Restart
+                raise Restart
             total = None if found[2] == "*" else int(found[2])
-            yield _Answer(response.read, int(found[1]), total, seen)
+            yield Answer(response.read, int(found[1]), total, seen)
         else:
             length = response.headers.get("Content-Length")
-            yield _Answer(response.read, 0, int(length) if length else None, seen)
+            yield Answer(response.read, 0, int(length) if length else None, seen)
 
 
 @contextlib.contextmanager
-def _open_ftp(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[_Answer]:
+def _open_ftp(url: str, start: int, validator: str | None, timeout_s: float) -> Iterator[Answer]:
     address = urllib.parse.urlsplit(url)
     path = urllib.parse.unquote(address.path).lstrip("/")
     user, password = (urllib.parse.unquote(text or "") for text in (address.username, address.password))
@@ -221,14 +221,14 @@ def _open_ftp(url: str, start: int, validator: str | None, timeout_s: float) -> 
         except ftplib.error_perm as error:
             if not start or str(error).startswith("550"):
                 raise
-            raise _Restart from error  # The server has no REST command.
+            raise Restart from error  # The server has no REST command.
         with connection:
-            yield _Answer(connection.recv, start, total)
+            yield Answer(connection.recv, start, total)
         # Without the closing reply a transfer cut by the server would look like a whole one.
         ftp.voidresp()
 
 
-def _retry_after_s(header: str | None) -> float | None:
+def retry_after_s(header: str | None) -> float | None:
     """Seconds to wait by a Retry-After header (a number, or a date), None without a usable one."""
     if header is None:
         return None
@@ -241,7 +241,7 @@ def _retry_after_s(header: str | None) -> float | None:
     return min(max(moment.timestamp() - time.time(), 0.0), LONGEST_WAIT_S)
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     inner = getattr(error, "reason", None) or error
     text = getattr(inner, "strerror", None) or str(inner)
     return " ".join(text.split()) or type(inner).__name__

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,38 @@ from genet5.errors import InputError
 from genet5.training.sampler import BatchPlan
 
 MakeBatch = Callable[[np.ndarray, int, np.random.Generator], Any]
+
+
+class Epoch(Protocol):
+    """The batches of one epoch of all processes, by position; process r has positions r, r + processes, ..."""
+
+    def __len__(self) -> int:
+        """Number of positions."""
+
+    def load(self, positions: range, seed: int, num_workers: int) -> Iterator[tuple[int, Any]]:
+        """Pairs (position, what stands there); ``positions`` go on to the end of the epoch."""
+
+    def parts(self, loaded: Any) -> Sequence[Any]:
+        """The batches of a position, of which only a stream may have another number than one."""
+
+    def tokens(self, batch: Any, position: int) -> int:
+        """Tokens of a batch at a position, without padding."""
+
+
+class Source(Protocol):
+    """What a run trains on. ``by_process``: what a process reads depends on the number of processes."""
+
+    by_process: ClassVar[bool]
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of all processes."""
+
+    def num_batches(self, epoch: int, group: int) -> int:
+        """Positions of an epoch, a multiple of ``group``, the batches of a step over all processes."""
+
+    def epoch(self, epoch: int, group: int) -> Epoch:
+        """The batches of an epoch."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +63,42 @@ class BatchSource:
     plan: BatchPlan
     make_batch: MakeBatch
     count_tokens: Callable[[Any], int] | None = None
+    by_process: ClassVar[bool] = False
+
+    @property
+    def num_samples(self) -> int:
+        return len(self.plan.lengths)
+
+    def num_batches(self, epoch: int, group: int) -> int:
+        return len(self.plan.batches(epoch, group))
+
+    def epoch(self, epoch: int, group: int) -> PlannedEpoch:
+        return PlannedEpoch(self, self.plan.batches(epoch, group), epoch)
 
     def tokens(self, batch: Any, indices: np.ndarray) -> int:
         """Tokens of the batch made of the samples at ``indices``, without padding."""
         return self.count_tokens(batch) if self.count_tokens else self.plan.tokens(indices)
+
+
+@dataclass(frozen=True)
+class PlannedEpoch:
+    """The batches of an epoch of a `BatchSource`, whose samples are known before."""
+
+    source: BatchSource
+    batches: Sequence[np.ndarray]
+    number: int
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def load(self, positions: range, seed: int, num_workers: int) -> Iterator[tuple[int, Any]]:
+        return load_batches(self.source, self.batches, positions, self.number, seed, num_workers)
+
+    def parts(self, loaded: Any) -> Sequence[Any]:
+        return (loaded,)
+
+    def tokens(self, batch: Any, position: int) -> int:
+        return self.source.tokens(batch, self.batches[position])
 
 
 def batch_seed(seed: int, epoch: int, position: int) -> int:
@@ -65,24 +129,40 @@ def load_batches(
     Raises:
         InputError: what ``make_batch`` raised, in a worker too.
     """
-    dataset = _PlannedBatches(source, batches, epoch, seed)
+
+    def make(position: int) -> Any:
+        rng = np.random.default_rng([seed, epoch, position])
+        return source.make_batch(batches[position], epoch, rng)
+
+    yield from zip(positions, make_in_workers(make, positions, num_workers), strict=True)
+
+
+def make_in_workers(make: Callable[[Any], Any], orders: Iterable[Any], num_workers: int) -> Iterator[Any]:
+    """``make(order)`` for each order, in their order, made in ``num_workers`` processes; 0: in this one.
+
+    The orders themselves are drawn in this process, some ahead of what is made of them.
+
+    Raises:
+        InputError: what ``make`` raised, in a worker too.
+    """
+    dataset = _Made(make)
     if num_workers == 0:
-        loaded: Any = map(dataset.__getitem__, positions)
+        loaded: Any = map(dataset.__getitem__, orders)
     else:
         loaded = DataLoader(
             dataset,
             batch_size=None,
-            sampler=positions,
+            sampler=orders,
             num_workers=num_workers,
             worker_init_fn=_ignore_signals,
             generator=torch.Generator(),  # its own, or opening a loader would draw from the global one
             multiprocessing_context="fork",
             collate_fn=_unchanged,
         )
-    for position, batch in zip(positions, loaded, strict=True):
-        if isinstance(batch, InputError):
-            raise batch
-        yield position, batch
+    for made in loaded:
+        if isinstance(made, InputError):
+            raise made
+        yield made
 
 
 def padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> torch.Tensor:
@@ -94,14 +174,13 @@ def padded(arrays: Sequence[np.ndarray], fill: int, dtype: type = np.int64) -> t
     return torch.from_numpy(stacked)
 
 
-class _PlannedBatches(Dataset):
-    def __init__(self, source: BatchSource, batches: Sequence[np.ndarray], epoch: int, seed: int):
-        self.source, self.batches, self.epoch, self.seed = source, batches, epoch, seed
+class _Made(Dataset):
+    def __init__(self, make: Callable[[Any], Any]):
+        self.make = make
 
-    def __getitem__(self, position: int) -> Any:
-        rng = np.random.default_rng([self.seed, self.epoch, position])
+    def __getitem__(self, order: Any) -> Any:
         try:
-            return self.source.make_batch(self.batches[position], self.epoch, rng)
+            return self.make(order)
         except InputError as error:
             return error  # raised by the reader: a worker's own traceback would bury the one line
 

@@ -22,7 +22,7 @@ from typing import Any
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from genet5.training.batches import BatchSource
+from genet5.training.batches import BatchSource, Source
 from genet5.training.checkpoints import RunFolder
 from genet5.training.evaluation import Evaluation
 from genet5.training.memory import MemoryWatch
@@ -37,7 +37,7 @@ from genet5.training.trainable import Trainable
 
 def fit(
     model: Trainable,
-    train: BatchSource,
+    train: Source,
     options: RunOptions,
     output_dir: str | Path,
     *,
@@ -53,7 +53,7 @@ def fit(
     """Train ``model``, or go on where a stopped run in ``output_dir`` was; the model holds the last weights afterwards.
 
     Args:
-        train, validation: see `BatchSource`; validation wants a plan with ``shuffle=False``.
+        train, validation: see `Source` and `BatchSource`; validation wants a plan with ``shuffle=False``.
         fingerprint: what the run depends on beside ``options`` (checksums of data and base model); JSON values.
         save_model: writes the model into an existing empty folder; called for ``best/`` and ``final/``.
         evaluate: metrics of the model in eval mode without gradients; called on every process, without collectives.
@@ -97,9 +97,10 @@ class SupervisedRun(Run):
 
     def _group_losses(self, stream: Iterator[tuple[int, Any]]) -> Iterator[dict[str, Tensor]]:
         for _ in range(self.options.grad_accum):
-            position, batch = next(stream)
-            self.taken_tokens += self.train.tokens(batch, self.batches[position])
+            position, loaded = next(stream)
             self._seed(position)
-            with self.fabric.autocast():
-                losses = self.losses(self.fabric.to_device(batch))
-            yield losses
+            for batch in self.epoch.parts(loaded):
+                self.taken_tokens += self.epoch.tokens(batch, position)
+                with self.fabric.autocast():
+                    losses = self.losses(self.fabric.to_device(batch))
+                yield losses

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from genet5.device import add_device_argument
+from genet5.errors import InputError
 from genet5.options import add_option_arguments, option, plain
+
+LOCAL, STREAM = "local", "stream"
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,6 @@ class RunOptions:
     # Of kinds of run that do not offer them as options.
     label_smoothing: ClassVar[float] = 0.0
     amsgrad: ClassVar[bool] = False
-    device: ClassVar[str] = "auto"
 
     # --- length of the run
     epochs: int = option(1, "number of passes over the training samples", minimum=1)
@@ -82,10 +85,48 @@ class RunOptions:
         return {f.name: plain(getattr(self, f.name)) for f in fields}
 
 
+@dataclass(frozen=True)
+class ReadingOptions(RunOptions):
+    """A training run on baked shards, which are on this machine or come through the network."""
+
+    reading: str = option(
+        LOCAL,
+        "local: shards beside their manifests, read at random; stream: shards read from first to last, from shards_url",
+        choices=(LOCAL, STREAM),
+    )
+    # The manifests say what the bytes are, so the place may change between a stop and the resume.
+    shards_url: str = option(
+        "",
+        "where streamed shards are: an address that /{species}/train_000.tar is added to, or one with the placeholders "
+        "{run}, {species} and {shard}; http(s)://, s3://, pipe:COMMAND or a path; empty: beside their manifests",
+        affects_result=False,
+    )
+    shuffle_windows: int = option(
+        4096, "number of streamed windows that each process keeps and shuffles; more mix better", minimum=1
+    )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """As of every run; local reading leaves no trace, so that runs of before there were streams go on."""
+        streams = ("reading", "shuffle_windows") if self.reading == LOCAL else ()
+        return {name: value for name, value in super().fingerprint().items() if name not in streams}
+
+    def check_reading(self, where: str = "--shards-url") -> None:
+        """Raise ``InputError`` for an address that nothing would be read from; ``where`` names the option."""
+        if self.shards_url and self.reading != STREAM:
+            raise InputError(
+                f"{where}: found {self.shards_url!r}, but reading is {self.reading}; set reading: {STREAM}"
+            )
+
+    def for_card(self) -> dict[str, Any]:
+        """The options as a model's card shows them: without the address, which may hold a password."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "shards_url"}
+
+
 def add_run_arguments(parser: argparse.ArgumentParser, cls: type, title: str = "training") -> None:
     """What every training command takes: what it is judged on, where it writes, and its options."""
     parser.add_argument("--validation", type=Path, required=True, help="validation.tar of all species")
     parser.add_argument("--clade-folder", default="", help="folder of your own clade files")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the trained model, logs, checkpoints")
+    add_device_argument(parser)
     parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
     add_option_arguments(parser, cls, title)

@@ -11,23 +11,22 @@ from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
+from genet5.device import chosen_device
 from genet5.training.options import RunOptions
 from genet5.training.precision import chosen_precision
 
 
-def start_fabric(options: RunOptions) -> Fabric:
-    """Fabric for this process: its GPU if there is one, torchrun's processes, the precision of the options.
+def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
+    """Fabric for this process: the device asked for, torchrun's processes, the precision of the options.
 
-    ``options.device`` may say ``cpu`` on a machine with a GPU.
-
-    Only torchrun's variables count; those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
+    device: one of ``device.DEVICES``. Raises ``InputError`` where it is not there. Only torchrun's variables count;
+    those of a scheduler (SLURM_NTASKS, ...) describe the job and not this program.
     """
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
-    accelerator = options.device
-    device_type = "cuda" if torch.cuda.is_available() and accelerator != "cpu" else "cpu"
+    device_type = chosen_device(device)
     fabric = Fabric(
-        accelerator=accelerator,
+        accelerator=device_type,
         devices=local,
         num_nodes=world // local,
         strategy="ddp" if world > 1 else "auto",

@@ -16,7 +16,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.errors import InputError
-from genet5.training.batches import BatchSource, batch_seed, load_batches, seed_everything
+from genet5.training.batches import Source, batch_seed, seed_everything
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.evaluation import Evaluation
 from genet5.training.logs import TrainingLog
@@ -40,7 +40,7 @@ class RunSpec:
     fabric: Fabric
     folder: RunFolder
     model: Trainable
-    train: BatchSource
+    train: Source
     options: RunOptions
     evaluation: Evaluation
     stop: StopRequest
@@ -68,10 +68,10 @@ class Run:
         self.optimizer = build_optimizer(model, options)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.taken_tokens = 0  # of this process's batches since the last update
-        self.state = TrainingState(group=fabric.world_size * options.grad_accum)
+        self.state = TrainingState(group=fabric.world_size * options.grad_accum, processes=fabric.world_size)
         if self.evaluates_first and spec.evaluation:
             self.state.reported = -1
-        steps = sum(len(train.plan.batches(e, self.state.group)) for e in range(options.epochs)) // self.state.group
+        steps = sum(train.num_batches(e, self.state.group) for e in range(options.epochs)) // self.state.group
         self.total_steps = min(steps, options.max_steps or steps)
         self._resume()
         self.saved_step = self.state.step
@@ -143,7 +143,7 @@ class Run:
         state.training_s += seconds
         state.step += 1
         state.batch += state.group
-        if state.batch == len(self.batches):
+        if state.batch == len(self.epoch):
             state.epoch, state.batch = state.epoch + 1, 0
 
     def _skip(self, loss: float, norm: float) -> None:
@@ -159,13 +159,12 @@ class Run:
         """This process's batches from the current position on, epoch after epoch: each world_size-th of a group."""
         while True:
             self._plan_epoch()
-            mine = range(self.state.batch + self.fabric.global_rank, len(self.batches), self.fabric.world_size)
-            options = self.options
-            yield from load_batches(self.train, self.batches, mine, self.state.epoch, options.seed, options.num_workers)
+            mine = range(self.state.batch + self.fabric.global_rank, len(self.epoch), self.fabric.world_size)
+            yield from self.epoch.load(mine, self.options.seed, self.options.num_workers)
 
     def _plan_epoch(self) -> None:
-        self.batches = self.train.plan.batches(self.state.epoch, self.state.group)
-        self.state.num_batches = len(self.batches)
+        self.epoch = self.train.epoch(self.state.epoch, self.state.group)
+        self.state.num_batches = len(self.epoch)
 
     def _learning_rate(self, step: int) -> float:
         return learning_rate(step, self.total_steps, self.options)
@@ -217,7 +216,12 @@ class Run:
                 raise InputError(
                     f"{self.folder.path / name}: written with processes x grad_accum = {self.state.group}, now {group}"
                 )
-            planned = len(self.train.plan.batches(self.state.epoch, group))
+            if self.train.by_process and self.state.processes != self.fabric.world_size:
+                raise InputError(
+                    f"{self.folder.path / name}: written by {self.state.processes} processes that read a stream, now "
+                    f"{self.fabric.world_size}: each would read other shards; start as many, or anew with --restart"
+                )
+            planned = self.train.num_batches(self.state.epoch, group)
             if self.state.batch and planned != self.state.num_batches:
                 raise InputError(
                     f"{self.folder.path / name}: its epoch has {self.state.num_batches} batches, now {planned} are "
@@ -228,7 +232,7 @@ class Run:
         origin = f"resumed at step {self.state.step} of" if name else "training for"
         say(
             self.fabric,
-            f"{origin} {self.total_steps} steps of {self.state.group} batches: {len(self.train.plan.lengths)} samples, "
+            f"{origin} {self.total_steps} steps of {self.state.group} batches: {self.train.num_samples} samples, "
             f"{sum(p.numel() for p in self.parameters):,} parameters, {self.fabric.device}, "
             f"{self.fabric.world_size} processes",
         )

@@ -144,5 +144,10 @@ def balanced_repeats(groups: Sequence[str], power: float) -> np.ndarray:
     1 leaves every sample once, 0 gives all groups the same share; the length of the epoch stays. Shape [samples].
     """
     _, inverse, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    share = sizes.astype(np.float64) ** power
-    return (share / share.sum() * len(inverse) / sizes)[inverse]
+    return (balanced_shares(sizes, power) * len(inverse) / sizes)[inverse]
+
+
+def balanced_shares(sizes: np.ndarray, power: float) -> np.ndarray:
+    """The share of an epoch that groups of these sizes have, float64 [groups]: it grows as size ** ``power``."""
+    share = np.asarray(sizes).astype(np.float64) ** power
+    return share / share.sum()

@@ -29,6 +29,7 @@ class TrainingState:
     """Everything but tensors that a resume needs; a checkpoint's state.json."""
 
     group: int  # batches of one step over all processes; positions are multiples of it
+    processes: int = 0
     step: int = 0  # optimizer steps done
     reported: int = 0  # last step whose evaluation and log row are done
     epoch: int = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from genet5.errors import InputError
 from genet5.options import option, read_options, with_default
-from genet5.training.options import RunOptions
+from genet5.training.options import ReadingOptions, RunOptions
 
 
 @dataclass(frozen=True)
@@ -149,22 +149,22 @@ class WriterOptions:
 
 
 @dataclass(frozen=True)
-class SftOptions(RunOptions):
+class SftOptions(ReadingOptions):
     """Supervised fine-tuning of the writer."""
 
     # --- other defaults than in other trainings
     epochs: int = with_default(RunOptions, "epochs", 4)
     early_stopping: int = with_default(RunOptions, "early_stopping", 2)
-    grad_accum: int = with_default(RunOptions, "grad_accum", 8)
+    grad_accum: int = with_default(RunOptions, "grad_accum", 64)
     lr: float = with_default(RunOptions, "lr", 1e-4)
     save_steps: int = with_default(RunOptions, "save_steps", 500)
     log_memory: bool = with_default(RunOptions, "log_memory", True)
     memwatch: float = with_default(RunOptions, "memwatch", 30.0)
     # --- data
     token_budget: int = option(63_700, "number of tokens in a batch at most, padding counted", minimum=1)
-    max_batch_size: int = option(32, "number of windows in a batch at most", minimum=1)
+    max_batch_size: int = option(8, "number of windows in a batch at most", minimum=1)
     species_balance: float = option(
-        1.0,
+        0.3,
         "a species is drawn in proportion to its number of windows to this power; 1: as they are; 0: all equally often",
         minimum=0,
         maximum=1,

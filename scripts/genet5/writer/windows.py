@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from genet5.bake.crops import Window, crop, random_crop, random_place
+from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.errors import InputError
 from genet5.evaluate.window_scores import window_f1
 from genet5.tokens.grammars import Grammars
+from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.batch import Batch, Example, collate, make_example
 from genet5.writer.decoding import write_genes
 from genet5.writer.network import GeneT5Model
@@ -42,12 +44,7 @@ class WindowData:
         self.flank5 = np.array([meta["flank5"] for meta in metas], dtype=np.int64)
         self.sizes_bp = shards.sizes_bp()
         self.core_bp = self.sizes_bp - self.flank5 - np.array([meta["flank3"] for meta in metas], dtype=np.int64)
-        longest = int(self.core_bp.max(initial=0))
-        if longest > tokenizer.max_window_bp:
-            raise InputError(
-                f"a window of {longest} bp is longer than max_window_bp {tokenizer.max_window_bp} of the tokenizer: "
-                "raise tokenizer.max_window_bp or lower bake.windows"
-            )
+        check_window(int(self.core_bp.max(initial=0)), tokenizer)
         self.prompt_tokens = self._prompt_tokens()
 
     # ---------------------------------------------------------------- lengths for plans
@@ -89,18 +86,13 @@ class WindowData:
 
     def _measured_rate(self, indices: np.ndarray) -> DnaRate:
         """From crops that are spread evenly over the samples at ``indices``."""
-        tokens, window_bp = [], []
-        for number, place in enumerate(np.linspace(0, len(indices) - 1, MEASURED_CROPS).round().astype(np.int64)):
-            window = random_crop(self.shards.read(int(indices[place])), np.random.default_rng([0x70C5, number]))
-            window_bp.append(len(window.bases))
-            tokens.append(self.counts.bases(window.bases) - self.counts.prompts(0, window_bp[-1]))
-        return DnaRate.measured(tokens, window_bp)
+        places = np.linspace(0, len(indices) - 1, MEASURED_CROPS).round().astype(np.int64)
+        return measured_rate((self.shards.read(int(index)) for index in indices[places]), self.counts)
 
     # ---------------------------------------------------------------- batches
 
     def example(self, window: Window) -> Example:
-        grammar = self.grammars.of(window.clade, window.genetic_code)
-        return make_example(window.bases, window.clade, window.genes, grammar)
+        return window_example(window, self.grammars)
 
     def training_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> Batch:
         return collate([self._cropped(int(index), rng) for index in indices])
@@ -110,13 +102,44 @@ class WindowData:
         return collate([self.example(crop(sample, *sample.core)) for sample in samples])
 
     def _cropped(self, index: int, rng: np.random.Generator) -> Example:
-        """A random crop; what takes more tokens than planned is cut at a mile-post, so that the batch fits."""
         sample, planned = self.shards.read(index), int(self.prompt_tokens[index])
-        place = random_place(sample, rng)
-        example = self.example(crop(sample, *place))
-        if self.counts.prompt(example.prompt) <= planned:
-            return example
-        return self.example(crop(sample, *place.first(self.counts.fitting_bp(example.prompt, planned))))
+        return cropped_example(sample, planned, self.grammars, self.counts, rng)
+
+
+def check_window(window_bp: int, tokenizer: GeneTokenizer) -> None:
+    """Raise ``InputError`` for a window that the tokenizer has no mile-posts for."""
+    if window_bp > tokenizer.max_window_bp:
+        raise InputError(
+            f"a window of {window_bp} bp is longer than max_window_bp {tokenizer.max_window_bp} of the tokenizer: "
+            "raise tokenizer.max_window_bp or lower bake.windows"
+        )
+
+
+def measured_rate(samples: Iterable[Sample], counts: TokenCounts) -> DnaRate:
+    """DNA tokens of one random crop of each sample."""
+    tokens, window_bp = [], []
+    for number, sample in enumerate(samples):
+        window = random_crop(sample, np.random.default_rng([0x70C5, number]))
+        window_bp.append(len(window.bases))
+        tokens.append(counts.bases(window.bases) - counts.prompts(0, window_bp[-1]))
+    return DnaRate.measured(tokens, window_bp)
+
+
+def window_example(window: Window, grammars: Grammars) -> Example:
+    """A window as the network is taught it."""
+    grammar = grammars.of(window.clade, window.genetic_code)
+    return make_example(window.bases, window.clade, window.genes, grammar)
+
+
+def cropped_example(
+    sample: Sample, planned: int, grammars: Grammars, counts: TokenCounts, rng: np.random.Generator
+) -> Example:
+    """A random crop; what takes more prompt tokens than planned is cut at a mile-post, so that the batch fits."""
+    place = random_place(sample, rng)
+    example = window_example(crop(sample, *place), grammars)
+    if counts.prompt(example.prompt) <= planned:
+        return example
+    return window_example(crop(sample, *place.first(counts.fitting_bp(example.prompt, planned))), grammars)
 
 
 class WindowScorer:

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
 from genet5.command_line import argument_parser
+from genet5.device import add_device_argument
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.dna_llm.alphabets import VOCAB4
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=Path, required=True, help="windows.npz that dna_llm_windows.py wrote")
     parser.add_argument("--core", type=Path, help="folder of the pretrained core, for variants that have one")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model, its result, logs")
+    add_device_argument(parser)
     parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
     add_network_arguments(parser)
     add_option_arguments(parser, FinetuneOptions)
@@ -39,6 +41,7 @@ def main(argv: list[str] | None = None) -> None:
         options_from_arguments(FinetuneOptions, arguments),
         arguments.output_dir,
         arguments.restart,
+        arguments.device,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
 from genet5.command_line import argument_parser
+from genet5.device import add_device_argument
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.studies.dna_llm.corpus import Corpus
@@ -23,6 +24,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="folder that dna_llm_corpus.py wrote")
     parser.add_argument("--losses", type=Path, required=True, help="losses of each evaluation (JSON)")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder of the model, logs, checkpoints")
+    add_device_argument(parser)
     parser.add_argument("--restart", action="store_true", help="forget an earlier run in --output-dir")
     add_network_arguments(parser)
     add_option_arguments(parser, PretrainOptions)
@@ -35,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.output_dir,
         arguments.losses,
         arguments.restart,
+        arguments.device,
     )
 
 

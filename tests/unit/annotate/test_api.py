@@ -185,7 +185,7 @@ def test_a_model_folder_annotates_as_the_script_does(
 def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -> None:
     raw = genet5.annotate(fasta, "bacteria", model=crf, regions="two")
     curve = Calibration(0.0, 0.0, genes=100, exact=50)  # one half, whatever the CRF says
-    write_calibration(crf / "calibration.json", crf / "model.safetensors", {"viterbi": curve}, {})
+    write_calibration(crf / "calibration.json", crf / "model.safetensors", {"viterbi": curve}, {}, {})
     calibrated = genet5.annotate(fasta, "bacteria", model=crf, regions="two", min_confidence=0.5)
     (crf / "calibration.json").unlink()
     assert {gene.score for gene in calibrated} == {0.5} != {gene.score for gene in raw}
@@ -207,7 +207,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
         ({"clade": "fungus"}, "clade: no clade 'fungus'; did you mean 'fungi'?"),
         (
             {"clade": "vertebrate"},
-            "clade: no model comes with GeneT5 for vertebrate; clades with a model: fungi, invertebrate, plant, prot",
+            "clade: no model comes with GeneT5 for 'vertebrate'; clades with a model: fungi, invertebrate, plant, prot",
         ),
         ({}, "clade: none given, known: bacteria, fungi, "),
         ({"clade": "fungi", "regions": "three"}, "regions"),

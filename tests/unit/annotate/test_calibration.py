@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from report_files import CONTIG, changed, toy_genes
 from toy_bacterium import CODE, VALIDATION, WINDOW_BP, ToyRun, write_run
 
+import annotate_genome
 import calibrate
 from genet5.annotate import calibrating, calibration
 from genet5.annotate.calibrating import judged_genes, spread
 from genet5.annotate.calibration import Calibration, calibration_error, fit_calibration, log_odds
-from genet5.annotate.calibration_file import calibration_beside, write_calibration
+from genet5.annotate.calibration_file import calibration_beside, decoder_by_validation, write_calibration
+from genet5.annotate.choosing import ValidationScore
 from genet5.annotate.genomes import GenomeAnnotation
+from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.evaluate.verdicts import EXACT, PARTIAL, UNJUDGED, WRONG
 from genet5.genome.annotation import read_annotation
@@ -119,7 +122,10 @@ def folder(tmp_path: Path) -> Path:
     """A model folder with weights and a calibration of two decoders."""
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     curves = {"lm": fit_calibration(*decades()), "viterbi": Calibration(genes=3, reason="3 genes could be judged")}
-    write_calibration(tmp_path / "calibration.json", tmp_path / "model.safetensors", curves, {"T.oyus": ["chr:1-9"]})
+    scores = {"lm": {"T.oyus": ValidationScore("plant", 0.5, None)}}
+    write_calibration(
+        tmp_path / "calibration.json", tmp_path / "model.safetensors", curves, {"T.oyus": ["chr:1-9"]}, scores
+    )
     return tmp_path
 
 
@@ -154,6 +160,21 @@ def test_a_broken_calibration_is_one_clear_line(folder: Path, place: str, value:
     with pytest.raises(InputError) as error:
         calibration_beside(folder, "viterbi")
     assert str(error.value).startswith(f"{path}, {message}") and "\n" not in str(error.value)
+
+
+def test_the_decoder_of_a_model_is_read_from_its_own_scores(folder: Path) -> None:
+    path, weights = folder / "calibration.json", folder / "model.safetensors"
+    clade = read_clades()["plant"]
+    assert decoder_by_validation(path, weights, clade, True) == "lm"
+    assert decoder_by_validation(path, weights, clade, False) is None
+    weights.write_bytes(b"trained on")
+    assert decoder_by_validation(path, weights, clade, True) is None
+    content = json.loads(path.read_text())
+    content["scores"]["lm"]["T.oyus"]["exon_f1"] = 1.5
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"key scores\.lm\.T\.oyus\.exon_f1: 1\.5"):
+        decoder_by_validation(path, weights, clade, True)
+    assert decoder_by_validation(folder / "none.json", weights, clade, True) is None
 
 
 def test_a_calibration_that_is_none_is_one_clear_line(folder: Path) -> None:
@@ -218,6 +239,38 @@ def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, monkeypatc
     assert f"viterbi: {curve.exact} of {curve.genes} genes exact, calibration error" in capsys.readouterr().out
 
 
+def test_every_decoder_of_the_clade_is_compared_and_the_best_one_annotates(
+    run: ToyRun, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    """lm finds all genes of the validation DNA, viterbi half of them, joint none."""
+    with Genome(run.genome) as genome:
+        known = read_annotation(run.annotation, genome, CODE).trusted
+    inside = [replace(gene, score=-0.1) for gene in known if gene.end <= 9000]
+    share = {"viterbi": inside[::2], "lm": inside, "joint": []}
+
+    def oracle(decoder, *_):
+        return GenomeAnnotation(share[decoder])
+
+    monkeypatch.setattr(calibrating, "make_decoder", lambda name, *_: name)
+    monkeypatch.setattr(calibrating, "annotate_regions", oracle)
+    flags = arguments(run)
+    del flags[flags.index("--decoder") : flags.index("--decoder") + 2]
+    calibrate.main(flags)
+    scores = json.loads((run.model / "calibration.json").read_text())["scores"]
+    half = 2 * len(inside[::2]) / (len(inside[::2]) + len(inside))
+    for decoder, f1 in (("lm", 1.0), ("viterbi", half), ("joint", 0.0)):
+        found = scores[decoder]["T.oyus"]
+        assert (found["exon_f1"], found["gene_f1"]) == pytest.approx((f1, f1))
+    assert "T.oyus, lm: exon F1 1.000, gene F1 1.000" in capsys.readouterr().out
+    monkeypatch.undo()
+    prefix = tmp_path / "found"
+    annotate_genome.main(
+        [f"--model={run.model}", f"--genome={run.genome}", "--clade=bacteria", "--window-bp=2000", "--overlap-bp=500",
+         "--regions=chr:1-4000", f"--output-prefix={prefix}"]
+    )  # fmt: skip
+    assert json.loads(Path(f"{prefix}.json").read_text())["options"]["decoder"] == "lm"
+
+
 def test_too_little_validation_dna_is_said_and_no_error(run: ToyRun) -> None:
     calibrate.main(arguments(run, decoder=["viterbi", "joint"]))
     for decoder in ("viterbi", "joint"):
@@ -258,7 +311,7 @@ def test_cut_and_unjudged_genes_are_not_fitted_to() -> None:
     cut = replace(first, transcripts=(replace(first.canonical, complete3=False),), score=-0.5)
     genes = [changed(first, "a", score=-0.1), changed(second, "b", score=-0.2), cut, changed(first, "c", score=-0.3)]
     judged = judged_genes(genes, [EXACT, WRONG, PARTIAL, UNJUDGED])
-    assert judged == ([-0.1, -0.2], [True, False])
+    assert (judged.odds, judged.exact) == ([-0.1, -0.2], [True, False])
 
 
 @pytest.mark.parametrize("contig_bp", [10_000, 30_000, 240_000])

@@ -223,7 +223,7 @@ def test_min_confidence_leaves_out_exactly_the_genes_below_it(
     folder = tmp_path / "model"
     shutil.copytree(model_folder, folder)
     curve = Calibration(0.5, 0.0, genes=100, exact=50)
-    write_calibration(folder / "calibration.json", folder / "model.safetensors", {"viterbi": curve}, {})
+    write_calibration(folder / "calibration.json", folder / "model.safetensors", {"viterbi": curve}, {}, {})
     shown = {}
     for name, where in (("raw", model_folder), ("all", folder), ("some", folder)):
         least = sorted(shown["all"].values())[2] if name == "some" else 0

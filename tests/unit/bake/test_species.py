@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import signal
@@ -170,6 +171,18 @@ def test_the_numbers_add_up(toy: ToyGenome, tmp_path: Path) -> None:
     train, validation = stats["splits"]["train"], stats["splits"]["validation"]
     assert train["windows"]["kept"] == 40 and train["genes_left_out"] > 0
     assert validation["windows"]["dropped"]["over_cap"] == validation["genes_left_out"] == 0
+
+
+def test_validation_windows_have_a_cap_of_their_own(toy: ToyGenome, tmp_path: Path) -> None:
+    where = source(toy, validation_regions="chrII")
+    capped = dataclasses.replace(RULES, max_validation_windows=7)
+    for name, rules in (("all", RULES), ("capped", capped)):
+        bake_species(where, rules, 50, tmp_path / name)
+    counts = {name: read_manifest(tmp_path / name / NAME)["counts"] for name in ("all", "capped")}
+    assert counts["capped"]["validation"]["samples"] == 7 < counts["all"]["validation"]["samples"]
+    assert counts["capped"]["train"] == counts["all"]["train"]
+    stats = json.loads((tmp_path / "capped/stats.json").read_text())["splits"]["validation"]["windows"]
+    assert stats["dropped"]["over_cap"] == counts["all"]["validation"]["samples"] - 7
 
 
 def test_members_have_the_documented_fields(toy: ToyGenome, tmp_path: Path) -> None:

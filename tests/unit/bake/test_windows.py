@@ -236,6 +236,7 @@ def test_draws_are_the_same_everywhere() -> None:
         ({"flank_bp": -1}, "flank_bp: -1"),
         ({"empty_share": 1.0}, "empty_share: 1.0"),
         ({"max_windows": 0}, "max_windows: 0"),
+        ({"max_validation_windows": 0}, "max_validation_windows: 0"),
     ],
 )
 def test_impossible_rules_are_refused(options: dict, message: str) -> None:

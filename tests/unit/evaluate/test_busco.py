@@ -10,30 +10,13 @@ import sys
 import tarfile
 
 import pytest
+from busco_lineage import lineage_folder
 from programs import needs
 
 from genet5.errors import InputError
-from genet5.evaluate.busco import prepare_lineage, prepare_proteins, run_busco
+from genet5.evaluate.busco import RESULT_FIELDS, prepare_proteins, run_busco
 
-MODEL = "HMMER3/f [3.1b2 | February 2015]\nNAME  nothing\n//\n"
 NOTHING_WRONG = ">a\nMKL\n"
-
-
-def lineage_folder(folder, name="mini_odb10", markers=("1at2", "3at2"), **changed):
-    """A lineage that passes all checks (its models say nothing)."""
-    path = folder / name
-    (path / "hmms").mkdir(parents=True)
-    for marker in markers:
-        (path / "hmms" / f"{marker}.hmm").write_text(MODEL)
-    files = {
-        "dataset.cfg": "domain=viruses\ncreation_date=2024-01-08\nnumber_of_BUSCOs=2\nnumber_of_species=39\n",
-        "scores_cutoff": "1at2\t25.8\n3at2\t31.4\n",
-        "lengths_cutoff": "1at2\t0\t9\t78\n3at2\t0\t25\t247\n",
-    } | changed
-    for file, text in files.items():
-        if text is not None:
-            (path / file).write_text(text)
-    return path
 
 
 def run_script(repository, *flags):
@@ -55,11 +38,24 @@ def test_pox_proteome_from_a_tar_through_the_script(shared_data, repository, tmp
     result = json.loads((tmp_path / "deep/cowpox.json").read_text())
     version = result.pop("version")
     assert version[0].isdigit()
+    assert len(result.pop("markers")) == 18
+    assert result.pop("lineage_path") == str(shared_data / "busco/poxviridae_odb10.tar.gz")
     assert result == {
+        "mode": "proteins",
         "lineage": "poxviridae_odb10", "one_line": "C:100.0%[S:100.0%,D:0.0%],F:0.0%,M:0.0%,n:18",
         "n": 18, "complete": 18, "single": 18, "duplicated": 0, "fragmented": 0, "missing": 0,
     }  # fmt: skip
     assert result["one_line"] in done.stdout
+
+
+@needs("busco")
+@needs("hmmsearch")
+def test_every_pox_proteome_is_complete(shared_data):
+    proteomes = sorted((shared_data / "busco/pep").glob("*.faa.gz"))
+    assert len(proteomes) == 6
+    for proteins in proteomes:
+        result = run_busco(proteins, shared_data / "busco/poxviridae_odb10.tar.gz", threads=2)
+        assert (result["complete"], result["missing"], result["n"]) == (18, 0, 18), proteins.name
 
 
 @needs("busco")
@@ -99,6 +95,7 @@ def test_no_predicted_protein_is_a_result_without_running_the_program(tmp_path):
     proteins = tmp_path / "none.faa"
     proteins.touch()
     result = run_busco(proteins, lineage_folder(tmp_path))
+    assert set(result) == set(RESULT_FIELDS)
     assert (result["complete"], result["missing"], result["n"]) == (0, 2, 2)
     assert result["one_line"] == "C:0.0%[S:0.0%,D:0.0%],F:0.0%,M:100.0%,n:2"
 
@@ -150,56 +147,3 @@ def test_proteins_are_unpacked_and_cleaned(tmp_path):
     with gzip.open(tmp_path / "empty.faa.gz", "wb"):
         pass
     assert prepare_proteins(tmp_path / "empty.faa.gz", tmp_path / "out.faa") == 0
-
-
-@pytest.mark.parametrize(
-    ("changed", "message"),
-    [
-        ({"dataset.cfg": None}, "not a BUSCO lineage: dataset.cfg is missing"),
-        ({"scores_cutoff": None}, "not a BUSCO lineage: scores_cutoff is missing"),
-        ({"lengths_cutoff": None}, "not a BUSCO lineage: lengths_cutoff is missing"),
-        ({"dataset.cfg": "creation_date=x\n"}, "dataset.cfg has no 'domain'"),
-        (
-            {"dataset.cfg": "domain=a\ncreation_date=b\nnumber_of_BUSCOs=many\nnumber_of_species=1\n"},
-            "dataset.cfg: number_of_BUSCOs is 'many'",
-        ),
-        ({"lengths_cutoff": "1at2\t0\t9\t78\n"}, r"lengths_cutoff has no line for 3at2 \(1 of 2 missing\)"),
-        ({"markers": ()}, r"hmms holds no \.hmm file"),
-        ({"markers": ("YBL023C",)}, r"hmms/YBL023C\.hmm: BUSCO sorts markers by names like 10at10240"),
-    ],
-)
-def test_broken_lineages(tmp_path, changed, message):
-    lineage = lineage_folder(tmp_path, **changed)
-    with pytest.raises(InputError, match=f"mini_odb10: {message}"):
-        prepare_lineage(lineage, tmp_path / "work")
-
-
-@pytest.mark.parametrize("text", ["", "HMMER3/f [3.1b2 | February 2015]\nNAME  cut\n", "HMMER2.0\n//\n"])
-def test_damaged_models_are_found_before_they_count_as_missing_markers(tmp_path, text):
-    lineage = lineage_folder(tmp_path)
-    (lineage / "hmms" / "3at2.hmm").write_text(text)
-    with pytest.raises(InputError, match=r"hmms/3at2\.hmm is not a HMMER3 model, or cut short"):
-        prepare_lineage(lineage, tmp_path / "work")
-
-
-def test_lineages_that_are_not_there_or_not_tars(tmp_path):
-    with pytest.raises(InputError, match="absent_odb10: no such BUSCO lineage"):
-        prepare_lineage(tmp_path / "absent_odb10", tmp_path / "work")
-    (tmp_path / "odd.tar.gz").write_text("not a tar")
-    with pytest.raises(InputError, match=r"odd\.tar\.gz: not a readable tar"):
-        prepare_lineage(tmp_path / "odd.tar.gz", tmp_path / "work2")
-    with tarfile.open(tmp_path / "empty.tar", "w") as tar:
-        tar.add(lineage_folder(tmp_path, "x") / "hmms", "x/hmms")
-    with pytest.raises(InputError, match=r"empty\.tar: not a BUSCO lineage: dataset\.cfg is missing"):
-        prepare_lineage(tmp_path / "empty.tar", tmp_path / "work3")
-
-
-@pytest.mark.parametrize("top", ["mini", ""])
-def test_lineage_names_end_in_the_suffix_the_program_wants(tmp_path, top):
-    source = lineage_folder(tmp_path, "source")
-    with tarfile.open(tmp_path / "mini.tar.gz", "w:gz") as tar:
-        for entry in source.iterdir():
-            tar.add(entry, f"{top}/{entry.name}".lstrip("/"))
-    ready, name, markers = prepare_lineage(tmp_path / "mini.tar.gz", tmp_path / "work")
-    assert (ready.name, name, markers) == ("mini_odb10", "mini", 2)
-    assert (ready / "hmms" / "3at2.hmm").exists() and (ready / "dataset.cfg").is_file()

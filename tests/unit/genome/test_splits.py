@@ -42,6 +42,15 @@ def test_a_contig_name_that_looks_like_a_range_is_a_name() -> None:
     assert parse_regions("HLA*01:01-02:5-6", LENGTHS) == (Region("HLA*01:01-02", 4, 6),)
 
 
+def test_a_star_stands_for_any_part_of_a_name() -> None:
+    assert parse_regions("chr*", LENGTHS) == (Region("chrI", 0, 1000), Region("chrII", 0, 500))
+    assert parse_regions("HLA*,chrI:1-5", LENGTHS) == (Region("chrI", 0, 5), Region("HLA*01:01-02", 0, 90))
+    with pytest.raises(InputError, match="excluded_regions: no contig 'NT_\\*'; the genome has"):
+        parse_regions("NT_*", LENGTHS, key="excluded_regions")
+    with pytest.raises(InputError, match="chrI:1-5 and chrI:1-1000 overlap"):
+        parse_regions("chr*,chrI:1-5", LENGTHS)
+
+
 def test_text_round_trip() -> None:
     text = "chrI:1-10,chrI:500-600,chrII"
     assert format_regions(parse_regions(text, LENGTHS), LENGTHS) == text

@@ -106,18 +106,28 @@ def test_rows(case: Case, tmp_path: Path) -> None:
         f"##sequence-region chr2 1 {second}\n"
         "chr1\tGeneT5\tgene\t13\t21\t0.500000\t+\t.\tID=chr1.g000001;gene_biotype=protein_coding\n"
         "chr1\tGeneT5\tmRNA\t13\t21\t0.500000\t+\t.\tID=chr1.g000001.t1;Parent=chr1.g000001\n"
+        "chr1\tGeneT5\texon\t13\t21\t.\t+\t.\tID=chr1.g000001.t1.exon1;Parent=chr1.g000001.t1\n"
         "chr1\tGeneT5\tCDS\t13\t21\t.\t+\t0\tID=chr1.g000001.t1.cds;Parent=chr1.g000001.t1\n"
         "chr1\tGeneT5\tgene\t46\t84\t1.000000\t-\t.\tID=chr1.g000002;gene_biotype=protein_coding\n"
         "chr1\tGeneT5\tmRNA\t46\t84\t1.000000\t-\t.\tID=chr1.g000002.t1;Parent=chr1.g000002\n"
+        "chr1\tGeneT5\texon\t46\t50\t.\t-\t.\tID=chr1.g000002.t1.exon3;Parent=chr1.g000002.t1\n"
+        "chr1\tGeneT5\texon\t63\t67\t.\t-\t.\tID=chr1.g000002.t1.exon2;Parent=chr1.g000002.t1\n"
+        "chr1\tGeneT5\texon\t80\t84\t.\t-\t.\tID=chr1.g000002.t1.exon1;Parent=chr1.g000002.t1\n"
         "chr1\tGeneT5\tCDS\t46\t50\t.\t-\t2\tID=chr1.g000002.t1.cds;Parent=chr1.g000002.t1\n"
         "chr1\tGeneT5\tCDS\t63\t67\t.\t-\t1\tID=chr1.g000002.t1.cds;Parent=chr1.g000002.t1\n"
         "chr1\tGeneT5\tCDS\t80\t84\t.\t-\t0\tID=chr1.g000002.t1.cds;Parent=chr1.g000002.t1\n"
         "chr1\tGeneT5\tgene\t109\t150\t.\t+\t.\tID=chr1.g000003;gene_biotype=protein_coding\n"
         "chr1\tGeneT5\tmRNA\t109\t150\t.\t+\t.\tID=chr1.g000003.t1;Parent=chr1.g000003\n"
+        "chr1\tGeneT5\texon\t109\t115\t.\t+\t.\tID=chr1.g000003.t1.exon1;Parent=chr1.g000003.t1\n"
+        "chr1\tGeneT5\texon\t128\t134\t.\t+\t.\tID=chr1.g000003.t1.exon2;Parent=chr1.g000003.t1\n"
+        "chr1\tGeneT5\texon\t147\t150\t.\t+\t.\tID=chr1.g000003.t1.exon3;Parent=chr1.g000003.t1\n"
         "chr1\tGeneT5\tCDS\t109\t115\t.\t+\t0\tID=chr1.g000003.t1.cds;Parent=chr1.g000003.t1\n"
         "chr1\tGeneT5\tCDS\t128\t134\t.\t+\t2\tID=chr1.g000003.t1.cds;Parent=chr1.g000003.t1\n"
         "chr1\tGeneT5\tCDS\t147\t150\t.\t+\t1\tID=chr1.g000003.t1.cds;Parent=chr1.g000003.t1\n"
         "chr1\tGeneT5\tmRNA\t109\t134\t.\t+\t.\tID=chr1.g000003.t2;Parent=chr1.g000003;partial=true;end_range=134,.\n"
+        "chr1\tGeneT5\texon\t109\t115\t.\t+\t.\tID=chr1.g000003.t2.exon1;Parent=chr1.g000003.t2;partial=true\n"
+        "chr1\tGeneT5\texon\t128\t134\t.\t+\t.\tID=chr1.g000003.t2.exon2;Parent=chr1.g000003.t2;partial=true;"
+        "end_range=134,.\n"
         "chr1\tGeneT5\tCDS\t109\t115\t.\t+\t0\tID=chr1.g000003.t2.cds;Parent=chr1.g000003.t2;partial=true\n"
         "chr1\tGeneT5\tCDS\t128\t134\t.\t+\t2\tID=chr1.g000003.t2.cds;Parent=chr1.g000003.t2;partial=true;"
         "end_range=134,.\n"
@@ -130,19 +140,23 @@ def test_partial_marks_stand_at_the_cut_end(case: Case, tmp_path: Path) -> None:
     rows = [row for row in columns(output) if row[0] == "chr2"]
     marks = [(row[2], row[3], row[4], row[6], row[7], row[8].partition(";partial=true")[1:]) for row in rows]
     yes = ";partial=true"
-    assert marks[:4] == [
+    assert marks[:6] == [
         ("gene", "1", "28", "+", ".", (yes, ";start_range=.,1")),
         ("mRNA", "1", "28", "+", ".", (yes, ";start_range=.,1")),
+        ("exon", "1", "9", "+", ".", (yes, ";start_range=.,1")),
+        ("exon", "22", "28", "+", ".", (yes, "")),
         ("CDS", "1", "9", "+", "1", (yes, ";start_range=.,1")),
         ("CDS", "22", "28", "+", "1", (yes, "")),
     ]
-    assert marks[4:8] == [  # Cut at its 5' end on the minus strand: the right end.
+    assert marks[6:12] == [  # Cut at its 5' end on the minus strand: the right end.
         ("gene", "41", "66", "-", ".", (yes, ";end_range=66,.")),
         ("mRNA", "41", "66", "-", ".", (yes, ";end_range=66,.")),
+        ("exon", "41", "46", "-", ".", (yes, "")),
+        ("exon", "59", "66", "-", ".", (yes, ";end_range=66,.")),
         ("CDS", "41", "46", "-", "0", (yes, "")),
         ("CDS", "59", "66", "-", "2", (yes, ";end_range=66,.")),
     ]
-    assert marks[10][-1] == (yes, ";start_range=.,91")  # Cut at its 3' end on the minus strand: the left end.
+    assert marks[15][-1] == (yes, ";start_range=.,91")  # Cut at its 3' end on the minus strand: the left end.
     assert marks[-1][-1] == (yes, ";start_range=.,111;end_range=117,.")
 
 
@@ -163,6 +177,8 @@ def test_gffutils_builds_its_database_of_it(case: Case, tmp_path: Path) -> None:
     assert [mrna.id for mrna in database.children(gene.id, featuretype="mRNA")] == [t.id for t in gene.transcripts]
     segments = database.children(gene.transcripts[0].id, featuretype="CDS", order_by="start")
     assert [(row.start - 1, row.end) for row in segments] == list(gene.canonical.cds)
+    exons = database.children(gene.transcripts[0].id, featuretype="exon", order_by="start")
+    assert [(row.start - 1, row.end) for row in exons] == list(gene.canonical.cds)
 
 
 def test_order_does_not_depend_on_the_order_given(case: Case, tmp_path: Path) -> None:
@@ -221,6 +237,10 @@ def test_no_genes_is_still_a_file(tmp_path: Path) -> None:
             "id 'g' is used twice: gene of gene 'g'",
         ),
         ([make_gene("g", "a", "+", (0, 9)), make_gene("g.t1", "a", "+", (9, 12))], "id 'g.t1' is used twice"),
+        (
+            [make_gene("g", "a", "+", (0, 9)), make_gene("g.t1.exon1", "a", "+", (9, 12))],
+            "id 'g.t1.exon1' is used twice: exon of gene 'g' on a, and gene of",
+        ),
         ([make_gene("", "a", "+", (0, 9))], "empty id, gene of gene '' on a"),
         ([make_gene("g", "c", "+", (0, 9))], "gene 'g' is on 'c', the genome has 'a', 'b'"),
         ([make_gene("g", "a", "+", (0, 21))], "gene 'g' spans 1-21, outside a of 20 bp"),
@@ -315,25 +335,34 @@ def drop(wanted: str) -> Damage:
         (swap("ID=chr1.g000002.t1.cds;", "ID=chr1.g000001.t1.cds;"), "ID 'chr1.g000001.t1.cds' is used twice"),
         (swap("ID=chr1.g000001;", ""), "line 4: gene without ID"),
         (drop("\tgene\t13\t"), "Parent 'chr1.g000001' of mRNA 'chr1.g000001.t1' is not a gene of this file"),
-        (drop("\tmRNA\t13\t"), "Parent 'chr1.g000001.t1' of CDS 'chr1.g000001.t1.cds' is not a mRNA of this file"),
+        (drop("\tmRNA\t13\t"), "Parent 'chr1.g000001.t1' of exon 'chr1.g000001.t1.exon1' is not a mRNA of this file"),
         (drop("\tCDS\t13\t"), "mRNA 'chr1.g000001.t1' has no CDS"),
-        (swap(";Parent=chr1.g000001.t1\n", "\n"), "CDS 'chr1.g000001.t1.cds' has no Parent"),
+        (drop("\texon\t13\t"), "mRNA 'chr1.g000001.t1': exon rows (none), expected 13-21 as its CDS rows"),
+        (swap("\texon\t63\t67\t", "\texon\t63\t68\t"), "exon rows 46-50, 63-68, 80-84, expected 46-50, 63-67, 80-84"),
+        (drop("\texon\t63\t"), "exon rows 46-50, 80-84, expected 46-50, 63-67, 80-84 as its CDS rows"),
+        (
+            swap("ID=chr1.g000002.t1.exon2;", "ID=chr1.g000002.t1.exon1;"),
+            "ID 'chr1.g000002.t1.exon1' is used twice, by a",
+        ),
+        (swap("\texon\t13\t21\t.\t+\t", "\texon\t13\t21\t.\t-\t"), "exon 'chr1.g000001.t1.exon1' and its Parent"),
+        (swap(";Parent=chr1.g000001.t1\n", "\n"), "exon 'chr1.g000001.t1.exon1' has no Parent"),
+        (swap("t1.cds;Parent=chr1.g000001.t1\n", "t1.cds\n"), "CDS 'chr1.g000001.t1.cds' has no Parent"),
         (swap("CDS\t63\t67\t.\t-\t1", "CDS\t63\t67\t.\t-\t2"), "phases 2, 2, 0, expected 2, 1, 0"),
         (swap("CDS\t13\t21\t.\t+\t0", "CDS\t13\t21\t.\t+\t1"), "phases 1, expected 0 from the lengths"),
         (swap("CDS\t13\t21\t.\t+\t0", "CDS\t13\t21\t.\t+\t."), "phases ., allowed in CDS rows: 0, 1, 2"),
-        (swap("\t13\t21\t", "\t10\t21\t", 3), "begins with TAG, no start codon of table 1"),
-        (swap("\t13\t21\t", "\t13\t24\t", 3), "ends with CTA, no stop codon of table 1"),
-        (swap("\t13\t21\t", "\t13\t30\t", 3), "ends with AAC, no stop"),
-        (swap("\t13\t21\t", "\t13\t23\t", 3), "11 coding bases are not a whole number of codons"),
-        (swap("\t13\t21\t", "\t13\t33\t", 3), "stop codon TGA in frame, codon 3"),
-        (swap(";partial=true;start_range=.,1\n", "\n", 3), "phases 1, 1, expected 0, 0"),
-        (swap(";partial=true;start_range=.,91", "", 3), "8 coding bases are not a whole number of codons"),
+        (swap("\t13\t21\t", "\t10\t21\t", 4), "begins with TAG, no start codon of table 1"),
+        (swap("\t13\t21\t", "\t13\t24\t", 4), "ends with CTA, no stop codon of table 1"),
+        (swap("\t13\t21\t", "\t13\t30\t", 4), "ends with AAC, no stop"),
+        (swap("\t13\t21\t", "\t13\t23\t", 4), "11 coding bases are not a whole number of codons"),
+        (swap("\t13\t21\t", "\t13\t33\t", 4), "stop codon TGA in frame, codon 3"),
+        (swap(";partial=true;start_range=.,1\n", "\n", 4), "phases 1, 1, expected 0, 0"),
+        (swap(";partial=true;start_range=.,91", "", 4), "8 coding bases are not a whole number of codons"),
         (swap("chr2\tGeneT5\tCDS\t111\t117\t", "chr2\tGeneT5\tCDS\t111\t118\t"), "reaches outside its Parent"),
-        (swap("\t117\t", "\t130\t", 3), "gene 'chr2.g000007' spans 111-130, outside chr2 of 117 bp"),
-        (swap("chr1\tGeneT5", "chrX\tGeneT5", 3), "gene 'chr1.g000001' is on 'chrX', the genome has 'chr1', 'chr2'"),
+        (swap("\t117\t", "\t130\t", 4), "gene 'chr2.g000007' spans 111-130, outside chr2 of 117 bp"),
+        (swap("chr1\tGeneT5", "chrX\tGeneT5", 4), "gene 'chr1.g000001' is on 'chrX', the genome has 'chr1', 'chr2'"),
         (swap("\tCDS\t13\t21\t.\t+\t", "\tCDS\t13\t21\t.\t-\t"), "differ in contig or strand"),
         (swap("\tCDS\t128\t134\t", "\tCDS\t115\t134\t"), "CDS rows 109-115 and 115-134 overlap"),
-        (swap("\tCDS\t13\t", "\texon\t13\t"), "row of type 'exon'"),
+        (swap("\tCDS\t13\t", "\tintron\t13\t"), "row of type 'intron'"),
         (swap("\t13\t21\t", "\t21\t13\t"), "start and end are not two ascending positions"),
         (swap("\t13\t21\t", "\tx\t21\t"), "line 4: not readable as GFF3"),
         (swap("\t13\t21\t", "\n13\t21\t"), "line 4: gene without ID"),

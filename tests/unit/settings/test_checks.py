@@ -90,7 +90,10 @@ def test_the_shipped_configurations_are_valid(config, repository):
         ({"stages": ["sft", "crf"]}, "config key stages: sft, crf is not in order, expected crf, sft"),
         ({"stages": []}, "config key stages is empty"),
         ({"stages": ["crf", "crf"]}, "config key stages: an entry is there twice"),
-        ({"annotate": {"stage": "crf"}}, "config key annotate.stage: crf is not in stages (sft, grpo)"),
+        (
+            {"stages": ["sft", "grpo"], "annotate": {"stage": "crf"}},
+            "config key annotate.stage: crf is not in stages (sft, grpo)",
+        ),
         ({"annotate": {"stage": "rl"}}, "config key annotate.stage: rl is not allowed (allowed: crf, sft, grpo, null)"),
         (
             {"annotate": {"decoder": "vitrebi"}},
@@ -100,12 +103,27 @@ def test_the_shipped_configurations_are_valid(config, repository):
             {"annotate": {"window_bp": "4"}},
             "config key annotate.window_bp: '4' is text, expected a whole number or null",
         ),
-        ({"bake": {"max_windows": 0}}, "config key bake.max_windows: 0 is out of range, expected at least 1"),
+        ({"bake": {"max_windows": -1}}, "config key bake.max_windows: -1 is out of range, expected at least 0"),
         ({"bake": {"empty_share": 1}}, "config key bake.empty_share: 1 is out of range, expected less than 1"),
         ({"sft": {"betas": [0.9]}}, "config key sft.betas: the list has 1 entries, expected 2"),
         (
             {"tokenizer": {"extra_tokens": ["a b"]}},
             "config key tokenizer.extra_tokens[0]: 'a b' is not allowed, expected",
+        ),
+        ({"crf": {"reading": "remote"}}, "config key crf.reading: remote is not allowed (allowed: local, stream)"),
+        ({"crf": {"reading": "stream", "shards_url": "https://host/{run}"}}, ""),
+        ({"sft": {"reading": "stream"}}, ""),
+        (
+            {"crf": {"shards_url": "https://host"}},
+            "config key crf.shards_url: found 'https://host', but reading is local; set reading: stream",
+        ),
+        (
+            {"sft": {"reading": "stream", "shards_url": "gs://bucket"}},
+            "config key sft.shards_url: gs://bucket: not an address of shards, allowed: http://, https://, s3://, ",
+        ),
+        (
+            {"sft": {"reading": "stream", "shards_url": "pipe:cat x"}},
+            "config key sft.shards_url: pipe:cat x lacks {shard}, the place of the shard's name in the command",
         ),
         ({"crf": {"size": "huge"}}, "config key crf.size: huge is not allowed (allowed: demo, small, base, recipe)"),
         (
@@ -178,7 +196,8 @@ def how(config: dict, stage: str, clade: str = "plant", model: object = None, **
 
 def test_a_stage_annotates_tiles_of_the_clade(config):
     assert how(config, "crf") == ("viterbi", 30000, 4000)
-    assert how(config, "grpo") == ("lm", 30000, 4000)
+    assert how(config, "grpo") == (None, 30000, 4000)  # validation decides
+    assert how(config, "grpo", decoder="lm") == ("lm", 30000, 4000)
     assert how(config, "sft", decoder="joint", window_bp=6000) == ("joint", 6000, 3000)
     assert how(config, "crf", decoder="joint", overlap_bp=0) == ("viterbi", 30000, 0)
 

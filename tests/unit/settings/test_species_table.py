@@ -78,6 +78,19 @@ def test_columns_may_be_absent_in_any_order_and_lines_commented(tmp_path):
     assert (coli.species, coli.genetic_code, coli.genome, coli.busco_lineage) == ("E.coli", 11, "coli.fna", "")
 
 
+@pytest.mark.parametrize("name", ["fungi_odb10", "fungi_odb12", "fungi_odb12.2", "alpha_beta_odb12"])
+def test_a_busco_lineage_may_be_named_as_busco_names_it(write, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    by_name, by_path = read_species_table(
+        write({**YEAST, "busco_lineage": name}, {**FLY, "busco_lineage": f"{{data_root}}/{name}"}),
+        str(tmp_path),
+        CLADES,
+    ).values()
+    assert (by_name.busco_lineage, by_name.lineage_to_fetch) == (name, name)
+    assert (by_path.busco_lineage, by_path.lineage_to_fetch) == (str(folder), "")
+
+
 @pytest.mark.parametrize("name", ["S.cerevisiae", "S.cerevisiae.ensembl", "P.falciparum.chr3-12", "E.coli.K12_MG1655"])
 def test_names_of_strains_and_parts_are_allowed(write, name):
     assert list(read_species_table(write({**YEAST, "species": name}), "", CLADES)) == [name]
@@ -111,7 +124,12 @@ def test_names_of_strains_and_parts_are_allowed(write, name):
             "column excluded_regions: 'chrII:500000-600000' overlaps 'chrII:1-500000' of column test_regions",
         ),
         ({"split": "test", "test_regions": "-"}, "column test_regions is missing: where a part of a test species"),
-        ({"busco_lineage": "fungi_odb10"}, "column busco_lineage: 'fungi_odb10' does not exist, expected the path"),
+        (
+            {"busco_lineage": "lineages/fungi_odb10"},
+            "column busco_lineage: 'lineages/fungi_odb10' does not exist, expected the name of a BUSCO lineage (like "
+            "fungi_odb12), or the path",
+        ),
+        ({"busco_lineage": "Fungi_odb12"}, "column busco_lineage: 'Fungi_odb12' does not exist, expected the name"),
         (
             {"annotation": "prodigal", "annotation_sha256": "0" * 64},
             "column annotation_sha256: the annotation is made here by Prodigal",

@@ -14,6 +14,7 @@ from torch import Tensor
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.batch import Batch
 from genet5.writer.building import load_model, new_model, resize_model, save_model
+from genet5.writer.config import GeneT5Config
 from genet5.writer.network import GeneT5Model
 
 
@@ -202,3 +203,10 @@ def test_latents_are_kept_in_a_stored_model(tmp_path: Path):
     loaded, _ = load_model(tmp_path / "m")
     assert torch.equal(loaded.latents.weight, model.latents.weight)
     assert loss(loaded, batch) == loss(model, batch)
+
+
+def test_stored_models_keep_their_former_names_of_windows():
+    """Models made when DNA and structure tokens shared one window, stored as block_size and window_size."""
+    stored = GeneT5Config(block_size=16, window_size=64)
+    assert (stored.dna_block_size, stored.dna_window_size) == (16, 64)
+    assert not hasattr(stored, "block_size")

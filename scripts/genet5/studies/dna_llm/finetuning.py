@@ -151,6 +151,7 @@ def run_finetuning(
     options: FinetuneOptions,
     output_dir: Path,
     restart: bool = False,
+    device: str = "auto",
 ) -> None:
     """Train, export the best epoch's weights, and write what they predict for validation and test windows.
 
@@ -168,7 +169,7 @@ def run_finetuning(
         if model.core.config.context < bp:
             raise InputError(f"context: the core reads {model.core.config.context} letters, windows have {bp} bases")
         model.centre(torch.from_numpy(train.bases[:: -(-len(train.bases) // CENTRED_ON)].astype(np.int64)))
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, device)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     counts = {"parameters": parameter_count(model), "trained": trained, "head": parameter_count(model.head)}
     say(

@@ -82,7 +82,13 @@ class CorpusWindows:
 
 
 def run_pretraining(
-    corpus_dir: Path, sizes: GptConfig, options: PretrainOptions, output_dir: Path, losses_file: Path, restart: bool
+    corpus_dir: Path,
+    sizes: GptConfig,
+    options: PretrainOptions,
+    output_dir: Path,
+    losses_file: Path,
+    restart: bool,
+    device: str = "auto",
 ) -> FitResult:
     """Train, export the best weights as ``output_dir``'s own model, write the losses; a finished run is exported again.
 
@@ -93,7 +99,7 @@ def run_pretraining(
     torch.manual_seed(options.seed)
     model = Gpt(sizes)
     length = sizes.context + 1
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, device)
     say(fabric, f"nucleotide GPT, alphabet {sizes.alphabet} ({len(sizes.letters)} tokens): "
                 f"{parameter_count(model):,} parameters")  # fmt: skip
     valid = CorpusWindows(held_out, length, options)

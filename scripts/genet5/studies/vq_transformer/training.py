@@ -64,8 +64,6 @@ class TrainConfig:
                 f"final_learning_rate: found {self.final_learning_rate:g}, allowed: at most learning_rate "
                 f"({self.learning_rate:g})"
             )
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise InputError("device: found cuda, but torch finds no GPU here; use auto or cpu")
         return CodecRunOptions(
             max_steps=self.epochs,
             lr=self.learning_rate,
@@ -194,7 +192,7 @@ def run_training(
     torch.manual_seed(config.seed)
     network = VqTransformer(sizes)
     windows = Windows(Dataset(corpus, sizes.kmers), sizes.block_size, config)
-    fabric = start_fabric(options)
+    fabric = start_fabric(options, "gpu" if options.device == "cuda" else options.device)
     millions = parameter_count(network) / 1e6
     say(fabric, f"VQ-Transformer, {sizes.bits_per_base:.3f} bits per base: {millions:.2f} million parameters")
     if restart or not (output_dir / "checkpoint_latest").exists():

@@ -1,0 +1,171 @@
+"""What a run will take, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bake_toy_genome import write_toy_genome
+from file_servers import Server
+
+import plan
+from genet5.bake.options import WindowSizes
+from genet5.clades import read_clades
+from genet5.errors import InputError
+from genet5.plan import devices
+from genet5.plan.costs import StageCost, networks, stage_costs
+from genet5.plan.devices import Device, assumed, with_log
+from genet5.plan.genomes import plan_genome, prompt_tokens, structure_tokens
+from genet5.plan.text import model_gb, plan_text
+from genet5.settings.sections import with_defaults
+from genet5.species_table import Species
+
+CLADES = read_clades()
+KMER = {"kind": "kmer", "k": 6, "segment_bp": 96}
+BAKE = {"max_windows": 20_000, "max_validation_windows": 1_000, "flank_bp": 1000}
+FAR = Species("S.far", "fungi", 1, "train", "ftp://nowhere/f.fna.gz", "ftp://nowhere/f.gff.gz", genome_bp=1_500_000)
+
+
+def planned(row: Species, folder: Path = Path("nowhere"), **bake: int):
+    return plan_genome(row, CLADES[row.clade], WindowSizes(15_000, 7_500), BAKE | bake, KMER, "main", folder)
+
+
+def test_windows_follow_from_the_bases_that_the_table_names() -> None:
+    genome = planned(FAR)
+    assert (genome.genome_bp, genome.known, genome.train, genome.validation, genome.test_bp) == (
+        1_500_000, "the table", 200, 0, 0,
+    )  # fmt: skip
+    assert planned(FAR, max_windows=150).train == 150
+    assert planned(FAR, max_windows=0).train == 200
+    parts = replace(FAR, validation_regions="chr1:1-150000,chr2", test_regions="chr3:1-300000")
+    genome = planned(parts, max_validation_windows=5)
+    assert (genome.train, genome.validation, genome.test_bp) == (140, 5, 300_000)
+
+
+def test_tokens_and_disk_by_hand() -> None:
+    """15,000 bases: 2,500 6-mers, 156 mile-posts and the last one, 3 of the frame; sqrt(100 x 700) genes a megabase."""
+    assert prompt_tokens(15_000, KMER) == 2500 + 156 + 1 + 3
+    genes = math.sqrt(100 * 700) * 0.015
+    assert structure_tokens(CLADES["fungi"], 15_000) == pytest.approx(genes * (2 + 5 * 5) + 1)
+    genome = planned(FAR)
+    assert genome.tokens == pytest.approx(2660 + genes * 27 + 1)
+    assert genome.disk_gb == pytest.approx((1.5e6 * (1 + 1 / 3.3) + 200 * (15_000 + 2_000 + 3_000)) / 1e9)
+
+
+def test_a_genome_on_this_machine_is_read(tmp_path: Path) -> None:
+    toy = write_toy_genome(tmp_path, {"chrI": 30_000, "chrII": 6_000})
+    row = replace(FAR, genome=str(toy.fasta), genome_bp=0, test_regions="chrII")
+    genome = planned(row)
+    assert (genome.genome_bp, genome.known, genome.train, genome.test_bp) == (36_000, "its file", 4, 6_000)
+
+
+def test_a_server_is_asked_where_the_table_says_nothing() -> None:
+    with Server(b"x" * 1000) as server:
+        genome = planned(replace(FAR, genome=server.url, genome_bp=0))
+        assert (genome.genome_bp, genome.known) == (3300, "size of the download")
+    genome = planned(replace(FAR, genome=server.url, genome_bp=0))
+    assert genome.genome_bp is None and genome.known.startswith("unknown: no answer")
+    assert genome.train == 0
+
+
+@pytest.fixture(scope="module")
+def config() -> dict:
+    return with_defaults({"crf": {"size": "demo"}, "writer": {"size": "demo"}})
+
+
+def test_steps_follow_from_windows_and_batches(config: dict) -> None:
+    """200 + 800 windows, 4 epochs. The CRF takes 1 a step; the writer 8 x 64, which rounds up to 2 steps an epoch."""
+    genomes = [planned(FAR), planned(replace(FAR, species="S.other", genome_bp=6_000_000))]
+    of = networks(config)
+    crf, sft, grpo = stage_costs(config, genomes, of)
+    assert (crf.steps, crf.windows, crf.windows_a_step) == (4000, 4000, 1)
+    assert (sft.steps, sft.windows_a_step) == (8, 500)
+    assert sft.tokens == pytest.approx(4000 * genomes[0].tokens)
+    assert crf.bases == pytest.approx(4000 * 15_000)
+    assert crf.network_flops == pytest.approx(3 * of.crf_flops_per_base * crf.bases)
+    assert grpo.windows == 1024 and grpo.steps == 32  # 1,000 prompts, 32 a step
+    two = stage_costs(config, genomes, of, processes=2)
+    assert (two[0].steps, two[1].steps, two[2].steps) == (2000, 4, 16)
+    limited = stage_costs(config | {"sft": config["sft"] | {"max_steps": 3}}, genomes, of)
+    assert limited[1].steps == 3 and limited[1].windows == 3 * 512
+    alone = stage_costs(config | {"stages": ["crf"]}, genomes, of)
+    assert [cost.name for cost in alone] == ["crf"]
+    tested = stage_costs(config, [*genomes, planned(replace(FAR, split="test"))], of)
+    assert [cost.name for cost in tested[3:]] == ["annotate (crf)", "annotate (sft)", "annotate (grpo)"]
+    assert tested[3].bases == pytest.approx(1_500_000 * 8 / 7)
+
+
+def test_parameters_are_those_of_the_networks(config: dict) -> None:
+    of = networks(config, vocabulary=4128)
+    from genet5.writer.building import make_network
+
+    model = make_network(of.writer, 0)
+    assert of.crf_parameters == sum(p.numel() for p in model.crf.parameters())
+    assert of.writer_parameters == sum(p.numel() for p in model.parameters()) - of.crf_parameters
+    only_crf = config | {"stages": ["crf"]}
+    assert model_gb(only_crf, of) == pytest.approx(of.crf_parameters * (12 * 2 + 3 * 4) / 1e9)
+
+
+def test_hours_by_hand() -> None:
+    """A million bases at 1 us, 2e15 operations at 1e12 a second, 3e15 at 2e12, 100 tokens of .1 s: 3,511 s."""
+    device = Device("x", 1, 2e12, 1e12, 0.1, 1e-6, "")
+    cost = StageCost("sft", 5, 10, 2, 1.0, 1e6, 2e15, 3e15, 100)
+    assert device.hours(cost) == pytest.approx(3511 / 3600)
+    assert replace(device, nodes=2).hours(cost) == pytest.approx((3501 / 2 + 10) / 3600)
+    annotating = replace(cost, steps=0)
+    assert replace(device, nodes=2).hours(annotating) == pytest.approx(3511 / 3600)
+
+
+def test_devices_that_are_not_here(tmp_path: Path) -> None:
+    spark, two = assumed("Spark", 12, 1e-6), assumed("2 Sparks", 12, 1e-6)
+    assert (spark.nodes, two.nodes, two.writer_flops) == (1, 2, spark.writer_flops)
+    assert spark.writer_flops == 0.25 * 125e12
+    with pytest.raises(InputError, match="--devices: A100 is unknown, allowed: this machine, and a number of H100"):
+        assumed("A100", 12, 1e-6)
+    log = tmp_path / "training_log.csv"
+    log.write_text("step,tokens_per_s\n1,5\n2,100\n3,300\n4,200\n")
+    assert with_log(two, log, 1e9).writer_flops == 300 * 1e9 / 2
+    log.write_text("step\n1\n")
+    with pytest.raises(InputError, match=r"training_log\.csv: not the training_log\.csv of a writer"):
+        with_log(two, log, 1e9)
+
+
+def test_the_command_prints_the_plan_of_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "species.tsv"
+    header = "species clade genetic_code split genome annotation genome_bp"
+    rows = [
+        "S.far fungi 1 train ftp://n/f.fna.gz ftp://n/f.gff.gz 1500000",
+        "S.lost fungi 1 test ftp://n/l.fna.gz ftp://n/l.gff.gz -",
+    ]
+    sheet.write_text("\n".join(line.replace(" ", "\t") for line in [header, *rows]) + "\n")
+    monkeypatch.setattr(plan, "measured", lambda *_: Device(devices.HERE, 1, 1e11, 1e11, 0.01, 1e-6, "measured"))
+    (tmp_path / "mine.yaml").write_text("writer: {size: demo}\nrun: mine\n")
+    plan.main(
+        ["--configfile", str(tmp_path / "mine.yaml"), "--config", f"species_sheet={sheet}", "crf={size: demo}",
+         "--devices", "2 Sparks", devices.HERE]
+    )  # fmt: skip
+    text = capsys.readouterr().out
+    assert text.startswith("run mine: 2 species, stages crf, sft, grpo\n")
+    assert "CRF, size demo: 1,578,298 parameters" in text
+    assert re.search(r"\nhours +2 Sparks +this machine\ncrf ", text)
+    assert "Not counted, since their size is unknown: S.lost. Give genome_bp in the table." in text
+    for words, message in (
+        (["--config", "crf"], "--config: 'crf' is not KEY=VALUE"),
+        (["--log", "H200=x.csv"], "--log: H200 is not among --devices"),
+        (["--config", f"species_sheet={sheet}", "spceies=a"], "config key spceies is unknown"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan.main(words)
+
+
+def test_the_text_says_what_is_baked_already(config: dict) -> None:
+    genome = replace(planned(FAR), baked=True)
+    of = networks(config)
+    device = Device("x", 1, 1e12, 1e12, 0.1, 1e-6, "here")
+    text = plan_text(config, [genome], of, {1: stage_costs(config, [genome], of)}, [device])
+    assert "the table, baked" in text and "are at most so many" not in text
