@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from genet5.command_line import argument_parser
-from genet5.errors import run_command
+from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.sources.download import ALLOWED_SOURCES, fetch
 from genet5.sources.options import DownloadOptions
@@ -28,16 +28,27 @@ def main(argv: list[str] | None = None) -> None:
         default=60.0,
         help="seconds without a byte before a connection counts as lost",
     )
-    add_option_arguments(parser, DownloadOptions)
-    arguments = parser.parse_args(argv)
-    fetch(
-        arguments.source,
-        arguments.output,
-        sha256=arguments.sha256,
-        retries=options_from_arguments(DownloadOptions, arguments).retries,
-        md5_list=arguments.md5_list,
-        timeout_s=arguments.timeout_s,
+    parser.add_argument(
+        "--instead",
+        metavar="FOLDER",
+        help="an error advises to put the file into this folder by hand (default: no advice)",
     )
+    add_option_arguments(parser, DownloadOptions, only=("retries",))
+    arguments = parser.parse_args(argv)
+    retries = options_from_arguments(DownloadOptions, arguments, only=("retries",)).retries
+    try:
+        fetch(
+            arguments.source,
+            arguments.output,
+            sha256=arguments.sha256,
+            retries=retries,
+            md5_list=arguments.md5_list,
+            timeout_s=arguments.timeout_s,
+        )
+    except InputError as error:
+        if arguments.instead:
+            raise InputError(f"{error}; or put the files that docs/data.md lists into {arguments.instead}") from None
+        raise
 
 
 if __name__ == "__main__":

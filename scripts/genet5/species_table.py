@@ -178,17 +178,19 @@ def parse_region(text: str) -> tuple[str, int, float]:
     return (match["seqid"], int(match["start"]), int(match["end"])) if match else (text, 1, float("inf"))
 
 
-def select_species(selection: str | Iterable[str], table: Mapping[str, Species], sheet: str) -> list[str]:
-    """Names chosen by one name, a comma list, a list, or ``all``; in the given order, without repeats."""
+def select_species(
+    selection: str | Iterable[str], table: Mapping[str, Species], sheet: str, key: str = "species"
+) -> list[str]:
+    """Names chosen by one name, a comma list, a list, or ``all`` in the config ``key``; in the given order, once."""
     text = selection if isinstance(selection, str) else ",".join(selection)
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not names:
-        raise InputError("config key species is empty, expected a name, a comma list of names, or all")
+        raise InputError(f"config key {key} is empty, expected a name, a comma list of names, or all")
     if names == ["all"]:
         return list(table)
     for name in names:
         if name not in table:
-            raise InputError(f"config key species: '{name}' is not in {sheet}{suggestion(name, table)}")
+            raise InputError(f"config key {key}: '{name}' is not in {sheet}{suggestion(name, table)}")
     return names
 
 

@@ -55,7 +55,7 @@ def test_models_and_baselines_of_a_pair_split_and_scale_alike(dry_run):
 
 
 def test_every_command_of_the_study_uses_flags_that_its_script_has(dry_run, repository):
-    assert len([name for name in check_flags(commands(dry_run), repository) if "cpivae_" in name]) == 5
+    assert len([name for name in check_flags(commands(dry_run), repository) if "cpivae_" in name]) == 6
 
 
 def test_a_cross_validation_trains_each_fold_and_gathers_them(workspace, repository):

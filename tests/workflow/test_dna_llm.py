@@ -17,7 +17,12 @@ PREDICTORS = len(VARIANTS)
 @pytest.fixture(scope="module")
 def dry_run(make_workspace) -> str:
     workspace = make_workspace()
-    for name in ("H.sapiens/fna.gz", "C.elegans/fna.gz", "tf-binding/sequences.gz", "tf-binding/scores.gz"):
+    for name in (
+        "H.sapiens/fna.gz",
+        "C.elegans/fna.gz",
+        "tf-binding/chr22_sequences.txt.gz",
+        "tf-binding/chr22_scores.txt.gz",
+    ):
         path = workspace.folder / "sources" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -31,8 +36,8 @@ def test_the_study_makes_every_model_once(dry_run):
         "download": 2,
         "dna_llm_table": 2,
         "dna_llm_windows": 1,
-        "dna_llm_corpus": 2,
-        "dna_llm_pretrain": 2,
+        "dna_llm_corpus": 3,
+        "dna_llm_pretrain": 3,
         "dna_llm_finetune": PREDICTORS,
         "dna_llm_control": 2,
         "dna_llm_compare": 1,
@@ -43,6 +48,8 @@ def test_the_study_makes_every_model_once(dry_run):
         "models/finetuning_time_comparison.png",
         "outputs/training_time_comparison.png",
         "outputs/loss_full.png",
+        "outputs/pretraining.tsv",
+        "outputs/bits_per_base.png",
         "outputs/losses_vocab4.json",
         "outputs/ckpt_full/model.safetensors",
         "outputs/ckpt_vocab4/model.safetensors",
@@ -62,8 +69,8 @@ def test_pretrained_predictors_alone_get_a_core(dry_run):
         expected = (
             None
             if name in ("baseline", "one_sided_cnn") or "random" in name
-            else "full"
-            if name == "full"
+            else name
+            if name in ("full", "bpe32")
             else "vocab4"
         )
         assert (core and core[1]) == (expected and f"{study}/outputs/ckpt_{expected}"), name
@@ -71,7 +78,7 @@ def test_pretrained_predictors_alone_get_a_core(dry_run):
 
 def test_no_corpus_has_dna_of_held_out_windows(dry_run):
     lines = [line for line in commands(dry_run) if "corpus.py" in line]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all("--held-out data/studies/dna_llm/dna_llm_small/windows.npz " in line for line in lines)
 
 

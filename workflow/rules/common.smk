@@ -31,6 +31,7 @@ from genet5.files import file_sha256
 from genet5.options import flags, plain
 from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
 from genet5.settings.sections import STUDIES, with_defaults
+from genet5.sources.published import published_files, published_instead
 from genet5.species_table import (
     LINEAGE_NAME,
     read_species_table,
@@ -66,6 +67,7 @@ os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=conf
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
+PUBLISHED = published_files()
 STAGES = config["stages"]
 STAGE_PATTERN = "crf|sft|grpo|shipped-[a-z0-9_]+"
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]

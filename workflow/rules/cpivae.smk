@@ -15,7 +15,12 @@ rule cpivae:
 
 
 rule cpivae_table:
-    """Fetch the table of a platform or of labels, or a file that cpivae_assays makes tables of."""
+    """Fetch the table of a platform or of labels, or a file that cpivae_assays makes tables of.
+
+    A table is taken out of an R data file where it is published in one.
+    """
+    input:
+        published=cpivae_published,
     output:
         f"{CPIVAE}/tables/{{pair}}/{{table}}.csv.gz",
     log:
@@ -24,17 +29,19 @@ rule cpivae_table:
         pair="|".join(re.escape(name) for name in CPIVAE_TABLES) or "none",
         table="platform_a|platform_b|labels|olink|somascan|proteins",
     conda:
-        "../../envs/data.yaml"
+        "../../envs/train.yaml"
     resources:
         mem_mb=1000,
         runtime=60,
     params:
         source=cpivae_source,
+        object=cpivae_object,
         retries=config["download"]["retries"],
     shell:
         """
-        python "$GENET5_SCRIPTS/download.py" \
+        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_table.py" \
             --source {params.source:q} \
+            {params.object:q} \
             --retries {params.retries} \
             --output {output:q} \
             >{log:q} 2>&1

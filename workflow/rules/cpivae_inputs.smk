@@ -31,10 +31,22 @@ CPIVAE_PICTURES = [
 ]
 
 
-def cpivae_source(wildcards):
+def cpivae_published(wildcards):
+    """The public file that a table of a pair is made from; none where the table is here."""
+    return study_file(config["cpivae"]["sources"][wildcards.pair][wildcards.table])
+
+
+def cpivae_source(wildcards, input):
     """Where a table of a pair comes from."""
-    source = config["cpivae"]["sources"][wildcards.pair][wildcards.table]
-    return source.replace("{data_root}", config["data_root"].rstrip("/"))
+    return study_source(config["cpivae"]["sources"][wildcards.pair][wildcards.table], input.published)
+
+
+def cpivae_object(wildcards):
+    """Flags that say what of an R data file the table is."""
+    found = published_in_place_of(config["cpivae"]["sources"][wildcards.pair][wildcards.table])
+    if not found or not found.object:
+        return []
+    return ["--object", found.object, "--samples", found.samples, *optional("--ids", found.ids)]
 
 
 def cpivae_simulation(wildcards):

@@ -16,6 +16,8 @@ rule dna_llm:
 
 rule dna_llm_table:
     """Fetch the sequences or the scores of the windows, from where dna_llm.windows says."""
+    input:
+        published=dna_llm_published,
     output:
         f"{DNA_LLM}/tables/{{table}}.gz",
     log:
@@ -233,7 +235,14 @@ rule dna_llm_compare:
         finetuning_time=f"{DNA_LLM}/models/finetuning_time_comparison.png",
         curves=[f"{DNA_LLM}/models/training_curves_{name}.png" for name in DNA_LLM_PREDICTORS],
         losses=[f"{DNA_LLM}/outputs/loss_{alphabet}.png" for alphabet in DNA_LLM_ALPHABETS],
-        training_time=[f"{DNA_LLM}/outputs/training_time_comparison.png"] if DNA_LLM_ALPHABETS else [],
+        pretraining=(
+            [
+                f"{DNA_LLM}/outputs/{name}"
+                for name in ("pretraining.tsv", "bits_per_base.png", "training_time_comparison.png")
+            ]
+            if DNA_LLM_ALPHABETS
+            else []
+        ),
     log:
         "data/logs/dna_llm_compare/{run}.log",
     conda:

@@ -22,9 +22,14 @@ def dna_llm_chosen():
 DNA_LLM_PREDICTORS, DNA_LLM_CONTROLS, DNA_LLM_ALPHABETS = dna_llm_chosen()
 
 
-def dna_llm_source(wildcards):
+def dna_llm_published(wildcards):
+    """The public file that a table of the windows with binding scores is made from; none where it is here."""
+    return study_file(config["dna_llm"]["windows"][wildcards.table])
+
+
+def dna_llm_source(wildcards, input):
     """Where a table of the windows with binding scores comes from."""
-    return config["dna_llm"]["windows"][wildcards.table].replace("{data_root}", config["data_root"].rstrip("/"))
+    return study_source(config["dna_llm"]["windows"][wildcards.table], input.published)
 
 
 def dna_llm_genomes(wildcards):
@@ -34,7 +39,7 @@ def dna_llm_genomes(wildcards):
 
 def dna_llm_species():
     """Their names."""
-    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET)
+    return or_exit(select_species, config["dna_llm"]["species"], SPECIES, SHEET, "dna_llm.species")
 
 
 def dna_llm_core(wildcards):
@@ -50,4 +55,4 @@ def to_train(paths):
 
 
 wildcard_constraints:
-    alphabet="full|vocab4",
+    alphabet="full|vocab4|bpe32",

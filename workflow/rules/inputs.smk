@@ -6,16 +6,26 @@ def optional(flag, *values):
     return [flag, *values] if any(values) else []
 
 
+def source_and_published(wildcards):
+    """The source that the table gives, and the public file on GitHub that stands in for it where it is missing."""
+    row = SPECIES[wildcards.species]
+    source = row.genome if wildcards.kind == "fna" else row.annotation
+    return source, published_instead(source, config["data_root"], PUBLISHED)
+
+
 def source_of(wildcards):
     """Where the genome (fna) or the annotation (gff) comes from."""
-    row = SPECIES[wildcards.species]
-    return row.genome if wildcards.kind == "fna" else row.annotation
+    source, published = source_and_published(wildcards)
+    return published.url(config["download"]["github"]) if published else source
 
 
 def checksum_of(wildcards):
-    """The flag for the sha256 that the table gives, if it gives one."""
-    row = SPECIES[wildcards.species]
-    return optional("--sha256", row.genome_sha256 if wildcards.kind == "fna" else row.annotation_sha256)
+    """The flag for the sha256 that the table gives, if it gives one; of a public file on GitHub, also what to do without it."""
+    row, (source, published) = SPECIES[wildcards.species], source_and_published(wildcards)
+    expected = row.genome_sha256 if wildcards.kind == "fna" else row.annotation_sha256
+    if published:
+        return ["--sha256", published.sha256, "--instead", str(Path(source).parent)]
+    return optional("--sha256", expected)
 
 
 def genome_archive(wildcards):

@@ -13,7 +13,9 @@ if VQ_TRAIN["device"] == "auto":
 def vq_species():
     """Species whose DNA the study VQ-Transformer reads; none when it reads a file of its own."""
     section = config["vq_transformer"]
-    return [] if section["dna"] else or_exit(select_species, section["species"], SPECIES, SHEET)
+    return (
+        [] if section["dna"] else or_exit(select_species, section["species"], SPECIES, SHEET, "vq_transformer.species")
+    )
 
 
 def vq_dna(wildcards):

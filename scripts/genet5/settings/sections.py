@@ -82,7 +82,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = {
-    "download": Section(DownloadOptions, ("download.py",)),
+    "download": Section(DownloadOptions, ("download.py",), ("github",)),
     "bake": Section(BakeOptions, ("bake_shards.py", "merge_validation.py"), ("windows",)),
     "crf": Section(CrfOptions, ("train_crf.py",)),
     "tokenizer": Section(TokenizerOptions, ("expand_tokenizer.py",)),

@@ -18,6 +18,7 @@ from genet5.studies.dna_llm.comparison import (
     comparison_document,
     comparison_text,
     comparison_tsv,
+    pretraining_tsv,
 )
 from genet5.studies.dna_llm.results import read_result
 
@@ -40,6 +41,9 @@ def main(argv: list[str] | None = None) -> None:
         figures.loss_figure(entry, outputs / f"loss_{entry['alphabet']}.png")
     if losses:
         figures.training_time_figure(losses, outputs / "training_time_comparison.png")
+        figures.bits_figure(losses, outputs / "bits_per_base.png")
+        with atomic_write(outputs / "pretraining.tsv") as stream:
+            stream.write(pretraining_tsv(losses))
     trained = [result.facts for result in results if "history" in result.facts]
     for facts in trained:
         figures.training_curves_figure(facts, models / f"training_curves_{facts['name']}.png")

@@ -20,9 +20,14 @@ from genet5.studies.dna_llm.shared_kmers import KmerSet
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("--genomes", nargs="+", required=True, metavar="NAME=FASTA", help="plain or gzip")
-    parser.add_argument("--alphabet", choices=ALPHABETS, required=True, help="full: both cases and N; vocab4: ACGT")
+    parser.add_argument(
+        "--alphabet", choices=ALPHABETS, required=True, help="full: both cases and N; vocab4: ACGT; bpe32: tokens"
+    )
     parser.add_argument(
         "--held-out", type=Path, help="windows.npz: DNA of its validation and test windows is left out (default: none)"
+    )
+    parser.add_argument(
+        "--leave-out", default=CorpusOptions.leave_out, metavar="REGEX", help="names of sequences that are not read"
     )
     parser.add_argument("--block-bp", type=int, default=100_000, help="bases of a block")
     parser.add_argument("--validation-share", type=float, default=0.1, help="share of blocks")
@@ -38,10 +43,12 @@ def main(argv: list[str] | None = None) -> None:
         windows = load_windows(arguments.held_out)
         chosen = np.flatnonzero(np.isin(windows.splits, ("validation", "test")))
         held_out = KmerSet(windows.sequence(index) for index in chosen)
-    options = CorpusOptions(arguments.block_bp, arguments.validation_share, arguments.context + 1, arguments.seed)
+    options = CorpusOptions(
+        arguments.block_bp, arguments.validation_share, arguments.context + 1, arguments.seed, arguments.leave_out
+    )
     meta = write_corpus(genomes, ALPHABETS[arguments.alphabet], options, arguments.output_dir, held_out)
     print(
-        f"{meta['alphabet']}, {meta['vocab_size']} letters: {meta['train_tokens']:,} for training in "
+        f"{meta['alphabet']}, {meta['vocab_size']} tokens: {meta['train_tokens']:,} for training in "
         f"{meta['train_stretches']:,} stretches, {meta['val_tokens']:,} for validation; left out: "
         f"{meta['held_out_bases']:,} bases like held-out windows, {meta['short_bases']:,} in short stretches"
     )

@@ -14,6 +14,7 @@ from genet5.command_line import argument_parser
 from genet5.device import add_device_argument
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
+from genet5.studies.dna_llm.alphabets import VOCAB4
 from genet5.studies.dna_llm.finetuning import FinetuneOptions, run_finetuning
 from genet5.studies.dna_llm.network_flags import add_network_arguments, network_from_arguments
 from genet5.studies.dna_llm.variants import VARIANTS
@@ -36,7 +37,7 @@ def main(argv: list[str] | None = None) -> None:
         variant,
         arguments.windows,
         arguments.core,
-        network_from_arguments(arguments, variant.alphabet or "vocab4"),
+        network_from_arguments(arguments, VOCAB4),
         options_from_arguments(FinetuneOptions, arguments),
         arguments.output_dir,
         arguments.restart,

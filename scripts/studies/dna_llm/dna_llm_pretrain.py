@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     add_network_arguments(parser)
     add_option_arguments(parser, PretrainOptions)
     arguments = parser.parse_args(argv)
-    alphabet = Corpus(arguments.corpus, "train").alphabet.name
+    alphabet = Corpus(arguments.corpus, "train").alphabet
     run_pretraining(
         arguments.corpus,
         network_from_arguments(arguments, alphabet),

@@ -1,7 +1,12 @@
-"""The two alphabets of the study: every character of a FASTA file (``full``), and the four bases (``vocab4``)."""
+"""The alphabets of the study: characters of a FASTA file (``full``), four bases (``vocab4``), 32 tokens (``bpe32``).
+
+A corpus holds letters, whatever the alphabet. With ``bpe32`` the network reads them as tokens of one or more (`bpe`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +19,23 @@ PAIRS = {"A": "T", "C": "G", "G": "C", "T": "A"}
 
 @dataclass(frozen=True)
 class Alphabet:
-    """Letters in the order of their ids."""
+    """Letters in the order of their ids; ``merges`` of two tokens make a new one of them, as ``A C``."""
 
     name: str
     letters: str
+    merges: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.letters)
+        return len(self.tokens)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What the network reads, in the order of ids: letters, then merges."""
+        return (*self.letters, *(pair.replace(" ", "") for pair in self.merges))
+
+    def token_lengths(self) -> np.ndarray:
+        """Letters of each token, int64, [tokens]."""
+        return np.array([len(token) for token in self.tokens], dtype=np.int64)
 
     def ids(self, text: str) -> np.ndarray:
         """Ids of the letters of ``text``, uint8, shape [letters]; every letter must be in the alphabet."""
@@ -54,11 +69,18 @@ class Alphabet:
 #: names. A corpus has only A, C, G, T, N of both cases of them: the others keep the size of the published embedding.
 FULL = Alphabet("full", "\n0123456789>ABCGHIJKLMNTUXY_acdghlmnortv")
 VOCAB4 = Alphabet("vocab4", BASES)
-ALPHABETS = {alphabet.name: alphabet for alphabet in (FULL, VOCAB4)}
+BPE32 = Alphabet("bpe32", BASES)  # a corpus adds the merges that it has learnt
+ALPHABETS = {alphabet.name: alphabet for alphabet in (FULL, VOCAB4, BPE32)}
 
 
-def alphabet_named(name: str) -> Alphabet:
-    """Raises ``InputError`` for an unknown name."""
+def alphabet_named(name: str, merges: Sequence[str] = ()) -> Alphabet:
+    """The alphabet, with these merges if it has some.
+
+    Raises:
+        InputError: an unknown name, merges of an alphabet that has none, ``bpe32`` without merges.
+    """
     if name not in ALPHABETS:
         raise InputError(f"alphabet: found {name!r}, allowed: {', '.join(ALPHABETS)}")
-    return ALPHABETS[name]
+    if bool(merges) != (name == BPE32.name):
+        raise InputError(f"alphabet {name}: found {len(merges)} merges, {'needs some' if not merges else 'has none'}")
+    return dataclasses.replace(ALPHABETS[name], merges=tuple(merges))

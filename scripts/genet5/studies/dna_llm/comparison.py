@@ -85,6 +85,17 @@ def comparison_tsv(document: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pretraining_tsv(losses: Sequence[dict[str, Any]]) -> str:
+    """One row for each alphabet: its GPT, and what counting the same training DNA says of the same held-out bases."""
+    columns = ["alphabet", "tokens", "parameters", "best_step", "seconds", "loss", "bits_per_base"]
+    columns += ["markov_order", "markov_bits_per_base", "mixture_order", "mixture_bits_per_base"]
+    keys = {"tokens": "vocab_size", "best_step": "best_iteration", "seconds": "total_time_s", "loss": "best_val_loss"}
+    keys["bits_per_base"] = "best_bits_per_base"
+    rows = [[entry[keys.get(column, column)] for column in columns] for entry in losses]
+    lines = ["\t".join(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row) for row in rows]
+    return "\n".join(["\t".join(columns), *lines]) + "\n"
+
+
 def comparison_text(document: dict[str, Any]) -> str:
     """The table for a terminal."""
     counts = ", ".join(f"{number} {split}" for split, number in document["windows"].items())
@@ -104,7 +115,8 @@ def comparison_text(document: dict[str, Any]) -> str:
     for alphabet, entry in document["pretraining"].items():
         lines.append(
             f"pretraining {alphabet}: {entry['best_bits_per_base']:.4f} bits per base, Markov chain of order "
-            f"{entry['markov_order']} {entry['markov_bits_per_base']:.4f}; loss {entry['best_val_loss']:.4f}, "
+            f"{entry['markov_order']} {entry['markov_bits_per_base']:.4f}, mixture of orders 0 to "
+            f"{entry['mixture_order']} {entry['mixture_bits_per_base']:.4f}; loss {entry['best_val_loss']:.4f}, "
             f"{entry['total_time_s']:.0f} s"
         )
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ that were never neighbours, and no letter of a contig's name is in the text.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ from genet5.errors import InputError
 from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import fasta_records
 from genet5.genome.spans import true_runs
-from genet5.studies.dna_llm.alphabets import Alphabet, alphabet_named
+from genet5.studies.dna_llm.alphabets import BPE32, Alphabet, alphabet_named
+from genet5.studies.dna_llm.bpe import learn_merges
 from genet5.studies.dna_llm.shared_kmers import KmerSet
 
 SPLITS = ("train", "val")
@@ -28,12 +30,14 @@ _BASE[list(b"ACGTUacgtu")] = True
 
 @dataclass(frozen=True)
 class CorpusOptions:
-    """How genomes are split and cut. Lengths in bp."""
+    """How genomes are split and cut. Lengths in bp. Sequences with a name like ``leave_out`` are not read."""
 
     block_bp: int = 100_000
     validation_share: float = 0.1
     least_stretch_bp: int = 301
     seed: int = 42
+    # Alternate loci repeat DNA of the chromosomes: in assemblies of RefSeq they are NT_ and NW_ sequences.
+    leave_out: str = "^N[TW]_"
 
 
 def validation_blocks(lengths: Mapping[str, int], options: CorpusOptions) -> dict[str, np.ndarray]:
@@ -52,6 +56,13 @@ def validation_blocks(lengths: Mapping[str, int], options: CorpusOptions) -> dic
     return dict(zip(counts, parts, strict=True))
 
 
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InputError(f"leave_out: {text!r} is no regular expression ({error})") from None
+
+
 def write_corpus(
     genomes: Mapping[str, Path],
     alphabet: Alphabet,
@@ -61,13 +72,20 @@ def write_corpus(
 ) -> dict[str, Any]:
     """Write ``train.bin``, ``val.bin`` (uint8 ids), ``{split}_stretches.npy`` (their ends, int64) and ``meta.json``.
 
-    Validation stretches hold A, C, G, T only, whatever the alphabet, so that both alphabets are validated on the same
+    Validation stretches hold A, C, G, T only, whatever the alphabet, so that all alphabets are validated on the same
     DNA; training stretches hold what the alphabet has. Stretches of 300 bp half of whose 24-mers are in ``held_out``
-    (windows that predictions are tested on) are left out. Returns what meta.json says.
+    (windows that predictions are tested on) are left out. The alphabet ``bpe32`` learns its merges from the training
+    stretches. Returns what meta.json says.
     """
+    left_out = _pattern(options.leave_out)
     records = {
-        f"{genome}/{name}": sequence for genome, path in genomes.items() for name, sequence in fasta_records(path)
+        f"{genome}/{name}": sequence
+        for genome, path in genomes.items()
+        for name, sequence in fasta_records(path)
+        if not left_out.search(name)
     }
+    if not records:
+        raise InputError(f"leave_out: {options.leave_out!r} is in the name of every sequence; '^$' leaves none out")
     for_validation = validation_blocks({name: len(sequence) for name, sequence in records.items()}, options)
     ids: dict[str, list[np.ndarray]] = {split: [] for split in SPLITS}
     counts = {"sequences": len(records), "bases": 0, "short_bases": 0, "held_out_bases": 0}
@@ -97,8 +115,11 @@ def write_corpus(
             stream.writelines(part.tobytes() for part in ids[split])
         with atomic_write(folder / f"{split}_stretches.npy", "wb") as stream:
             np.save(stream, np.cumsum([len(part) for part in ids[split]], dtype=np.int64))
+    if alphabet.name == BPE32.name:
+        alphabet = alphabet_named(alphabet.name, learn_merges(ids["train"]))
     meta = {
         "alphabet": alphabet.name,
+        "merges": alphabet.merges,
         "vocab_size": len(alphabet),
         "letters": alphabet.letters,
         "genomes": sorted(genomes),
@@ -123,7 +144,7 @@ class Corpus:
             self.ends = np.load(folder / f"{split}_stretches.npy", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: not a corpus ({error}); make it with dna_llm_corpus.py") from None
-        self.alphabet = alphabet_named(self.meta["alphabet"])
+        self.alphabet = alphabet_named(self.meta["alphabet"], self.meta.get("merges", ()))
         self.starts = np.concatenate(([0], self.ends[:-1]))
 
     def random_starts(self, length: int, rng: np.random.Generator, count: int) -> np.ndarray:

@@ -12,23 +12,38 @@ from genet5.studies.panels import draw
 
 
 def loss_figure(losses: dict[str, Any], path: Path) -> None:
-    """Pretraining loss over steps, and bits per base beside the Markov chain."""
+    """Pretraining loss over steps, and bits per base beside those of counting."""
     steps = losses["iterations"]
 
     def nats(axes: Axes) -> None:
         axes.plot(steps, losses["train_losses"], label="training")
         axes.plot(steps, losses["val_losses"], label="validation")
-        axes.set(xlabel="step", ylabel="loss (nats per letter)", title=f"alphabet {losses['alphabet']}")
+        axes.set(xlabel="step", ylabel="loss (nats per token)", title=f"alphabet {losses['alphabet']}")
         axes.legend()
 
     def bits(axes: Axes) -> None:
         axes.plot(steps, losses["val_bits_per_base"], label="GPT, validation")
         order = f"Markov chain, order {losses['markov_order']}"
         axes.axhline(losses["markov_bits_per_base"], color="grey", linestyle="--", label=order)
+        orders = f"mixture, orders 0 to {losses['mixture_order']}"
+        axes.axhline(losses["mixture_bits_per_base"], color="grey", linestyle=":", label=orders)
         axes.set(xlabel="step", ylabel="bits per base", title=f"{losses['parameters']:,} parameters")
         axes.legend()
 
     draw(path, 10, 4, nats, bits)
+
+
+def bits_figure(losses: Sequence[dict[str, Any]], path: Path) -> None:
+    """Held-out bits per base of the GPT of each alphabet, and of counting the same training DNA."""
+    bars = [(f"GPT, {entry['alphabet']}", entry["best_bits_per_base"]) for entry in losses]
+    # Alphabets differ in the letters that training reads (N, case), so counts do, too: one bar for each count.
+    for entry in losses:
+        bars += [
+            (f"order {entry['markov_order']}, letters of {entry['alphabet']}", entry["markov_bits_per_base"]),
+            (f"orders 0 to {entry['mixture_order']}, letters of {entry['alphabet']}", entry["mixture_bits_per_base"]),
+        ]
+    names, values = zip(*bars, strict=True)
+    draw(path, 9, _height(names), _bars(names, values, "bits per base (2: nothing known)", "{:.4f}"))
 
 
 def training_time_figure(losses: Sequence[dict[str, Any]], path: Path) -> None:

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from genet5.errors import InputError
 from genet5.files import write_json
-from genet5.studies.dna_llm.alphabets import ALPHABETS, Alphabet, alphabet_named
+from genet5.studies.dna_llm.alphabets import Alphabet, alphabet_named
+from genet5.studies.dna_llm.bpe import PAD
 from genet5.training.trainable import TrainableModule
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
@@ -26,7 +27,7 @@ WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
 @dataclass(frozen=True)
 class GptConfig:
-    """Sizes of the network."""
+    """Sizes of the network. ``context``: letters that are read at once, as so many tokens or fewer."""
 
     alphabet: str = "vocab4"
     layers: int = 4
@@ -34,15 +35,17 @@ class GptConfig:
     heads: int = 4
     context: int = 300
     dropout: float = 0.2
+    merges: tuple[str, ...] = ()  # of the alphabet bpe32
 
     def __post_init__(self) -> None:
-        alphabet_named(self.alphabet)
+        object.__setattr__(self, "merges", tuple(self.merges))  # a list where it comes from JSON
+        alphabet_named(self.alphabet, self.merges)
         if self.width % self.heads:
             raise InputError(f"width: {self.width} is no multiple of heads ({self.heads})")
 
     @property
     def letters(self) -> Alphabet:
-        return ALPHABETS[self.alphabet]
+        return alphabet_named(self.alphabet, self.merges)
 
 
 class Block(nn.Module):
@@ -86,8 +89,9 @@ class Gpt(TrainableModule):
         self.positions = nn.Embedding(config.context, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width, bias=False)
-        codes = torch.from_numpy(config.letters.base_codes())
-        self.register_buffer("_base_codes", codes, persistent=False)
+        codes, lengths = config.letters.base_codes(), config.letters.token_lengths()
+        self.register_buffer("_base_codes", torch.from_numpy(codes), persistent=False)
+        self.register_buffer("_token_lengths", torch.from_numpy(lengths), persistent=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -98,9 +102,9 @@ class Gpt(TrainableModule):
                 nn.init.normal_(parameter, std=0.02 / (math.sqrt(2 * self.config.layers) if scaled else 1))
 
     def features(self, ids: Tensor) -> Tensor:
-        """What the last layer says of each letter and those before it, [rows, length, width]; ids: [rows, length]."""
+        """What the last layer says of each token and those before it, [rows, length, width]; ids: [rows, length]."""
         if ids.shape[1] > self.config.context:
-            raise ValueError(f"{ids.shape[1]} letters, the context is {self.config.context}")
+            raise ValueError(f"{ids.shape[1]} tokens, the context is {self.config.context}")
         places = torch.arange(ids.shape[1], device=ids.device)
         x = F.dropout(self.letters(ids) + self.positions(places), self.config.dropout, self.training)
         for block in self.blocks:
@@ -108,21 +112,26 @@ class Gpt(TrainableModule):
         return self.norm(x)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits of the letter after each, [rows, length, letters]."""
+        """Logits of the token after each, [rows, length, tokens]."""
         return F.linear(self.features(ids), self.letters.weight)
 
     def training_losses(self, ids: Tensor) -> dict[str, Tensor]:
-        """Sums over the letters of windows [rows, context + 1] but their first, in nats.
+        """Sums over the tokens of windows [rows, context + 1] but their first, in nats; rows end with ``PAD``.
 
-        ``bits_per_base`` is the part that both alphabets can be compared by: the surprise, in bits, at which base
-        follows, given that one does and whatever its case.
+        ``bits_per_base`` is what alphabets can be compared by: the surprise, in bits, at which base follows, given that
+        one does and whatever its case. A token of several bases has one surprise for all of them.
         """
-        logits, targets = self(ids[:, :-1]).float(), ids[:, 1:]
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+        logits, targets = self(ids[:, :-1].clamp_min(0)).float(), ids[:, 1:]
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum", ignore_index=PAD)
         with torch.no_grad():
-            bits, bases = self._bits(logits, targets)
-        weight = torch.tensor(float(targets.numel()), device=ids.device)
+            bits, bases = self._token_bits(loss, targets) if self.config.merges else self._bits(logits, targets)
+        weight = (targets != PAD).sum().float()
         return {"sum": loss, "weight": weight, "bits_per_base": bits, "bits_per_base_weight": bases}
+
+    def _token_bits(self, loss: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Of tokens that are all bases: their surprise, and how many bases they have."""
+        bases = self._token_lengths[targets.clamp_min(0)] * (targets != PAD)
+        return loss.detach() / math.log(2), bases.sum()
 
     def _bits(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         chances = logits.softmax(dim=-1)

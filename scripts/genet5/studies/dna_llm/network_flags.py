@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 
 from genet5.errors import InputError
+from genet5.studies.dna_llm.alphabets import Alphabet
 from genet5.studies.dna_llm.gpt import GptConfig
 
 _HELP = {
     "layers": "transformer layers",
-    "width": "numbers that describe a letter",
+    "width": "numbers that describe a token",
     "heads": "attention heads",
     "context": "letters read at once",
     "dropout": "dropout of the core in pretraining",
@@ -25,7 +26,7 @@ def add_network_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, dest=f"network_{name}", type=type(default), default=default, metavar="X", help=text)
 
 
-def network_from_arguments(arguments: argparse.Namespace, alphabet: str) -> GptConfig:
+def network_from_arguments(arguments: argparse.Namespace, alphabet: Alphabet) -> GptConfig:
     """Raises ``InputError`` for sizes that make no network."""
     sizes = {name: getattr(arguments, f"network_{name}") for name in _HELP}
     for name in ("layers", "width", "heads", "context"):
@@ -33,4 +34,4 @@ def network_from_arguments(arguments: argparse.Namespace, alphabet: str) -> GptC
             raise InputError(f"--{name}: found {sizes[name]}, allowed: at least 1")
     if not 0 <= sizes["dropout"] < 1:
         raise InputError(f"--network-dropout: found {sizes['dropout']}, allowed: at least 0 and less than 1")
-    return GptConfig(alphabet, **sizes)
+    return GptConfig(alphabet.name, **sizes, merges=alphabet.merges)

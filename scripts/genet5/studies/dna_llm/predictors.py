@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from genet5.errors import InputError
 from genet5.files import write_json
 from genet5.studies.dna_llm.alphabets import BASES
+from genet5.studies.dna_llm.bpe import TokenReader
 from genet5.studies.dna_llm.gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
 from genet5.studies.dna_llm.variants import DIRECTIONS
 from genet5.training.trainable import TrainableModule
@@ -105,6 +106,9 @@ class GptPredictor(ScorePredictor):
         bases: beside these features the head reads what the first layer of the CNN makes of the bases, so that
             nothing the CNN knows is missing and the features can only add.
 
+    A core that reads tokens of several bases gives each of them the features of the token: those have seen the bases to
+    the token's end, up to a token's length further than this base.
+
     `centre` it first: features of a pretrained core are a large constant and a small rest, which is all that differs.
     """
 
@@ -126,6 +130,7 @@ class GptPredictor(ScorePredictor):
         # Without it small features of one kind would be drowned in those of the other by the norm of the head.
         self.norm = nn.LayerNorm(HEAD_CHANNELS) if bases else None
         self.head = RegressionHead(self.features_width + (HEAD_CHANNELS if bases else 0), dropout)
+        self.reader = TokenReader(core.config.letters)
         self.register_buffer("_ids", torch.from_numpy(core.config.letters.ids(BASES)).long(), persistent=False)
         core.requires_grad_(not frozen)
         self.register_buffer("mean", torch.zeros(self.features_width))
@@ -160,11 +165,21 @@ class GptPredictor(ScorePredictor):
     def _read(self, bases: Tensor) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             if self.direction == "causal":
-                return self.core.features(self._ids[bases])
+                return self._of_bases(bases)
             both = torch.cat([bases, (3 - bases).flip(1)])
-            before, after = self.core.features(self._ids[both]).chunk(2)
+            before, after = self._of_bases(both).chunk(2)
             after = after.flip(1)
             return (before + after) / 2 if self.direction == "average" else torch.cat([before, after], dim=2)
+
+    def _of_bases(self, bases: Tensor) -> Tensor:
+        """Features of each base, [rows, bp, width]: those of its token, once for each of the token's bases."""
+        letters = self._ids[bases]
+        if not self.core.config.merges:
+            return self.core.features(letters)
+        tokens = self.reader(letters.cpu().numpy())
+        owners = torch.from_numpy(self.reader.owners(tokens, letters.shape[1])).to(bases.device)
+        found = self.core.features(torch.from_numpy(tokens).clamp_min(0).to(bases.device))
+        return found.gather(1, owners[..., None].expand(-1, -1, found.shape[2]))
 
     def forward(self, bases: Tensor, features: Tensor | None = None) -> Tensor:
         features = self.features(bases) if features is None else features

@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from genet5.files import file_sha256, write_json
 from genet5.options import option
+from genet5.studies.dna_llm.bpe import TokenReader
 from genet5.studies.dna_llm.corpus import Corpus
 from genet5.studies.dna_llm.gpt import Gpt, GptConfig, parameter_count, save_gpt
-from genet5.studies.dna_llm.markov import MarkovChain
+from genet5.studies.dna_llm.markov import MarkovChain, MarkovMixture
 from genet5.training.batches import BatchSource
 from genet5.training.loop import fit
 from genet5.training.options import RunOptions
@@ -39,14 +41,18 @@ class PretrainOptions(RunOptions):
     markov_order: int = option(
         5, "order of the Markov chain to compare with", minimum=0, maximum=10, affects_result=False
     )
+    mixture_order: int = option(
+        12, "highest order of the mixture of Markov chains to compare with", minimum=0, maximum=12, affects_result=False
+    )
 
 
 class CorpusWindows:
-    """Windows of ``length`` letters as batches of ids."""
+    """Windows of ``length`` letters as batches of ids of tokens, [windows, tokens], which the longest row fills."""
 
     def __init__(self, corpus: Corpus, length: int, options: PretrainOptions, processes: int = 1):
         self.corpus, self.length, self.options, self.processes = corpus, length, options, processes
         self.complement = corpus.alphabet.complement()
+        self.reader = TokenReader(corpus.alphabet)
 
     def training(self) -> BatchSource:
         """As many windows as the steps of all processes need, each at a random place, from seed and step alone."""
@@ -65,15 +71,14 @@ class CorpusWindows:
         return BatchPlan(np.full(count, letters), rows * letters, rows, self.options.seed, shuffle=shuffle)
 
     def _random_batch(self, indices: np.ndarray, _epoch: int, rng: np.random.Generator) -> torch.Tensor:
-        ids = self._tensor(self.corpus.random_starts(self.length, rng, len(indices)))
+        letters = self.corpus.windows(self.corpus.random_starts(self.length, rng, len(indices)), self.length)
         if self.options.reverse_complement:
-            turned = torch.from_numpy(rng.random(len(indices)) < 0.5)
-            complement = torch.from_numpy(self.complement.astype(np.int64))
-            ids[turned] = complement[ids[turned]].flip(1)
-        return ids
+            turned = rng.random(len(indices)) < 0.5
+            letters[turned] = self.complement[letters[turned]][:, ::-1]
+        return torch.from_numpy(self.reader(letters))
 
     def _tensor(self, starts: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(self.corpus.windows(starts, self.length).astype(np.int64))
+        return torch.from_numpy(self.reader(self.corpus.windows(starts, self.length)))
 
 
 def run_pretraining(
@@ -95,7 +100,7 @@ def run_pretraining(
     model = Gpt(sizes)
     length = sizes.context + 1
     fabric = start_fabric(options, device)
-    say(fabric, f"nucleotide GPT, alphabet {sizes.alphabet} ({len(sizes.letters)} letters): "
+    say(fabric, f"nucleotide GPT, alphabet {sizes.alphabet} ({len(sizes.letters)} tokens): "
                 f"{parameter_count(model):,} parameters")  # fmt: skip
     valid = CorpusWindows(held_out, length, options)
     result = fit(
@@ -115,18 +120,34 @@ def run_pretraining(
     if fabric.is_global_zero:
         codes = held_out.alphabet.base_codes()
         starts = held_out.tiled_starts(length, options.validation_windows)
-        chain = MarkovChain(options.markov_order).fit(train.base_codes(), options.reverse_complement)
-        markov = chain.bits_per_base(codes[held_out.windows(starts, length)])
-        write_losses(output_dir, result, model, markov, options, losses_file)
+        counted = count_bases(train, codes[held_out.windows(starts, length)], options)
+        write_losses(output_dir, result, model, counted, options, losses_file)
         export(result.best, output_dir)
     fabric.barrier()
     return result
 
 
+def count_bases(train: Corpus, windows: np.ndarray, options: PretrainOptions) -> dict[str, Any]:
+    """What counting the bases of the training DNA says of the windows (base codes), as figures for the losses file."""
+    mixture = MarkovMixture(options.mixture_order).fit(list(train.base_codes()), options.reverse_complement)
+    chain = MarkovChain(options.markov_order)
+    if options.markov_order <= options.mixture_order:
+        chain.take(mixture.cells)
+    else:
+        chain.fit(train.base_codes(), options.reverse_complement)
+    return {
+        "markov_order": options.markov_order,
+        "markov_bits_per_base": chain.bits_per_base(windows),
+        "mixture_order": options.mixture_order,
+        "mixture_bits_per_base": mixture.bits_per_base(windows),
+        "mixture_strengths": [strength if np.isfinite(strength) else None for strength in mixture.strengths],
+    }
+
+
 def write_losses(
-    output_dir: Path, result: FitResult, model: Gpt, markov: float, options: PretrainOptions, path: Path
+    output_dir: Path, result: FitResult, model: Gpt, counted: dict[str, Any], options: PretrainOptions, path: Path
 ) -> None:
-    """The losses at each evaluation, and the best one in bits per base beside the Markov chain's."""
+    """The losses at each evaluation, and the best one in bits per base beside those of counting."""
     with open(output_dir / "training_log.csv", newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["val_loss"]]
     with open(output_dir / "eval_log.csv", newline="", encoding="utf-8") as stream:
@@ -143,13 +164,13 @@ def write_losses(
         "best_iteration": result.best_step,
         "best_val_loss": result.best_value,
         "best_bits_per_base": evaluations[result.best_step],
-        "markov_order": options.markov_order,
-        "markov_bits_per_base": markov,
+        **counted,
         "total_time_s": result.elapsed_s,
     }
     write_json(path, losses)
     print(
         f"best step {result.best_step}: {losses['best_bits_per_base']:.4f} bits per base, "
-        f"Markov chain of order {options.markov_order} {markov:.4f}",
+        f"Markov chain of order {options.markov_order} {counted['markov_bits_per_base']:.4f}, mixture of orders 0 to "
+        f"{options.mixture_order} {counted['mixture_bits_per_base']:.4f}",
         flush=True,
     )

@@ -33,6 +33,7 @@ VARIANTS = {
         Variant("one_sided_cnn", "CNN, as few bases ahead as a GPT", one_sided=True),
         Variant("full", "GPT, 40 letters, frozen", "full", pretrained=True),
         Variant("vocab4", "GPT, 4 letters, frozen", "vocab4", pretrained=True),
+        Variant("bpe32", "GPT, 32 tokens of bases, frozen", "bpe32", pretrained=True),
         Variant("random", "random core, frozen", "vocab4"),
         Variant("unfrozen", "GPT, trained through", "vocab4", pretrained=True, frozen=False),
         Variant("bidirectional", "GPT, both directions, frozen", "vocab4", True, direction="average"),

@@ -19,7 +19,7 @@ _HELP = {
     "code_width": "numbers that describe a code",
     "dropout": "share of numbers dropped in training",
     "beta": "weight of the commitment loss",
-    "decay": "of the moving averages that the codebook follows; 0: trained by gradient",
+    "decay": "what moving averages of the codebook keep over a batch of a vector for 2 codes; 0: trained by gradient",
     "restart_below": "codes used less than this share of the mean move to where they are needed; 0: never",
     "mse_weight": "weight of the squared error of the probabilities",
 }

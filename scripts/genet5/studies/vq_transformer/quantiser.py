@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 LLOYD_ROUNDS = 10
 DISTANCES_AT_ONCE = 2**26  # 256 MB
+VECTORS_PER_CODE = 0.5  # of a batch that forgets by the whole decay
 _SMALLEST_COUNT = 1e-5
 
 
@@ -35,9 +36,9 @@ class Quantised(NamedTuple):
 class VectorQuantiser(nn.Module):
     """Nearest of ``size`` vectors in each of ``groups`` parts of a vector of ``dim`` numbers.
 
-    ``decay``: of the moving averages; 0 trains the codebook by gradient instead. ``restart_below``: in training, a
-    code whose moving count is less than this share of the mean count moves to an input of the batch, drawn in
-    proportion to its squared distance to its own code (0: never).
+    ``decay``: of the moving averages, in `batch_decay`; 0 trains the codebook by gradient instead. ``restart_below``:
+    in training, a code whose moving count is less than this share of the mean count moves to an input of the batch,
+    drawn in proportion to its squared distance to its own code (0: never).
     """
 
     def __init__(self, size: int, dim: int, groups: int = 1, decay: float = 0.99, restart_below: float = 0.02):
@@ -105,9 +106,10 @@ class VectorQuantiser(nn.Module):
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(counts)
             torch.distributed.all_reduce(sums)
-        scale = self.size / counts.sum(1, keepdim=True)
-        self.counts.lerp_(counts * scale, 1 - self.decay)
-        self.sums.lerp_(sums * scale[..., None], 1 - self.decay)
+        seen = counts.sum(1, keepdim=True)  # vectors of all processes, the same in each group
+        scale, new = self.size / seen, 1 - batch_decay(self.decay, seen[:1], self.size)
+        self.counts.lerp_(counts * scale, new)
+        self.sums.lerp_(sums * scale[..., None], new[..., None])
         self.codebook.copy_(self.sums / self.counts.clamp(min=_SMALLEST_COUNT)[..., None])
         if self.restart_below:
             self._restart(parts, codes)
@@ -128,6 +130,16 @@ class VectorQuantiser(nn.Module):
             self.counts[group, dead] = 1.0
             self.sums[group, dead] = vectors
             self.restarts += len(dead)
+
+
+def batch_decay(decay: float, vectors: Tensor, size: int) -> Tensor:
+    """What the moving averages of ``size`` codes keep over a batch of ``vectors``: decay ** min(1, 2 vectors / size).
+
+    So averages hold at least 1 / (1 - decay) batches, through which the encoder moves, and at least .5 / (1 - decay)
+    vectors for each code, however few a batch has: 10 and 5 with a decay of .9. A decay by batches alone lets the codes
+    of a large codebook die between two of their vectors. With a longer memory, codes fall behind the encoder.
+    """
+    return decay ** (vectors / (VECTORS_PER_CODE * size)).clamp(max=1.0)
 
 
 def nearest(points: Tensor, centres: Tensor) -> Tensor:

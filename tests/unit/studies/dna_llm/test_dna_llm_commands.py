@@ -45,7 +45,7 @@ def study(command, tmp_path_factory: pytest.TempPathFactory) -> Path:
         command("control", "--control", control, "--windows", windows, "--output-dir", folder / "models" / control)
     text = "".join(np.random.default_rng(0).choice(list("ACGTacgt"), size=6000))
     (folder / "genome.fna").write_text(f">chr\n{text}\n")
-    for alphabet in ("full", "vocab4"):
+    for alphabet in ("full", "vocab4", "bpe32"):
         corpus = ("--genomes", f"toy={folder / 'genome.fna'}", "--alphabet", alphabet, "--held-out", windows)
         command("corpus", *corpus, "--block-bp", 1000, "--context", 60, "--output-dir", folder / "data" / alphabet)
         training = ("--max-steps", 4, "--eval-steps", 2, "--batch-size", 4, "--precision", "fp32")
@@ -53,8 +53,9 @@ def study(command, tmp_path_factory: pytest.TempPathFactory) -> Path:
         places = ("--losses", outputs / f"losses_{alphabet}.json", "--output-dir", outputs / alphabet)
         command("pretrain", "--corpus", folder / "data" / alphabet, *SIZES, *training, *places)
     training = ("--epochs", 2, "--batch-size", 16, "--precision", "fp32")
-    for variant, name in (("baseline", "cnn_baseline_model"), ("vocab4", "gpt_binding_model_vocab4")):
-        core = ("--core", folder / "outputs/vocab4") if variant == "vocab4" else ()
+    predictors = {"baseline": "cnn_baseline_model", "vocab4": "gpt_binding_model_vocab4"}
+    for variant, name in (predictors | {"bpe32": "gpt_binding_model_bpe32"}).items():
+        core = () if variant == "baseline" else ("--core", folder / "outputs" / variant)
         places = ("--windows", windows, *core, "--output-dir", folder / "models" / name)
         command("finetune", "--variant", variant, *SIZES, *training, *places)
     return folder
@@ -74,10 +75,12 @@ def trained_files(study: Path) -> dict[str, int]:
 
 def test_the_comparison_draws_and_tabulates_what_is_trained_and_trains_nothing(command, study, capsys):
     before = trained_files(study)
-    names = ("kmer_lookup", "site_rule", "cnn_baseline_model", "gpt_binding_model_vocab4")
-    document = compare(command, study, *names, losses=("losses_full.json", "losses_vocab4.json"))
+    names = ("kmer_lookup", "site_rule", "cnn_baseline_model", "gpt_binding_model_vocab4", "gpt_binding_model_bpe32")
+    alphabets = ("full", "vocab4", "bpe32")
+    losses = tuple(f"losses_{alphabet}.json" for alphabet in alphabets)
+    document = compare(command, study, *names, losses=losses)
     assert trained_files(study) == before
-    assert list(document["predictors"]) == ["lookup", "rule", "baseline", "vocab4"]
+    assert list(document["predictors"]) == ["lookup", "rule", "baseline", "vocab4", "bpe32"]
     assert document["windows"] == {"train": 30, "validation": 30, "test": 30}
     for name in ("lookup", "rule"):  # the toy's labels are a function of 10-mers
         row = document["predictors"][name]
@@ -86,8 +89,9 @@ def test_the_comparison_draws_and_tabulates_what_is_trained_and_trains_nothing(c
     assert difference["value"] > 0 and difference["interval"][0] <= difference["value"] <= difference["interval"][1]
     assert document["predictors"]["baseline"]["r_difference"]["value"] == 0
     assert document["predictors"]["baseline"]["parameters"] == 186_497
-    pictures = ["outputs/loss_full.png", "outputs/loss_vocab4.png", "outputs/training_time_comparison.png"]
-    pictures += [f"models/training_curves_{name}.png" for name in ("baseline", "vocab4")]
+    pictures = [f"outputs/loss_{alphabet}.png" for alphabet in alphabets]
+    pictures += ["outputs/training_time_comparison.png", "outputs/bits_per_base.png"]
+    pictures += [f"models/training_curves_{name}.png" for name in ("baseline", "vocab4", "bpe32")]
     pictures += ["models/finetuning_time_comparison.png", "models/performance_comparison.png"]
     for name in pictures:
         assert (study / name).read_bytes().startswith(PNG), name
@@ -102,7 +106,21 @@ def test_the_comparison_draws_and_tabulates_what_is_trained_and_trains_nothing(c
         assert shown == pytest.approx([found["value"], *found["interval"]], rel=1e-5)
         assert f"{found['value']:+.4f} [{found['interval'][0]:+.4f}, {found['interval'][1]:+.4f}]" in printed
     assert "bits per base" in printed
-    assert compare(command, study, *names, losses=("losses_full.json", "losses_vocab4.json")) == document
+    assert compare(command, study, *names, losses=losses) == document
+
+
+def test_the_table_of_pretraining_has_counting_beside_each_gpt(command, study):
+    losses = {name: json.loads((study / f"outputs/losses_{name}.json").read_text()) for name in ("vocab4", "bpe32")}
+    compare(command, study, "kmer_lookup", losses=tuple(f"losses_{name}.json" for name in losses))
+    header, *lines = [line.split("\t") for line in (study / "outputs/pretraining.tsv").read_text().splitlines()]
+    rows = {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    assert list(rows) == list(losses) and (rows["vocab4"]["tokens"], rows["bpe32"]["tokens"]) == ("4", "32")
+    for name, row in rows.items():
+        for column, key in (("bits_per_base", "best_bits_per_base"), *((c, c) for c in header if "order" in c)):
+            assert float(row[column]) == pytest.approx(losses[name][key], rel=1e-5), column
+    # The same bases were counted, and the same held-out bases are scored.
+    assert losses["vocab4"]["mixture_bits_per_base"] == losses["bpe32"]["mixture_bits_per_base"]
+    assert 1.9 < losses["bpe32"]["mixture_bits_per_base"] < 2.1 and losses["bpe32"]["mixture_order"] == 12
 
 
 def test_the_comparison_of_less_than_everything(command, study):

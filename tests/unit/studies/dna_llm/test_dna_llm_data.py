@@ -122,6 +122,21 @@ def test_blocks_of_validation():
         validation_blocks({"a": 400}, OPTIONS)
 
 
+def test_alternate_loci_are_left_out_by_name(genome, tmp_path):
+    text = genome[1]["tagGL000"]
+    path = tmp_path / "loci.fna"
+    path.write_text(f"{gzip.decompress(genome[0].read_bytes()).decode()}\n>NT_187361.1 alternate\n{text}\n")
+    meta = write_corpus({"toy": path}, VOCAB4, OPTIONS, tmp_path / "out")
+    assert meta["sequences"] == 2
+    everything = replace(OPTIONS, leave_out="^$")
+    assert write_corpus({"toy": path}, VOCAB4, everything, tmp_path / "all")["sequences"] == 3
+    with pytest.raises(InputError, match=r"leave_out: '\.' is in the name of every sequence"):
+        write_corpus({"toy": path}, VOCAB4, replace(OPTIONS, leave_out="."), tmp_path / "none")
+    with pytest.raises(InputError, match=r"leave_out: '\[' is no regular expression"):
+        write_corpus({"toy": path}, VOCAB4, replace(OPTIONS, leave_out="["), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize(("text", "message"), [("ACGT\n", "expected a '>' header"), ("\n", "no '>' header")])
 def test_what_is_no_fasta_is_one_clear_line(tmp_path, text, message):
     (tmp_path / "x.fna").write_text(text)

@@ -107,7 +107,8 @@ def test_averaged_features_of_the_other_strand_are_the_same_backwards(core, base
 def test_evaluation_is_deterministic_and_training_is_not(bases, name):
     torch.manual_seed(0)
     variant = VARIANTS[name]
-    core = Gpt(GptConfig(variant.alphabet or "vocab4", 2, 32, 2, 40, dropout=0.3))
+    merges = ("A A", "C G") if variant.alphabet == "bpe32" else ()
+    core = Gpt(GptConfig(variant.alphabet or "vocab4", 2, 32, 2, 40, dropout=0.3, merges=merges))
     gpt = GptPredictor(core, variant.direction, variant.frozen, 0.3, bases=variant.bases)
     model = gpt if variant.alphabet else CnnBaseline(0.3, variant.one_sided)
     model.train()

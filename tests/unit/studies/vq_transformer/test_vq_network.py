@@ -18,7 +18,7 @@ from genet5.studies.vq_transformer.network import (
     parameter_count,
     save_network,
 )
-from genet5.studies.vq_transformer.quantiser import VectorQuantiser, kmeans, nearest
+from genet5.studies.vq_transformer.quantiser import VectorQuantiser, batch_decay, kmeans, nearest
 
 
 def test_every_parameter_learns_and_the_codebook_follows():
@@ -183,6 +183,40 @@ def test_a_moving_average_by_hand():
     # Counts 3 and 1 are 1.5 and .5 in units of the mean; sums 6 and 8 are 3 and 4; half-way from 1, 1 and 0, 10.
     assert torch.allclose(quantiser.counts, torch.tensor([[1.25, 0.75]]))
     assert torch.allclose(quantiser.codebook, torch.tensor([[[1.5 / 1.25], [7.0 / 0.75]]]))
+
+
+@pytest.mark.parametrize(("vectors", "kept"), [(4, 0.9), (400, 0.9), (2, math.sqrt(0.9)), (1, 0.9**0.25), (0, 1.0)])
+def test_a_batch_of_few_vectors_for_each_code_forgets_less(vectors, kept):
+    assert math.isclose(float(batch_decay(0.9, torch.tensor([float(vectors)]), size=8)), kept, rel_tol=1e-6)
+
+
+def test_averages_depend_on_the_vectors_and_not_on_how_they_are_cut_into_batches():
+    """One batch of 4, and four of 1, of a codebook of 8: both keep the decay."""
+    vectors = torch.arange(4.0)[:, None]
+    found = []
+    for batches in (vectors[None], vectors.reshape(4, 1, 1)):
+        quantiser = VectorQuantiser(8, 1, decay=0.9, restart_below=0.0)
+        quantiser.codebook.copy_(torch.arange(8.0)[None, :, None])
+        quantiser.sums.copy_(quantiser.codebook)
+        quantiser.counts.fill_(2.0)  # of codes that were used more, or the mean would stay whatever is forgotten
+        for batch in batches:
+            quantiser(batch)
+        found.append(quantiser.counts.mean())
+    assert math.isclose(found[0], 0.9 * 2 + 0.1, rel_tol=1e-6)
+    assert math.isclose(found[1], found[0], rel_tol=1e-6)
+
+
+def test_all_codes_of_a_large_codebook_stay_alive_in_small_batches():
+    """4,096 codes and batches of 192 vectors, as at the point 8x4096 with the default batch."""
+    torch.manual_seed(0)
+    places = torch.randn(4096, 8) * 10
+    quantiser = VectorQuantiser(4096, 8, decay=0.9)
+    quantiser.codebook.copy_(places)
+    quantiser.sums.copy_(places)
+    for _ in range(150):
+        quantiser(places[torch.randint(4096, (192,))])
+    assert int(quantiser.restarts) == 0
+    assert nearest(places, quantiser.codebook[0]).unique().numel() == 4096
 
 
 def test_dead_codes_move_to_where_the_error_is():
