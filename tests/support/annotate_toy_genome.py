@@ -26,7 +26,6 @@ def train_tiny_crf(run: ToyRun) -> Path:
         eval_steps=1000,
         lr=3e-3,
         hexamer_windows=20,
-        species_balance=1.0,
         precision="fp32",
         seed=1,
     )
@@ -48,7 +47,6 @@ def train_tiny_model(folder: Path) -> Path:
         grad_accum=1,
         lr=5e-3,
         label_smoothing=0.0,
-        species_balance=1.0,
         precision="fp32",
         seed=1,
     )

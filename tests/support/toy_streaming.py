@@ -34,7 +34,7 @@ from genet5.writer.sft import run_sft
 
 CRF = {"size": "demo", "overrides": CRF_SHAPE, "epochs": 2, "log_every": 50, "save_steps": 4}
 SFT = {"epochs": 2, "early_stopping": 0, "grad_accum": 2, "token_budget": 4000, "max_batch_size": 4, "lr": 3e-3}
-SHARED = {"precision": "fp32", "memwatch": 0.0}
+SHARED = {"species_balance": 1.0, "precision": "fp32", "memwatch": 0.0}
 
 
 def train(stage: str, run: ToyRun, output_dir: Path, options: dict[str, Any]) -> None:

@@ -93,7 +93,7 @@ def test_a_pair_of_olink_and_somascan_is_fetched_and_made_into_tables(workspace,
     result = workspace.run("cpivae", "-n", "-p", "--configfile", "config/studies/cpivae_olink_somascan.yaml")
     assert result.returncode == 0, result.stdout
     found = commands(result.stdout)
-    fetched = [shlex.split(line)[3] for line in found if "download.py" in line]
+    fetched = [shlex.split(line)[3] for line in found if "cpivae_table.py" in line]
     assert sorted(fetched) == [f"figshare:27931350/{name}_overlap.csv" for name in ("olink", "somascan")]
     own = (
         "olink_somascan: {olink: npx.csv, somascan: a.adat, proteins: p.csv, assays: {features: matched, olink_id: id}}"

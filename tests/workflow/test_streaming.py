@@ -30,7 +30,7 @@ def overlay(workspace, url: str) -> list[str]:
     crf = {"size": "demo", "overrides": {**CRF_SHAPE, "stem_dilations": [1], "codon_dilations": [1, 2]}}
     crf["overrides"]["stretch_dilations"] = [1, 2]
     crf |= {"max_steps": 2, "reading": "stream", "shards_url": url}
-    text = yaml.safe_dump({"run": "toy", "species_sheet": "species.tsv", "crf": crf})
+    text = yaml.safe_dump({"run": "toy", "device": "auto", "species_sheet": "species.tsv", "crf": crf})
     return ["--configfile", workspace.overlay(text), "--cores", "1"]
 
 

@@ -163,7 +163,7 @@ def _read_local(
 ) -> tuple[Source, HexamerCounts | None]:
     """Batches of the shards on this machine, and counts of hexamers if the first weights are made of them."""
     data = CrfData(inputs.windows(), clades, options.random_crops)
-    repeats = balanced_repeats(data.species, options.species_balance) if options.species_balance < 1 else None
+    repeats = balanced_repeats(data.species, options.species_balance)
     plan = _plan(data, options, seed=options.seed, repeats=repeats)
     counts = data.count_hexamers(options.hexamer_windows, options.seed) if options.counts_hexamers else None
     return BatchSource(plan, data.training_batch), counts

@@ -138,12 +138,15 @@ class BatchPlan:
         return batches
 
 
-def balanced_repeats(groups: Sequence[str], power: float) -> np.ndarray:
+def balanced_repeats(groups: Sequence[str], power: float) -> np.ndarray | None:
     """Repeats that give a group (a species) a share of the epoch that grows as its size ** ``power``.
 
-    1 leaves every sample once, 0 gives all groups the same share; the length of the epoch stays. Shape [samples].
+    0 gives all groups the same share; the length of the epoch stays. Shape [samples]. With 1, and for a single group,
+    there are none: every sample comes once.
     """
     _, inverse, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if power == 1 or len(sizes) == 1:
+        return None
     return (balanced_shares(sizes, power) * len(inverse) / sizes)[inverse]
 
 

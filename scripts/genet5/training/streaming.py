@@ -26,13 +26,14 @@ def stream_plan(
     shards: Sequence[StreamedShard], rows: float, balance: float, options: ReadingOptions, fabric: Fabric
 ) -> StreamPlan:
     """The plan of this process for shards; rows: samples of a batch on average, balance: of species."""
+    species = [shard.species for shard in shards]
     return StreamPlan(
-        [shard.species for shard in shards],
+        species,
         np.array([shard.samples for shard in shards]),
         rows,
         options.shuffle_windows,
         options.seed,
-        balance,
+        balance if len(set(species)) > 1 else 1.0,
         fabric.global_rank,
         fabric.world_size,
     )

@@ -95,7 +95,7 @@ def _read_local(
 ) -> tuple[Source, float]:
     """Batches of the shards on this machine, and tokens of a sample on average."""
     data = WindowData(inputs.windows(), grammars, added_tokens=added_tokens)
-    repeats = balanced_repeats(data.species, options.species_balance) if options.species_balance < 1 else None
+    repeats = balanced_repeats(data.species, options.species_balance)
     budget, rows = options.token_budget, options.max_batch_size
     plan = BatchPlan(data.lengths, budget, rows, options.seed, repeats, long_alone=True)
     return BatchSource(plan, data.training_batch, data.counts.batch), float(data.lengths.sum(axis=1).mean())
