@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from genet5.crf.config import crf_config
 from genet5.crf.model import Crf, make_crf
 from genet5.plan.genomes import GenomePlan
+from genet5.settings.sections import STAGES
 from genet5.writer.config import GeneT5Config, sized_config
 from genet5.writer.cost import PASSES, flops_per_token
 
@@ -81,13 +82,15 @@ def stage_costs(
     processes: that share a training, one a node.
     """
     known = [genome for genome in genomes if genome.train]
-    trained = ("crf", "sft", "grpo")[: max(("crf", "sft", "grpo").index(name) for name in config["stages"]) + 1]
-    costs = []
-    if known:
-        make = {"crf": _crf, "sft": _sft, "grpo": _grpo}
-        costs = [make[name](config, known, of, processes) for name in trained]
+    make = {"crf": _crf, "sft": _sft, "grpo": _grpo}
+    costs = [make[name](config, known, of, processes) for name in trained_stages(config)] if known else []
     test_bp = sum(genome.test_bp for genome in genomes)
     return costs + [_annotation(name, test_bp, config, genomes, of) for name in config["stages"] if test_bp]
+
+
+def trained_stages(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages up to the last one that is scored: each needs those before it."""
+    return STAGES[: max(map(STAGES.index, config["stages"])) + 1]
 
 
 def _crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks, processes: int) -> StageCost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genet5.plan.costs import Networks, StageCost
+from genet5.plan.costs import Networks, StageCost, trained_stages
 from genet5.plan.devices import Device
 from genet5.plan.genomes import GenomePlan
 
@@ -36,13 +36,13 @@ def plan_text(
 
 def model_gb(config: Mapping[str, Any], of: Networks) -> float:
     """Disk of the models of all stages: the checkpoints that are kept, the best, the last, and the result."""
-    total = 0
-    for stage in ("crf", "sft", "grpo"):
+    total, stages = 0, trained_stages(config)
+    for stage in stages:
         parameters = of.crf_parameters if stage == "crf" else of.crf_parameters + of.writer_parameters
-        if stage in config["stages"] or stage == "crf" or (stage == "sft" and "grpo" in config["stages"]):
-            total += parameters * (CHECKPOINT_BYTES * config[stage]["keep_checkpoints"] + 3 * MODEL_BYTES)
-    writes = any(stage != "crf" for stage in config["stages"])
-    return (total + 2 * writes * MODEL_BYTES * of.writer_parameters) / 1e9
+        total += parameters * (CHECKPOINT_BYTES * config[stage]["keep_checkpoints"] + 3 * MODEL_BYTES)
+    if stages != ("crf",):  # the writer before training, as found and with its vocabulary grown
+        total += 2 * MODEL_BYTES * of.writer_parameters
+    return total / 1e9
 
 
 def _genomes(genomes: Sequence[GenomePlan]) -> str:
