@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 
 import pytest
 from busco_lineage import lineage_folder
@@ -61,8 +60,7 @@ def test_every_pox_proteome_is_complete(shared_data):
 @needs("busco")
 @needs("hmmsearch")
 def test_lineage_folder_without_the_suffix_and_proteins_with_stars_copies_and_losses(shared_data, tmp_path):
-    with tarfile.open(shared_data / "busco/poxviridae_odb10.tar.gz") as tar:
-        tar.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", shared_data / "busco/poxviridae_odb10.tar.gz", "-C", tmp_path], check=True)
     lineage = (tmp_path / "poxviridae_odb10").rename(tmp_path / "pox")
     shutil.rmtree(lineage / "prfl")
     (lineage / "prfl").mkdir()  # empty, which the program may not see

@@ -53,6 +53,11 @@ def test_lineages_that_are_not_there_or_not_tars(tmp_path):
         tar.add(lineage_folder(tmp_path, "x") / "hmms", "x/hmms")
     with pytest.raises(InputError, match=r"empty\.tar: not a BUSCO lineage: dataset\.cfg is missing"):
         prepare_lineage(tmp_path / "empty.tar", tmp_path / "work3", OLD)
+    with tarfile.open(tmp_path / "sly.tar", "w") as tar:
+        tar.add(tmp_path / "odd.tar.gz", "../../stolen")
+    with pytest.raises(InputError, match=r"sly\.tar: not a readable tar .*\.\./\.\./stolen leads out of the archive"):
+        prepare_lineage(tmp_path / "sly.tar", tmp_path / "work4", OLD)
+    assert not (tmp_path / "stolen").exists()
 
 
 @pytest.mark.parametrize("top", ["mini", ""])
