@@ -14,8 +14,6 @@ from genet5 import device
 from genet5.device import chosen_device
 from genet5.errors import InputError
 
-NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU, and here is one")
-
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,7 +60,6 @@ def test_a_gpu_that_torch_sees_is_taken(driver: Path, monkeypatch: pytest.Monkey
     assert (chosen_device("gpu"), chosen_device("auto"), chosen_device("cpu")) == ("cuda", "cuda", "cpu")
 
 
-@NO_GPU
 @pytest.mark.parametrize("script", ["train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome"])
 def test_every_command_with_a_gpu_rule_takes_the_device(script: str) -> None:
     path = Path(__file__).parents[2] / f"scripts/{script}.py"

@@ -195,7 +195,8 @@ def _open_file(path: str, start: int) -> Iterator[Answer]:
 
 @contextlib.contextmanager
 def _open_command(address: str, command: str) -> Iterator[Answer]:
-    # In a session of its own: Ctrl-C must not end it before training has saved what it has.
+    # A shell line of the user's own configuration (pipe:). In a session of its own: Ctrl-C must not end it before
+    # training has saved what it has.
     process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE, start_new_session=True)
 
     def read(size: int) -> bytes:
