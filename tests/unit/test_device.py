@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from genet5 import device
+from genet5.annotate.models import Model
+from genet5.crf.config import crf_config
+from genet5.crf.model import make_crf
 from genet5.device import chosen_device
 from genet5.errors import InputError
 
@@ -58,6 +61,16 @@ def test_arm_machines_are_sent_to_the_newest_wheels(driver: Path, monkeypatch: p
 def test_a_gpu_that_torch_sees_is_taken(driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (chosen_device("gpu"), chosen_device("auto"), chosen_device("cpu")) == ("cuda", "cuda", "cpu")
+
+
+def test_a_crf_alone_needs_no_gpu(driver: Path) -> None:
+    crf = make_crf(crf_config("demo"), 0)
+    assert Model(crf).on("gpu").crf.device.type == "cpu"
+    with pytest.raises(InputError, match="device: gpu is asked for"):
+        Model(crf, language_model=torch.nn.Identity()).on("gpu")
+    driver.write_text("580.95.05")
+    with pytest.raises(InputError, match="this machine has an NVIDIA GPU"):
+        Model(crf).on("gpu")
 
 
 @pytest.mark.parametrize("script", ["train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome"])

@@ -18,7 +18,9 @@ import annotate_genome
 import genet5
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import write_calibration
+from genet5.annotate.choosing import ValidationScore
 from genet5.annotate.models import load_annotator
+from genet5.annotate.options import AnnotateOptions
 from genet5.clades import read_clades
 from genet5.crf.folder import save_crf
 from genet5.errors import InputError
@@ -180,6 +182,18 @@ def test_a_model_folder_annotates_as_the_script_does(
     loaded = genet5.load(folder, clade="bacteria", clade_folder=small)
     assert not loaded.shipped and loaded.model.has_writer == (kind == "writer")
     assert genet5.annotate(fasta, model=loaded, regions="two") == found
+
+
+@pytest.mark.parametrize("best", ["viterbi", "lm"])
+def test_the_decoder_that_validation_prefers_is_used(writer: Path, best: str) -> None:
+    scores = {name: {"T.oyus": ValidationScore("bacteria", *[float(name == best)] * 2)} for name in ("viterbi", "lm")}
+    write_calibration(writer / "calibration.json", writer / "model.safetensors", {}, {}, scores)
+    annotator = genet5.load(writer, clade="bacteria")
+    with Genome(write_genome(writer.parent / "short.fa", length_bp=2_000, name="one")) as genome:
+        options = AnnotateOptions(window_bp=WINDOW_BP, overlap_bp=500)
+        found = annotator.annotate(genome, options=options)
+    (writer / "calibration.json").unlink()
+    assert found.summary["options"]["decoder"] == best
 
 
 def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -> None:

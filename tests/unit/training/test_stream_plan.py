@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from genet5.errors import InputError
 from genet5.training.sampler import balanced_repeats
 from genet5.training.stream_plan import StreamPlan
+from genet5.training.streaming import stream_plan
 
 GROUPS = ["a", "a", "b", "a", "c", "b"]
 SIZES = np.array([10, 10, 7, 4, 3, 5])
@@ -144,3 +146,12 @@ def test_a_process_without_samples_in_an_epoch_is_one_line():
     plan = StreamPlan(["b", *"aaaaa"], np.ones(6), 1, 10, balance=0.0, processes=6)
     with pytest.raises(InputError, match=r"^process \d of 6 reads no sample in epoch 1: start fewer processes$"):
         plan.steps(0, 6)
+
+
+@pytest.mark.parametrize(("species", "balance"), [("aaa", 1.0), ("aab", 0.3)])
+def test_one_species_is_not_balanced_against_itself(species: str, balance: float) -> None:
+    """Then every window comes once an epoch."""
+    shards = [SimpleNamespace(species=name, samples=5) for name in species]
+    options = SimpleNamespace(shuffle_windows=10, seed=1)
+    plan = stream_plan(shards, 1, 0.3, options, SimpleNamespace(global_rank=0, world_size=1))
+    assert plan.balance == balance
