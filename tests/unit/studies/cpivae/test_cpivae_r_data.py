@@ -54,7 +54,11 @@ def test_another_object_is_one_line(rda, name, samples, ids, problem):
         read_r_table(rda, name, samples, ids)
 
 
-@pytest.mark.parametrize("content", [b"", b"SampleID,a\ns1,1\n", b"RDX3\nX\n\0\0", gzip.compress(b"RDX3\nX\n\0\0")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"SampleID,a\ns1,1\n", b"RDX3\nX\n\0\0", gzip.compress(b"RDX3\nX\n\0\0")],
+    ids=["empty", "csv", "cut", "cut gzip"],  # the bytes of gzip hold the time, and workers must agree on names
+)
 def test_another_file_is_one_line(tmp_path, content):
     path = tmp_path / "x.rda"
     path.write_bytes(content)
