@@ -95,7 +95,7 @@ def decode_tiles(
                 found.windows[number] = written.genes
                 found.counts["sequences_truncated"] += written.truncated
             found.done += numbers
-        progress.show(seen)
+        progress.show(seen, part.takes(batch))
     progress.show(len(tiles))
     return found
 
@@ -148,16 +148,21 @@ class _Progress:
     """A line that overwrites itself on a terminal; in a log one when another tenth is done."""
 
     def __init__(self, total: int, step_bp: int, part: Part) -> None:
-        self.total, self.step_bp, self.started = total, step_bp / part.of, time.monotonic()
-        self.said = "annotated" if part.of == 1 else f"part {part}: annotated its share of"
-        self.shown = 0
+        self.total, self.step_bp, self.started = total, step_bp, time.monotonic()
+        self.said = "annotated" if part.of == 1 else f"part {part}: its share of"
+        self.seen = self.own = self.shown = 0
 
-    def show(self, done: int) -> None:
-        """``done`` tiles of all; twice the same says nothing."""
+    def show(self, done: int, own: bool = True) -> None:
+        """``done`` tiles of all, the last ones decoded here (``own``) or by another part.
+
+        Twice the same says nothing.
+        """
+        self.own += (done - self.seen) * own
+        self.seen = done
         if done == self.shown:
             return
         seconds = time.monotonic() - self.started
-        rate = done * self.step_bp / max(seconds, 1e-9) / 1000
+        rate = self.own * self.step_bp / max(seconds, 1e-9) / 1000
         left = seconds / done * (self.total - done)
         line = f"{self.said} {done}/{self.total} tiles, {rate:.0f} kb/s, {left:.0f} s left"
         if sys.stderr.isatty():
