@@ -100,7 +100,7 @@ def test_more_parts_than_batches(workspace, by_one):
 
 
 def test_nothing_is_left_to_do_until_an_option_changes(workspace, by_two):
-    """The parts are deleted by then, so the joined files have to know what they were made with."""
+    """The parts are deleted by then; Snakemake remembers what they were made with."""
     again = annotate(workspace, settings(workspace, parts=2), "-n")
     assert again.returncode == 0 and "Nothing to be done" in again.stdout
     for changed in ({"window_bp": 5000}, {"min_confidence": 0.5}):

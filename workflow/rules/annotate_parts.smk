@@ -24,8 +24,6 @@ use rule annotate_genome as annotate_part with:
 rule join_annotation:
     """Join the parts of an annotation: the same bytes as one job writes."""
     input:
-        # The model, too: parts are deleted once they are joined, and Snakemake asks only files that are there.
-        unpack(model_files),
         parts=annotation_parts,
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
@@ -46,14 +44,6 @@ rule join_annotation:
     conda:
         "../../envs/train.yaml"
     params:
-        # What the parts are made with: a change makes them again.
-        genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
-        clade=lambda wildcards: CLADES[wildcards.species],
-        regions=test_regions,
-        clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
-        decoder=decoder_flag,
-        how=how_to_annotate,
-        version=model_version,
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
