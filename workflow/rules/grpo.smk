@@ -53,7 +53,7 @@ rule train_grpo:
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["grpo"]),
+        options=training_flags("grpo"),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),

@@ -37,7 +37,7 @@ def whole(inputs: ToyInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RESUMED: dict[str, Any] = {
-    "grad_accum": 2, "max_steps": 5, "eval_steps": 2, "log_every": 2, "save_steps": 2, "epochs": 9
+    "windows_per_step": 4, "max_steps": 5, "eval_steps": 2, "log_every": 2, "save_steps": 2, "epochs": 9
 }  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
     "one update": {"beta": 0.0, "max_steps_without_variance": 4},
