@@ -112,7 +112,7 @@ def annotation_of(
 def check_processes(config: Mapping[str, Any], stage: str, processes: int) -> None:
     """Check that so many processes can share each step of the training of a stage. Raises ``InputError``."""
     where = f"config key {stage}"
-    read_options(_TRAINING[stage], config[stage], where).batches_per_process(processes, f"{where}.")
+    read_options(_TRAINING[stage], config[stage], where).batches_per_process(processes, f"{where}: ")
 
 
 def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:

@@ -91,7 +91,7 @@ class RunOptions:
     def batches_per_step(self, where: str = "") -> int:
         """Batches whose gradients make one step, of all processes together: the same on one machine and on two.
 
-        ``where`` names the options in messages. Raises ``InputError`` for windows that make no whole batches.
+        ``where`` begins messages. Raises ``InputError`` for windows that make no whole batches.
         """
         if not self.windows_per_step or not self.batch_option:
             return 1
@@ -108,15 +108,15 @@ class RunOptions:
         batches = self.batches_per_step(where)
         if batches % processes == 0:
             return batches // processes
-        found = f"a step of {batches} batch{'es' * (batches > 1)} cannot be shared by {processes} processes"
+        found = f"{where}a step of {batches} batch{'es' * (batches > 1)} cannot be shared by {processes} processes"
         if not self.batch_option:
-            raise InputError(f"{found}; start 1")
+            raise InputError(f"{found}; use 1")
         rows = getattr(self, self.batch_option)
         windows, fitting = batches * rows, [n for n in range(1, processes) if batches % n == 0]
         fewer = next((n for n in range(rows - 1, 0, -1) if windows % n == 0 and windows // n % processes == 0), 0)
-        same = f"{where}{self.batch_option} to {fewer} (the same step), " if fewer else ""
+        same = f"{self.batch_option} to {fewer} (the same step), " if fewer else ""
         raise InputError(
-            f"{found}: set {same}{where}windows_per_step to a multiple of {rows * processes}, or start "
+            f"{found}: set {same}windows_per_step to a multiple of {rows * processes}, or use "
             f"{' or '.join(map(str, fitting))}"
         )
 

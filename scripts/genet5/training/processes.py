@@ -25,6 +25,10 @@ def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
     device_type = chosen_device(device)
+    if device_type == "cpu":
+        # Else threads add gradients of the same row in the order in which they come (benchmarks/deterministic.py).
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # takes time, and finds nothing
     fabric = Fabric(
         accelerator=device_type,
         devices=local,

@@ -266,11 +266,11 @@ def test_tiles_must_exceed_their_overlap_and_fit_the_writer(config):
         ),
         (
             {"sft": {"windows_per_step": 20}},
-            "config key sft.windows_per_step: found 20, expected a multiple of max_batch_size (8)",
+            "config key sft: windows_per_step: found 20, expected a multiple of max_batch_size (8)",
         ),
         (
             {"crf": {"max_batch_size": 2}},
-            "config key crf.windows_per_step: found 1, expected a multiple of max_batch_size (2)",
+            "config key crf: windows_per_step: found 1, expected a multiple of max_batch_size (2)",
         ),
         (
             {"reader": {}, "model": {"seed": 3}, "stages": ["reader"]},

@@ -17,6 +17,7 @@ from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
 from genet5.options import read_options
 from genet5.training.options import RunOptions
+from genet5.training.processes import start_fabric
 from genet5.writer.options import SftOptions
 
 ODD = 93  # samples that make an odd number of batches
@@ -95,26 +96,26 @@ def test_a_step_that_the_processes_cannot_share_is_refused_before_anything_is_wr
         (
             CrfOptions(),
             2,
-            "a step of 1 batch cannot be shared by 2 processes: set windows_per_step to a multiple of 2, or start 1",
+            "a step of 1 batch cannot be shared by 2 processes: set windows_per_step to a multiple of 2, or use 1",
         ),
         (
             SftOptions(windows_per_step=8),
             2,
             "a step of 1 batch cannot be shared by 2 processes: set max_batch_size to 4 (the same step), "
-            "windows_per_step to a multiple of 16, or start 1",
+            "windows_per_step to a multiple of 16, or use 1",
         ),
         (
             SftOptions(windows_per_step=48),
             4,
             "a step of 6 batches cannot be shared by 4 processes: set max_batch_size to 6 (the same step), "
-            "windows_per_step to a multiple of 32, or start 1 or 2 or 3",
+            "windows_per_step to a multiple of 32, or use 1 or 2 or 3",
         ),
         (
             SftOptions(windows_per_step=20),
             1,
             "windows_per_step: found 20, expected a multiple of max_batch_size (8)",
         ),
-        (RunOptions(), 2, "a step of 1 batch cannot be shared by 2 processes; start 1"),
+        (RunOptions(), 2, "a step of 1 batch cannot be shared by 2 processes; use 1"),
     ],
 )
 def test_what_is_refused_names_the_values_to_set(options, processes, message):
@@ -126,3 +127,19 @@ def test_what_is_refused_names_the_values_to_set(options, processes, message):
 def test_batches_of_a_step_follow_from_its_windows():
     assert SftOptions().batches_per_step() == 128 and SftOptions().batches_per_process(2) == 64
     assert SftOptions(windows_per_step=0).batches_per_step() == 1 == CrfOptions().batches_per_step()
+
+
+def test_training_on_a_cpu_does_not_depend_on_the_order_of_threads():
+    torch.use_deterministic_algorithms(False)
+    start_fabric(CrfOptions(precision="fp32"), "cpu")
+    assert torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(2)
+    table = torch.zeros(3, 64, dtype=torch.bfloat16, requires_grad=True)
+    rows = torch.randint(0, 3, (4096,), generator=torch.Generator().manual_seed(1))
+    values = torch.randn(4096, 64, generator=torch.Generator().manual_seed(2)).bfloat16()
+    found = set()
+    for _ in range(50):
+        table.grad = None
+        (table[rows] * values).sum().backward()
+        found.add(table.grad.view(torch.int16).numpy().tobytes())
+    assert len(found) == 1
