@@ -2,15 +2,20 @@
 
 The GFF3 is read back and checked (ids, parents, phases, translations) before it gets its name. A gene that cannot be
 right ends the run with an error. `genet5 annotate` does the same with a model that comes with GeneT5.
+
+With --part, this is one of several jobs for one genome. It decodes its share and writes PREFIX.part_KofN.npz alone.
+`genet5 join-annotation` then makes the files from all parts: the same bytes as one job writes.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.parts import part_from_text
 from genet5.annotate.run import (
     annotate_genome,
     chosen_loci,
@@ -46,12 +51,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native")
     add_device_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose CRF tracks are kept")
+    parser.add_argument("--part", default="", help="K/N: decode part K of N alone (default: the whole genome)")
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )
     add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
     arguments = parser.parse_args(argv)
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
+    part = part_from_text(arguments.part) if arguments.part else None
     clades = read_clades(arguments.clade_folder)
     clade = clade_named(clades, arguments.clade)
     folder = arguments.model or shipped_model(clade, clades=clades).folder
@@ -63,6 +70,21 @@ def main(argv: list[str] | None = None) -> None:
     calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
     rules = clade.gene_rules(how.genetic_code)
     with Genome(arguments.genome) as genome:
+        if part:
+            tiles = annotate_part(
+                arguments.output_prefix,
+                part,
+                model,
+                folder,
+                calibration,
+                clades,
+                genome,
+                arguments.regions,
+                arguments.track_loci,
+                how,
+            )
+            print(f"part {part}: {tiles} tiles decoded", flush=True)
+            return
         regions = chosen_regions(genome, arguments.regions)
         loci = chosen_loci(regions, arguments.track_loci)
         found = annotate_genome(model, calibration, clades, genome, regions, how)

@@ -34,6 +34,7 @@ DOCUMENTS = (
 )
 TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "plan", "vq_transformer"}
 COMMAND = r"(?:`|^ {4,})"  # in backquotes, or on an indented line
+RULE = r"^(?:use rule \w+ as|rule|checkpoint) (\w+)(?: with)?:"
 PLACEHOLDERS = {"scripts/X.py"}
 README_LINES = 120
 README_ORDER = [
@@ -136,13 +137,13 @@ def rules_of(repository: Path, *files: str) -> set[str]:
     """Rules of the workflow's files, or of all of them."""
     folder = repository / "workflow" / "rules"
     texts = [path.read_text() for path in sorted(folder.glob("*.smk")) if not files or path.name in files]
-    return {rule for text in texts for rule in re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE)}
+    return {rule for text in texts for rule in re.findall(RULE, text, re.MULTILINE)}
 
 
 def test_the_picture_of_the_workflow_shows_its_rules(repository):
     text = (repository / "docs/architecture.md").read_text()
     edges = re.findall(r"^ +(\w+) --> (\w+)$", text, re.MULTILINE)
-    stages = ("download", "bake", "model", "train", "grpo", "annotate", "evaluate", "report")
+    stages = ("download", "bake", "model", "train", "grpo", "annotate", "annotate_parts", "evaluate", "report")
     targets = {"all", "annotate", "bake_species"}
     assert {rule for edge in edges for rule in edge} == rules_of(repository, *(f"{s}.smk" for s in stages)) - targets
 

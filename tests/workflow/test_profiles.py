@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 
-GPU_RULES = {"train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome"}
+GPU_RULES = {"train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome", "annotate_part"}
 GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train", "cpivae_train"}
 
 
@@ -19,10 +19,14 @@ def profiles(repository) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def rules(repository) -> dict[str, str]:
-    """Text of every rule by name."""
+    """Text of every rule by name; of a rule made from another one, that one's text before its own."""
     text = "\n".join(path.read_text() for path in sorted((repository / "workflow").rglob("*.smk")))
     text += (repository / "workflow" / "Snakefile").read_text()
-    return dict(re.findall(r"^rule (\w+):\n((?:(?:    .*)?\n)+)", text, flags=re.MULTILINE))
+    body = r":\n((?:(?:    .*)?\n)+)"
+    found = dict(re.findall(rf"^rule (\w+){body}", text, flags=re.MULTILINE))
+    for base, name, own in re.findall(rf"^use rule (\w+) as (\w+) with{body}", text, flags=re.MULTILINE):
+        found[name] = found[base] + own
+    return found
 
 
 def test_no_profile_gives_a_key_of_the_default_another_value(profiles):
@@ -51,15 +55,24 @@ def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
         assert resources["gpu"] == 0 and resources["gres"] == "gpu:1"
 
 
-def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(workspace):
-    result = workspace.run("--profile", "profiles/dgx", "--configfile", "config/examples/demo.yaml", "-n", "--", "all")
+def planned_for_the_sparks(workspace, *configuration: str) -> dict[str, str]:
+    """What a dry run says of each rule; of a rule with several jobs, of the last."""
+    words = ["--profile", "profiles/dgx", "--configfile", "config/examples/demo.yaml", *configuration]
+    result = workspace.run(*words, "-n", "--", "all")
     assert result.returncode == 0, result.stdout
-    blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+    return dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+
+
+def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(workspace):
+    blocks = planned_for_the_sparks(workspace)
+    assert "annotate_part" not in blocks
+    blocks |= planned_for_the_sparks(workspace, workspace.overlay("annotate: {parts: 2}"))
     both = "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
     for name, expected in {
         "train_sft": both,
         "train_grpo": both,
         "annotate_genome": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
+        "annotate_part": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
         "score": "mem_mb=8000 runtime=120 slurm_partition=spark",
     }.items():
         listed = re.search(r"resources: (.*)", blocks[name])[1].split(", ")

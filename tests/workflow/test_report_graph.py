@@ -10,9 +10,11 @@ from dry_runs import arrows, jobs
 
 from genet5.report.contents import Results
 from genet5.report.datacard import DataCard
+from genet5.report.provenance import StepTime
 from genet5.report.scoreboard import Scoreboard
 from genet5.report.workflow import RULES, rules_used, workflow_graph
 
+RULE = r"^(?:use rule \w+ as|rule) (\w+)(?: with)?:"
 DEMO = ("--configfile", "config/examples/demo.yaml")
 
 
@@ -55,6 +57,19 @@ def test_the_page_draws_what_snakemake_runs(workspace, stages):
     assert order(solid) == order(edges)
 
 
+def test_an_annotation_by_several_jobs_is_drawn(workspace):
+    overlay = workspace.overlay("stages: [crf]\nannotate: {parts: 2}")
+    rules, edges, config = graphs(workspace, "config/examples/demo.yaml", overlay)
+    card = DataCard("C.diphtheriae", {}, "bacteria", "prodigal")
+    board = Scoreboard("C.diphtheriae", None, "prodigal", {})
+    results = Results("demo", config=config, cards=[card], boards=[board])
+    boxes, solid = drawn(results)
+    assert boxes == rules >= {"annotate_part", "join_annotation"} and "annotate_genome" not in boxes
+    assert solid <= edges and order(solid) == order(edges)
+    picture = workflow_graph([StepTime("annotate_genome (crf)", "x", 40.0, 70.0)], rules_used(results))
+    assert re.search(r">annotate_part<(?:(?!<rect).)*>40 s<", picture)
+
+
 def test_a_published_annotation_and_busco_are_drawn(workspace):
     (workspace.folder / "lineage").mkdir()
     sheet = workspace.folder / "species.tsv"
@@ -88,7 +103,7 @@ def test_a_fetched_lineage_and_busco_on_the_genome_are_drawn(workspace):
 
 
 def test_every_rule_of_the_main_path_has_a_box(repository):
-    files = ("download", "bake", "model", "train", "grpo", "annotate", "evaluate", "report")
+    files = ("download", "bake", "model", "train", "grpo", "annotate", "annotate_parts", "evaluate", "report")
     text = "".join((repository / "workflow" / "rules" / f"{name}.smk").read_text() for name in files)
     targets = {"annotate", "bake_species"}
-    assert {rule.name for rule in RULES} == set(re.findall(r"^rule (\w+):", text, flags=re.MULTILINE)) - targets
+    assert {rule.name for rule in RULES} == set(re.findall(RULE, text, flags=re.MULTILINE)) - targets

@@ -1,5 +1,6 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
+PARTS = int(config["annotate"]["parts"])
 CALIBRATION_KEYS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
 
 
@@ -90,6 +91,7 @@ rule annotate_genome:
         how=how_to_annotate,
         model=model_flag,
         version=model_version,
+        part=[],
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
@@ -107,9 +109,15 @@ rule annotate_genome:
             --batch-size {params.how[batch_size]} \
             --beam-width {params.how[beam_width]} \
             --min-confidence {params.how[min_confidence]} \
+            {params.part:q} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee -i {log:q}
         """
+
+
+if PARTS > 1:
+
+    include: "annotate_parts.smk"
 
 
 rule annotate:

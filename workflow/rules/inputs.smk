@@ -132,6 +132,21 @@ def how_to_annotate(wildcards):
     return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, shipped_model(wildcards)))
 
 
+def annotation_parts(wildcards):
+    """The parts of an annotation that several jobs make."""
+    return [f"{part_prefix(wildcards)}.part_{part}of{PARTS}.npz" for part in range(1, PARTS + 1)]
+
+
+def part_flag(wildcards):
+    """The flag for one part of an annotation."""
+    return ["--part", f"{wildcards.part}/{wildcards.parts}"]
+
+
+def part_prefix(wildcards):
+    """What the files of an annotation begin with; of the file of a part, too."""
+    return f"data/annotation/{wildcards.run}/{wildcards.stage}/{wildcards.species}"
+
+
 def test_regions(wildcards):
     """The flag for the held-out regions of a species; none for a whole genome."""
     return optional("--regions", SPECIES[wildcards.species].test_regions) if wildcards.species in SPECIES else []

@@ -1,4 +1,4 @@
-"""A genome, or regions of it, to genes: tiles, decoding in batches, stitching."""
+"""A genome, or regions of it, to genes: tiles, decoding in batches (all of them, or those of a part), stitching."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import exp
 
 from genet5.annotate.decoders import Decoder
+from genet5.annotate.parts import WHOLE, Part
 from genet5.annotate.stitching import number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.genome.fasta import Genome
@@ -36,6 +37,21 @@ class GenomeAnnotation:
     bases: int = 0
 
 
+@dataclass
+class DecodedTiles:
+    """What was written for the tiles of a genome.
+
+    windows: genes of each tile, none for a tile that was not decoded. done: numbers of the tiles that were. counts:
+    tiles, those of unknown DNA, and structure sequences that were cut. cpu_s, wall_s: seconds that it took.
+    """
+
+    windows: list[list[ScoredGene]]
+    done: list[int]
+    counts: dict[str, int]
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
 def annotate_regions(
     decoder: Decoder,
     rules: GeneRules,
@@ -49,37 +65,68 @@ def annotate_regions(
 
     On a CPU the result does not depend on ``batch_size``; a GPU rounds batches of other shapes otherwise.
     """
-    tiles = [
+    tiles = tiles_of(genome, regions, tiling)
+    decoded = decode_tiles(decoder, rules, genome, tiles, tiling)
+    return genes_of_tiles(tiles, decoded, rules, genome, regions, code, score)
+
+
+def tiles_of(genome: Genome, regions: Sequence[Region], tiling: Tiling) -> list[Tile]:
+    """The tiles of all regions, in their order."""
+    return [
         tile
         for region in regions
         for tile in tile_region(region, genome.lengths[region.seqid], tiling.window_bp, tiling.overlap_bp)
     ]
-    windows: list[list[ScoredGene]] = [[] for _ in tiles]
-    counts = {"tiles": len(tiles), "tiles_unknown": 0, "sequences_truncated": 0}
-    progress = _Progress(len(tiles), tiling.window_bp - tiling.overlap_bp)
-    for done, numbers, bases in _batches(genome, tiles, tiling.batch_size, rules.min_gene_bp, counts):
-        for number, found in zip(numbers, decoder.decode(bases), strict=True):
-            windows[number] = found.genes
-            counts["sequences_truncated"] += found.truncated
-        progress.show(done)
+
+
+def decode_tiles(
+    decoder: Decoder, rules: GeneRules, genome: Genome, tiles: Sequence[Tile], tiling: Tiling, part: Part = WHOLE
+) -> DecodedTiles:
+    """Decode the tiles in batches; of a part, only the batches that are its own.
+
+    A part takes whole batches as one job forms them: a network rounds otherwise in a batch of other tiles.
+    """
+    found = DecodedTiles([[] for _ in tiles], [], {"tiles": len(tiles), "tiles_unknown": 0, "sequences_truncated": 0})
+    progress = _Progress(len(tiles), tiling.window_bp - tiling.overlap_bp, part)
+    batches = _batches(genome, tiles, tiling.batch_size, rules.min_gene_bp, found.counts)
+    for batch, (seen, numbers, bases) in enumerate(batches):
+        if part.takes(batch):
+            for number, written in zip(numbers, decoder.decode(bases), strict=True):
+                found.windows[number] = written.genes
+                found.counts["sequences_truncated"] += written.truncated
+            found.done += numbers
+        progress.show(seen, part.takes(batch))
     progress.show(len(tiles))
+    return found
+
+
+def genes_of_tiles(
+    tiles: Sequence[Tile],
+    decoded: DecodedTiles,
+    rules: GeneRules,
+    genome: Genome,
+    regions: Sequence[Region],
+    code: GeneticCode,
+    score: Callable[[float], float] = exp,
+) -> GenomeAnnotation:
+    """Stitch what was written for all tiles, and number the genes."""
     result = stitch(
         tiles,
-        windows,
+        decoded.windows,
         lambda seqid, start, end: genome.sequence(seqid, start, end),
         code,
         max_overlap_bp=rules.max_overlap_bp,
         min_intron_bp=rules.min_intron_bp,
         score=score,
     )
-    bases_read = sum(region.end - region.start for region in regions)
-    return GenomeAnnotation(number_genes(result.genes), counts | result.counts, bases_read)
+    bases = sum(region.end - region.start for region in regions)
+    return GenomeAnnotation(number_genes(result.genes), decoded.counts | result.counts, bases)
 
 
 def _batches(
     genome: Genome, tiles: Sequence[Tile], batch_size: int, least_known_bp: int, counts: dict[str, int]
 ) -> Iterator[tuple[int, list[int], list[str]]]:
-    """(tiles done so far, tile numbers, bases) with ``batch_size`` tiles at a time that hold as much DNA as a gene."""
+    """(tiles seen so far, tile numbers, bases) with ``batch_size`` tiles at a time that hold as much DNA as a gene."""
     numbers: list[int] = []
     bases: list[str] = []
     for number, tile in enumerate(tiles):
@@ -100,18 +147,24 @@ def _batches(
 class _Progress:
     """A line that overwrites itself on a terminal; in a log one when another tenth is done."""
 
-    def __init__(self, total: int, step_bp: int) -> None:
+    def __init__(self, total: int, step_bp: int, part: Part) -> None:
         self.total, self.step_bp, self.started = total, step_bp, time.monotonic()
-        self.shown = 0
+        self.said = "annotated" if part.of == 1 else f"part {part}: its share of"
+        self.seen = self.own = self.shown = 0
 
-    def show(self, done: int) -> None:
-        """``done`` tiles of all; twice the same says nothing."""
+    def show(self, done: int, own: bool = True) -> None:
+        """``done`` tiles of all, the last ones decoded here (``own``) or by another part.
+
+        Twice the same says nothing.
+        """
+        self.own += (done - self.seen) * own
+        self.seen = done
         if done == self.shown:
             return
         seconds = time.monotonic() - self.started
-        rate = done * self.step_bp / max(seconds, 1e-9) / 1000
+        rate = self.own * self.step_bp / max(seconds, 1e-9) / 1000
         left = seconds / done * (self.total - done)
-        line = f"annotated {done}/{self.total} tiles, {rate:.0f} kb/s, {left:.0f} s left"
+        line = f"{self.said} {done}/{self.total} tiles, {rate:.0f} kb/s, {left:.0f} s left"
         if sys.stderr.isatty():
             print(f"\r{line} ", end="\n" if done == self.total else "", file=sys.stderr, flush=True)
         elif done == self.total or done * 10 // self.total != self.shown * 10 // self.total:

@@ -67,6 +67,12 @@ class AnnotateOptions:
         "validation bases of each species that the calibration of scores is fitted to; 0: leave scores as they are",
         minimum=0,
     )
+    parts: int = option(
+        1,
+        "number of jobs that share the annotation of one genome, for instance one on each node; the files are the same "
+        "as those of one job",
+        minimum=1,
+    )
 
     def settled(
         self, decoder: str | None, window_bp: int, recommended: Recommendation | None = None

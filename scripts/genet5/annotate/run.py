@@ -12,9 +12,10 @@ import numpy as np
 
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.decoders import DecodingOptions, make_decoder
-from genet5.annotate.genomes import Tiling, annotate_regions
+from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of_tiles, tiles_of
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.parts import WHOLE, Part
 from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
@@ -40,6 +41,10 @@ class How:
     beam_width: int = 1
     precision: str = "auto"
     min_confidence: float = 0.0
+
+    @property
+    def tiling(self) -> Tiling:
+        return Tiling(self.window_bp, self.overlap_bp, self.batch_size)
 
 
 def how_to_annotate(
@@ -87,17 +92,46 @@ def annotate_genome(
     how: How,
 ) -> Annotated:
     """Genes of ``regions``. Raises ``InputError`` for settings that do not fit the model, the clade or the genome."""
+    decoded = decode_genome(model, calibration, clades, genome, regions, how)
+    return annotation_of(decoded, calibration, clades, genome, regions, how)
+
+
+def decode_genome(
+    model: Model,
+    calibration: Calibration,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: Sequence[Region],
+    how: How,
+    part: Part = WHOLE,
+) -> DecodedTiles:
+    """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    code = GeneticCode.from_table(how.genetic_code)
     decoder = make_decoder(
         how.decoder, model, clades, how.clade, how.genetic_code, DecodingOptions(how.beam_width, how.precision)
     )
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     check_bases(genome, regions)
     cpu, wall = time.process_time(), time.perf_counter()
-    tiling = Tiling(how.window_bp, how.overlap_bp, how.batch_size)
-    result = annotate_regions(decoder, rules, genome, regions, code, tiling, calibration.probability)
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    decoded = decode_tiles(decoder, rules, genome, tiles_of(genome, regions, how.tiling), how.tiling, part)
+    decoded.cpu_s, decoded.wall_s = time.process_time() - cpu, time.perf_counter() - wall
+    return decoded
+
+
+def annotation_of(
+    decoded: DecodedTiles,
+    calibration: Calibration,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: Sequence[Region],
+    how: How,
+) -> Annotated:
+    """Genes of decoded tiles: stitched, numbered, scored. It takes no model."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
+    tiles, code = tiles_of(genome, regions, how.tiling), GeneticCode.from_table(how.genetic_code)
+    result = genes_of_tiles(tiles, decoded, rules, genome, regions, code, calibration.probability)
+    cpu, wall = decoded.cpu_s + time.process_time() - cpu, decoded.wall_s + time.perf_counter() - wall
     # Ids are given before, so that a gene keeps its own whatever is left out.
     genes = [gene for gene in result.genes if gene.score >= how.min_confidence]
     counts = result.counts | {"below_min_confidence": len(result.genes) - len(genes), "genes": len(genes)}
@@ -165,6 +199,10 @@ def write_tracks(
     path: str | Path, model: Model, rules: GeneRules, genome: Genome, loci: Sequence[Region], precision: str = "auto"
 ) -> None:
     """Write the CRF's probabilities at ``loci`` (``tracks.py``)."""
-    tracks = crf_tracks(model.crf, rules, genome, loci, precision)
+    save_tracks(path, crf_tracks(model.crf, rules, genome, loci, precision))
+
+
+def save_tracks(path: str | Path, tracks: Mapping[str, np.ndarray]) -> None:
+    """Write what ``crf_tracks`` gave."""
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, **tracks)

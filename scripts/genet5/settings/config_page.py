@@ -108,7 +108,7 @@ def _yaml(value: Any) -> str:
 
 def _about(section: Section) -> str:
     commands = " and ".join(f"`scripts/{script}`" for script in section.scripts)
-    without = " and ".join(f"`{key}`" for key in section.without_flag)
+    without = " and ".join(", ".join(f"`{key}`" for key in section.without_flag).rsplit(", ", 1))
     but = f", but {without} {'are' if len(section.without_flag) > 1 else 'is'} not" if without else ""
     return f"{section.options.__doc__.splitlines()[0]} These keys are flags of {commands}{but}.\n"
 

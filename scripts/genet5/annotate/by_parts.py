@@ -1,0 +1,95 @@
+"""One genome annotated by several jobs: each decodes its share of the tiles, and one that needs no model joins them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genet5 import __version__
+from genet5.annotate.calibration import Calibration
+from genet5.annotate.models import Model
+from genet5.annotate.part_files import join_parts, part_path, read_part, write_part
+from genet5.annotate.parts import Part
+from genet5.annotate.run import Annotated, How, annotation_of, chosen_loci, chosen_regions, decode_genome
+from genet5.annotate.tracks import crf_tracks
+from genet5.clades import Clade, clade_named
+from genet5.crf.folder import WEIGHTS_FILE
+from genet5.errors import InputError
+from genet5.files import file_sha256
+from genet5.genome.fasta import Genome
+from genet5.training.precision import chosen_precision
+
+CONFIG_FILE = "config.json"
+
+
+def annotate_part(
+    prefix: str | Path,
+    part: Part,
+    model: Model,
+    folder: Path,
+    calibration: Calibration,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: str,
+    track_loci: int,
+    how: How,
+) -> int:
+    """Decode a part and write its file; the number of tiles decoded.
+
+    folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks.
+    """
+    chosen = chosen_regions(genome, regions)
+    loci = chosen_loci(chosen, track_loci)
+    clade = clade_named(clades, how.clade)
+    device = model.crf.device.type
+    origin = {
+        "calibration": asdict(calibration),
+        "clade": _as_json(clade.identity()),
+        "device": device,
+        "genome": file_sha256(genome.path),
+        "model": {name: file_sha256(folder / name) for name in (WEIGHTS_FILE, CONFIG_FILE)},
+        "options": asdict(how),
+        "precision": chosen_precision(how.precision, device),
+        "regions": regions,
+        "track_loci": track_loci,
+        "version": __version__,
+    }
+    decoded = decode_genome(model, calibration, clades, genome, chosen, how, part)
+    tracks: dict[str, np.ndarray] = {}
+    if part.number == 1:
+        tracks = crf_tracks(model.crf, clade.gene_rules(how.genetic_code), genome, loci, how.precision)
+    write_part(part_path(prefix, part), part, origin, decoded, tracks)
+    return len(decoded.done)
+
+
+def join_annotation(
+    paths: Sequence[str | Path], genome: Genome, clades: Mapping[str, Clade]
+) -> tuple[Annotated, dict[str, np.ndarray]]:
+    """The annotation that one job would have made, and its tracks.
+
+    Raises ``InputError`` for a part that is missing, cut short or there twice, for parts that were not made alike, and
+    for a genome or a clade that is not the one they were made with.
+    """
+    parts = [read_part(path) for path in paths]
+    joined = join_parts(parts)
+    first = min(parts, key=lambda one: one.part.number)
+    origin = first.origin
+    how = How(**origin["options"])
+    if file_sha256(genome.path) != origin["genome"]:
+        raise InputError(f"{first.path}: made from another genome than {genome.path}")
+    clade = clade_named(clades, how.clade, f"{first.path}, clade")
+    if _as_json(clade.identity()) != origin["clade"]:
+        raise InputError(f"{first.path}: made with other rules of genes than {clade.path}; make the parts again")
+    regions = chosen_regions(genome, origin["regions"], f"{first.path}, regions")
+    calibration = Calibration(**origin["calibration"])
+    return annotation_of(joined, calibration, clades, genome, regions, how), first.tracks
+
+
+def _as_json(value: Any) -> Any:
+    """``value`` as it comes back from a file: tuples are lists."""
+    return json.loads(json.dumps(value))
