@@ -5,4 +5,4 @@ Snakemake's plugin for Slurm calls both by name. Elsewhere they are not called.
 
 import os
 
-os.environ["PATH"] = os.pathsep.join([str(SCRIPTS / "slurm"), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(SCRIPTS / "slurm"), *os.get_exec_path()]))
