@@ -31,8 +31,6 @@ REPLACED = {
     "AuthInfo": "socket=@DIR@/run/munge.sock,{}",
     "StateSaveLocation": "@DIR@/state",
     "SlurmdSpoolDir": "@DIR@/spool/%n",
-    "SlurmctldPidFile": "@DIR@/run/slurmctld.pid",
-    "SlurmdPidFile": "@DIR@/run/slurmd.%n.pid",
     "SlurmctldLogFile": "@DIR@/log/slurmctld.log",
     "SlurmdLogFile": "@DIR@/log/slurmd.%n.log",
     "ProctrackType": "proctrack/linuxproc",  # a container has no cgroups to give
@@ -43,6 +41,8 @@ REPLACED = {
 ADDED = (
     "SlurmctldPort=@CTL_PORT@",
     "SlurmdUser=@USER@",
+    "SlurmctldPidFile=@DIR@/run/slurmctld.pid",
+    "SlurmdPidFile=@DIR@/run/slurmd.%n.pid",
     "@COMMUNICATION@",
     "SlurmdParameters=config_overrides",
     "@NODE_LINES@",
@@ -156,7 +156,6 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     # A job of Slurm that runs these tests has nothing to do with the emulated one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM", "SBATCH", "SRUN"))}
     made = Cluster(folder / "cluster", scripts, environment)
-    # A folder below one that only root may enter is of no use to slurmd's user.
     up = [scripts / "up.sh", made.folder, "--mem", memory, "--wait", "120"]
     try:
         done = subprocess.run(up, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
