@@ -53,6 +53,23 @@ def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
     assert set(mapped) == GPU_RULES and set(mapped) <= set(rules)  # Snakemake ignores unknown names silently
     for resources in mapped.values():
         assert resources["gpu"] == 0 and resources["gres"] == "gpu:1"
+    assert {name for name, resources in mapped.items() if resources["nodes"] == 2} == {"train_sft", "train_grpo"}
+
+
+def test_every_job_fits_a_node_of_the_sample_slurm_conf(profiles, repository):
+    sample = (repository / "profiles/dgx/slurm.conf").read_text()
+    nodes = re.findall(r"^NodeName=\S+ .*CPUs=(\d+) .*RealMemory=(\d+)", sample, flags=re.MULTILINE)
+    assert len(nodes) == 2
+    for cores, memory_mb in nodes:
+        for name, resources in profiles["dgx"]["set-resources"].items():
+            assert resources["mem_mb"] <= min(int(memory_mb), 90_000), name
+            assert resources["cpus_per_task"] <= int(cores), name
+
+
+def test_a_run_under_slurm_outlives_outages_and_time_limits(profiles):
+    profile = profiles["dgx"]
+    assert profile["retries"] > 0 and profile["slurm-requeue"] is True
+    assert profile["slurm-status-command"] == "squeue" and profile["slurm-status-attempts"] > 10_000
 
 
 def planned_for_the_sparks(workspace, *configuration: str) -> dict[str, str]:
@@ -67,8 +84,9 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
     blocks = planned_for_the_sparks(workspace)
     assert "annotate_part" not in blocks
     blocks |= planned_for_the_sparks(workspace, workspace.overlay("annotate: {parts: 2}"))
-    both = "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
+    both = "mem_mb=90000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
     for name, expected in {
+        "train_crf": "mem_mb=90000 runtime=2880 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=18",
         "train_sft": both,
         "train_grpo": both,
         "annotate_genome": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
