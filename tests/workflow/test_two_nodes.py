@@ -19,7 +19,7 @@ from slurm_cluster import Cluster, wait_until
 MISSING = slurm_cluster.what_is_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
 
-LAUNCH = "scripts/launch.sh 2"  # of the toy jobs; rules write this line themselves
+LAUNCH = "scripts/launch.sh --nodes 2"  # of the toy jobs; rules write this line themselves
 FAST_IF = "enp1s0f1np1"
 TWO_NODES = ("--nodes=2", "--ntasks=2", "--gres=gpu:1", "--partition=spark", "--mem=90000", "--cpus-per-task=18")
 TOY = {"epochs": 6, "save_steps": 4, "log_every": 1, "windows_per_step": 16}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -38,6 +39,9 @@ def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
         plugins=[TorchElasticEnvironment() if elastic else LightningEnvironment()],
     )
     fabric.launch()
+    if world > 1 and torch.distributed.get_backend() == "gloo":
+        # Threads of an open connection may abort a process that ends well. Fabric closes those of NCCL alone.
+        atexit.register(torch.distributed.destroy_process_group)
     return fabric
 
 
