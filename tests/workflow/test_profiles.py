@@ -31,7 +31,7 @@ def rules(repository) -> dict[str, str]:
 
 def test_no_profile_gives_a_key_of_the_default_another_value(profiles):
     default = profiles["default"]
-    assert set(profiles) == {"default", "demo", "dgx"}
+    assert set(profiles) == {"default", "demo", "dgx", "sparks", "workstation"}
     for name, profile in profiles.items():
         clash = {key for key in profile if key in default and profile[key] != default[key]}
         assert not clash, f"profiles/{name}: profiles/default would win for {clash}"
