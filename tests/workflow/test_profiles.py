@@ -66,28 +66,21 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
         assert set(expected.split()) <= set(listed), f"{name}: {listed}"
 
 
-#: Rules that fetch, or that the report's page and tables come from: they run where Snakemake runs.
-ON_THE_DRIVER = {"download", "fetch_lineage", "study_file"}
+#: Rules that fetch from the network: they run where Snakemake runs.
+FETCHING = {"download", "fetch_lineage", "study_file", "dna_llm_table"}
 
 
 def test_downloads_stay_on_the_driver_and_long_jobs_are_placed(rules):
     placed = {name: re.findall(r'launch\.sh" (--one (?:gpu|cpu)|--nodes|--one)', text) for name, text in rules.items()}
     placed = {name: found[0] for name, found in placed.items() if found}
     fetching = {name for name, text in rules.items() if re.search(r"/(download|fetch_\w+)\.py", text)}
-    assert fetching == ON_THE_DRIVER and not fetching & set(placed)
+    assert fetching == FETCHING and not fetching & set(placed)
     # These may read weights from the Hugging Face Hub.
     assert not {"expand_tokenizer", "init_model"} & set(placed)
     assert GPU_RULES <= set(placed)
     cpu = {name for name, how in placed.items() if how == "--one cpu"}
-    assert cpu >= {
-        "index_genome",
-        "label_genome",
-        "bake_shards",
-        "score",
-        "reference_proteins",
-        "busco",
-        "busco_genome",
-    }
+    assert cpu >= {"index_genome", "label_genome", "bake_shards", "score", "reference_proteins"}
+    assert cpu >= {"busco", "busco_genome", "cpivae_baseline", "vq_evaluate"}
     assert not cpu & GPU_RULES and placed["calibrate"] == placed["annotate_genome"] == "--one gpu"
 
 
