@@ -65,8 +65,7 @@ slurm=${SLURM_JOB_ID-}
 if [ -n "$check" ]; then
 	# shellcheck source=scripts/launch/check.sh
 	. "$launch_folder/check.sh"
-	check_pair
-	exit
+	check_pair # ends this script
 fi
 
 if [ "$one" != cpu ]; then

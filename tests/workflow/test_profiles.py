@@ -95,3 +95,42 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
     }.items():
         listed = re.search(r"resources: (.*)", blocks[name])[1].split(", ")
         assert set(expected.split()) <= set(listed), f"{name}: {listed}"
+
+
+#: Rules that fetch from the network: they run where Snakemake runs.
+FETCHING = {"download", "fetch_lineage", "study_file", "dna_llm_table"}
+
+
+def test_downloads_stay_on_the_driver_and_long_jobs_are_placed(rules):
+    placed = {name: re.findall(r'launch\.sh" (--one (?:gpu|cpu)|--nodes|--one)', text) for name, text in rules.items()}
+    placed = {name: found[0] for name, found in placed.items() if found}
+    fetching = {name for name, text in rules.items() if re.search(r"/(download|fetch_\w+)\.py", text)}
+    assert fetching == FETCHING and not fetching & set(placed)
+    # These may read weights from the Hugging Face Hub.
+    assert not {"expand_tokenizer", "init_model"} & set(placed)
+    assert GPU_RULES <= set(placed)
+    cpu = {name for name, how in placed.items() if how == "--one cpu"}
+    assert cpu >= {"index_genome", "label_genome", "bake_shards", "score", "reference_proteins"}
+    assert cpu >= {"busco", "busco_genome", "cpivae_baseline", "vq_evaluate"}
+    assert not cpu & GPU_RULES and placed["calibrate"] == placed["annotate_genome"] == "--one gpu"
+
+
+@pytest.mark.parametrize(
+    ("profile", "nodes", "gpu"), [("default", "1", "1"), ("sparks", "2", "0"), ("workstation", "1", "0")]
+)
+def test_a_dry_run_shows_where_trainings_and_annotations_run(workspace, profile, nodes, gpu):
+    named = [] if profile == "default" else ["--profile", f"profiles/{profile}"]
+    result = workspace.run(*named, "--configfile", "config/examples/demo.yaml", "-n", "-p", "--", "all")
+    assert result.returncode == 0, result.stdout
+    blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+    for name in ("train_sft", "train_grpo"):
+        assert f'launch.sh" --nodes {nodes} --processes-per-node gpu ' in " ".join(result.stdout.split())
+        assert f"nodes={nodes}" in blocks[name] and " gpu=1" in blocks[name]
+    assert '--nodes 1 --processes-per-node 1 "$GENET5_SCRIPTS/train_crf.py"' in re.sub(r"[\\\s]+", " ", result.stdout)
+    assert f" gpu={gpu}" in blocks["annotate_genome"]
+
+
+def test_names_in_the_profiles_are_rules(profiles, rules):
+    for profile in profiles.values():
+        for key in ("set-resources", "set-threads"):
+            assert set(profile.get(key, {})) <= set(rules)  # Snakemake ignores unknown names silently
