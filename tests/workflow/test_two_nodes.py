@@ -145,7 +145,8 @@ def test_a_rule_on_both_nodes_outlives_an_outage_of_slurmctld(cluster: Cluster, 
     sheet = workspace.sheet(
         f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
     )
-    training = {"epochs": 3, "token_budget": 4000, "max_batch_size": 4, "windows_per_step": 8, "precision": "fp32", "log_every": 1}
+    training = {"epochs": 3, "token_budget": 4000, "precision": "fp32", "log_every": 1}
+    training |= {"max_batch_size": 4, "windows_per_step": 8}
     overlay = workspace.overlay(
         yaml.safe_dump({"run": "toy", "device": "auto", "species_sheet": sheet, "sft": training})
     )

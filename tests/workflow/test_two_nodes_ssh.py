@@ -204,7 +204,8 @@ def test_a_rule_of_the_workflow_trains_on_both_machines(nodes, environment, make
     sheet = workspace.sheet(
         f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
     )
-    training = {"epochs": 1, "token_budget": 4000, "max_batch_size": 4, "windows_per_step": 8, "precision": "fp32", "log_every": 1}
+    training = {"epochs": 1, "token_budget": 4000, "precision": "fp32", "log_every": 1}
+    training |= {"max_batch_size": 4, "windows_per_step": 8}
     overlay = workspace.overlay(
         yaml.safe_dump({"run": "toy", "device": "cpu", "species_sheet": sheet, "sft": training})
     )
