@@ -11,8 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import toy_bacterium
+import yaml
 
 NODES = ("spark1", "spark2")
 #: The cable, and the other network of both nodes.
@@ -81,3 +84,15 @@ def two_nodes(repository: Path, folder: Path) -> Iterator[TwoNodes]:
     finally:
         down = subprocess.run(["bash", scripts / "down.sh", folder, "--purge"], capture_output=True, text=True)
         assert down.returncode == 0, down.stderr
+
+
+def toy_run_in(workspace: Any, folder: Path, device: str, epochs: int) -> Path:
+    """The configuration of a run of the toy bacterium in a workspace, baked and ready for train_sft on two nodes."""
+    run = toy_bacterium.write_run(folder / "run")
+    shutil.copytree(run.folder / "data", workspace.folder / "data")
+    sheet = workspace.sheet(
+        f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
+    )
+    training = {"epochs": epochs, "token_budget": 4000, "precision": "fp32", "log_every": 1}
+    training |= {"max_batch_size": 4, "windows_per_step": 8}
+    return workspace.overlay(yaml.safe_dump({"run": "toy", "device": device, "species_sheet": sheet, "sft": training}))

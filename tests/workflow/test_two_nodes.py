@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,9 +11,8 @@ from pathlib import Path
 
 import pytest
 import slurm_cluster
-import toy_bacterium
-import yaml
 from slurm_cluster import Cluster, wait_until
+from two_nodes import toy_run_in
 
 MISSING = slurm_cluster.what_is_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
@@ -140,16 +138,7 @@ def test_snakemake_asks_squeue_where_it_would_ask_sacct(cluster: Cluster, reposi
 
 def test_a_rule_on_both_nodes_outlives_an_outage_of_slurmctld(cluster: Cluster, make_workspace, tmp_path: Path) -> None:
     workspace = make_workspace()
-    run = toy_bacterium.write_run(tmp_path / "run")
-    shutil.copytree(run.folder / "data", workspace.folder / "data")
-    sheet = workspace.sheet(
-        f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
-    )
-    training = {"epochs": 3, "token_budget": 4000, "precision": "fp32", "log_every": 1}
-    training |= {"max_batch_size": 4, "windows_per_step": 8}
-    overlay = workspace.overlay(
-        yaml.safe_dump({"run": "toy", "device": "auto", "species_sheet": sheet, "sft": training})
-    )
+    overlay = toy_run_in(workspace, tmp_path, device="auto", epochs=3)
     target = "data/model/toy/sft/model.safetensors"
     command = workspace.command("--profile", "profiles/dgx", target, "--configfile", overlay, "--latency-wait", "5")
     environment = {**cluster.environment, **({"FAST_IF": FAST_IF} if cluster.has_own_networks else {})}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +14,7 @@ from pathlib import Path
 
 import patience
 import pytest
-import toy_bacterium
-import yaml
-from two_nodes import CABLE, LAN, NODES, TwoNodes, two_nodes
+from two_nodes import CABLE, LAN, NODES, TwoNodes, toy_run_in, two_nodes
 
 #: Seconds after which something hangs.
 DEADLINE_S = 300
@@ -199,16 +196,7 @@ def test_the_check_says_what_is_right_and_what_is_wrong(nodes, repository, envir
 
 def test_a_rule_of_the_workflow_trains_on_both_machines(nodes, environment, make_workspace, tmp_path):
     workspace = make_workspace()
-    run = toy_bacterium.write_run(tmp_path / "run")
-    shutil.copytree(run.folder / "data", workspace.folder / "data")
-    sheet = workspace.sheet(
-        f"{toy_bacterium.SPECIES} bacteria 11 train {toy_bacterium.VALIDATION} {toy_bacterium.TEST} genome.fa prodigal"
-    )
-    training = {"epochs": 1, "token_budget": 4000, "precision": "fp32", "log_every": 1}
-    training |= {"max_batch_size": 4, "windows_per_step": 8}
-    overlay = workspace.overlay(
-        yaml.safe_dump({"run": "toy", "device": "cpu", "species_sheet": sheet, "sft": training})
-    )
+    overlay = toy_run_in(workspace, tmp_path, device="cpu", epochs=1)
     target = "data/model/toy/sft/model.safetensors"
     command = workspace.command("--profile", "profiles/sparks", target, "--configfile", overlay)
     done = patience.run(nodes.command(NODES[0], *command), cwd=workspace.folder, env=environment)

@@ -37,15 +37,9 @@ from genet5.genome.fasta import Genome
 from genet5.genome.prodigal import SOURCE, label_genome
 from genet5.genome.writing import write_gff3
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STREAM = {"reading": "stream", "shuffle_windows": 12}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -33,13 +33,7 @@ from genet5.training.batches import BatchSource, load_batches
 from genet5.training.runs import export_finished, finished_run
 from genet5.training.schedule import learning_rate
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def signal_after(batches: int, number: int = signal.SIGTERM):

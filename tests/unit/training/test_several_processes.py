@@ -20,18 +20,11 @@ from genet5.training.options import RunOptions
 from genet5.training.processes import start_fabric
 from genet5.writer.options import SftOptions
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ODD = 93  # samples that make an odd number of batches
 TWO_BATCHES = {"windows_per_step": 14, "max_batch_size": 7, "eval_steps": 4, "epochs": 2}
 KILLED = ("--kill-at", "5", "--kill-rank", "1", "--signal", "15")  # in step 6, and only one process gets the signal
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The sums of several threads differ in the last digits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def train(folder: Path, processes: list[int], *words: str, **options) -> str:
