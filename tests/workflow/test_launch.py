@@ -110,6 +110,13 @@ def test_a_failed_process_ends_the_job_with_its_status(launch, tmp_path):
     assert result.returncode == 3
 
 
+def test_a_process_that_hears_nothing_of_a_failure_is_ended(launch, tmp_path):
+    (tmp_path / "x.py").write_text(
+        "import os, sys, time\nos.environ['RANK'] == '1' and sys.exit(3)\ntime.sleep(10**6)\n"
+    )
+    assert launch("--processes-per-node", "2", str(tmp_path / "x.py"))[0].returncode == 3
+
+
 def test_more_processes_than_gpus_are_one_line(launch):
     result, _ = launch("--processes-per-node", "3", "x.py", GPUS="2")
     assert result.returncode == 1 and result.stderr.endswith("has 2 GPUs for 3 processes\n")

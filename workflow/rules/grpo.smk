@@ -60,7 +60,8 @@ rule train_grpo:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} --processes-per-node {resources.processes_per_node} \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
             "$GENET5_SCRIPTS/train_grpo.py" \
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \

@@ -31,7 +31,8 @@ rule train_crf:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} --processes-per-node {resources.processes_per_node} \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
             "$GENET5_SCRIPTS/train_crf.py" \
             --device "$GENET5_DEVICE" \
             --manifests {input.manifests:q} \
@@ -72,7 +73,8 @@ rule train_sft:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} --processes-per-node {resources.processes_per_node} \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
             "$GENET5_SCRIPTS/train_sft.py" \
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \
