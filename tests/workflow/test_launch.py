@@ -112,7 +112,7 @@ def test_a_failed_process_ends_the_job_with_its_status(launch, tmp_path):
 
 def test_a_process_that_hears_nothing_of_a_failure_is_ended(launch, tmp_path):
     (tmp_path / "x.py").write_text(
-        "import os, sys, time\nos.environ['RANK'] == '1' and sys.exit(3)\ntime.sleep(10**6)\n"
+        "import os, sys, time\nos.environ['RANK'] == '1' and sys.exit(3)\ntime.sleep(9999)\n"
     )
     assert launch("--processes-per-node", "2", str(tmp_path / "x.py"))[0].returncode == 3
 

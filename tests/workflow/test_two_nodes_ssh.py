@@ -111,7 +111,7 @@ def test_a_dead_process_of_the_worker_ends_the_job_with_its_status_and_a_rerun_e
 
 def test_a_process_that_hears_nothing_of_a_failure_is_ended(nodes, repository, environment, tmp_path):
     (tmp_path / "x.py").write_text(
-        "import os, sys, time\nos.environ['RANK'] == '1' and sys.exit(3)\ntime.sleep(10**6)\n"
+        "import os, sys, time\nos.environ['RANK'] == '1' and sys.exit(3)\ntime.sleep(9999)\n"
     )
     words = ["bash", repository / "scripts/launch.sh", "--nodes", 2, "--processes-per-node", 1, tmp_path / "x.py"]
     job = subprocess.Popen(nodes.command(NODES[0], *words), cwd=tmp_path, env=environment)
