@@ -13,10 +13,18 @@ DECLARED := requirements.lock pyproject.toml setup.py
 # The programs that these start (python in the rules, shfmt in snakefmt) come from the same place.
 export PATH := $(BIN):$(PATH)
 
+# Sets $$as: what comes before a command of the superuser.
+superuser = if [ "$$(id -u)" -eq 0 ]; then as=; else as="sudo -n"; fi
 # Installs packages of Debian or Ubuntu where it may: as root, or by a sudo that asks for no password.
-apt = { if [ "$$(id -u)" -eq 0 ]; then as=; else as="sudo -n"; fi; command -v apt-get > /dev/null && \
-	$$as true 2> /dev/null && $$as apt-get update && \
+apt = { $(superuser); command -v apt-get > /dev/null && $$as true 2> /dev/null && $$as apt-get update && \
 	$$as env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $(1); }
+# Debian starts the services of a package (sshd, munge) as soon as it is installed, unless this file forbids it. The tests
+# start their own, and the machine shall listen to nobody because of them.
+SBIN := /usr/sbin
+POLICY := $(SBIN)/policy-rc.d
+no_services = $(superuser); if [ ! -e $(POLICY) ] && $$as true 2> /dev/null; then \
+	trap '$$as rm -f $(POLICY)' EXIT INT TERM; \
+	printf '\043!/bin/sh\nexit 101\n' | $$as tee $(POLICY) > /dev/null && $$as chmod 755 $(POLICY); fi
 
 .PHONY: install demo test check tools clean-demo
 .DEFAULT_GOAL := install
@@ -39,12 +47,15 @@ check: $(INSTALLED)
 	$(BIN)/snakefmt --check workflow
 	$(BIN)/snakemake --lint
 
-# Programs of the operating system that some tests need. BUSCO is also needed for species that name a lineage.
+# Programs of the operating system that some tests need, and their packages. BUSCO is also needed for species that name a
+# lineage; the last five make two nodes out of one machine.
+TOOLS := gt:genometools busco:busco hmmsearch:hmmer \
+	squeue:slurm-wlm munge:munge sshd:openssh-server ssh:openssh-client ip:iproute2
 tools:
-	@missing=; for pair in gt:genometools busco:busco hmmsearch:hmmer; do \
-		command -v $${pair%:*} > /dev/null || missing="$$missing $${pair#*:}"; \
+	@missing=; for pair in $(TOOLS); do \
+		command -v $${pair%:*} > /dev/null || [ -x $(SBIN)/$${pair%:*} ] || missing="$$missing $${pair#*:}"; \
 	done; \
-	[ -z "$$missing" ] || $(call apt,$$missing) || \
+	[ -z "$$missing" ] || { $(no_services); $(call apt,$$missing); } || \
 		echo "note: tests that need a missing program are left out; to install them: sudo apt-get install$$missing" >&2
 
 # The stamp is a copy of what is installed: an edit installs again, a fresh checkout's file times do not.

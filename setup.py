@@ -27,7 +27,7 @@ setup(
     package_dir={"": "scripts", **COMMANDS, **{name: folder for name, (folder, _) in FILES.items()}},
     package_data={
         "genet5.report": ["*.css", "*.js"],
-        "genet5.commands": ["launch.sh"],
+        "genet5.commands": ["launch.sh", "launch/*.sh", "slurm/*"],
         **{name: patterns for name, (_, patterns) in FILES.items()},
     },
     include_package_data=False,

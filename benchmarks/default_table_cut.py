@@ -61,10 +61,10 @@ CONFIG = {
     "bake": {"windows": {"vertebrate": {"window_bp": 15_000, "stride_bp": 7_500}}, "eval_samples": 8},
     "crf": {"size": "demo", "epochs": 1, "max_steps": 400, "log_every": 100},
     "writer": {"size": "demo"},
-    "sft": {"epochs": 1, "max_steps": 40, "max_batch_size": 4, "token_budget": 16_384, "grad_accum": 1, "lr": 2.5e-3,
-            "log_every": 10},
+    "sft": {"epochs": 1, "max_steps": 40, "max_batch_size": 4, "token_budget": 16_384, "windows_per_step": 4,
+            "lr": 2.5e-3, "log_every": 10},
     "grpo_prompts": {"num_prompts": 16},
-    "grpo": {"max_steps": 2, "batch_size": 4, "grad_accum": 1, "eval_samples": 4, "eval_steps": 1},
+    "grpo": {"max_steps": 2, "batch_size": 4, "windows_per_step": 4, "eval_samples": 4, "eval_steps": 1},
     "score": {"bootstrap": 100},
 }  # fmt: skip
 

@@ -264,7 +264,7 @@ def our_step(
         epochs=1,
         early_stopping=0,  # nothing is evaluated
         batch_size=1,
-        grad_accum=1,
+        windows_per_step=1,
         token_budget=1,
         group_size=group_size,
         max_gen_length=COMPLETION_TOKENS,

@@ -106,7 +106,8 @@ def train(name: str, arguments: argparse.Namespace, work: Path) -> Path:
 
     options = SftOptions(
         max_steps=arguments.steps, eval_steps=arguments.steps, epochs=100, lr=1e-3, betas=(0.9, 0.98),
-        max_grad_norm=5.0, token_budget=16384, max_batch_size=4, grad_accum=1, label_smoothing=0.0, early_stopping=0,
+        max_grad_norm=5.0, token_budget=16384, max_batch_size=4, windows_per_step=4, label_smoothing=0.0,
+        early_stopping=0,
     )  # fmt: skip
     with patch.object(sft, "load_model", load):
         sft.run_sft(start, [baked / species / "manifest.json" for species in SPECIES], baked / "validation.tar",
@@ -133,7 +134,7 @@ def reinforce(start: Path, arguments: argparse.Namespace, work: Path) -> Path:
     call("grpo_prompts.py", "--num-prompts=1600", f"--output-dir={work}", "--manifests", *manifests)
     options = GrpoOptions(
         max_steps=arguments.grpo_steps, eval_steps=arguments.grpo_steps, save_steps=4, epochs=100, lr=1e-4,
-        batch_size=8, grad_accum=2, group_size=16, token_budget=200_000, temperature=0.5, top_k=0, top_p=1.0,
+        batch_size=8, windows_per_step=16, group_size=16, token_budget=200_000, temperature=0.5, top_k=0, top_p=1.0,
         boundary_weight=0.2, beta=0.0, early_stopping=0,
     )  # fmt: skip
     run_grpo(

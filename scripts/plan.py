@@ -63,9 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         if name not in devices:
             raise InputError(f"--log: {name} is not among --devices ({', '.join(devices)})")
         devices[name] = with_log(devices[name], Path(file), flops_per_token(of.writer, row_tokens))
-    costs = {
-        nodes: stage_costs(config, genomes, of, nodes) for nodes in sorted({1, *(d.nodes for d in devices.values())})
-    }
+    costs = stage_costs(config, genomes, of)
     print(plan_text(config, genomes, of, costs, list(devices.values())), end="")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +29,15 @@ def default_config(repository) -> dict:
     """The shipped defaults of every key of the configuration."""
     files = [repository / "config" / name for name in ("config.yaml", "studies/defaults.yaml")]
     return {key: value for file in files for key, value in yaml.safe_load(file.read_text()).items()}
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """torch with one thread: sums of several may have an order of their own, and small networks wait for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

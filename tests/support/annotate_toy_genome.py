@@ -44,7 +44,7 @@ def train_tiny_model(folder: Path) -> Path:
         eval_steps=1000,
         token_budget=4000,
         max_batch_size=4,
-        grad_accum=1,
+        windows_per_step=4,
         lr=5e-3,
         label_smoothing=0.0,
         precision="fp32",

@@ -20,16 +20,20 @@ from packaging.requirements import Requirement
 #: Program that a script starts -> packages of conda that bring it (BUSCO's searches are HMMER's). The AWS CLI is the
 #: user's, like its credentials: it is asked for by addresses s3://... alone, and where it lacks a message says so.
 PROGRAMS = {"busco": {"busco", "hmmer"}, "aws": set()}
-#: Of PyTorch: started by launch.sh.
+#: What processes that launch.sh starts together need. One process alone needs what its script needs.
 LAUNCHED = "torch"
 
 
 class Need(NamedTuple):
-    """A script of a rule, and the environment that the rule names ('' for none)."""
+    """A script of a rule, and the environment that the rule names ('' for none).
+
+    ``together``: whether the rule lets launch.sh start several processes.
+    """
 
     rule: str
     script: str
     environment: str
+    together: bool
 
 
 def rule_scripts(repository: Path) -> list[Need]:
@@ -40,7 +44,7 @@ def rule_scripts(repository: Path) -> list[Need]:
             named = re.search(r'^ +conda:\s+"(.+?)"', text, flags=re.MULTILINE)
             environment = str((path.parent / named[1]).resolve().relative_to(repository.resolve())) if named else ""
             scripts = re.findall(r"GENET5_SCRIPTS/([\w/]+\.(?:py|sh))", text)
-            found += [Need(text.partition(":")[0], script, environment) for script in scripts]
+            found += [Need(text.partition(":")[0], script, environment, "--nodes" in text) for script in scripts]
     return found
 
 
@@ -55,7 +59,7 @@ def missing(repository: Path) -> list[str]:
             continue
         pip, conda = listed[Path(need.environment).name]
         if need.script.endswith(".sh"):
-            wanted, programs = {LAUNCHED}, set()
+            wanted, programs = ({LAUNCHED} if need.together else set()), set()
         else:
             wanted, programs = needs(repository / "scripts" / need.script, modules)
         brought = {package for program in programs for package in PROGRAMS.get(program, {program})}

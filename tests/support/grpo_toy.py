@@ -79,7 +79,7 @@ OPTIONS: dict[str, Any] = {
     "log_memory": False,
     "precision": "fp32",
     "batch_size": 2,
-    "grad_accum": 1,
+    "windows_per_step": 2,
     "group_size": 4,
     "max_gen_length": 24,
     "temperature": 1.0,

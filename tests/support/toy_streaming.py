@@ -33,7 +33,7 @@ from genet5.writer.options import SftOptions
 from genet5.writer.sft import run_sft
 
 CRF = {"size": "demo", "overrides": CRF_SHAPE, "epochs": 2, "log_every": 50, "save_steps": 4}
-SFT = {"epochs": 2, "early_stopping": 0, "grad_accum": 2, "token_budget": 4000, "max_batch_size": 4, "lr": 3e-3}
+SFT = {"epochs": 2, "early_stopping": 0, "windows_per_step": 8, "token_budget": 4000, "max_batch_size": 4, "lr": 3e-3}
 SHARED = {"species_balance": 1.0, "precision": "fp32", "memwatch": 0.0}
 
 
@@ -74,7 +74,7 @@ def main() -> None:
         write_keys(Path(f"{arguments.output_dir}-keys-{os.environ['RANK']}.txt"))
         train(arguments.stage, arguments.run, arguments.output_dir, arguments.options)
 
-    print(json.dumps(toy_training.train_in_processes(arguments, train_one)))
+    print(json.dumps(toy_training.train_in_processes(arguments, arguments.processes, train_one)))
 
 
 if __name__ == "__main__":

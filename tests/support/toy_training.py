@@ -1,11 +1,12 @@
 """A toy model and task for the training loop; run as a script it trains in a process of its own.
 
-python toy_training.py OUTPUT_DIR '{"epochs": 2, ...options}' [--kill-at BATCH] [--processes N]
+python toy_training.py OUTPUT_DIR '{"epochs": 2, ...options}' [--kill-at BATCH] [--processes N [M ...]]
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import safetensors.torch
@@ -36,9 +38,14 @@ VOCABULARY = 11
 OPTIONS = {"token_budget": 64, "max_batch_size": 8, "lr": 1e-2, "log_every": 1, "precision": "fp32", "epochs": 2}
 
 
+CLOCK = {"timestamp", "elapsed_s", "tokens_per_s", "eta_s", "eval_s", "ram_used_gb"}
+
+
 @dataclass(frozen=True)
 class ToyOptions(RunOptions):
     """Batches of a token budget, and a loss with label smoothing."""
+
+    batch_option: ClassVar[str] = "max_batch_size"
 
     token_budget: int = option(16_384, "tokens of a batch", minimum=1)
     max_batch_size: int = option(32, "samples of a batch", minimum=1)
@@ -105,6 +112,24 @@ def train_toy(output_dir: Path, options: dict, *, num_samples: int = 90, model: 
     return fit(model, train, checked, output_dir, **keywords), model
 
 
+def rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a log without the columns that depend on the clock."""
+    with open(path, newline="") as stream:
+        return [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(stream)]
+
+
+def tensors(path: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(path / "model.safetensors")
+
+
+def assert_same_run(one: Path, two: Path) -> None:
+    assert rows(one / "training_log.csv") == rows(two / "training_log.csv")
+    assert rows(one / "eval_log.csv") == rows(two / "eval_log.csv")
+    for name in ("best", "final"):
+        for key, tensor in tensors(one / name).items():
+            assert torch.equal(tensor, tensors(two / name)[key]), (name, key)
+
+
 def train_in_this_process(arguments: argparse.Namespace) -> None:
     """Train; in the process and training batch that the flags name, send this process a signal."""
     torch.set_num_threads(1)
@@ -118,24 +143,26 @@ def train_in_this_process(arguments: argparse.Namespace) -> None:
             return plain(batch)
 
         model.training_losses = deadly
-    train_toy(arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model)
+    train_toy(
+        arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model, sleep_s=arguments.sleep
+    )
 
 
 def train_in_processes(
-    arguments: argparse.Namespace, train: Callable[[argparse.Namespace], None] = train_in_this_process
+    arguments: argparse.Namespace, processes: int, train: Callable[[argparse.Namespace], None] = train_in_this_process
 ) -> list[int]:
     """Train in processes with torchrun's variables; their exit statuses. Forked, since imports take the most time."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     children = []
-    for rank in range(arguments.processes):
+    for rank in range(processes):
         child = os.fork()
         if child:
             children.append(child)
             continue
         world = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        world |= dict.fromkeys(["WORLD_SIZE", "LOCAL_WORLD_SIZE"], arguments.processes)
+        world |= dict.fromkeys(["WORLD_SIZE", "LOCAL_WORLD_SIZE"], processes)
         os.environ |= {name: str(value) for name, value in world.items()} | {"TORCHELASTIC_RUN_ID": "toy"}
         status = 1
         try:
@@ -159,14 +186,18 @@ def main() -> None:
     parser.add_argument("--kill-rank", type=int, default=0)
     parser.add_argument("--signal", type=int, default=int(signal.SIGKILL))
     parser.add_argument("--num-samples", type=int, default=90)
-    parser.add_argument("--processes", type=int, default=0, help="train in so many, then once more without the signal")
+    parser.add_argument(
+        "--processes", type=int, nargs="*", default=(), help="train in so many, then in so many without the signal, ..."
+    )
+    parser.add_argument("--sleep", type=float, default=0.0, help="seconds that a batch takes")
     arguments = parser.parse_args()
     if not arguments.processes:
         train_in_this_process(arguments)
         return
-    statuses = [train_in_processes(arguments)]
-    arguments.kill_at = 0
-    statuses.append(train_in_processes(arguments))
+    statuses = []
+    for number in arguments.processes:
+        statuses.append(train_in_processes(arguments, number))
+        arguments.kill_at = 0
     print(json.dumps(statuses))
 
 

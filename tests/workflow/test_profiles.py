@@ -31,7 +31,7 @@ def rules(repository) -> dict[str, str]:
 
 def test_no_profile_gives_a_key_of_the_default_another_value(profiles):
     default = profiles["default"]
-    assert set(profiles) == {"default", "demo", "dgx"}
+    assert set(profiles) == {"default", "demo", "dgx", "sparks", "workstation"}
     for name, profile in profiles.items():
         clash = {key for key in profile if key in default and profile[key] != default[key]}
         assert not clash, f"profiles/{name}: profiles/default would win for {clash}"
@@ -53,6 +53,23 @@ def test_gpu_rules_say_what_they_need_and_are_mapped_to_slurm(profiles, rules):
     assert set(mapped) == GPU_RULES and set(mapped) <= set(rules)  # Snakemake ignores unknown names silently
     for resources in mapped.values():
         assert resources["gpu"] == 0 and resources["gres"] == "gpu:1"
+    assert {name for name, resources in mapped.items() if resources["nodes"] == 2} == {"train_sft", "train_grpo"}
+
+
+def test_every_job_fits_a_node_of_the_sample_slurm_conf(profiles, repository):
+    sample = (repository / "profiles/dgx/slurm.conf").read_text()
+    nodes = re.findall(r"^NodeName=\S+ .*CPUs=(\d+) .*RealMemory=(\d+)", sample, flags=re.MULTILINE)
+    assert len(nodes) == 2
+    for cores, memory_mb in nodes:
+        for name, resources in profiles["dgx"]["set-resources"].items():
+            assert resources["mem_mb"] <= min(int(memory_mb), 90_000), name
+            assert resources["cpus_per_task"] <= int(cores), name
+
+
+def test_a_run_under_slurm_outlives_outages_and_time_limits(profiles):
+    profile = profiles["dgx"]
+    assert profile["retries"] > 0 and profile["slurm-requeue"] is True
+    assert profile["slurm-status-command"] == "squeue" and profile["slurm-status-attempts"] > 10_000
 
 
 def planned_for_the_sparks(workspace, *configuration: str) -> dict[str, str]:
@@ -67,8 +84,9 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
     blocks = planned_for_the_sparks(workspace)
     assert "annotate_part" not in blocks
     blocks |= planned_for_the_sparks(workspace, workspace.overlay("annotate: {parts: 2}"))
-    both = "mem_mb=100000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
+    both = "mem_mb=90000 runtime=2880 gpu=0 gres=gpu:1 nodes=2 tasks=2 tasks_per_gpu=0 mpi=srun cpus_per_task=18"
     for name, expected in {
+        "train_crf": "mem_mb=90000 runtime=2880 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=18",
         "train_sft": both,
         "train_grpo": both,
         "annotate_genome": "mem_mb=60000 runtime=1440 gpu=0 gres=gpu:1 nodes=1 cpus_per_task=8",
@@ -77,3 +95,43 @@ def test_a_dry_run_for_the_sparks_lists_the_gpu_rules_with_their_resources(works
     }.items():
         listed = re.search(r"resources: (.*)", blocks[name])[1].split(", ")
         assert set(expected.split()) <= set(listed), f"{name}: {listed}"
+
+
+#: Rules that fetch from the network: they run where Snakemake runs.
+FETCHING = {"download", "fetch_lineage", "study_file", "dna_llm_table"}
+
+
+def test_downloads_stay_on_the_driver_and_long_jobs_are_placed(rules):
+    placed = {name: re.findall(r'launch\.sh" (--one (?:gpu|cpu)|--nodes|--one)', text) for name, text in rules.items()}
+    placed = {name: found[0] for name, found in placed.items() if found}
+    fetching = {name for name, text in rules.items() if re.search(r"/(download|fetch_\w+)\.py", text)}
+    assert fetching == FETCHING and not fetching & set(placed)
+    # These may read weights from the Hugging Face Hub.
+    assert not {"expand_tokenizer", "init_model"} & set(placed)
+    assert GPU_RULES <= set(placed)
+    cpu = {name for name, how in placed.items() if how == "--one cpu"}
+    assert cpu >= {"index_genome", "label_genome", "bake_shards", "score", "reference_proteins"}
+    assert cpu >= {"busco", "busco_genome", "cpivae_baseline", "vq_evaluate"}
+    assert not cpu & GPU_RULES and placed["calibrate"] == placed["annotate_genome"] == "--one gpu"
+
+
+@pytest.mark.parametrize(
+    ("profile", "nodes", "gpu"), [("default", "1", "1"), ("sparks", "2", "0"), ("workstation", "1", "0")]
+)
+def test_a_dry_run_shows_where_trainings_and_annotations_run(workspace, profile, nodes, gpu):
+    named = [] if profile == "default" else ["--profile", f"profiles/{profile}"]
+    result = workspace.run(*named, "--configfile", "config/examples/demo.yaml", "-n", "-p", "--", "all")
+    assert result.returncode == 0, result.stdout
+    blocks = dict(re.findall(r"^rule (\w+):\n((?:    .*\n)+)", result.stdout, flags=re.MULTILINE))
+    output = re.sub(r"[\\\s]+", " ", result.stdout)
+    for name in ("train_sft", "train_grpo"):
+        assert f'--nodes {nodes} --processes-per-node gpu "$GENET5_SCRIPTS/{name}.py"' in output
+        assert f"nodes={nodes}" in blocks[name] and " gpu=1" in blocks[name]
+    assert '--nodes 1 --processes-per-node 1 "$GENET5_SCRIPTS/train_crf.py"' in output
+    assert f" gpu={gpu}" in blocks["annotate_genome"]
+
+
+def test_names_in_the_profiles_are_rules(profiles, rules):
+    for profile in profiles.values():
+        for key in ("set-resources", "set-threads"):
+            assert set(profile.get(key, {})) <= set(rules)  # Snakemake ignores unknown names silently

@@ -33,7 +33,7 @@ OPTIONS = {
     "token_budget": 4000,
     "max_batch_size": 4,
     "label_smoothing": 0.1,
-    "grad_accum": 1,
+    "windows_per_step": 4,
     "early_stopping": 0,
     "precision": "fp32",
     "log_every": 1,

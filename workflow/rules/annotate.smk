@@ -40,7 +40,7 @@ rule calibrate:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/calibrate.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one gpu "$GENET5_SCRIPTS/calibrate.py" \
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
@@ -95,7 +95,7 @@ rule annotate_genome:
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/annotate_genome.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one gpu "$GENET5_SCRIPTS/annotate_genome.py" \
             --device "$GENET5_DEVICE" \
             {params.model:q} \
             --genome {input.genome:q} \

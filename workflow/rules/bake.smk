@@ -40,7 +40,7 @@ rule bake_shards:
         directory=subpath(output.manifest, parent=True),
     shell:
         """
-        python "$GENET5_SCRIPTS/bake_shards.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/bake_shards.py" \
             --species {wildcards.species:q} \
             --genome {input.genome:q} \
             --annotation {input.annotation:q} \

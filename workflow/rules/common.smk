@@ -29,7 +29,15 @@ from genet5.crf.options import SCRATCH
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.options import flags, plain
-from genet5.settings.checks import annotation_of, check_config, check_windows, clade_folder, stage_decoder, windows_of
+from genet5.settings.checks import (
+    annotation_of,
+    check_config,
+    check_processes,
+    check_windows,
+    clade_folder,
+    stage_decoder,
+    windows_of,
+)
 from genet5.settings.sections import STUDIES, with_defaults
 from genet5.sources.published import published_files, published_instead
 from genet5.species_table import (

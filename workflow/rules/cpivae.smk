@@ -154,6 +154,7 @@ rule cpivae_train:
     threads: 1
     resources:
         gpu=cpivae_gpus,
+        place=cpivae_place,
         nodes=1,
         mem_mb=8000,
         runtime=240,
@@ -165,7 +166,7 @@ rule cpivae_train:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_train.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one {resources.place} "$GENET5_SCRIPTS/studies/cpivae/cpivae_train.py" \
             --config {input.settings:q} \
             --platform-a {input.platform_a:q} \
             --platform-b {input.platform_b:q} \
@@ -209,7 +210,7 @@ rule cpivae_baseline:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_baseline.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/studies/cpivae/cpivae_baseline.py" \
             --baseline {wildcards.baseline} \
             --config {input.settings:q} \
             --platform-a {input.platform_a:q} \
@@ -254,7 +255,7 @@ rule cpivae_gather:
         bootstrap_seed=config["cpivae"]["bootstrap_seed"],
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/cpivae/cpivae_gather.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/studies/cpivae/cpivae_gather.py" \
             --folders {params.folders:q} \
             --output-dir {params.directory:q} \
             --bootstrap {params.bootstrap} \

@@ -79,6 +79,11 @@ def cpivae_gpus(wildcards, input):
     return 0 if settings["hardware"]["accelerator"] == "cpu" else 1
 
 
+def cpivae_place(wildcards, input):
+    """What scripts/launch.sh is to look for: a host with a free GPU, or one with few jobs."""
+    return "gpu" if cpivae_gpus(wildcards, input) else "cpu"
+
+
 def cpivae_split_settings(wildcards):
     """Settings that split and scale as the models' do."""
     model = (config["cpivae"]["models"] or list(config["cpivae"]["variants"]))[0]

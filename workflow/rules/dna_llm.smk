@@ -136,7 +136,7 @@ rule dna_llm_pretrain:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_pretrain.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_pretrain.py" \
             --device "$GENET5_DEVICE" \
             --corpus {params.corpus:q} \
             {params.network:q} \
@@ -177,7 +177,7 @@ rule dna_llm_finetune:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_finetune.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} "$GENET5_SCRIPTS/studies/dna_llm/dna_llm_finetune.py" \
             --device "$GENET5_DEVICE" \
             --variant {params.variant} \
             --windows {input.windows:q} \

@@ -55,7 +55,7 @@ rule label_genome:
         genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
     shell:
         """
-        python "$GENET5_SCRIPTS/label_genome.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/label_genome.py" \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
             --output {output:q} \
@@ -79,7 +79,7 @@ rule index_genome:
         runtime=120,
     shell:
         """
-        python "$GENET5_SCRIPTS/index_genome.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/index_genome.py" \
             --archive {input:q} \
             --output {output.genome:q} \
             >{log:q} 2>&1

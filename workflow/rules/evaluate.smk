@@ -33,7 +33,7 @@ rule score:
         options=flags(config["score"]),
     shell:
         """
-        python "$GENET5_SCRIPTS/score.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/score.py" \
             --species {wildcards.species:q} \
             --reference {input.reference:q} \
             --genome {input.genome:q} \
@@ -69,7 +69,7 @@ rule reference_proteins:
         regions=test_regions,
     shell:
         """
-        python "$GENET5_SCRIPTS/reference_proteins.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/reference_proteins.py" \
             --reference {input.reference:q} \
             --genome {input.genome:q} \
             --genetic-code {params.genetic_code} \
@@ -103,7 +103,7 @@ rule busco:
         runtime=240,
     shell:
         """
-        python "$GENET5_SCRIPTS/busco.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/busco.py" \
             --proteins {input.proteins:q} \
             --lineage {input.lineage:q} \
             --threads {threads} \
@@ -137,7 +137,7 @@ rule busco_genome:
         regions=test_regions,
     shell:
         """
-        python "$GENET5_SCRIPTS/busco_genome.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/busco_genome.py" \
             --genome {input.genome:q} \
             {params.regions:q} \
             --lineage {input.lineage:q} \

@@ -50,16 +50,19 @@ rule train_grpo:
     resources:
         gpu=1,
         nodes=1,
+        processes_per_node="gpu",
         mem_mb=64000,
         runtime=2880,
     params:
-        options=flags(config["grpo"]),
+        options=training_flags("grpo"),
         clade_rules=training_rules,
         model=subpath(input.weights, parent=True),
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_grpo.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
+            "$GENET5_SCRIPTS/train_grpo.py" \
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --prompts {input.prompts:q} \

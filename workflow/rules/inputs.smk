@@ -45,8 +45,16 @@ def training_manifests(wildcards):
 
 
 def training_flags(section):
-    """The flags of a training. A function, since Snakemake would take {species} in an address for a wildcard."""
-    return lambda wildcards: flags(config[section])
+    """The flags of a training. A function, since Snakemake would take {species} in an address for a wildcard.
+
+    A profile that gives the training more nodes than can share its steps ends here, and not after hours.
+    """
+
+    def of(wildcards, resources):
+        or_exit(check_processes, config, section, resources.nodes)
+        return flags(config[section])
+
+    return of
 
 
 def tokenizer_base(wildcards):

@@ -22,6 +22,7 @@ rule train_crf:
     resources:
         gpu=1,
         nodes=1,
+        processes_per_node=1,
         mem_mb=64000,
         runtime=2880,
     params:
@@ -30,7 +31,9 @@ rule train_crf:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_crf.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
+            "$GENET5_SCRIPTS/train_crf.py" \
             --device "$GENET5_DEVICE" \
             --manifests {input.manifests:q} \
             --validation {input.validation:q} \
@@ -60,6 +63,7 @@ rule train_sft:
     resources:
         gpu=1,
         nodes=1,
+        processes_per_node="gpu",
         mem_mb=64000,
         runtime=2880,
     params:
@@ -69,7 +73,9 @@ rule train_sft:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/train_sft.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} \
+            --processes-per-node {resources.processes_per_node} \
+            "$GENET5_SCRIPTS/train_sft.py" \
             --device "$GENET5_DEVICE" \
             --model {params.model:q} \
             --manifests {input.manifests:q} \

@@ -99,7 +99,7 @@ rule vq_train:
         directory=subpath(output.weights, parent=True),
     shell:
         """
-        bash "$GENET5_SCRIPTS/launch.sh" {resources.nodes} "$GENET5_SCRIPTS/studies/vq_transformer/vq_train.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --nodes {resources.nodes} "$GENET5_SCRIPTS/studies/vq_transformer/vq_train.py" \
             --corpus {input:q} \
             --point {wildcards.point} \
             {params.network:q} \
@@ -132,7 +132,7 @@ rule vq_evaluate:
         seed=config["vq_transformer"]["seed"],
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_evaluate.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/studies/vq_transformer/vq_evaluate.py" \
             --corpus {input.corpus:q} \
             --model {params.model:q} \
             --seed {params.seed} \
@@ -162,7 +162,7 @@ rule vq_encode:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_encode.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/studies/vq_transformer/vq_encode.py" \
             --model {params.model:q} \
             --dna {input.dna:q} \
             --output {output:q} \
@@ -192,7 +192,7 @@ rule vq_decode:
         model=subpath(input.weights, parent=True),
     shell:
         """
-        python "$GENET5_SCRIPTS/studies/vq_transformer/vq_decode.py" \
+        bash "$GENET5_SCRIPTS/launch.sh" --one cpu "$GENET5_SCRIPTS/studies/vq_transformer/vq_decode.py" \
             --model {params.model:q} \
             --codes {input.codes:q} \
             --output {output.decoded:q} \

@@ -35,8 +35,13 @@ class CrfOptions(ReadingOptions):
     log_memory: bool = with_default(RunOptions, "log_memory", True)
     memwatch: float = with_default(RunOptions, "memwatch", 30.0)
     # --- data
-    max_batch_size: int = option(
-        1, "number of windows in a batch at most; with little data, many small steps beat few large ones", minimum=1
+    max_batch_size: int = option(1, "number of windows in a batch at most", minimum=1)
+    windows_per_step: int = with_default(
+        RunOptions,
+        "windows_per_step",
+        1,
+        "number of windows whose gradients make one step, over all processes, a multiple of max_batch_size; many small "
+        "steps beat few large ones; 0: one batch",
     )
     species_balance: float = option(
         0.3,

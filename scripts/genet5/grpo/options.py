@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from genet5.options import option, with_default
 from genet5.training.options import RunOptions
@@ -23,21 +24,20 @@ class GrpoPromptOptions:
 class GrpoOptions(RunOptions):
     """Reinforcement learning on exon and gene F1 (group relative policy optimisation)."""
 
+    batch_option: ClassVar[str] = "batch_size"
+
     # --- other defaults than in other trainings
     epochs: int = with_default(
         RunOptions,
         "epochs",
         1,
-        "number of passes over the prompts; a step takes batch_size x grad_accum of them",
+        "number of passes over the prompts; a step takes windows_per_step of them",
     )
     early_stopping: int = with_default(RunOptions, "early_stopping", 3)
     monitor: str = option(
         "reward",
         "value of the greedily decoded validation windows that selects the best checkpoint",
         choices=("reward", "exon_f1", "gene_f1", "nucleotide_f1", "boundary_f1"),
-    )
-    grad_accum: int = with_default(
-        RunOptions, "grad_accum", 4, "number of batches per process that one step samples and learns from"
     )
     lr: float = with_default(RunOptions, "lr", 1e-6)
     warmup_ratio: float = with_default(RunOptions, "warmup_ratio", 0.05)
@@ -48,6 +48,13 @@ class GrpoOptions(RunOptions):
     memwatch: float = with_default(RunOptions, "memwatch", 30.0)
     # --- rollouts
     batch_size: int = option(8, "number of prompts in a batch at most", minimum=1)
+    windows_per_step: int = with_default(
+        RunOptions,
+        "windows_per_step",
+        32,
+        "number of windows (prompts) that one step samples and learns from, over all processes, a multiple of "
+        "batch_size; 0: one batch",
+    )
     group_size: int = option(8, "number of completions sampled per prompt", minimum=2)
     token_budget: int = option(
         65_536, "number of tokens in a batch at most: prompts x (the longest prompt + its completions)", minimum=1

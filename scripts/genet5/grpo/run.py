@@ -162,7 +162,7 @@ def progress_line(row: Mapping[str, Any]) -> str:
 
 
 class GrpoRun(Run):
-    """A step samples ``grad_accum`` batches of prompts and updates the weights ``updates_per_rollout`` times."""
+    """A step samples its share of ``windows_per_step`` prompts, then updates weights ``updates_per_rollout`` times."""
 
     log_class = GrpoLog
     evaluates_first = True
@@ -196,7 +196,7 @@ class GrpoRun(Run):
 
     def _sampled(self, stream: Iterator[tuple[int, list[Window]]], kept: list[SampledBatch]) -> Iterator[SampledBatch]:
         """A step's batches, each sampled when the update comes to it; they also go into ``kept``."""
-        for position, windows in islice(stream, self.options.grad_accum):
+        for position, windows in islice(stream, self.accumulated):
             self.model.eval()  # no dropout, no checkpointing: that would take the cache away
             kept.append(self._sample(position, windows))
             self.model.train()
@@ -229,7 +229,7 @@ class GrpoRun(Run):
         advantages = torch.from_numpy(group_advantages(totals, options.scale_rewards)).float()
         sums = audit(rollout, rewards)
         # Weights that make means per step: tokens of all processes, seconds of one.
-        share = 1 / options.grad_accum
+        share = 1 / self.accumulated
         counts = TokenCounts(self.grammars.tokenizer, self.model.config.num_latents)
         tokens = float(counts.batch(packed.batch))
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}

@@ -41,6 +41,7 @@ class Networks:
 @dataclass(frozen=True)
 class StageCost:
     """What a stage computes in all. steps: 0 for annotation. windows: samples read in all, those of a step in one.
+    shared: whether all nodes work on it; the CRF trains and a genome is annotated on one.
 
     network_flops: of the CRF's convolutions. writer_flops: of the transformer. bases: that the sums over chains see, or
     that are annotated; they are computed on the CPU. decoded: tokens that are written one after the other.
@@ -55,6 +56,7 @@ class StageCost:
     network_flops: float = 0.0
     writer_flops: float = 0.0
     decoded: float = 0.0
+    shared: bool = False
 
 
 def networks(config: Mapping[str, Any], vocabulary: int = 4400) -> Networks:
@@ -74,16 +76,11 @@ def writer_parameters(shape: GeneT5Config) -> int:
     return _count(model) - _count(model.crf)
 
 
-def stage_costs(
-    config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks, processes: int = 1
-) -> list[StageCost]:
-    """Costs of the stages that a run trains, and of annotation with each that it scores.
-
-    processes: that share a training, one a node.
-    """
+def stage_costs(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> list[StageCost]:
+    """Costs of the stages that a run trains, and of annotation with each that it scores."""
     known = [genome for genome in genomes if genome.train]
     make = {"crf": _crf, "sft": _sft, "grpo": _grpo}
-    costs = [make[name](config, known, of, processes) for name in trained_stages(config)] if known else []
+    costs = [make[name](config, known, of) for name in trained_stages(config)] if known else []
     test_bp = sum(genome.test_bp for genome in genomes)
     return costs + [_annotation(name, test_bp, config, genomes, of) for name in config["stages"] if test_bp]
 
@@ -93,29 +90,29 @@ def trained_stages(config: Mapping[str, Any]) -> tuple[str, ...]:
     return STAGES[: max(map(STAGES.index, config["stages"])) + 1]
 
 
-def _crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks, processes: int) -> StageCost:
+def _crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:
     section = config["crf"]
-    windows, steps, drawn = _length(section, section["max_batch_size"], genomes, processes)
+    windows, steps, drawn = _length(section, section["max_batch_size"], genomes)
     bases = sum(share * genome.window_bp for genome, share in drawn) * windows
     flops = PASSES * of.crf_flops_per_base * bases
     return StageCost("crf", steps, windows, windows / max(steps, 1), 0.0, bases, flops)
 
 
-def _sft(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks, processes: int) -> StageCost:
+def _sft(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:
     section, latents = config["sft"], of.writer.num_latents
-    _, _, drawn = _length(section, 1, genomes, processes)
+    _, _, drawn = _length(section, 1, genomes)
     mean = sum(share * (genome.tokens + latents) for genome, share in drawn)
     rows = max(1.0, min(section["max_batch_size"], section["token_budget"] / mean))
-    windows, steps, drawn = _length(section, rows, genomes, processes)
+    windows, steps, drawn = _length(section, rows, genomes)
     bases = sum(share * genome.window_bp for genome, share in drawn) * windows
     tokens = mean * windows
     return StageCost(
         "sft", steps, windows, windows / max(steps, 1), tokens, 0.0,
-        of.crf_flops_per_base * bases, flops_per_token(of.writer, mean) * tokens,
+        of.crf_flops_per_base * bases, flops_per_token(of.writer, mean) * tokens, shared=True,
     )  # fmt: skip
 
 
-def _grpo(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks, processes: int) -> StageCost:
+def _grpo(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:
     """Prompts are read for sampling, for the reference of the KL divergence and for the update, and so are completions.
 
     Prompts are balanced over species.
@@ -125,7 +122,8 @@ def _grpo(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks
     mean = sum(genome.tokens for genome in genomes) / len(genomes) + of.writer.num_latents
     written = min(section["max_gen_length"], COMPLETION_TOKENS)
     rows = max(1.0, min(section["batch_size"], section["token_budget"] / (mean + section["group_size"] * written)))
-    a_step = rows * section["grad_accum"] * processes
+    batches = _batches_per_step(section, "batch_size")
+    a_step = rows * batches
     steps = math.ceil(prompts * section["epochs"] / a_step)
     steps = min(steps, section["max_steps"]) if section["max_steps"] else steps
     read = steps * a_step
@@ -134,7 +132,8 @@ def _grpo(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks
     bases = read * sum(genome.window_bp for genome in genomes) / len(genomes)
     return StageCost(
         "grpo", steps, round(read), a_step, tokens, 0.0, of.crf_flops_per_base * bases,
-        flops_per_token(of.writer, mean) / PASSES * passes * tokens, steps * section["grad_accum"] * written,
+        flops_per_token(of.writer, mean) / PASSES * passes * tokens, steps * batches * written,
+        shared=True,
     )  # fmt: skip
 
 
@@ -163,17 +162,21 @@ def _written(genomes: Sequence[GenomePlan]) -> float:
 
 
 def _length(
-    section: Mapping[str, Any], rows: float, genomes: Sequence[GenomePlan], processes: int
+    section: Mapping[str, Any], rows: float, genomes: Sequence[GenomePlan]
 ) -> tuple[int, int, list[tuple[GenomePlan, float]]]:
     """Windows and steps of a training, and the share of each species in them."""
     counts = [genome.train for genome in genomes]
     total = sum(counts)
     share = [count ** section["species_balance"] for count in counts]
     drawn = [(genome, one / sum(share)) for genome, one in zip(genomes, share, strict=True)]
-    a_step = rows * section["grad_accum"] * processes
+    a_step = rows * _batches_per_step(section, "max_batch_size")
     steps = math.ceil(total / a_step) * section["epochs"]
     steps = min(steps, section["max_steps"]) if section["max_steps"] else steps
     return min(total * section["epochs"], round(steps * a_step)), steps, drawn
+
+
+def _batches_per_step(section: Mapping[str, Any], batch_option: str) -> int:
+    return max(1, section["windows_per_step"] // section[batch_option])
 
 
 def _crf_flops_per_base(crf: Crf) -> float:

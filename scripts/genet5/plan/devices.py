@@ -38,18 +38,14 @@ class Device:
     about: str
 
     def hours(self, cost: StageCost) -> float:
-        """Hours of a stage. What annotates runs on one node."""
-        nodes = self.nodes if cost.steps else 1
-        return (
-            (
-                cost.network_flops / self.crf_flops
-                + cost.writer_flops / self.writer_flops
-                + cost.bases * self.chain_s
-                + cost.decoded * self.token_s * nodes  # each node writes its own completions
-            )
-            / nodes
-            / 3600
+        """Hours of a stage."""
+        seconds = (
+            cost.network_flops / self.crf_flops
+            + cost.writer_flops / self.writer_flops
+            + cost.bases * self.chain_s
+            + cost.decoded * self.token_s
         )
+        return seconds / (self.nodes if cost.shared else 1) / 3600
 
 
 def assumed(name: str, layers: int, chain_s: float) -> Device:

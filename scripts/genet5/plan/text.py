@@ -17,16 +17,15 @@ def plan_text(
     config: Mapping[str, Any],
     genomes: Sequence[GenomePlan],
     of: Networks,
-    costs: Mapping[int, Sequence[StageCost]],
+    costs: Sequence[StageCost],
     devices: Sequence[Device],
 ) -> str:
-    """The whole plan. costs: of the stages, by number of nodes."""
-    nodes = min(costs)
+    """The whole plan. costs: of the stages."""
     parts = [
         f"run {config['run']}: {len(genomes)} species, stages {', '.join(config['stages'])}",
         _genomes(genomes),
         _networks(config, of, genomes),
-        _stages(costs[nodes]),
+        _stages(costs),
         _hours(costs, devices),
         "\n".join(f"{device.name}: {device.about}" for device in devices),
         _notes(genomes),
@@ -104,13 +103,12 @@ def _stages(costs: Sequence[StageCost]) -> str:
         ]
         for cost in costs
     ]
-    return _table(["stage (one node)", "steps", "windows a step", "windows", "M tokens", "PFLOP"], rows)
+    return _table(["stage", "steps", "windows a step", "windows", "M tokens", "PFLOP"], rows)
 
 
-def _hours(costs: Mapping[int, Sequence[StageCost]], devices: Sequence[Device]) -> str:
-    names = [cost.name for cost in next(iter(costs.values()))]
-    hours = [[device.hours(cost) for cost in costs[device.nodes]] for device in devices]
-    rows = [[name, *(_number(column[row]) for column in hours)] for row, name in enumerate(names)]
+def _hours(costs: Sequence[StageCost], devices: Sequence[Device]) -> str:
+    hours = [[device.hours(cost) for cost in costs] for device in devices]
+    rows = [[cost.name, *(_number(column[row]) for column in hours)] for row, cost in enumerate(costs)]
     rows.append(["total", *(_number(sum(column)) for column in hours)])
     return _table(["hours", *(device.name for device in devices)], rows)
 

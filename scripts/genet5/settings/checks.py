@@ -12,11 +12,15 @@ from genet5.bake.options import WindowSizes
 from genet5.configuration import check_against_schema
 from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
+from genet5.grpo.options import GrpoOptions
 from genet5.options import read_options
 from genet5.settings.renamed import check_renamed
 from genet5.settings.sections import STAGES, schema
 from genet5.tokens.options import KINDS_WITH_BASE
+from genet5.training.options import RunOptions
 from genet5.writer.options import SftOptions, writer_shape
+
+_TRAINING: Mapping[str, type[RunOptions]] = {"crf": CrfOptions, "sft": SftOptions, "grpo": GrpoOptions}
 
 
 class HasWindows(Protocol):
@@ -49,6 +53,8 @@ def check_config(config: Mapping[str, Any], clades: Clades) -> None:
     _check_tokenizer(config["tokenizer"])
     _check_stages(config)
     _check_reading(config)
+    for stage in STAGES:
+        check_processes(config, stage, 1)
     writer_shape(config["writer"]["size"], config["writer"]["overrides"])
 
 
@@ -101,6 +107,12 @@ def annotation_of(
             f"config key annotate.window_bp: {found.window_bp} is longer than tokenizer.max_window_bp ({longest})"
         )
     return found
+
+
+def check_processes(config: Mapping[str, Any], stage: str, processes: int) -> None:
+    """Check that so many processes can share each step of the training of a stage. Raises ``InputError``."""
+    where = f"config key {stage}"
+    read_options(_TRAINING[stage], config[stage], where).batches_per_process(processes, f"{where}: ")
 
 
 def _check_tokenizer(tokenizer: Mapping[str, Any]) -> None:

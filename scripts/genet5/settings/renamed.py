@@ -26,13 +26,18 @@ RENAMED_STAGES = {"reader": "crf"}
 _NO_MORE = {
     "grammar": "config key grammar is gone: the rules of genes are in resources/clades/{clade}.yaml, and clade_folder "
     "names a folder of your own clade files",
+    **{
+        f"{section}.grad_accum": f"config key {section}.grad_accum is gone: {section}.windows_per_step says how many "
+        "windows make a step, over all processes"
+        for section in ("crf", "sft", "grpo")
+    },
 }
 
 
 def check_renamed(config: Mapping[str, Any]) -> None:
     """Raise ``InputError`` for keys and stages of earlier versions, all in one line."""
     answers = [f"config key {old} is called {new} now" for old, new in _old_keys(config)]
-    answers += [answer for key, answer in _NO_MORE.items() if key in config]
+    answers += [answer for key, answer in _NO_MORE.items() if _has(config, key)]
     answers += [
         f"config key {key}: the stage {stage} is called {RENAMED_STAGES[stage]} now"
         for key, stage in _stages(config)

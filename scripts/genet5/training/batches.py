@@ -6,7 +6,7 @@ import random
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -35,9 +35,7 @@ class Epoch(Protocol):
 
 
 class Source(Protocol):
-    """What a run trains on. ``by_process``: what a process reads depends on the number of processes."""
-
-    by_process: ClassVar[bool]
+    """What a run trains on."""
 
     @property
     def num_samples(self) -> int:
@@ -48,6 +46,9 @@ class Source(Protocol):
 
     def epoch(self, epoch: int, group: int) -> Epoch:
         """The batches of an epoch."""
+
+    def read_by(self, processes: int) -> Source:
+        """The source as it is to a run that began with so many processes, however many there are now."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,6 @@ class BatchSource:
     plan: BatchPlan
     make_batch: MakeBatch
     count_tokens: Callable[[Any], int] | None = None
-    by_process: ClassVar[bool] = False
 
     @property
     def num_samples(self) -> int:
@@ -74,6 +74,9 @@ class BatchSource:
 
     def epoch(self, epoch: int, group: int) -> PlannedEpoch:
         return PlannedEpoch(self, self.plan.batches(epoch, group), epoch)
+
+    def read_by(self, processes: int) -> BatchSource:
+        return self
 
     def tokens(self, batch: Any, indices: np.ndarray) -> int:
         """Tokens of the batch made of the samples at ``indices``, without padding."""

@@ -83,7 +83,7 @@ def fit(
 
 
 class SupervisedRun(Run):
-    """A step is forward and backward over ``grad_accum`` batches."""
+    """A step is forward and backward over this process's share of ``windows_per_step``."""
 
     def _loss_function(self) -> Callable[[Any], dict[str, Tensor]]:
         self.model.label_smoothing = self.options.label_smoothing
@@ -96,7 +96,7 @@ class SupervisedRun(Run):
         self._advance(time.perf_counter() - started)
 
     def _group_losses(self, stream: Iterator[tuple[int, Any]]) -> Iterator[dict[str, Tensor]]:
-        for _ in range(self.options.grad_accum):
+        for _ in range(self.accumulated):
             position, loaded = next(stream)
             self._seed(position)
             for batch in self.epoch.parts(loaded):

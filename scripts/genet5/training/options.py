@@ -22,6 +22,8 @@ class RunOptions:
     # Of kinds of run that do not offer them as options.
     label_smoothing: ClassVar[float] = 0.0
     amsgrad: ClassVar[bool] = False
+    #: The option that says how many windows a batch has (at most). Without one, a step is one batch.
+    batch_option: ClassVar[str] = ""
 
     # --- length of the run
     epochs: int = option(1, "number of passes over the training samples", minimum=1)
@@ -35,7 +37,9 @@ class RunOptions:
         nonempty=True,
     )
     # --- optimizer and schedule
-    grad_accum: int = option(1, "number of batches per process whose gradients make one step", minimum=1)
+    windows_per_step: int = option(
+        0, "number of windows whose gradients make one step, over all processes; 0: one batch", minimum=0
+    )
     optimizer: str = option("adamw", "optimizer", choices=("adamw",))
     lr: float = option(3e-4, "highest learning rate", above=0)
     betas: tuple[float, float] = option((0.9, 0.95), "decay rates of AdamW's two moments", minimum=0, below=1)
@@ -84,10 +88,44 @@ class RunOptions:
         fields = [f for f in dataclasses.fields(self) if f.metadata["affects_result"]]
         return {f.name: plain(getattr(self, f.name)) for f in fields}
 
+    def batches_per_step(self, where: str = "") -> int:
+        """Batches whose gradients make one step, of all processes together: the same on one machine and on two.
+
+        ``where`` begins messages. Raises ``InputError`` for windows that make no whole batches.
+        """
+        if not self.windows_per_step or not self.batch_option:
+            return 1
+        rows = getattr(self, self.batch_option)
+        if self.windows_per_step % rows:
+            raise InputError(
+                f"{where}windows_per_step: found {self.windows_per_step}, expected a multiple of {self.batch_option} "
+                f"({rows})"
+            )
+        return self.windows_per_step // rows
+
+    def batches_per_process(self, processes: int, where: str = "") -> int:
+        """Batches of a step that each process takes. Raises ``InputError`` if they cannot be shared evenly."""
+        batches = self.batches_per_step(where)
+        if batches % processes == 0:
+            return batches // processes
+        found = f"{where}a step of {batches} batch{'es' * (batches > 1)} cannot be shared by {processes} processes"
+        if not self.batch_option:
+            raise InputError(f"{found}; use 1")
+        rows = getattr(self, self.batch_option)
+        windows, fitting = batches * rows, [n for n in range(1, processes) if batches % n == 0]
+        fewer = next((n for n in range(rows - 1, 0, -1) if windows % n == 0 and windows // n % processes == 0), 0)
+        same = f"{self.batch_option} to {fewer} (the same step), " if fewer else ""
+        raise InputError(
+            f"{found}: set {same}windows_per_step to a multiple of {rows * processes}, or use "
+            f"{' or '.join(map(str, fitting))}"
+        )
+
 
 @dataclass(frozen=True)
 class ReadingOptions(RunOptions):
     """A training run on baked shards, which are on this machine or come through the network."""
+
+    batch_option: ClassVar[str] = "max_batch_size"
 
     reading: str = option(
         LOCAL,

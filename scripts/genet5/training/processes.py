@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -25,6 +26,10 @@ def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
     elastic = torch.distributed.is_torchelastic_launched()
     local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE")) if elastic else (1, 1)
     device_type = chosen_device(device)
+    if device_type == "cpu":
+        # Else threads add gradients of the same row in the order in which they come (benchmarks/deterministic.py).
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # takes time, and finds nothing
     fabric = Fabric(
         accelerator=device_type,
         devices=local,
@@ -34,6 +39,9 @@ def start_fabric(options: RunOptions, device: str = "auto") -> Fabric:
         plugins=[TorchElasticEnvironment() if elastic else LightningEnvironment()],
     )
     fabric.launch()
+    if world > 1 and torch.distributed.get_backend() == "gloo":
+        # Threads of an open connection may abort a process that ends well. Fabric closes those of NCCL alone.
+        atexit.register(torch.distributed.destroy_process_group)
     return fabric
 
 

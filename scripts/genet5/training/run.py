@@ -68,11 +68,10 @@ class Run:
         self.optimizer = build_optimizer(model, options)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.taken_tokens = 0  # of this process's batches since the last update
-        self.state = TrainingState(group=fabric.world_size * options.grad_accum, processes=fabric.world_size)
+        self.accumulated = options.batches_per_process(fabric.world_size)  # batches of this process in a step
+        self.state = TrainingState(group=fabric.world_size * self.accumulated, processes=fabric.world_size)
         if self.evaluates_first and spec.evaluation:
             self.state.reported = -1
-        steps = sum(train.num_batches(e, self.state.group) for e in range(options.epochs)) // self.state.group
-        self.total_steps = min(steps, options.max_steps or steps)
         self._resume()
         self.saved_step = self.state.step
         self.started = time.monotonic() - self.state.elapsed_s
@@ -166,6 +165,11 @@ class Run:
         self.epoch = self.train.epoch(self.state.epoch, self.state.group)
         self.state.num_batches = len(self.epoch)
 
+    def _count_steps(self) -> int:
+        group, options = self.state.group, self.options
+        steps = sum(self.train.num_batches(epoch, group) for epoch in range(options.epochs)) // group
+        return min(steps, options.max_steps or steps)
+
     def _learning_rate(self, step: int) -> float:
         return learning_rate(step, self.total_steps, self.options)
 
@@ -210,23 +214,15 @@ class Run:
         """Go to the newest checkpoint; rows that were logged after it are dropped."""
         name = self.fabric.broadcast(path.name if (path := self.folder.newest_checkpoint()) else None)
         if name:
-            group = self.state.group
             self.state = TrainingState(**load_checkpoint(self.folder.path / name, self.model, self.optimizer))
-            if self.state.group != group:
-                raise InputError(
-                    f"{self.folder.path / name}: written with processes x grad_accum = {self.state.group}, now {group}"
-                )
-            if self.train.by_process and self.state.processes != self.fabric.world_size:
-                raise InputError(
-                    f"{self.folder.path / name}: written by {self.state.processes} processes that read a stream, now "
-                    f"{self.fabric.world_size}: each would read other shards; start as many, or anew with --restart"
-                )
-            planned = self.train.num_batches(self.state.epoch, group)
+            self.train = self.train.read_by(self.state.processes)
+            planned = self.train.num_batches(self.state.epoch, self.state.group)
             if self.state.batch and planned != self.state.num_batches:
                 raise InputError(
                     f"{self.folder.path / name}: its epoch has {self.state.num_batches} batches, now {planned} are "
                     "planned, as by another version of GeneT5; train anew with --restart"
                 )
+        self.total_steps = self._count_steps()
         share_tensors(self.fabric, self.model)
         self.log.resume(self.state.reported)
         origin = f"resumed at step {self.state.step} of" if name else "training for"

@@ -59,7 +59,7 @@ class BatchPlan:
     def batches(self, epoch: int, multiple_of: int = 1, repeat: bool = True) -> list[np.ndarray]:
         """The batches of an epoch: arrays of sample indices, shape [rows].
 
-        Their number is a multiple of ``multiple_of`` (processes x accumulated batches), so that processes take
+        Their number is a multiple of ``multiple_of`` (the batches of a step), so that processes take
         the same number of steps. To get there the fullest batches are halved; no sample is dropped. Only when
         every batch has one row already are batches repeated, and with ``repeat=False`` not even then.
         """

@@ -29,7 +29,7 @@ class TrainingState:
     """Everything but tensors that a resume needs; a checkpoint's state.json."""
 
     group: int  # batches of one step over all processes; positions are multiples of it
-    processes: int = 0
+    processes: int = 0  # that the run began with, and that read its stream
     step: int = 0  # optimizer steps done
     reported: int = 0  # last step whose evaluation and log row are done
     epoch: int = 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from lightning.fabric import Fabric
@@ -57,7 +57,6 @@ class StreamSource:
     count_tokens: Callable[[Any], int]
     token_budget: int
     max_batch_size: int
-    by_process: ClassVar[bool] = True
 
     @property
     def num_samples(self) -> int:
@@ -68,6 +67,14 @@ class StreamSource:
 
     def epoch(self, epoch: int, group: int) -> StreamedEpoch:
         return StreamedEpoch(self, epoch, group)
+
+    def read_by(self, processes: int) -> StreamSource:
+        """Shards stay with the readers that the run began with; each process has the readers whose batches it takes."""
+        return replace(self, plan=replace(self.plan, rank=0, processes=processes))
+
+    def reader(self, rank: int) -> StreamSource:
+        """The source as one of its readers has it."""
+        return replace(self, plan=replace(self.plan, rank=rank))
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,25 @@ class StreamedEpoch:
             return position, [self.source.make_batch(part, rng) for part in parts]
 
         if len(positions):
-            yield from make_in_workers(make, _Orders(self, positions.start // self.group), num_workers)
+            yield from make_in_workers(make, _Orders(self, positions), num_workers)
+
+    def at(self, positions: range) -> Iterator[tuple[int, list[list[Raw]]]]:
+        """Pairs (position, samples of each of its batches), of one reader or, where their number has changed, several.
+
+        A reader that two processes share is read by both, and each leaves out the batches of the other.
+        """
+        step, readers = positions.start // self.group, self.source.plan.processes
+        ranks = sorted({position % readers for position in positions[: self.group]})
+        streams = {rank: replace(self, source=self.source.reader(rank)).orders(step) for rank in ranks}
+        try:
+            for position in positions:
+                yield next(order for order in streams[position % readers] if order[0] == position)
+        finally:
+            for stream in streams.values():
+                stream.close()
 
     def orders(self, first_step: int) -> Iterator[tuple[int, list[list[Raw]]]]:
-        """Pairs (position, samples of each of its batches) of this process, from a step on.
+        """Pairs (position, samples of each of its batches) of this reader, from a step on.
 
         The pool of that step is read from its start: shards before it are not opened, and samples before it in the same
         shard are passed over.
@@ -178,10 +200,10 @@ class _Orders:
     """What a loader draws its orders from: it asks for them once its workers have been started."""
 
     epoch: StreamedEpoch
-    first_step: int
+    positions: range
 
     def __iter__(self) -> Iterator[tuple[int, list[list[Raw]]]]:
-        return self.epoch.orders(self.first_step)
+        return self.epoch.at(self.positions)
 
 
 _END = object()

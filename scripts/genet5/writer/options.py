@@ -155,7 +155,6 @@ class SftOptions(ReadingOptions):
     # --- other defaults than in other trainings
     epochs: int = with_default(RunOptions, "epochs", 4)
     early_stopping: int = with_default(RunOptions, "early_stopping", 2)
-    grad_accum: int = with_default(RunOptions, "grad_accum", 64)
     lr: float = with_default(RunOptions, "lr", 1e-4)
     save_steps: int = with_default(RunOptions, "save_steps", 500)
     log_memory: bool = with_default(RunOptions, "log_memory", True)
@@ -163,6 +162,13 @@ class SftOptions(ReadingOptions):
     # --- data
     token_budget: int = option(63_700, "number of tokens in a batch at most, padding counted", minimum=1)
     max_batch_size: int = option(8, "number of windows in a batch at most", minimum=1)
+    windows_per_step: int = with_default(
+        RunOptions,
+        "windows_per_step",
+        1024,
+        "number of windows whose gradients make one step, over all processes, a multiple of max_batch_size; fewer if "
+        "token_budget limits the batches; 0: one batch",
+    )
     species_balance: float = option(
         0.3,
         "a species is drawn in proportion to its number of windows to this power; 1: as they are; 0: all equally often",

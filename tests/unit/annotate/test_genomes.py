@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,16 +32,9 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript
 from genet5.genome.sites import WindowSites
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 OVERLAP_BP = 1000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads of so small a network wait for each other most of the time, and long on a busy machine."""
-    number = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(number)
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ import json
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from annotate_toy_genome import toy_rules, train_tiny_model, write_three_contigs
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,16 +28,9 @@ from genet5.genome.fasta import Genome, decompress_genome, write_fasta
 from genet5.genome.genes import Interval, Region
 from genet5.genome.window_genes import ScoredGene, WindowGene
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ENDINGS = (".gff3", ".faa", ".cds.fna", ".tracks.npz")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads of so small a network wait for each other most of the time, and long on a busy machine."""
-    number = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(number)
 
 
 def flags(**named: object) -> list[str]:

@@ -37,15 +37,9 @@ from genet5.genome.fasta import Genome
 from genet5.genome.prodigal import SOURCE, label_genome
 from genet5.genome.writing import write_gff3
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STREAM = {"reading": "stream", "shuffle_windows": 12}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +131,7 @@ def test_a_stopped_stream_goes_on_to_the_same_weights(
     step: int, small: ToyRun, whole: ToyRun, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With another number of workers, and from another address, too."""
-    options = STREAM | {"shards_url": f"{url}/toy", "max_batch_size": 2}
+    options = STREAM | {"shards_url": f"{url}/toy", "max_batch_size": 2, "windows_per_step": 2}
     train("crf", small, tmp_path / "unbroken", options)
     plain, steps = CrfWindows.shown, iter(range(1, 10**6))
 
@@ -159,7 +153,8 @@ def test_a_stopped_stream_goes_on_to_the_same_weights(
 def test_two_processes_split_the_shards_and_a_kill_changes_nothing(
     small: ToyRun, whole: ToyRun, url: str, tmp_path: Path
 ) -> None:
-    options = json.dumps(STREAM | {"shards_url": f"{url}/toy", "hexamer_windows": 8, "num_workers": 1})
+    changed = {"shards_url": f"{url}/toy", "hexamer_windows": 8, "num_workers": 1, "windows_per_step": 2}
+    options = json.dumps(STREAM | changed)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def run(name: str, env: dict[str, str]):
@@ -178,27 +173,29 @@ def test_two_processes_split_the_shards_and_a_kill_changes_nothing(
     done = run("killed", environment)
     assert "resumed at step 12 of" in done.stdout and done.stdout.splitlines()[-1] == "[0, 0]", done.stdout
     assert_same_weights(tmp_path / "unbroken", tmp_path / "killed")
-    shutil.rmtree(tmp_path / "killed/final")
-    (tmp_path / "killed/finished.json").unlink()
-    found = message(small, tmp_path / "killed", shards_url=f"{url}/toy", hexamer_windows=8, grad_accum=1)
-    assert "belongs to a run" not in found and "written with processes x grad_accum = 2, now 1" in found
 
 
-def test_another_number_of_processes_with_steps_as_large_is_refused(
-    small: ToyRun, whole: ToyRun, tmp_path: Path
-) -> None:
-    options = {"shards_url": str(whole.baked), "grad_accum": 2, "max_steps": 9}
-    train("crf", small, tmp_path / "crf", STREAM | options)
-    (tmp_path / "crf/finished.json").unlink()
-    state = next((tmp_path / "crf").glob("checkpoint_step_*")) / "state.json"
-    for path in (tmp_path / "crf").glob("checkpoint_step_*/state.json"):
-        state = path
-        state.write_text(json.dumps(json.loads(state.read_text()) | {"processes": 2}))
-    assert re.search(
-        r"checkpoint_step_9: written by 2 processes that read a stream, now 1: each would read other shards; start as "
-        r"many, or anew with --restart$",
-        message(small, tmp_path / "crf", **options),
-    )
+def test_a_stream_goes_on_with_another_number_of_processes(small: ToyRun, whole: ToyRun, tmp_path: Path) -> None:
+    """Each process takes the batches that are its own from the readers that the run began with."""
+    options = STREAM | {"shards_url": str(whole.baked), "windows_per_step": 2, "save_steps": 12, "hexamer_windows": 8}
+    options |= {"keep_checkpoints": 9}
+
+    def run(name: str, processes: int, **changed) -> str:
+        words = [sys.executable, toy_streaming.__file__, "crf", small.folder, tmp_path / name]
+        return patience.run([*words, json.dumps(options | changed), "--processes", str(processes)]).stdout
+
+    for first, then in ((2, 1), (1, 2)):
+        unbroken, changed = f"by_{first}", f"by_{first}_then_{then}"
+        run(unbroken, first)
+        shutil.copytree(tmp_path / unbroken, tmp_path / changed)
+        (tmp_path / changed / "finished.json").unlink()
+        for path in (tmp_path / changed).glob("checkpoint_*"):
+            if path.name != "checkpoint_step_12":
+                path.unlink() if path.is_symlink() else shutil.rmtree(path)
+        shutil.rmtree(tmp_path / changed / "final")
+        said = run(changed, then, num_workers=2)
+        assert "resumed at step 12 of" in said and said.splitlines()[-1] == str([0] * then), said
+        assert_same_weights(tmp_path / unbroken, tmp_path / changed)
 
 
 def test_local_reading_leaves_no_trace_in_the_fingerprint_and_the_address_never() -> None:

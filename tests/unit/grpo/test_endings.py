@@ -60,7 +60,13 @@ def test_a_run_that_has_learned_everything_says_that(off: int, inputs: ToyInputs
         return rollout
 
     monkeypatch.setattr(grpo_run, "roll_out", taught)
-    options = {"max_steps_without_variance": 2, "boundary_weight": 3.0, "batch_size": 8, "epochs": 9}
+    options = {
+        "max_steps_without_variance": 2,
+        "boundary_weight": 3.0,
+        "batch_size": 8,
+        "windows_per_step": 8,
+        "epochs": 9,
+    }
     message = refusal(inputs, tmp_path, options)
     assert message.startswith("step 2:")
     assert message.endswith("the model already writes these windows perfectly") == (off == 0)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpo_toy
+import patience
 import pytest
 import torch
 from grpo_toy import ToyInputs, numbers, rows, run_toy, tensors, write_inputs
@@ -37,7 +41,7 @@ def whole(inputs: ToyInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 RESUMED: dict[str, Any] = {
-    "grad_accum": 2, "max_steps": 5, "eval_steps": 2, "log_every": 2, "save_steps": 2, "epochs": 9
+    "windows_per_step": 4, "max_steps": 5, "eval_steps": 2, "log_every": 2, "save_steps": 2, "epochs": 9
 }  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
     "one update": {"beta": 0.0, "max_steps_without_variance": 4},
@@ -128,6 +132,23 @@ def test_a_run_that_broke_off_goes_on_from_its_last_checkpoint(
         assert [row["step"] for row in rows(tmp_path / "eval_log.csv")] == evaluated
     run_toy(inputs, tmp_path, {"save_steps": 2})
     assert_same_run(whole, tmp_path)
+
+
+def test_a_run_of_one_process_goes_on_with_two(inputs: ToyInputs, tmp_path: Path, monkeypatch):
+    """The completions of a window do not depend on who samples them."""
+    options = {"windows_per_step": 4, "epochs": 2, "max_steps": 3, "eval_steps": 9}
+    run_toy(inputs, tmp_path / "one", options)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(grpo_run, "roll_out", deadly(3, ROLL_OUT))  # in step 2
+        run_toy(inputs, tmp_path / "both", options)
+    words = [inputs.folder, tmp_path / "both", json.dumps(options), "2"]
+    said = patience.run([sys.executable, grpo_toy.__file__, *words]).stdout
+    assert "resumed at step 2 of 3 steps of 2 batches" in said and said.splitlines()[-1] == "[0, 0]", said
+    one, both = (rows(tmp_path / name / "grpo_log.csv") for name in ("one", "both"))
+    for column in ("step", "reward_mean", "completion_tokens", "exon_f1"):
+        assert [row[column] for row in one] == [row[column] for row in both]
+    for name, tensor in tensors(tmp_path / "one/final").items():
+        torch.testing.assert_close(tensors(tmp_path / "both/final")[name], tensor, rtol=1e-3, atol=1e-5)
 
 
 def test_the_reference_is_the_model_it_started_from(inputs: ToyInputs, tmp_path: Path, monkeypatch):

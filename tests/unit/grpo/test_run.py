@@ -255,7 +255,7 @@ def test_a_batch_may_mix_clades(inputs: ToyInputs, tmp_path: Path, monkeypatch):
         return ROLL_OUT(model, grammars, windows, *arguments, **keywords)
 
     monkeypatch.setattr(grpo_run, "roll_out", spy)
-    run_toy(inputs, tmp_path, {"batch_size": 8, "max_steps": 1, "eval_steps": 9})
+    run_toy(inputs, tmp_path, {"batch_size": 8, "windows_per_step": 8, "max_steps": 1, "eval_steps": 9})
     (windows,) = seen
     assert len(windows) == 8 and {(w.clade, w.genetic_code) for w in windows} == set(CODES.items())
 
@@ -317,13 +317,13 @@ def test_equal_rewards_leave_the_weights_as_they_are(inputs: ToyInputs, tmp_path
 # ---------------------------------------------------------------- several processes
 
 
-def test_two_processes_equal_one_with_twice_the_accumulation(inputs: ToyInputs, tmp_path: Path):
-    options = {"max_steps": 2, "eval_steps": 9, "updates_per_rollout": 2, "log_every": 2}
+def test_two_processes_equal_one_with_twice_the_batches(inputs: ToyInputs, tmp_path: Path):
+    options = {"windows_per_step": 4, "max_steps": 2, "eval_steps": 9, "updates_per_rollout": 2, "log_every": 2}
     words = json.dumps(options)
     command = [sys.executable, grpo_toy.__file__, inputs.folder, tmp_path / "two", words, "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[0, 0]", done.stderr
-    run_toy(inputs, tmp_path / "one", options | {"grad_accum": 2})
+    run_toy(inputs, tmp_path / "one", options)
     (one,), (two,) = (rows(tmp_path / name / "grpo_log.csv") for name in ("one", "two"))
     assert one.keys() == two.keys()
     same = {key: float(value) for key, value in one.items() if value}

@@ -77,20 +77,19 @@ def config() -> dict:
 
 
 def test_steps_follow_from_windows_and_batches(config: dict) -> None:
-    """200 + 800 windows, 4 epochs. The CRF takes 1 a step; the writer 8 x 64, which rounds up to 2 steps an epoch."""
+    """200 + 800 windows, 4 epochs. The CRF takes 1 a step; the writer 1,024, which is all of an epoch."""
     genomes = [planned(FAR), planned(replace(FAR, species="S.other", genome_bp=6_000_000))]
     of = networks(config)
     crf, sft, grpo = stage_costs(config, genomes, of)
     assert (crf.steps, crf.windows, crf.windows_a_step) == (4000, 4000, 1)
-    assert (sft.steps, sft.windows_a_step) == (8, 500)
+    assert (sft.steps, sft.windows_a_step) == (4, 1000)
     assert sft.tokens == pytest.approx(4000 * genomes[0].tokens)
     assert crf.bases == pytest.approx(4000 * 15_000)
     assert crf.network_flops == pytest.approx(3 * of.crf_flops_per_base * crf.bases)
     assert grpo.windows == 1024 and grpo.steps == 32  # 1,000 prompts, 32 a step
-    two = stage_costs(config, genomes, of, processes=2)
-    assert (two[0].steps, two[1].steps, two[2].steps) == (2000, 4, 16)
+    assert [cost.shared for cost in (crf, sft, grpo)] == [False, True, True]
     limited = stage_costs(config | {"sft": config["sft"] | {"max_steps": 3}}, genomes, of)
-    assert limited[1].steps == 3 and limited[1].windows == 3 * 512
+    assert limited[1].steps == 3 and limited[1].windows == 3 * 1024
     alone = stage_costs(config | {"stages": ["crf"]}, genomes, of)
     assert [cost.name for cost in alone] == ["crf"]
     tested = stage_costs(config, [*genomes, planned(replace(FAR, split="test"))], of)
@@ -112,10 +111,10 @@ def test_parameters_are_those_of_the_networks(config: dict) -> None:
 def test_hours_by_hand() -> None:
     """A million bases at 1 us, 2e15 operations at 1e12 a second, 3e15 at 2e12, 100 tokens of .1 s: 3,511 s."""
     device = Device("x", 1, 2e12, 1e12, 0.1, 1e-6, "")
-    cost = StageCost("sft", 5, 10, 2, 1.0, 1e6, 2e15, 3e15, 100)
+    cost = StageCost("sft", 5, 10, 2, 1.0, 1e6, 2e15, 3e15, 100, shared=True)
     assert device.hours(cost) == pytest.approx(3511 / 3600)
-    assert replace(device, nodes=2).hours(cost) == pytest.approx((3501 / 2 + 10) / 3600)
-    annotating = replace(cost, steps=0)
+    assert replace(device, nodes=2).hours(cost) == pytest.approx(3511 / 2 / 3600)
+    annotating = replace(cost, shared=False)
     assert replace(device, nodes=2).hours(annotating) == pytest.approx(3511 / 3600)
 
 
@@ -167,5 +166,5 @@ def test_the_text_says_what_is_baked_already(config: dict) -> None:
     genome = replace(planned(FAR), baked=True)
     of = networks(config)
     device = Device("x", 1, 1e12, 1e12, 0.1, 1e-6, "here")
-    text = plan_text(config, [genome], of, {1: stage_costs(config, [genome], of)}, [device])
+    text = plan_text(config, [genome], of, stage_costs(config, [genome], of), [device])
     assert "the table, baked" in text and "are at most so many" not in text

@@ -260,6 +260,19 @@ def test_tiles_must_exceed_their_overlap_and_fit_the_writer(config):
         ({"stages": ["reader", "sft"]}, "config key stages: the stage reader is called crf now"),
         ({"annotate": {"stage": "reader"}}, "config key annotate.stage: the stage reader is called crf now"),
         (
+            {"sft": {"grad_accum": 64}},
+            "config key sft.grad_accum is gone: sft.windows_per_step says how many windows make a step, over all "
+            "processes",
+        ),
+        (
+            {"sft": {"windows_per_step": 20}},
+            "config key sft: windows_per_step: found 20, expected a multiple of max_batch_size (8)",
+        ),
+        (
+            {"crf": {"max_batch_size": 2}},
+            "config key crf: windows_per_step: found 1, expected a multiple of max_batch_size (2)",
+        ),
+        (
             {"reader": {}, "model": {"seed": 3}, "stages": ["reader"]},
             "config key reader is called crf now; config key model.seed is called writer.seed now; "
             "config key stages: the stage reader is called crf now",

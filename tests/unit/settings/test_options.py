@@ -158,11 +158,12 @@ def _as_tuple(value: object) -> tuple:
 def test_the_recipe_parses_from_the_command_line():
     options = parse(
         SftOptions,
-        *"--epochs 4 --lr 1e-4 --token_budget 63700 --max_batch_size 8 --grad_accum 64 --weight_decay 0.01".split(),
+        *"--epochs 4 --lr 1e-4 --token_budget 63700 --max_batch_size 8".split(),
+        *"--windows_per_step 1024 --weight_decay 0.01".split(),
         *"--warmup_ratio 0.03 --max_grad_norm 1.0 --label_smoothing 0.1 --early_stopping 2 --save_steps 500".split(),
         *"--log_memory --empty_cache_steps 100 --memwatch".split(),
     )
-    assert (options.token_budget, options.grad_accum, options.lr, options.log_memory) == (63700, 64, 1e-4, True)
+    assert (options.token_budget, options.windows_per_step, options.lr) == (63700, 1024, 1e-4) and options.log_memory
     assert options.memwatch == 30.0
 
 

@@ -186,7 +186,14 @@ def crf_run(run: ToyRun, folder: Path, **options: Any) -> Path:
 
 
 def sft_run(run: ToyRun, folder: Path, **options: Any) -> Path:
-    defaults = {"max_steps": 4, "eval_steps": 2, "log_every": 1, "max_batch_size": 2, "grad_accum": 2, "save_steps": 2}
+    defaults = {
+        "max_steps": 4,
+        "eval_steps": 2,
+        "log_every": 1,
+        "max_batch_size": 2,
+        "windows_per_step": 4,
+        "save_steps": 2,
+    }
     options = SftOptions(**defaults | {"precision": "fp32", "early_stopping": 0, "lr": 1e-3, **options})
     tars = (run.baked / "validation.tar", run.baked / "eval.json")
     run_sft(run.model, [run.manifest], *tars, read_clades(), options, folder)

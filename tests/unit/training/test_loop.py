@@ -9,15 +9,23 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import patience
 import pytest
-import safetensors.torch
 import torch
 import toy_training
-from toy_training import OPTIONS, ToyModel, ToyOptions, counted_tokens, toy_source, train_toy
+from toy_training import (
+    OPTIONS,
+    ToyModel,
+    ToyOptions,
+    assert_same_run,
+    counted_tokens,
+    rows,
+    tensors,
+    toy_source,
+    train_toy,
+)
 
 from genet5.errors import InputError
 from genet5.options import read_options
@@ -25,33 +33,7 @@ from genet5.training.batches import BatchSource, load_batches
 from genet5.training.runs import export_finished, finished_run
 from genet5.training.schedule import learning_rate
 
-CLOCK = {"timestamp", "elapsed_s", "tokens_per_s", "eta_s", "eval_s", "ram_used_gb"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a log without the columns that depend on the clock."""
-    with open(path, newline="") as stream:
-        return [{k: v for k, v in row.items() if k not in CLOCK} for row in csv.DictReader(stream)]
-
-
-def tensors(path: Path) -> dict[str, torch.Tensor]:
-    return safetensors.torch.load_file(path / "model.safetensors")
-
-
-def assert_same_run(one: Path, two: Path) -> None:
-    assert rows(one / "training_log.csv") == rows(two / "training_log.csv")
-    assert rows(one / "eval_log.csv") == rows(two / "eval_log.csv")
-    for name in ("best", "final"):
-        for key, tensor in tensors(one / name).items():
-            assert torch.equal(tensor, tensors(two / name)[key]), (name, key)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def signal_after(batches: int, number: int = signal.SIGTERM):
@@ -95,8 +77,8 @@ def test_the_model_learns_and_every_artefact_is_there(tmp_path):
 
 def test_rates_and_losses_follow_their_definitions(tmp_path):
     """Two plain-torch steps give the numbers that the log has."""
-    options = read_options(ToyOptions, OPTIONS | {"grad_accum": 2, "weight_decay": 0.0}, "test")
-    result, _ = train_toy(tmp_path, {"grad_accum": 2, "weight_decay": 0.0}, model=ToyModel(dropout=0.0))
+    options = read_options(ToyOptions, OPTIONS | {"windows_per_step": 16, "weight_decay": 0.0}, "test")
+    result, _ = train_toy(tmp_path, {"windows_per_step": 16, "weight_decay": 0.0}, model=ToyModel(dropout=0.0))
     model = ToyModel(dropout=0.0)
     optimizer = torch.optim.AdamW(model.parameters(), betas=options.betas, weight_decay=0.0)
     source = toy_source(90, options)
@@ -264,7 +246,7 @@ def whole(tmp_path_factory):
     return folder
 
 
-RESUMED = {"grad_accum": 2, "eval_steps": 5, "log_every": 3, "save_steps": 4, "early_stopping": 9}
+RESUMED = {"windows_per_step": 16, "eval_steps": 5, "log_every": 3, "save_steps": 4, "early_stopping": 9}
 
 
 def test_stopped_by_sigterm_and_resumed_is_the_uninterrupted_run(tmp_path, whole):
@@ -368,40 +350,15 @@ def test_unfinished_is_not_finished(tmp_path):
     assert finished_run(tmp_path, read_options(ToyOptions, OPTIONS | RESUMED, "t"), {"data": "toy"}) is None
 
 
-# --- several processes
-
-ODD = 93  # samples that make an odd number of batches
-
-
-def test_two_processes_equal_one_with_twice_the_accumulation(tmp_path):
-    """With an odd number of batches, dropout on, and a signal that only the second process gets in step 6."""
-    options = {"eval_steps": 4, "epochs": 2, "max_batch_size": 7}
-    plan = toy_source(ODD, read_options(ToyOptions, OPTIONS | options, "test")).plan
-    assert len(plan.batches(0)) % 2 == 1
-    words = ["--num-samples", str(ODD), "--processes", "2", "--kill-at", "5", "--kill-rank", "1", "--signal", "15"]
-    command = [sys.executable, toy_training.__file__, tmp_path / "two", str(options).replace("'", '"'), *words]
-    # Variables of a scheduler's job must not be taken for the number of processes.
-    environment = os.environ | {"SLURM_NTASKS": "7", "SLURM_JOB_NAME": "train", "SLURM_PROCID": "3"}
-    done = patience.run(command, env=environment)
-    assert "[[143, 143], [0, 0]]" in done.stdout.splitlines(), done.stdout
-    assert "stopped by a signal after step 6" in done.stdout
-    train_toy(tmp_path / "one", options | {"grad_accum": 2}, num_samples=ODD)
-    one, two = rows(tmp_path / "one/training_log.csv"), rows(tmp_path / "two/training_log.csv")
-    assert len(one) == len(two)
-    for a, b in zip(one, two, strict=True):
-        assert (a["step"], a["epoch"], a["batch"]) == (b["step"], b["epoch"], b["batch"])
-        assert float(a["train_loss"]) == pytest.approx(float(b["train_loss"]), rel=1e-5)
-    ends = [float(rows(tmp_path / n / "eval_log.csv")[-1]["val_loss"]) for n in ("one", "two")]
-    assert ends[0] == pytest.approx(ends[1], rel=1e-4)
+# --- tokens, plans
 
 
 def test_logged_tokens_are_those_of_the_batches_of_all_processes_not_of_their_budget(tmp_path):
     options = {"max_steps": 4, "save_steps": 3, "log_every": 100, "max_skipped_steps": 1, "max_batch_size": 7}
-    words = [tmp_path / "two", json.dumps(options), "--processes", "2"]
+    two_batches = options | {"windows_per_step": 14}
+    words = [tmp_path / "two", json.dumps(two_batches), "--processes", "2", "2"]
     patience.run([sys.executable, toy_training.__file__, *words])
-    train_toy(
-        tmp_path / "one", options | {"grad_accum": 2}, model=poisoned(3), validation=None
-    )  # a skipped step counts
+    train_toy(tmp_path / "one", two_batches, model=poisoned(3), validation=None)  # a skipped step counts
     source = toy_source(90, read_options(ToyOptions, OPTIONS | options, "test"))
     batches = source.plan.batches(0, 2)
     read = [counted_tokens(batch) for _, batch in load_batches(source, batches, range(6), 0, 42)]

@@ -295,14 +295,14 @@ def test_a_folder_of_a_crf_is_no_language_model(arguments: dict, run: ToyRun) ->
 
 
 def test_the_language_model_leaves_the_crf_as_it_is(arguments: dict) -> None:
-    run_sft(**{**arguments, "options": SftOptions(max_steps=2, max_batch_size=2, grad_accum=1, lr=1e-2)})
+    run_sft(**{**arguments, "options": SftOptions(max_steps=2, max_batch_size=2, windows_per_step=2, lr=1e-2)})
     before, after = (load_model(folder)[0].state_dict() for folder in (arguments["model_dir"], arguments["output_dir"]))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert len(moved) > 20 and not any(name.startswith("crf.") for name in moved)
 
 
 def test_a_run_of_other_scored_windows_is_refused(arguments: dict, run: ToyRun, tmp_path: Path) -> None:
-    arguments["options"] = SftOptions(max_steps=1, max_batch_size=2, grad_accum=1)
+    arguments["options"] = SftOptions(max_steps=1, max_batch_size=2, windows_per_step=2)
     run_sft(**arguments)
     arguments["eval_windows"] = tmp_path / "eval.json"
     arguments["eval_windows"].write_bytes((run.baked / "eval.json").read_bytes() + b"\n")

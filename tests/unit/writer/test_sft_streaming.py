@@ -28,15 +28,9 @@ from genet5.writer import streamed_windows
 from genet5.writer.streamed_windows import StreamedWindowData
 from genet5.writer.windows import WindowData
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 STREAM = {"reading": "stream", "shuffle_windows": 12}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -281,8 +281,8 @@ def test_the_log_counts_the_tokens_of_the_batches_not_their_budget(
     tokenizer = tokenizers["bpe"]
     save_model(toy_model(1, tokenizer, num_latents=latents), tokenizer, tmp_path / "model")
     options = SftOptions(
-        max_steps=4, save_steps=3, log_every=100, eval_steps=100, max_batch_size=3, grad_accum=2, early_stopping=0,
-        memwatch=0, num_workers=workers,
+        max_steps=4, save_steps=3, log_every=100, eval_steps=100, max_batch_size=3, windows_per_step=6,
+        early_stopping=0, memwatch=0, num_workers=workers,
     )  # fmt: skip
     held_out = run.baked / "validation.tar"
     run_sft(tmp_path / "model", [run.manifest], held_out, run.baked / "eval.json", clades, options, tmp_path / "sft")

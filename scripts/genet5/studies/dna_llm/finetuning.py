@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,7 @@ class FinetuneOptions(RunOptions):
     min_lr_ratio: float = option(0.01, "last learning rate as a share of lr", minimum=0, maximum=1)
     log_every: int = option(100, "steps between rows of the training log", minimum=1, affects_result=False)
     batch_size: int = option(64, "windows of a batch", minimum=1)
+    batch_option: ClassVar[str] = "batch_size"
     max_shift: int = option(10, "bases by which a training window is moved at most (0: not at all)", minimum=0)
     reverse_complement: bool = option(
         False, "read every other training window from the other strand (where labels do not depend on the strand)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ class PretrainOptions(RunOptions):
     eval_steps: int = option(500, "steps between evaluations", minimum=1)
     log_every: int = option(100, "steps between rows of the training log", minimum=1, affects_result=False)
     batch_size: int = option(64, "windows of a batch", minimum=1)
+    batch_option: ClassVar[str] = "batch_size"
     validation_windows: int = option(2000, "windows that are evaluated, evenly spread", minimum=1)
     reverse_complement: bool = option(True, "read every other window from the other strand")
     markov_order: int = option(
@@ -49,14 +50,14 @@ class PretrainOptions(RunOptions):
 class CorpusWindows:
     """Windows of ``length`` letters as batches of ids of tokens, [windows, tokens], which the longest row fills."""
 
-    def __init__(self, corpus: Corpus, length: int, options: PretrainOptions, processes: int = 1):
-        self.corpus, self.length, self.options, self.processes = corpus, length, options, processes
+    def __init__(self, corpus: Corpus, length: int, options: PretrainOptions):
+        self.corpus, self.length, self.options = corpus, length, options
         self.complement = corpus.alphabet.complement()
         self.reader = TokenReader(corpus.alphabet)
 
     def training(self) -> BatchSource:
-        """As many windows as the steps of all processes need, each at a random place, from seed and step alone."""
-        count = self.options.max_steps * self.processes * self.options.grad_accum * self.options.batch_size
+        """As many windows as the steps need, each at a random place, from seed and step alone."""
+        count = self.options.max_steps * self.options.batches_per_step() * self.options.batch_size
         return BatchSource(self._plan(count, shuffle=True), self._random_batch)
 
     def validation(self) -> BatchSource:
@@ -105,7 +106,7 @@ def run_pretraining(
     valid = CorpusWindows(held_out, length, options)
     result = fit(
         model,
-        CorpusWindows(train, length, options, fabric.world_size).training(),
+        CorpusWindows(train, length, options).training(),
         options,
         output_dir,
         fingerprint={

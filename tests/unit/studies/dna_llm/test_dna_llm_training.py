@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import json
 from pathlib import Path
@@ -318,10 +319,11 @@ def test_pretraining_leaves_its_best_weights_and_losses(tmp_path, corpus):
     assert nats == pytest.approx(losses["best_val_loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("processes", [1, 2, 3])
-def test_pretraining_takes_as_many_steps_on_several_processes(corpus, processes):
-    windows = pretraining.CorpusWindows(pretraining.Corpus(corpus, "train"), 61, PRETRAIN, processes)
-    assert len(windows.training().plan.batches(0, processes)) // processes == PRETRAIN.max_steps
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_pretraining_takes_as_many_steps_whatever_makes_a_step(corpus, batches):
+    options = dataclasses.replace(PRETRAIN, windows_per_step=batches * PRETRAIN.batch_size)
+    windows = pretraining.CorpusWindows(pretraining.Corpus(corpus, "train"), 61, options)
+    assert len(windows.training().plan.batches(0, batches)) // batches == options.max_steps
 
 
 def test_another_markov_chain_needs_no_other_training(tmp_path, corpus, capsys):
