@@ -143,9 +143,7 @@ def train_in_this_process(arguments: argparse.Namespace) -> None:
             return plain(batch)
 
         model.training_losses = deadly
-    train_toy(
-        arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model, sleep_s=arguments.sleep
-    )
+    train_toy(arguments.output_dir, arguments.options, num_samples=arguments.num_samples, model=model)
 
 
 def train_in_processes(
@@ -189,7 +187,6 @@ def main() -> None:
     parser.add_argument(
         "--processes", type=int, nargs="*", default=(), help="train in so many, then in so many without the signal, ..."
     )
-    parser.add_argument("--sleep", type=float, default=0.0, help="seconds that a batch takes")
     arguments = parser.parse_args()
     if not arguments.processes:
         train_in_this_process(arguments)

@@ -135,3 +135,13 @@ def test_names_in_the_profiles_are_rules(profiles, rules):
     for profile in profiles.values():
         for key in ("set-resources", "set-threads"):
             assert set(profile.get(key, {})) <= set(rules)  # Snakemake ignores unknown names silently
+
+
+def test_a_step_that_two_nodes_cannot_share_ends_the_dry_run(workspace):
+    words = ["--profile", "profiles/sparks", "--configfile", "config/examples/fungi.yaml"]
+    result = workspace.run(*words, "-n", "--", "data/model/fungi/sft/model.safetensors")
+    line = (
+        "error: config key sft: a step of 1 batch cannot be shared by 2 processes: set max_batch_size to 2 (the same "
+        "step), windows_per_step to a multiple of 8, or use 1"
+    )
+    assert result.returncode == 1 and line in result.stdout.splitlines()

@@ -112,8 +112,10 @@ class RunOptions:
         if not self.batch_option:
             raise InputError(f"{found}; use 1")
         rows = getattr(self, self.batch_option)
-        windows, fitting = batches * rows, [n for n in range(1, processes) if batches % n == 0]
-        fewer = next((n for n in range(rows - 1, 0, -1) if windows % n == 0 and windows // n % processes == 0), 0)
+        windows, fitting = self.windows_per_step, [n for n in range(1, processes) if batches % n == 0]
+        # Without windows_per_step, smaller batches would make smaller steps.
+        sizes = range(rows - 1, 0, -1) if windows else ()
+        fewer = next((n for n in sizes if windows % n == 0 and windows // n % processes == 0), 0)
         same = f"{self.batch_option} to {fewer} (the same step), " if fewer else ""
         raise InputError(
             f"{found}: set {same}windows_per_step to a multiple of {rows * processes}, or use "

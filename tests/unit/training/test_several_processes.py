@@ -108,6 +108,11 @@ def test_a_step_that_the_processes_cannot_share_is_refused_before_anything_is_wr
             1,
             "windows_per_step: found 20, expected a multiple of max_batch_size (8)",
         ),
+        (
+            SftOptions(windows_per_step=0),
+            2,
+            "a step of 1 batch cannot be shared by 2 processes: set windows_per_step to a multiple of 16, or use 1",
+        ),
         (RunOptions(), 2, "a step of 1 batch cannot be shared by 2 processes; use 1"),
     ],
 )
