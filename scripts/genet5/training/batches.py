@@ -155,7 +155,7 @@ def make_in_workers(make: Callable[[Any], Any], orders: Iterable[Any], num_worke
         loaded = DataLoader(
             dataset,
             batch_size=None,
-            sampler=orders,
+            sampler=_Drawn(orders),
             num_workers=num_workers,
             worker_init_fn=_ignore_signals,
             generator=torch.Generator(),  # its own, or opening a loader would draw from the global one
@@ -182,10 +182,28 @@ class _Made(Dataset):
         self.make = make
 
     def __getitem__(self, order: Any) -> Any:
+        if isinstance(order, InputError):
+            return order
         try:
             return self.make(order)
         except InputError as error:
             return error  # raised by the reader: a worker's own traceback would bury the one line
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Orders whose error is the last of them, to be raised in its turn.
+
+    A loader draws its first orders while it starts. An error there would leave its workers and pipes half started.
+    """
+
+    orders: Iterable[Any]
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self.orders
+        except InputError as error:
+            yield error
 
 
 def _unchanged(batch: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from genet5.errors import InputError
+from genet5.training.batches import make_in_workers
 from genet5.training.stream_plan import StreamPlan
 from genet5.training.streaming import StreamSource
 
@@ -137,6 +138,20 @@ def test_what_goes_wrong_while_reading_or_making_ends_the_run_with_its_line(work
 
     with pytest.raises(InputError, match=r"^not a sample$"):
         load(source(make_batch=refuse), 0, workers=workers)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_stream_comes_after_what_was_read_before_it(workers):
+    """A loader draws some orders while it starts, and an error there would leave it half started."""
+
+    def orders() -> Iterator[int]:
+        yield from (1, 2)
+        raise InputError("the third is damaged")
+
+    made = make_in_workers(lambda order: 10 * order, orders(), workers)
+    assert [next(made), next(made)] == [10, 20]
+    with pytest.raises(InputError, match=r"^the third is damaged$"):
+        next(made)
 
 
 def test_reading_runs_ahead_but_not_further_than_it_may_and_ends_with_its_reader():
