@@ -52,7 +52,6 @@ def main(argv: list[str] | None = None) -> None:
     if not rules.splice_pairs:
         raise InputError(f"--clade: {arguments.clade} has no introns")
     code = GeneticCode.from_table(arguments.genetic_code)
-    decoder = make_decoder("viterbi", Model(crf), clades, arguments.clade, code.table, DecodingOptions())
     tiling = Tiling(arguments.window_bp, arguments.overlap_bp)
     trained = [network.site_bias[DONOR_SITE].item() for network in crf.networks]
 
@@ -63,6 +62,7 @@ def main(argv: list[str] | None = None) -> None:
 
     def exon_f1(bias: float, genome: Genome, folder: str) -> float:
         set_bias(bias)
+        decoder = make_decoder("viterbi", Model(crf), clades, arguments.clade, code.table, DecodingOptions())
         regions = list(parse_regions(arguments.regions, genome.lengths))
         found = annotate_regions(decoder, rules, genome, regions, code, tiling)
         path = Path(folder) / "found.gff3"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from genet5.clades import Clade, clade_named
-from genet5.crf.decoding import decode_windows
 from genet5.crf.model import Crf
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import ScoredGene
@@ -60,10 +60,10 @@ class Viterbi:
     """The best chain of genes under the CRF."""
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
-        self.crf, self.rules, self.options = crf, rules, options
+        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision)
 
     def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in decode_windows(self.crf, self.rules, windows, self.options.precision)]
+        return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
 
 
 class LanguageModel:

@@ -23,10 +23,11 @@ class Tile(NamedTuple):
 
 
 def tile_region(region: Region, contig_length: int, window_bp: int, overlap_bp: int) -> list[Tile]:
-    """Tiles of ``window_bp``, left to right, each sharing ``overlap_bp`` with the one before.
+    """Tiles of one length, ``window_bp`` at most, left to right, each sharing ``overlap_bp`` with the one before.
 
-    The last one is aligned to the region's end, so it may share more. A region that is no longer than a window is one
-    tile. Raises InputError for an overlap that is not shorter than the window and for a region outside its contig.
+    As few as cover the region, and no longer than they must be, so that no base is read more often than it needs; where
+    lengths do not divide, neighbours share a base more. A region that is no longer than a window is one tile. Raises
+    InputError for an overlap that is not shorter than the window and for a region outside its contig.
     """
     if not 0 <= overlap_bp < window_bp:
         raise InputError(
@@ -38,5 +39,8 @@ def tile_region(region: Region, contig_length: int, window_bp: int, overlap_bp: 
         raise InputError(
             f"region {seqid}:{start + 1}-{end}: empty or outside the contig, allowed: within 1-{contig_length}"
         )
-    starts = [*range(start, end - window_bp, window_bp - overlap_bp), max(start, end - window_bp)]
-    return [Tile(seqid, left, min(left + window_bp, end), left == start, left + window_bp >= end) for left in starts]
+    number = max(1, -(-(end - start - overlap_bp) // (window_bp - overlap_bp)))
+    length = -(-(end - start + (number - 1) * overlap_bp) // number)
+    steps = max(number - 1, 1)
+    starts = [start + (end - start - length) * tile // steps for tile in range(number)]
+    return [Tile(seqid, left, left + length, left == start, left + length == end) for left in starts]

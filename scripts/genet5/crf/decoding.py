@@ -12,32 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from genet5.crf.best_chain import Found, StrandPotentials, best_chain
-from genet5.crf.model import Crf, score_codes, window_codes
-from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
-from genet5.genome.sites import GeneRules, WindowSites
-from genet5.genome.window_genes import ScoredGene, WindowGene, gene_order_key, mirrored
+from genet5.genome.sites import WindowSites
+from genet5.genome.window_genes import WindowGene, gene_order_key, mirrored
 
 MAX_OPPOSITE_OVERLAP_BP = 60
 YIELDING_ROUNDS = 4  # times that one strand yields to the other; conflicts left then lose the worse gene
 TAKEN_POTENTIAL = -1e3  # of coding, per base that genes of the other strand claim
-
-
-def decode_windows(
-    crf: Crf, rules: GeneRules, windows: Sequence[str], precision: str = "fp32"
-) -> list[list[ScoredGene]]:
-    """The best genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
-    sites = [WindowSites(window, rules) for window in windows]
-    scores = score_codes(crf, window_codes(sites).to(crf.device), precision)
-    potentials, boundaries = scores.potentials.cpu().numpy(), scores.site_potentials.cpu().numpy()
-    penalty = crf.gene_penalty.item()
-    found = []
-    for row, site in enumerate(sites):
-        odds = potentials[row, :, : site.window_bp], boundaries[row, :, :, : site.window_bp + 1]
-        genes = [gene for gene, _ in best_genes(*odds, site, penalty)]
-        probable = gene_log_posteriors(*odds, site.allowed, penalty, genes)
-        found.append([ScoredGene(*pair) for pair in zip(genes, probable, strict=True)])
-    return found
 
 
 def best_genes(

@@ -154,6 +154,23 @@ class StrandSites:
         found[: len(codons)] = _codon_table(self.rules.starts[:1])[codons]
         return found
 
+    @cached_property
+    def split_stop(self) -> np.ndarray:
+        """Boundaries where a stop codon may end that an intron splits: soon behind an acceptor; bool [W + 1]."""
+        codons = np.zeros((5, 5, 5), dtype=bool)
+        codons[:4, :4, :4] = self.stops[:64].reshape(4, 4, 4)
+        last, two_last = codons.any((0, 1)), codons.any(0)
+        found = np.zeros(self.window_bp + 1, dtype=bool)
+        acceptor = self.any_acceptor
+        found[1:] = acceptor[:-1] & last[self.codes]
+        found[2:] |= acceptor[:-2] & two_last[self.codes[:-1], self.codes[1:]]
+        return found
+
+    @property
+    def scored(self) -> np.ndarray:
+        """Boundaries at which a chain of genes may have a site; bool [W + 1]."""
+        return self.start | self.stop_here | self.any_donor | self.any_acceptor | self.split_stop
+
     @property
     def allowed(self) -> np.ndarray:
         """Where the bases allow a site; bool [4, W + 1], rows as ``START_SITE`` and the others."""

@@ -95,7 +95,9 @@ def test_the_result_is_the_same_for_every_batch_size(decoder: str, annotated) ->
     assert {gene.strand for gene in one.genes} == {"+", "-"} and len(one.genes) > 5
     for batch_size in (3, 8):
         other = annotated(decoder, batch_size)
-        assert other.genes == one.genes  # scores included
+        assert [replace(gene, score=0) for gene in other.genes] == [replace(gene, score=0) for gene in one.genes]
+        # A score close to the middle between two of its last decimals may round to either.
+        assert [gene.score for gene in other.genes] == pytest.approx([gene.score for gene in one.genes], abs=1.1e-3)
         assert (other.counts, other.bases) == (one.counts, one.bases)
 
 
@@ -111,10 +113,10 @@ def test_genes_have_ids_in_genomic_order_and_scores_that_are_probabilities(decod
 
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_tiles_of_unknown_bases_are_skipped_and_counted(decoder: str, annotated) -> None:
-    """38,500 bp: 19 tiles 2,000 bp apart; 1,500: 1; 7,200: 0-3000 and 2000-5000 unknown, 4000-7000 and 4200-7200 too
-    but for 400 and 600 bases (13 and 20 %, a tenth is enough)."""
+    """38,500 bp: 19 tiles; 1,500: 1; 7,200: 4 of 2,550, unknown but for 600 bases of the last one (24 %, a tenth is
+    enough)."""
     found = annotated(decoder, 3)
-    assert (found.counts["tiles"], found.counts["tiles_unknown"]) == (24, 2)
+    assert (found.counts["tiles"], found.counts["tiles_unknown"]) == (24, 3)
     assert found.bases == 38_500 + 1_500 + 7_200
     assert all(gene.start >= 6_590 for gene in found.genes if gene.seqid == "unknown")
 

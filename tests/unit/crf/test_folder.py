@@ -15,8 +15,8 @@ from toy_bacterium import chromosome, toy_crf, write_crf, write_model
 
 from genet5.clades import read_clades
 from genet5.crf.config import crf_config
-from genet5.crf.decoding import decode_windows
 from genet5.crf.folder import load_crf, save_crf
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.files import file_sha256
 
@@ -96,7 +96,7 @@ def test_half_precision_is_half_as_large_and_finds_the_same_genes(tmp_path: Path
     assert {tensor.dtype for tensor in halved.state_dict().values()} == {torch.float32}
     assert crf.networks[0].gene_penalty.dtype == torch.float32  # saving changes nothing
     rules, windows = read_clades()["bacteria"].gene_rules(11), [chromosome()[:3000]]
-    whole, rounded = (decode_windows(one, rules, windows)[0] for one in (crf, halved))
+    whole, rounded = (WindowDecoder(one, rules).decode(windows)[0] for one in (crf, halved))
     assert whole and [scored.gene for scored in whole] == [scored.gene for scored in rounded]
 
 

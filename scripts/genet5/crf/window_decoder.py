@@ -1,0 +1,81 @@
+"""Windows of DNA to genes with a CRF: the networks read a window, and the best chain of each strand is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials, channels_last_pays
+from genet5.crf.decoding import best_genes
+from genet5.crf.model import Crf, score_codes, window_codes
+from genet5.crf.posterior import gene_log_posteriors
+from genet5.genome.sites import GeneRules, WindowSites
+from genet5.genome.window_genes import ScoredGene
+from genet5.training.precision import chosen_precision
+
+
+class WindowDecoder:
+    """The best genes of windows under a CRF.
+
+    precision: of its networks (``training/precision.py``). Windows are read by as many threads as PyTorch is set to
+    use, each window by one of them on a CPU, so that no number depends on how many there are. A GPU reads all windows
+    of a call at once.
+    """
+
+    def __init__(self, crf: Crf, rules: GeneRules, precision: str = "fp32") -> None:
+        self.crf, self.rules, self.precision = crf, rules, precision
+        self.gene_penalty = crf.gene_penalty.item()
+        self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
+
+    def decode(self, windows: Sequence[str]) -> list[list[ScoredGene]]:
+        """Genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
+        threads = max(min(torch.get_num_threads(), len(windows)), 1)
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            if self.read is not None:
+                return list(pool.map(self._decode_one, windows))
+            sites = list(pool.map(lambda window: WindowSites(window, self.rules), windows))
+            return list(pool.map(self._genes, sites, self._read_all(sites)))
+
+    def _decode_one(self, window: str) -> list[ScoredGene]:
+        sites = WindowSites(window, self.rules)
+        return self._genes(sites, self.read(sites))
+
+    def _read_all(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
+        scores = score_codes(self.crf, window_codes(sites).to(self.crf.device), self.precision)
+        bases, of_sites = scores.potentials.cpu().numpy(), scores.site_potentials.cpu().numpy()
+        return [
+            WindowPotentials(bases[row, :, : one.window_bp], of_sites[row, :, :, : one.window_bp + 1])
+            for row, one in enumerate(sites)
+        ]
+
+    def _genes(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
+        genes = [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
+        probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
+        return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]
+
+
+def cpu_reader(crf: Crf, precision: str) -> Callable[[WindowSites], WindowPotentials]:
+    """What gives the potentials of a window on a CPU: the mean of all networks'."""
+    dtype = torch.bfloat16 if chosen_precision(precision, "cpu") == "bf16" else torch.float32
+    if not channels_last_pays(dtype):
+
+        def read_plainly(sites: WindowSites) -> WindowPotentials:
+            scores = score_codes(crf, window_codes([sites]), precision)
+            return WindowPotentials(scores.potentials[0].numpy(), scores.site_potentials[0].numpy())
+
+        return read_plainly
+    networks = [AnnotatingNetwork(network, dtype) for network in crf.networks]
+
+    def read(sites: WindowSites) -> WindowPotentials:
+        asked = np.stack([sites.strand(sign).scored for sign in "+-"])
+        found = [network.potentials(sites.strand_codes, asked) for network in networks]
+        return (
+            found[0]
+            if len(found) == 1
+            else WindowPotentials(*(np.mean(one, axis=0) for one in zip(*found, strict=True)))
+        )
+
+    return read
