@@ -17,9 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genet5.crf.hexamer_loops import CODON_REACHES, frame_means, hexamer_ids
+from genet5.crf.layers import Convolution
 from genet5.crf.network import CrfNetwork
-from genet5.crf.network_loops import frame_means, hexamer_ids, normed_product, norms, rows_around
-from genet5.crf.stem import CODON_BP, CODON_REACHES, STRETCH_CODONS, Convolution
+from genet5.crf.network_loops import normed_product, norms, rows_around
+from genet5.crf.stem import CODON_BP, STRETCH_CODONS
 from genet5.crf.stored_numbers import stored_array
 
 _STRETCH_BP = CODON_BP * STRETCH_CODONS
@@ -182,7 +184,7 @@ class AnnotatingNetwork:
         """Features of bases before their norm, [2, W, C]."""
         padded = ids.shape[1]
         means = torch.empty(2, padded, self.of_means.weight.shape[1], dtype=self.dtype)
-        frame_means(width, ids.numpy(), self.scores, stored_array(means))
+        frame_means(np.full(2, width), ids.numpy(), self.scores, stored_array(means))
         width3, width12 = -(-width // CODON_BP), -(-width // _STRETCH_BP)
 
         def level(values: Tensor, layers: list[_Convolution], width: int) -> Tensor:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import IGNORED
 from genet5.crf.network import CrfNetwork
-from genet5.crf.stem import HEXAMERS, hexamer_ids
+from genet5.crf.stem import hexamer_ids
 
 PRIOR = 10.0  # hexamers added to each class as they are spread overall: rare ones then say little
 LEAST_COUNTED = 1000  # bases of a class below which its channel stays random

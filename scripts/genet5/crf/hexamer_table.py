@@ -1,11 +1,16 @@
-"""The table of hexamers: one learned row for each id."""
+"""The table of hexamers: one learned row for each id, and sums of rows along reading frames."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from genet5.crf.hexamer_loops import CODON_REACHES, frame_means, frame_means_gradient
+from genet5.crf.stored_numbers import stored_array
 
 
 @torch.library.custom_op("genet5::table_rows", mutates_args=())
@@ -56,3 +61,33 @@ class HexamerTable(nn.Embedding):
         if torch.compiler.is_compiling():
             return _table_rows(self.weight, ids)
         return super().forward(ids)
+
+    def means(self, ids: Tensor, codes: Tensor, plainly: Callable[[Tensor], Tensor]) -> Tensor:
+        """Sums of rows along reading frames, as ``stem.frame_means`` (``plainly``) makes them of all rows.
+
+        ids, codes: [N, W]; a code over 4 is padding at the end and counts 0. Returns [N, W, 4 * K], in the number format
+        of autocast.
+        """
+        if ids.device.type != "cpu" or torch.compiler.is_compiling():
+            return plainly(self(ids).float() * (codes <= 4).unsqueeze(-1))
+        return _FrameMeans.apply(self.weight, ids.int(), (codes <= 4).sum(1))
+
+
+class _FrameMeans(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, ids: Tensor, widths: Tensor) -> Tensor:
+        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else table.dtype
+        means = torch.empty(*ids.shape, 2 * len(CODON_REACHES) * table.shape[1], dtype=dtype)
+        scores = table.detach().float().contiguous().numpy()
+        frame_means(widths.numpy(), ids.numpy(), scores, stored_array(means))
+        ctx.save_for_backward(ids, widths)
+        ctx.table = table.shape, table.dtype
+        return means
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        ids, widths = ctx.saved_tensors
+        shape, dtype = ctx.table
+        found = np.zeros(shape)
+        frame_means_gradient(stored_array(gradient.contiguous()), widths.numpy(), ids.numpy(), found)
+        return torch.from_numpy(found).to(dtype), None, None

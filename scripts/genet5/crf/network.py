@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genet5.crf.config import CrfConfig
+from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.hexamer_table import HexamerTable
 from genet5.crf.labels import NUM_CLASSES
-from genet5.crf.stem import HEXAMERS, Convolution, Stem, hexamer_ids
+from genet5.crf.layers import Convolution, Known, RMSNorm, rows_at
+from genet5.crf.stem import Stem, hexamer_ids
 from genet5.genome.sites import NUM_SITES
 
 SITE_KERNEL, SITE_LAYERS = 9, 3
@@ -47,7 +49,7 @@ class CrfNetwork(nn.Module):
         self.site_convolutions = nn.ModuleList(
             Convolution(near, SITE_KERNEL, 1, config.stem_dropout) for _ in range(SITE_LAYERS)
         )
-        self.site_norm = nn.RMSNorm(near)
+        self.site_norm = RMSNorm(near)
         self.site_head = nn.Sequential(
             nn.Linear(2 * (channels + near), 2 * channels), nn.SiLU(), nn.Linear(2 * channels, NUM_SITES)
         )
@@ -65,25 +67,36 @@ class CrfNetwork(nn.Module):
         nn.init.zeros_(self.chain_head.weight)
         nn.init.zeros_(self.chain_head.bias)
 
-    def forward(self, codes: Tensor) -> Output:
-        """codes: [B, 2, W] in strand coordinates, 0..3, 4 unknown, more padding."""
+    def forward(self, codes: Tensor, places: Tensor | None = None) -> Output:
+        """codes: [B, 2, W] in strand coordinates, 0..3, 4 unknown, more padding.
+
+        places: bool [B, 2, W + 1], boundaries whose sites are wanted; elsewhere their logits may be 0. None: all.
+        """
         features = self.stem(codes)
         class_logits = self.class_head(features)
-        seen = features * SITE_GRADIENT_TO_STEM + features.detach() * (1 - SITE_GRADIENT_TO_STEM)
-        near = torch.cat([seen, self._near(codes).to(seen.dtype)], dim=-1)
-        around = torch.cat([F.pad(near, (0, 0, 1, 0)), F.pad(near, (0, 0, 0, 1))], dim=-1)
-        site_logits = self.site_head(around).transpose(-1, -2)
+        site_logits = self._site_logits(features, self._near(codes).to(features.dtype), places)
         odds = (class_logits[..., 1:] - class_logits[..., :1]).float()
         potentials = odds * self.chain_scale.exp() + self.chain_head(features).float()
         site_potentials = site_logits.float() * self.site_scale[:, None] + self.site_bias[:, None]
         return Output(features, class_logits, site_logits, potentials, site_potentials)
 
+    def _site_logits(self, features: Tensor, near: Tensor, places: Tensor | None) -> Tensor:
+        """[B, 2, 4, W + 1], from features [B, 2, W, C] and near [B, 2, W, N]."""
+        if places is None or features.device.type != "cpu" or torch.compiler.is_compiling():
+            seen = features * SITE_GRADIENT_TO_STEM + features.detach() * (1 - SITE_GRADIENT_TO_STEM)
+            both = torch.cat([seen, near], dim=-1)
+            around = torch.cat([F.pad(both, (0, 0, 1, 0)), F.pad(both, (0, 0, 0, 1))], dim=-1)
+            return self.site_head(around).transpose(-1, -2)
+        found = self.site_head(rows_at(features, near, places, SITE_GRADIENT_TO_STEM))
+        logits = found.new_zeros(*places.shape, NUM_SITES)
+        return logits.index_put(places.nonzero(as_tuple=True), found).transpose(-1, -2)
+
     def _near(self, codes: Tensor) -> Tensor:
         """Features of the sites' own branch, [B, 2, W, N]."""
-        batch, strands, width = codes.shape
+        batch, strands, _ = codes.shape
         codes = codes.flatten(0, 1)
-        real = (codes <= 4).unsqueeze(1)
-        values = self.site_embedding(hexamer_ids(codes)).transpose(1, 2) * real
+        known = Known.of(codes)
+        values = known.only(self.site_embedding(hexamer_ids(codes)))
         for convolution in self.site_convolutions:
-            values = convolution(values, real)
-        return self.site_norm(values.transpose(1, 2)).view(batch, strands, width, -1)
+            values = convolution(values, known)
+        return self.site_norm(values).unflatten(0, (batch, strands))

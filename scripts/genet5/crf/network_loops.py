@@ -1,4 +1,4 @@
-"""Compiled loops of the annotating network: what is no convolution.
+"""Compiled loops over rows of activations: norms, products with few columns, and what stands around a boundary.
 
 Arrays of activations are float32, or bfloat16 as uint16 (``stored_numbers.py``); sums are made in float32.
 """
@@ -8,69 +8,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from genet5.crf.stem import CODON_REACHES, HEXAMERS
 from genet5.crf.stored_numbers import stored_as, value_of
 
 _SUMS = {"reassoc", "contract"}  # additions may change their order: processors add several numbers at a time
 
 
-@numba.njit(cache=True, nogil=True)
-def hexamer_ids(codes, padded):
-    """As ``stem.hexamer_ids``, int32 [2, padded]; codes: uint8 [2, W], beyond which nothing is known."""
-    ids = np.full((2, padded), HEXAMERS - 1, np.int32)
-    for row in range(2):
-        known, hexamer = 0, 0
-        for at in range(codes.shape[1]):
-            code = codes[row, at]
-            known = known + 1 if code < 4 else 0
-            hexamer = (hexamer * 4 + min(code, 3)) % (HEXAMERS - 1)
-            if known >= 6:
-                ids[row, at - 5] = hexamer
-    return ids
-
-
-@numba.njit(cache=True, nogil=True, fastmath=_SUMS)
-def frame_means(width, ids, scores, means):
-    """As ``stem.frame_means``, into means [2, padded, 4 * K], reaches and directions before kinds.
-
-    ids: int32 [2, padded], those of ``width`` bases. scores: float32 [HEXAMERS, K].
-    """
-    padded, kinds = ids.shape[1], scores.shape[1]
-    ahead, behind = np.empty(kinds), np.empty(kinds)
-    for number, reach in enumerate(CODON_REACHES):
-        scale, span = 1 / np.sqrt(reach), 3 * reach
-        to_ahead = 2 * number * kinds
-        to_behind = to_ahead + kinds
-        for row in range(2):
-            for frame in range(3):
-                ahead[:] = 0
-                behind[:] = 0
-                for at in range(frame, min(frame + span, width), 3):
-                    for kind in range(kinds):
-                        ahead[kind] += scores[ids[row, at], kind]
-                for at in range(frame, padded, 3):
-                    of_ahead, of_behind = (
-                        means[row, at, to_ahead:to_behind],
-                        means[row, at, to_behind : to_behind + kinds],
-                    )
-                    for kind in range(kinds):
-                        of_ahead[kind] = stored_as(ahead[kind] * scale, of_ahead[kind])
-                    if at >= span:  # what lies behind a base lay ahead of one before it
-                        of_behind[:] = means[row, at - span, to_ahead:to_behind]
-                    else:
-                        for kind in range(kinds):
-                            of_behind[kind] = stored_as(behind[kind] * scale, of_behind[kind])
-                            if at < width:
-                                behind[kind] += scores[ids[row, at], kind]
-                    if at < width:
-                        for kind in range(kinds):
-                            ahead[kind] -= scores[ids[row, at], kind]
-                    if at + span < width:
-                        for kind in range(kinds):
-                            ahead[kind] += scores[ids[row, at + span], kind]
-
-
-@numba.njit(cache=True, nogil=True, fastmath=_SUMS)
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
 def norms(values, eps, found):
     """Into found, float32 [N]: what RMSNorm multiplies each row of values [N, C] with."""
     channels = values.shape[1]
@@ -82,7 +25,7 @@ def norms(values, eps, found):
         found[row] = 1 / np.sqrt(total / channels + eps)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_SUMS)
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
 def normed_product(values, scale, weight, bias, found):
     """Into found, float32 [N, K]: (scale [N] times values [N, C]) weight [K, C] transposed, plus bias [K]."""
     channels = values.shape[1]
@@ -119,3 +62,55 @@ def rows_around(features, feature_scale, near, near_scale, at, around):
             for channel in range(more):
                 value = value_of(near[base, channel]) * of_near
                 around[row, first + channels + channel] = stored_as(value, around[row, 0])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def scaled_rows(values, scale, weight, found):
+    """Into found [N, C]: values times scale [N] times weight [C]."""
+    for row in range(len(values)):
+        for channel in range(values.shape[1]):
+            value = value_of(values[row, channel]) * scale[row] * weight[channel]
+            found[row, channel] = stored_as(value, found[row, 0])
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
+def norm_gradient(gradient, values, scale, weight, found, of_weight):
+    """The way back through RMSNorm: into found [N, C] the gradient of values, added to of_weight, float64 [C], its own.
+
+    scale: [N], as ``norms`` gave it.
+    """
+    channels = values.shape[1]
+    shown, weighed = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    part = np.zeros(channels, np.float32)
+    for row in range(len(values)):
+        shared = np.float32(0)
+        for channel in range(channels):
+            shown[channel] = value_of(values[row, channel]) * scale[row]
+            slope = value_of(gradient[row, channel])
+            weighed[channel] = slope * weight[channel]
+            part[channel] += slope * shown[channel]
+            shared += weighed[channel] * shown[channel]
+        shared /= np.float32(channels)
+        for channel in range(channels):
+            value = (weighed[channel] - shown[channel] * shared) * scale[row]
+            found[row, channel] = stored_as(value, found[row, 0])
+        if row % 256 == 255:  # sums of many float32 lose digits
+            for channel in range(channels):
+                of_weight[channel] += part[channel]
+                part[channel] = 0
+    for channel in range(channels):
+        of_weight[channel] += part[channel]
+
+
+@numba.njit(cache=True, nogil=True)
+def rows_around_gradient(gradient, at, of_features, of_near):
+    """The way back through ``rows_around`` without scales: added to of_features [W, C] and of_near [W, D], float32."""
+    width, channels, more = len(of_features), of_features.shape[1], of_near.shape[1]
+    for row in range(len(at)):
+        for side in range(2):
+            base, first = at[row] - 1 + side, side * (channels + more)
+            if 0 <= base < width:
+                for channel in range(channels):
+                    of_features[base, channel] += value_of(gradient[row, first + channel])
+                for channel in range(more):
+                    of_near[base, channel] += value_of(gradient[row, first + channels + channel])

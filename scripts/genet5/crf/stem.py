@@ -5,7 +5,7 @@ complement by construction. A base enters as the embedding of the six bases that
 scores over neighbouring codons of the same reading frame (the classical signal of coding DNA, and a path without a
 plateau to learn it on). Dilated convolutions add context at three resolutions: bases, codons, and stretches of four
 codons, where a strand also sees the other one. What the coarse levels find is added back to the finer ones. Channels
-come before bases: on CPUs that layout is the fastest for dense dilated convolutions (docs/decisions.md).
+come after bases: processors multiply matrices in that layout (docs/decisions.md).
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from genet5.crf.config import CrfConfig
+from genet5.crf.hexamer_loops import CODON_REACHES, HEXAMERS
 from genet5.crf.hexamer_table import HexamerTable
 from genet5.crf.labels import PADDING
+from genet5.crf.layers import Convolution, Dropout, Known, RMSNorm
 
-HEXAMERS = 4**6 + 1  # the last id stands for a hexamer with an unknown base or beyond the end
 KERNEL = 5
 CODON_BP, STRETCH_CODONS = 3, 4  # bases of a codon, codons of a stretch
-CODON_REACHES = (10, 40)  # codons a frame mean covers, before and after each base
 
 
 def hexamer_ids(codes: Tensor) -> Tensor:
@@ -48,41 +47,20 @@ def frame_means(scores: Tensor) -> Tensor:
     """Sums of ``scores`` over the next and over the last codons of the same frame, scaled to unit variance.
 
     Before and after stand apart, so that a place where coding begins or ends shows as a difference.
-    scores: float32 [N, K, W]. Returns [N, K * 4, W]. Prefix sums per frame make every reach cost the same.
+    scores: float32 [N, W, K]. Returns [N, W, 4 * K]: of each reach the next and the last codons, all kinds. Prefix sums
+    per frame make every reach cost the same. On CPUs, ``HexamerMeans`` makes them in one pass.
     """
-    batch, kinds, width = scores.shape
-    codons = F.pad(scores, (0, -width % 3)).view(batch, kinds, -1, 3)
-    sums = F.pad(codons.cumsum(2), (0, 0, 1, 0))
-    number = codons.shape[2]
+    batch, width, kinds = scores.shape
+    codons = F.pad(scores, (0, 0, 0, -width % 3)).view(batch, -1, 3, kinds)
+    sums = F.pad(codons.cumsum(1), (0, 0, 0, 0, 1, 0))
+    number = codons.shape[1]
     at = torch.arange(number, device=scores.device)
     means = []
     for reach in CODON_REACHES:
-        here, scale = sums[:, :, at], reach**-0.5
-        means.append((sums[:, :, (at + reach).clamp(max=number)] - here) * scale)
-        means.append((here - sums[:, :, (at - reach).clamp(min=0)]) * scale)
-    return torch.stack(means, dim=2).reshape(batch, -1, number * 3)[:, :, :width]
-
-
-class Convolution(nn.Module):
-    """A dilated convolution added to its input; dropout on what it adds.
-
-    recompute: in training, compute activations again on the way back instead of keeping them.
-    """
-
-    def __init__(self, channels: int, kernel: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel // 2))
-        self.dropout = nn.Dropout(dropout)
-        self.recompute = False
-
-    def forward(self, values: Tensor, real: Tensor) -> Tensor:
-        """values: [N, C, W]. real: [N, 1, W], false beyond the end, which stays zero whatever the batch."""
-        if self.recompute and torch.is_grad_enabled():
-            return checkpoint(self._convolve, values, real, use_reentrant=False)
-        return self._convolve(values, real)
-
-    def _convolve(self, values: Tensor, real: Tensor) -> Tensor:
-        return (values + self.dropout(F.silu(self.conv(values)))) * real
+        here, scale = sums[:, at], reach**-0.5
+        means.append((sums[:, (at + reach).clamp(max=number)] - here) * scale)
+        means.append((here - sums[:, (at - reach).clamp(min=0)]) * scale)
+    return torch.cat(means, dim=-1).reshape(batch, number * 3, -1)[:, :width]
 
 
 class Stem(nn.Module):
@@ -113,8 +91,8 @@ class Stem(nn.Module):
         self.codons_again = level(codon, (1,))
         self.from_codons = nn.ConvTranspose1d(codon, base, CODON_BP, stride=CODON_BP)
         self.bases_again = level(base, (1,))
-        self.dropout = nn.Dropout(dropout)
-        self.norm = nn.RMSNorm(base)
+        self.dropout = Dropout(dropout)
+        self.norm = RMSNorm(base)
         for upward in (self.from_stretches, self.from_codons):  # the coarse levels join in as they learn
             nn.init.zeros_(upward.weight)
             nn.init.zeros_(upward.bias)
@@ -124,40 +102,58 @@ class Stem(nn.Module):
         batch, strands, width = codes.shape
         codes = F.pad(codes, (0, -width % (CODON_BP * STRETCH_CODONS)), value=PADDING).flatten(0, 1)
         ids = hexamer_ids(codes)
-        real = (codes <= 4).unsqueeze(1)
-        means = frame_means(self.scores(ids).transpose(1, 2).float() * real)
-        embedded = self.embedding(ids).transpose(1, 2)
-        joined = self.dropout(torch.cat([embedded, means.to(embedded.dtype)], dim=1))
-        bases = self.join(joined) * real  # [2B, C, W]
+        known = Known.of(codes)
+        of_codons = known.every(CODON_BP)
+        of_stretches = of_codons.every(STRETCH_CODONS)
+        # The weights of means are stored kinds first.
+        channels = self.embedding.weight.shape[1]
+        first = self.join.weight[:, :, 0]
+        of_means = first[:, channels:].unflatten(1, (self.scores.weight.shape[1], -1)).transpose(1, 2).flatten(1)
+        means = self.scores.means(ids, codes, frame_means)
+        joined = self.dropout(torch.cat([self.embedding(ids).to(means.dtype), means], dim=-1))
+        bases = known.only(F.linear(joined, torch.cat([first[:, :channels], of_means], dim=1), self.join.bias))
         for convolution in self.bases:
-            bases = convolution(bases, real)
-        real_codons = real[:, :, ::CODON_BP]
-        codons = self.to_codons(bases) * real_codons
+            bases = convolution(bases, known)
+        codons = of_codons.only(_down(bases, self.to_codons))
         for convolution in self.codons:
-            codons = convolution(codons, real_codons)
-        real_stretches = real_codons[:, :, ::STRETCH_CODONS]
-        stretches = self.to_stretches(codons) * real_stretches
-        both = torch.cat([stretches, _mirrored(stretches, real_stretches, batch)], dim=1)
-        stretches = (stretches + F.silu(self.other_strand(both))) * real_stretches
+            codons = convolution(codons, of_codons)
+        stretches = of_stretches.only(_down(codons, self.to_stretches))
+        both = torch.cat([stretches, _mirrored(stretches, of_stretches, batch)], dim=-1)
+        added = F.silu(F.linear(both, self.other_strand.weight[:, :, 0], self.other_strand.bias))
+        stretches = of_stretches.only(stretches + added)
         for convolution in self.stretches:
-            stretches = convolution(stretches, real_stretches)
-        codons = (codons + self.from_stretches(stretches)) * real_codons
+            stretches = convolution(stretches, of_stretches)
+        codons = of_codons.only(codons + _up(stretches, self.from_stretches))
         for convolution in self.codons_again:
-            codons = convolution(codons, real_codons)
-        bases = (bases + self.from_codons(codons)) * real
+            codons = convolution(codons, of_codons)
+        bases = known.only(bases + _up(codons, self.from_codons))
         for convolution in self.bases_again:
-            bases = convolution(bases, real)
-        weight = self.norm.weight.to(bases.dtype)  # one type, also under autocast: the fused kernel asks for it
-        normed = F.rms_norm(bases.transpose(1, 2), weight.shape, weight, self.norm.eps)
-        return normed[:, :width].view(batch, strands, width, -1)
+            bases = convolution(bases, known)
+        return self.norm(bases)[:, :width].unflatten(0, (batch, strands))
 
 
-def _mirrored(stretches: Tensor, real: Tensor, batch: int) -> Tensor:
+def _down(values: Tensor, conv: nn.Conv1d) -> Tensor:
+    """A convolution whose stride is its kernel: a product with neighbouring rows. [N, W, C] -> [N, W / K, D]."""
+    (step,) = conv.stride
+    weight = conv.weight.transpose(1, 2).flatten(1)
+    return F.linear(values.reshape(len(values), -1, step * values.shape[-1]), weight, conv.bias)
+
+
+def _up(values: Tensor, conv: nn.ConvTranspose1d) -> Tensor:
+    """Its counterpart: a row becomes several. [N, W, C] -> [N, W * K, D]."""
+    (step,) = conv.stride
+    weight = conv.weight.permute(2, 1, 0).flatten(0, 1)
+    return F.linear(values, weight, conv.bias.repeat(step)).reshape(len(values), -1, conv.out_channels)
+
+
+def _mirrored(stretches: Tensor, known: Known, batch: int) -> Tensor:
     """What the other strand shows at the same place: stretch i faces stretch n - 1 - i of n, within a stretch's length.
 
-    stretches: [2B, C, N]. real: [2B, 1, N]. Returns [2B, C, N].
+    stretches: [2B, N, C].
     """
-    others = stretches.view(batch, 2, *stretches.shape[1:]).flip(1).flatten(0, 1)
-    last = real.sum(-1, keepdim=True) - 1  # the same of both strands
-    facing = (last - torch.arange(stretches.shape[-1], device=real.device)).clamp(min=0)  # [2B, 1, N]
-    return others.gather(-1, facing.expand_as(others))
+    others = stretches.unflatten(0, (batch, 2)).flip(1).flatten(0, 1)
+    if known.mask is None:
+        return others.flip(1)
+    last = known.mask.sum(1, keepdim=True) - 1  # the same of both strands
+    facing = (last - torch.arange(stretches.shape[1], device=stretches.device)[:, None]).clamp(min=0)  # [2B, N, 1]
+    return others.gather(1, facing.expand_as(others))

@@ -19,10 +19,10 @@ from genet5.crf.data import CrfBatch, CrfData, StreamedCrfData
 from genet5.crf.folder import WEIGHTS_FILE, load_crf, save_crf
 from genet5.crf.hexamer_counts import HexamerCounts, begin_from_counts
 from genet5.crf.labels import NOT_A_SITE
+from genet5.crf.layers import Convolution
 from genet5.crf.losses import base_losses
 from genet5.crf.model import Crf, make_crf
 from genet5.crf.options import SCRATCH, CrfOptions
-from genet5.crf.stem import Convolution
 from genet5.errors import InputError
 from genet5.files import file_sha256
 from genet5.training.batches import BatchSource, Source
@@ -57,13 +57,14 @@ class CrfTraining(TrainableModule):
 
     def training_losses(self, batch: CrfBatch) -> dict[str, Tensor]:
         """Losses summed over bases; ``refused`` is the share of strands whose labels are no chain of genes."""
-        output, options = self.network(batch.codes), self.options
+        allowed = batch.sites > NOT_A_SITE
+        output, options = self.network(batch.codes, allowed.any(2)), self.options
         parts = base_losses(output.class_logits, output.site_logits, batch.labels, batch.sites)
         chains = chain_loss(
             output.potentials.flatten(0, 1),
             output.site_potentials.flatten(0, 1),
             self.network.gene_penalty,
-            (batch.sites > NOT_A_SITE).flatten(0, 1),
+            allowed.flatten(0, 1),
             batch.chains.flatten(0, 1),
             batch.lengths.repeat_interleave(2),
         )

@@ -8,8 +8,8 @@ import torch
 
 from genet5.crf.config import CrfConfig
 from genet5.crf.hexamer_counts import LEAST_COUNTED, HexamerCounts, begin_from_counts
+from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.network import CrfNetwork
-from genet5.crf.stem import HEXAMERS
 
 CLASSES = 5
 AAAAAA, CCCCCC = 0, sum(4**k for k in range(6))
