@@ -1,8 +1,7 @@
 """What follows a convolution of the CRF's network: SiLU, dropout and the sum with its input, in one pass over memory.
 
 Arrays of activations are float32, or bfloat16 as uint16 (``stored_numbers.py``), of any shape, in C order. Whether an
-element is dropped is a hash of its place and of a key, so no mask is kept for the way back. Elements are shared by
-PyTorch's number of threads; no number depends on it.
+element is dropped is a hash of its place and of a key, so no mask is kept for the way back.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import numpy as np
 
 from genet5.crf.stored_numbers import stored_as, value_of
 
-_BLOCK = 1 << 14
 _LOG2_E = np.float32(1.4426950408889634)
 # 2^x for x in [-.5, .5]: minimax polynomial, error below 2e-7
 _POWERS = tuple(
@@ -69,14 +67,28 @@ def add_dropped_silu(made, values, found, least, scale, key):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-def silu_gradient(gradient, made, found, least, scale, key):
-    """Into found: the gradient of what was made, from that of ``add_dropped_silu``'s result."""
-    for place in range(len(made)):
-        one = value_of(made[place])
-        share = _sigmoid(one)
-        slope = share * (np.float32(1) + one * (np.float32(1) - share)) * scale
-        kept = np.float32(0) if _hash(place, key) < least else slope
-        found[place] = stored_as(value_of(gradient[place]) * kept, found[place])
+def silu_gradient(gradient, made, found, of_bias, least, scale, key):
+    """The gradient of what was made, from that of ``add_dropped_silu``'s result; all [N, C].
+
+    Into found, and its sums over rows added to of_bias, float64 [C].
+    """
+    channels = made.shape[1]
+    part = np.zeros(channels, np.float32)
+    for row in range(len(made)):
+        for channel in range(channels):
+            one = value_of(made[row, channel])
+            share = _sigmoid(one)
+            slope = share * (np.float32(1) + one * (np.float32(1) - share)) * scale
+            kept = np.float32(0) if _hash(row * channels + channel, key) < least else slope
+            value = value_of(gradient[row, channel]) * kept
+            part[channel] += value
+            found[row, channel] = stored_as(value, found[row, channel])
+        if row % 256 == 255:  # sums of many float32 lose digits
+            for channel in range(channels):
+                of_bias[channel] += part[channel]
+                part[channel] = 0
+    for channel in range(channels):
+        of_bias[channel] += part[channel]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})

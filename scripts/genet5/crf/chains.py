@@ -22,6 +22,7 @@ from torch import Tensor
 from genet5.crf.labels import IGNORED, INTRON
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
 
+_NOTHING_BESIDE = -40.0  # exp of it added to 1 is 1 in float64
 NUM_STATES = 7  # those of ``labels.py``; 5 and 6 are introns of further phases
 
 
@@ -30,9 +31,15 @@ def _add(one: float, two: float) -> float:
     """log(exp(one) + exp(two))."""
     if one < two:
         one, two = two, one
-    if two == -np.inf:
+    if not two - one > _NOTHING_BESIDE:  # also where both are -inf
         return one
     return one + np.log1p(np.exp(two - one))
+
+
+@numba.njit(cache=True, inline="always")
+def _share(log_share: float) -> float:
+    """exp, 0 where nothing would be left of it."""
+    return np.exp(log_share) if log_share > _NOTHING_BESIDE else 0.0
 
 
 @numba.njit(cache=True, inline="always")
@@ -45,13 +52,12 @@ def _score(state: int, base: int, potentials: np.ndarray, labels: np.ndarray, cl
 
 
 @numba.njit(cache=True, inline="always")
-def _overlap_stop(at: int, site: np.ndarray, allowed: np.ndarray) -> float:
+def _overlap_stop(at: int, size: int, site: np.ndarray, allowed: np.ndarray) -> float:
     """What stops of a gene add that shares its last bases with a gene starting ``at``; -inf for none.
 
     Both begin after a base at codon position 1.
     """
     total = -np.inf
-    size = allowed.shape[1] - 1
     for shared in SHARED_STOP_BP:
         if at + shared <= size and allowed[STOP_SITE, at + shared]:
             total = _add(total, site[STOP_SITE, at + shared])
@@ -66,32 +72,43 @@ def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):
         alpha[0, state] = _score(state, 0, potentials, labels, clamped) - (penalty if state else 0.0)
     if allowed[START_SITE, 0]:  # a gene that begins here, beside one that the edge cuts
         alpha[0, 1] += _add(0.0, site[START_SITE, 0])
+    # States of the base before, as scalars: a view of a row of alpha costs more than what is computed with it.
+    old0, old1, old2, old3 = alpha[0, 0], alpha[0, 1], alpha[0, 2], alpha[0, 3]
+    old4, old5, old6 = alpha[0, 4], alpha[0, 5], alpha[0, 6]
     for at in range(1, size):
-        old, new = alpha[at - 1], alpha[at]
         stops = allowed[STOP_SITE, at]
-        neither = old[0]
+        neither, first = old0, old3
         if stops:
-            neither = _add(neither, old[3] + site[STOP_SITE, at])
-        new[0] = neither
-        first = -np.inf if stops else old[3]
+            neither, first = _add(old0, old3 + site[STOP_SITE, at]), -np.inf
         if allowed[START_SITE, at]:
             begin = site[START_SITE, at] - penalty
             first = _add(first, neither + begin)
-            first = _add(first, old[2] + begin + _overlap_stop(at, site, allowed))
-        new[1], new[2], new[3] = first, old[1], old[2]
-        new[4], new[5], new[6] = old[4], old[5], old[6]
+            first = _add(first, old2 + begin + _overlap_stop(at, size, site, allowed))
+        new1, new2, new3, new4, new5, new6 = first, old1, old2, old4, old5, old6
         if allowed[DONOR_SITE, at]:
             donor = site[DONOR_SITE, at]
             if not stops:
-                new[4] = _add(new[4], old[3] + donor)
-            new[5] = _add(new[5], old[1] + donor)
-            new[6] = _add(new[6], old[2] + donor)
+                new4 = _add(new4, old3 + donor)
+            new5 = _add(new5, old1 + donor)
+            new6 = _add(new6, old2 + donor)
         if allowed[ACCEPTOR_SITE, at]:
             acceptor = site[ACCEPTOR_SITE, at]
-            for phase in range(3):
-                new[1 + phase] = _add(new[1 + phase], old[4 + phase] + acceptor)
-        for state in range(NUM_STATES):
-            new[state] += _score(state, at, potentials, labels, clamped)
+            new1 = _add(new1, old4 + acceptor)
+            new2 = _add(new2, old5 + acceptor)
+            new3 = _add(new3, old6 + acceptor)
+        intron = potentials[at, 3]
+        old0, old1, old2 = neither, new1 + potentials[at, 0], new2 + potentials[at, 1]
+        old3, old4, old5, old6 = new3 + potentials[at, 2], new4 + intron, new5 + intron, new6 + intron
+        if clamped and labels[at] != IGNORED:
+            label = labels[at]
+            old0 = old0 if label == 0 else -np.inf
+            old1 = old1 if label == 1 else -np.inf
+            old2 = old2 if label == 2 else -np.inf
+            old3 = old3 if label == 3 else -np.inf
+            if label != INTRON:
+                old4 = old5 = old6 = -np.inf
+        alpha[at, 0], alpha[at, 1], alpha[at, 2], alpha[at, 3] = old0, old1, old2, old3
+        alpha[at, 4], alpha[at, 5], alpha[at, 6] = old4, old5, old6
     total = -np.inf
     for state in range(NUM_STATES):
         total = _add(total, alpha[size - 1, state])
@@ -102,32 +119,43 @@ def _forward(potentials, site, allowed, penalty, labels, clamped, alpha):
 def _backward(potentials, site, allowed, penalty, labels, clamped, beta):
     """Log-sums of all continuations after a base in a state, the base itself not counted; beta: float64 [W, 7]."""
     size = len(potentials)
-    beta[size - 1] = 0.0
-    ahead = np.empty(NUM_STATES)
+    for state in range(NUM_STATES):
+        beta[size - 1, state] = 0.0
+    old0 = old1 = old2 = old3 = old4 = old5 = old6 = 0.0
     for at in range(size - 1, 0, -1):
-        for state in range(NUM_STATES):
-            ahead[state] = beta[at, state] + _score(state, at, potentials, labels, clamped)
-        old = beta[at - 1]
+        intron = potentials[at, 3]
+        neither, ahead1, ahead2 = old0, old1 + potentials[at, 0], old2 + potentials[at, 1]
+        ahead3, ahead4, ahead5, ahead6 = old3 + potentials[at, 2], old4 + intron, old5 + intron, old6 + intron
+        if clamped and labels[at] != IGNORED:
+            label = labels[at]
+            neither = neither if label == 0 else -np.inf
+            ahead1 = ahead1 if label == 1 else -np.inf
+            ahead2 = ahead2 if label == 2 else -np.inf
+            ahead3 = ahead3 if label == 3 else -np.inf
+            if label != INTRON:
+                ahead4 = ahead5 = ahead6 = -np.inf
         stops = allowed[STOP_SITE, at]
-        neither = ahead[0]
+        begin = -np.inf
         if allowed[START_SITE, at]:
-            begin = site[START_SITE, at] - penalty + ahead[1]
+            begin = site[START_SITE, at] - penalty + ahead1
             neither = _add(neither, begin)
-        old[0] = neither
-        old[1], old[2] = ahead[2], ahead[3]
-        old[3] = neither + site[STOP_SITE, at] if stops else ahead[1]
+        old0, old1, old2, old4, old5, old6 = neither, ahead2, ahead3, ahead4, ahead5, ahead6
+        old3 = neither + site[STOP_SITE, at] if stops else ahead1
         if allowed[START_SITE, at]:
-            old[2] = _add(old[2], begin + _overlap_stop(at, site, allowed))
-        old[4], old[5], old[6] = ahead[4], ahead[5], ahead[6]
+            old2 = _add(old2, begin + _overlap_stop(at, size, site, allowed))
         if allowed[DONOR_SITE, at]:
             donor = site[DONOR_SITE, at]
             if not stops:
-                old[3] = _add(old[3], ahead[4] + donor)
-            old[1] = _add(old[1], ahead[5] + donor)
-            old[2] = _add(old[2], ahead[6] + donor)
+                old3 = _add(old3, ahead4 + donor)
+            old1 = _add(old1, ahead5 + donor)
+            old2 = _add(old2, ahead6 + donor)
         if allowed[ACCEPTOR_SITE, at]:
-            for phase in range(3):
-                old[4 + phase] = _add(old[4 + phase], ahead[1 + phase] + site[ACCEPTOR_SITE, at])
+            acceptor = site[ACCEPTOR_SITE, at]
+            old4 = _add(old4, ahead1 + acceptor)
+            old5 = _add(old5, ahead2 + acceptor)
+            old6 = _add(old6, ahead3 + acceptor)
+        beta[at - 1, 0], beta[at - 1, 1], beta[at - 1, 2], beta[at - 1, 3] = old0, old1, old2, old3
+        beta[at - 1, 4], beta[at - 1, 5], beta[at - 1, 6] = old4, old5, old6
 
 
 @numba.njit(cache=True, nogil=True)
@@ -136,44 +164,44 @@ def _marginals(potentials, site, allowed, penalty, labels, clamped, alpha, beta,
     size = len(potentials)
     genes = 0.0
     for state in range(1, NUM_STATES):
-        genes += np.exp(alpha[0, state] + beta[0, state] - total)
+        genes += _share(alpha[0, state] + beta[0, state] - total)
     if allowed[START_SITE, 0]:
-        of_site[START_SITE, 0] += sign * np.exp(alpha[0, 1] + beta[0, 1] - total - _add(0.0, -site[START_SITE, 0]))
+        of_site[START_SITE, 0] += sign * _share(alpha[0, 1] + beta[0, 1] - total - _add(0.0, -site[START_SITE, 0]))
     for at in range(size):
         for state in range(1, NUM_STATES):
-            of_base[at, min(state, INTRON) - 1] += sign * np.exp(alpha[at, state] + beta[at, state] - total)
+            of_base[at, min(state, INTRON) - 1] += sign * _share(alpha[at, state] + beta[at, state] - total)
     for at in range(1, size):
-        old, new = alpha[at - 1], beta[at]
-        first = new[1] + _score(1, at, potentials, labels, clamped) - total
-        neither = new[0] + _score(0, at, potentials, labels, clamped) - total
-        if allowed[STOP_SITE, at]:
-            ended = old[3] + site[STOP_SITE, at]
-            of_site[STOP_SITE, at] += sign * np.exp(ended + neither)
-        if allowed[START_SITE, at]:
+        before, stops, starts = at - 1, allowed[STOP_SITE, at], allowed[START_SITE, at]
+        if stops or starts:
+            neither = beta[at, 0] + _score(0, at, potentials, labels, clamped) - total
+            ended = alpha[before, 3] + site[STOP_SITE, at]
+            if stops:
+                of_site[STOP_SITE, at] += sign * _share(ended + neither)
+        if starts:
+            first = beta[at, 1] + _score(1, at, potentials, labels, clamped) - total
             begin = site[START_SITE, at] - penalty + first
-            started = np.exp(old[0] + begin)
-            if allowed[STOP_SITE, at]:
-                both = np.exp(ended + begin)
+            started = _share(alpha[before, 0] + begin)
+            if stops:
+                both = _share(ended + begin)
                 of_site[STOP_SITE, at] += sign * both
                 started += both
             for shift in SHARED_STOP_BP:
                 if at + shift <= size and allowed[STOP_SITE, at + shift]:
-                    shared = np.exp(old[2] + begin + site[STOP_SITE, at + shift])
+                    shared = _share(alpha[before, 2] + begin + site[STOP_SITE, at + shift])
                     of_site[STOP_SITE, at + shift] += sign * shared
                     started += shared
             of_site[START_SITE, at] += sign * started
             genes += started
         if allowed[DONOR_SITE, at]:
+            intron = site[DONOR_SITE, at] + _score(INTRON, at, potentials, labels, clamped) - total
             for phase in range(3):
-                before = 1 + (phase + 2) % 3
-                if phase == 0 and allowed[STOP_SITE, at]:
-                    continue
-                inside = new[4 + phase] + _score(4 + phase, at, potentials, labels, clamped) - total
-                of_site[DONOR_SITE, at] += sign * np.exp(old[before] + site[DONOR_SITE, at] + inside)
+                last = 1 + (phase + 2) % 3
+                if not (phase == 0 and stops):
+                    of_site[DONOR_SITE, at] += sign * _share(alpha[before, last] + intron + beta[at, 4 + phase])
         if allowed[ACCEPTOR_SITE, at]:
             for phase in range(3):
-                coding = new[1 + phase] + _score(1 + phase, at, potentials, labels, clamped) - total
-                of_site[ACCEPTOR_SITE, at] += sign * np.exp(old[4 + phase] + site[ACCEPTOR_SITE, at] + coding)
+                coding = _score(1 + phase, at, potentials, labels, clamped) + site[ACCEPTOR_SITE, at] - total
+                of_site[ACCEPTOR_SITE, at] += sign * _share(alpha[before, 4 + phase] + coding + beta[at, 1 + phase])
     return genes
 
 
@@ -182,7 +210,7 @@ def _losses(potentials, site, allowed, penalty, labels, sizes, loss, of_base, of
     """Per strand: log Z minus log Z of what the labels allow, and its gradient; a strand they refuse counts 0."""
     for row in range(len(potentials)):
         size = sizes[row]
-        base, sites, open_, label = potentials[row, :size], site[row], allowed[row, :, : size + 1], labels[row, :size]
+        base, sites, open_, label = potentials[row, :size], site[row], allowed[row], labels[row, :size]
         alpha, beta = np.empty((size, NUM_STATES)), np.empty((size, NUM_STATES))
         right = _forward(base, sites, open_, penalty, label, True, alpha)
         if right == -np.inf:
@@ -284,7 +312,7 @@ def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, 
         size = sizes[row]
         if size == 0:
             continue
-        base, sites, open_ = potentials[row, :size], site[row], allowed[row, :, : size + 1]
+        base, sites, open_ = potentials[row, :size], site[row], allowed[row]
         alpha, beta = np.empty((size, NUM_STATES)), np.empty((size, NUM_STATES))
         total = _forward(base, sites, open_, penalty, nothing, False, alpha)
         _backward(base, sites, open_, penalty, nothing, False, beta)
@@ -305,7 +333,7 @@ def _messages(potentials, site, allowed, penalty, sizes, forward, after, start, 
                 begin = sites[START_SITE, at] - penalty + after[row, at, 1] - total
                 before = 0.0
                 if at > 0:
-                    before = _add(alpha[at - 1, 0], alpha[at - 1, 2] + _overlap_stop(at, sites, open_))
+                    before = _add(alpha[at - 1, 0], alpha[at - 1, 2] + _overlap_stop(at, size, sites, open_))
                     if allowed[row, STOP_SITE, at]:
                         before = _add(before, alpha[at - 1, 3] + sites[STOP_SITE, at])
                 share = np.exp(min(before + begin, 0.0))

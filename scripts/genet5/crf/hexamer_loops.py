@@ -110,3 +110,12 @@ def frame_means_gradient(gradient, widths, ids, of_scores):
                     if at + 3 + span < padded:
                         for kind in range(kinds):
                             behind[kind] += value_of(gradient[row, at + 3 + span, to_behind + kind])
+
+
+@numba.njit(cache=True, nogil=True)
+def table_gradient(gradient, ids, found):
+    """Rows of gradient [R, C] added to the rows ``ids`` [R] of found, float64 [HEXAMERS, C]."""
+    for row in range(len(ids)):
+        hexamer = ids[row]
+        for channel in range(gradient.shape[1]):
+            found[hexamer, channel] += value_of(gradient[row, channel])

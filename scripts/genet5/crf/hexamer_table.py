@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genet5.crf.hexamer_loops import CODON_REACHES, frame_means, frame_means_gradient
+from genet5.crf.hexamer_loops import CODON_REACHES, frame_means, frame_means_gradient, table_gradient
 from genet5.crf.stored_numbers import stored_array
 
 
@@ -50,7 +50,7 @@ _table_rows.register_autograd(_backward, setup_context=_keep)
 
 
 class HexamerTable(nn.Embedding):
-    """Rows by id, [...] -> [..., C].
+    """Rows by id, [...] -> [..., C], in the number format of autocast.
 
     In a compiled network the look-up stays PyTorch's own kernel. Code that inductor makes for its gradient adds to
     wrong places, beyond the table too, where channels come before bases (PyTorch 2.13, CPU, two threads or more).
@@ -60,24 +60,45 @@ class HexamerTable(nn.Embedding):
     def forward(self, ids: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
             return _table_rows(self.weight, ids)
-        return super().forward(ids)
+        if ids.device.type != "cpu":
+            return super().forward(ids)
+        return _Rows.apply(self.weight, ids)
 
     def means(self, ids: Tensor, codes: Tensor, plainly: Callable[[Tensor], Tensor]) -> Tensor:
         """Sums of rows along reading frames, as ``stem.frame_means`` (``plainly``) makes them of all rows.
 
-        ids, codes: [N, W]; a code over 4 is padding at the end and counts 0. Returns [N, W, 4 * K], in the number format
-        of autocast.
+        ids, codes: [N, W]; a code over 4 is padding at the end and counts 0. Returns [N, W, 4 * K], in the number
+        format of autocast.
         """
         if ids.device.type != "cpu" or torch.compiler.is_compiling():
-            return plainly(self(ids).float() * (codes <= 4).unsqueeze(-1))
-        return _FrameMeans.apply(self.weight, ids.int(), (codes <= 4).sum(1))
+            return plainly(super().forward(ids).float() * (codes <= 4).unsqueeze(-1))
+        return _FrameMeans.apply(self.weight, ids, (codes <= 4).sum(1))
+
+
+def _format(table: Tensor) -> torch.dtype:
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else table.dtype
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, ids: Tensor) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.table = table.shape, table.dtype
+        return nn.functional.embedding(ids, table.to(_format(table)))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (ids,) = ctx.saved_tensors
+        shape, dtype = ctx.table
+        found = np.zeros(shape)
+        table_gradient(stored_array(gradient.contiguous().flatten(0, -2)), ids.reshape(-1).numpy(), found)
+        return torch.from_numpy(found).to(dtype), None
 
 
 class _FrameMeans(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, ids: Tensor, widths: Tensor) -> Tensor:
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else table.dtype
-        means = torch.empty(*ids.shape, 2 * len(CODON_REACHES) * table.shape[1], dtype=dtype)
+        means = torch.empty(*ids.shape, 2 * len(CODON_REACHES) * table.shape[1], dtype=_format(table))
         scores = table.detach().float().contiguous().numpy()
         frame_means(widths.numpy(), ids.numpy(), scores, stored_array(means))
         ctx.save_for_backward(ids, widths)

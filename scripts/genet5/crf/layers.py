@@ -1,7 +1,7 @@
 """Layers of the CRF's network, channels after bases: [N, W, C].
 
-On CPUs what follows a convolution is one compiled pass over memory (``activations.py``), forward and backward. Elsewhere,
-and in a compiled network, the same is said with PyTorch's functions; only which elements dropout takes differs.
+On CPUs what follows a convolution is one compiled pass over memory (``activations.py``), forward and backward.
+Elsewhere, and in a compiled network, PyTorch's functions say the same; only which elements dropout takes differs.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Convolution(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Dropout whose elements a hash chooses: PyTorch's own draws each by itself, which takes longer than a convolution."""
+    """Dropout whose elements a hash chooses. PyTorch draws each by itself, which takes longer than a convolution."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -141,8 +141,8 @@ class _AddedConvolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         values, made, weight = ctx.saved_tensors
         gradient = gradient.to(made.dtype).contiguous()
-        of_made = torch.empty_like(made)
-        silu_gradient(_flat(gradient), _flat(made), _flat(of_made), *ctx.choice)
+        of_made, of_bias = torch.empty_like(made), np.zeros(made.shape[2])
+        silu_gradient(*(stored_array(one.flatten(0, 1)) for one in (gradient, made, of_made)), of_bias, *ctx.choice)
         padding = ctx.dilation * (weight.shape[-1] // 2)
         images = (one.transpose(1, 2).unsqueeze(2) for one in (of_made, values))
         of_values, of_weight, _ = torch.ops.aten.convolution_backward(
@@ -157,10 +157,10 @@ class _AddedConvolution(torch.autograd.Function):
             1,
             [ctx.needs_input_grad[0], True, False],
         )
-        of_bias = of_made.sum((0, 1), dtype=torch.float32)
         if of_values is not None:
             of_values = of_values.squeeze(2).transpose(1, 2).add_(gradient)
-        return of_values, of_weight.squeeze(2).to(ctx.weight_dtype), of_bias.to(ctx.weight_dtype), None, None
+        of_bias = torch.from_numpy(of_bias).to(ctx.weight_dtype)
+        return of_values, of_weight.squeeze(2).to(ctx.weight_dtype), of_bias, None, None
 
 
 class _Dropped(torch.autograd.Function):
@@ -230,16 +230,16 @@ class _RowsAt(torch.autograd.Function):
             part = stored_array(around[first : first + len(sites)])
             rows_around(arrays[0][row], ones, arrays[1][row], ones, sites, part)
             first += len(sites)
-        ctx.at, ctx.share, ctx.like = at, share, (features, near)
+        ctx.at, ctx.share, ctx.shapes = at, np.float32(share), (features.shape, near.shape)
         return around
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        found = [np.zeros(one.shape, np.float32) for one in ctx.like]
-        rows = stored_array(gradient.contiguous())
+        found = [torch.zeros(shape, dtype=gradient.dtype) for shape in ctx.shapes]
+        rows, arrays = stored_array(gradient.contiguous()), [stored_array(one) for one in found]
         first = 0
         for row, sites in enumerate(ctx.at):
-            rows_around_gradient(rows[first : first + len(sites)], sites, found[0][row], found[1][row])
+            part = rows[first : first + len(sites)]
+            rows_around_gradient(part, sites, ctx.share, arrays[0][row], arrays[1][row])
             first += len(sites)
-        of_features, of_near = (torch.from_numpy(one) for one in found)
-        return (of_features * ctx.share).to(ctx.like[0]), of_near.to(ctx.like[1]), None, None
+        return *found, None, None

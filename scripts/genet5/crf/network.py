@@ -73,10 +73,12 @@ class CrfNetwork(nn.Module):
         places: bool [B, 2, W + 1], boundaries whose sites are wanted; elsewhere their logits may be 0. None: all.
         """
         features = self.stem(codes)
-        class_logits = self.class_head(features)
-        site_logits = self._site_logits(features, self._near(codes).to(features.dtype), places)
+        heads = self.class_head, self.chain_head
+        weight, bias = (torch.cat([getattr(head, name) for head in heads]) for name in ("weight", "bias"))
+        class_logits, chain = F.linear(features, weight, bias).split([NUM_CLASSES, NUM_CLASSES - 1], dim=-1)
+        site_logits = self._site_logits(features, self._near(codes), places)
         odds = (class_logits[..., 1:] - class_logits[..., :1]).float()
-        potentials = odds * self.chain_scale.exp() + self.chain_head(features).float()
+        potentials = odds * self.chain_scale.exp() + chain.float()
         site_potentials = site_logits.float() * self.site_scale[:, None] + self.site_bias[:, None]
         return Output(features, class_logits, site_logits, potentials, site_potentials)
 
@@ -88,8 +90,8 @@ class CrfNetwork(nn.Module):
             around = torch.cat([F.pad(both, (0, 0, 1, 0)), F.pad(both, (0, 0, 0, 1))], dim=-1)
             return self.site_head(around).transpose(-1, -2)
         found = self.site_head(rows_at(features, near, places, SITE_GRADIENT_TO_STEM))
-        logits = found.new_zeros(*places.shape, NUM_SITES)
-        return logits.index_put(places.nonzero(as_tuple=True), found).transpose(-1, -2)
+        logits = found.new_zeros(places.numel(), NUM_SITES).index_copy(0, places.flatten().nonzero()[:, 0], found)
+        return logits.view(*places.shape, NUM_SITES).transpose(-1, -2)
 
     def _near(self, codes: Tensor) -> Tensor:
         """Features of the sites' own branch, [B, 2, W, N]."""

@@ -102,15 +102,33 @@ def norm_gradient(gradient, values, scale, weight, found, of_weight):
         of_weight[channel] += part[channel]
 
 
-@numba.njit(cache=True, nogil=True)
-def rows_around_gradient(gradient, at, of_features, of_near):
-    """The way back through ``rows_around`` without scales: added to of_features [W, C] and of_near [W, D], float32."""
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def rows_around_gradient(gradient, at, share, of_features, of_near):
+    """The way back through ``rows_around`` without scales, into of_features [W, C] and of_near [W, D], zero elsewhere.
+
+    at: ascending. share: of the gradient of features that counts.
+    """
     width, channels, more = len(of_features), of_features.shape[1], of_near.shape[1]
+    half = channels + more
     for row in range(len(at)):
-        for side in range(2):
-            base, first = at[row] - 1 + side, side * (channels + more)
-            if 0 <= base < width:
-                for channel in range(channels):
-                    of_features[base, channel] += value_of(gradient[row, first + channel])
-                for channel in range(more):
-                    of_near[base, channel] += value_of(gradient[row, first + channels + channel])
+        base = at[row] - 1  # which may also stand behind the boundary before this one
+        if base >= 0:
+            both = row > 0 and at[row - 1] == base
+            for channel in range(channels):
+                value = value_of(gradient[row, channel])
+                if both:
+                    value += value_of(gradient[row - 1, half + channel])
+                of_features[base, channel] = stored_as(value * share, of_features[base, channel])
+            for channel in range(more):
+                value = value_of(gradient[row, channels + channel])
+                if both:
+                    value += value_of(gradient[row - 1, half + channels + channel])
+                of_near[base, channel] = stored_as(value, of_near[base, channel])
+        base += 1
+        if base < width and not (row + 1 < len(at) and at[row + 1] == base + 1):
+            for channel in range(channels):
+                value = value_of(gradient[row, half + channel]) * share
+                of_features[base, channel] = stored_as(value, of_features[base, channel])
+            for channel in range(more):
+                value = value_of(gradient[row, half + channels + channel])
+                of_near[base, channel] = stored_as(value, of_near[base, channel])

@@ -110,7 +110,7 @@ class Stem(nn.Module):
         first = self.join.weight[:, :, 0]
         of_means = first[:, channels:].unflatten(1, (self.scores.weight.shape[1], -1)).transpose(1, 2).flatten(1)
         means = self.scores.means(ids, codes, frame_means)
-        joined = self.dropout(torch.cat([self.embedding(ids).to(means.dtype), means], dim=-1))
+        joined = self.dropout(torch.cat([self.embedding(ids), means], dim=-1))
         bases = known.only(F.linear(joined, torch.cat([first[:, :channels], of_means], dim=1), self.join.bias))
         for convolution in self.bases:
             bases = convolution(bases, known)
