@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genet5.crf.activations import add_silu
 from genet5.crf.hexamer_loops import CODON_REACHES, frame_means, hexamer_ids
 from genet5.crf.layers import Convolution
 from genet5.crf.network import CrfNetwork
@@ -25,7 +26,7 @@ from genet5.crf.stem import CODON_BP, STRETCH_CODONS
 from genet5.crf.stored_numbers import stored_array
 
 _STRETCH_BP = CODON_BP * STRETCH_CODONS
-READ_BP = 8192 * _STRETCH_BP  # bases that the network reads at a time, so that activations stay small
+READ_BP = 4096 * _STRETCH_BP  # bases that the network reads at a time, so that activations stay small
 _MUCH_FASTER = 1.5
 
 
@@ -40,7 +41,7 @@ class WindowPotentials(NamedTuple):
 
 
 class _Convolution(NamedTuple):
-    """A dilated convolution with its SiLU. weight: [C, C, 1, K], in the order that oneDNN wants."""
+    """A dilated convolution with SiLU, added to its input. weight: [C, C, 1, K], in the order that oneDNN wants."""
 
     weight: Tensor
     bias: Tensor
@@ -57,11 +58,15 @@ class _Convolution(NamedTuple):
             [1, 1],
             [1, self.dilation],
             1,
-            "swish",
+            "none",
             [],
             "",
         )
-        return made.squeeze(2).transpose(1, 2).add_(values)
+        added = made.squeeze(2).transpose(1, 2)
+        # Faster than oneDNN's own SiLU and PyTorch's sum: one pass over memory.
+        rows = stored_array(added).reshape(-1)
+        add_silu(rows, stored_array(values).reshape(-1), rows)
+        return added
 
 
 class _Linear(NamedTuple):
@@ -207,10 +212,10 @@ class AnnotatingNetwork:
 
 
 @cache
-def channels_last_pays(dtype: torch.dtype) -> bool:
-    """Whether this processor convolves at least as fast with channels last, measured in a few milliseconds.
+def fused_pays(dtype: torch.dtype) -> bool:
+    """Whether this processor convolves faster as here than with channels first, measured in a few milliseconds.
 
-    The plain network is taken only where it is much faster, so that the answer is the same in each run.
+    The plain network is taken only where channels first are much faster, so that each run answers alike.
     """
     if not torch.backends.mkldnn.is_available():
         return False

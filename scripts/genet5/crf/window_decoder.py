@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials, channels_last_pays
+from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials, fused_pays
 from genet5.crf.decoding import best_genes
 from genet5.crf.model import Crf, score_codes, window_codes
 from genet5.crf.posterior import gene_log_posteriors
@@ -29,15 +29,15 @@ class WindowDecoder:
         self.crf, self.rules, self.precision = crf, rules, precision
         self.gene_penalty = crf.gene_penalty.item()
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
+        # Also a single one: the memory that it gives back does not pile up in that of the main thread.
+        self.each = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)).map
 
     def decode(self, windows: Sequence[str]) -> list[list[ScoredGene]]:
         """Genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
-        threads = max(min(torch.get_num_threads(), len(windows)), 1)
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            if self.read is not None:
-                return list(pool.map(self._decode_one, windows))
-            sites = list(pool.map(lambda window: WindowSites(window, self.rules), windows))
-            return list(pool.map(self._genes, sites, self._read_all(sites)))
+        if self.read is not None:
+            return list(self.each(self._decode_one, windows))
+        sites = list(self.each(lambda window: WindowSites(window, self.rules), windows))
+        return list(self.each(self._genes, sites, self._read_all(sites)))
 
     def _decode_one(self, window: str) -> list[ScoredGene]:
         sites = WindowSites(window, self.rules)
@@ -60,7 +60,7 @@ class WindowDecoder:
 def cpu_reader(crf: Crf, precision: str) -> Callable[[WindowSites], WindowPotentials]:
     """What gives the potentials of a window on a CPU: the mean of all networks'."""
     dtype = torch.bfloat16 if chosen_precision(precision, "cpu") == "bf16" else torch.float32
-    if not channels_last_pays(dtype):
+    if not fused_pays(dtype):
 
         def read_plainly(sites: WindowSites) -> WindowPotentials:
             scores = score_codes(crf, window_codes([sites]), precision)
