@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.api import load
 from genet5.annotate.options import AnnotateOptions
-from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
 from genet5.device import add_device_argument
 from genet5.errors import InputError, run_command
-from genet5.genome.fasta import open_genome
 from genet5.options import add_option_arguments, options_from_arguments
-from genet5.report.annotation_page import write_annotation_page
 
 OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
 
@@ -35,6 +31,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.annotate.api import load
+    from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
+    from genet5.genome.fasta import open_genome
+    from genet5.report.annotation_page import write_annotation_page
+
     if not arguments.clade:
         with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
         raise InputError(f"--clade is missing; clades with a model: {', '.join(with_model)}")

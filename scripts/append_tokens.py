@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from genet5.command_line import argument_parser
-from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError, run_command
-from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.tokens.vocabulary import read_tokens
 
 SHOWN = 5
@@ -19,6 +17,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--tokens", required=True, help="file with one token a line; those that exist are skipped")
     parser.add_argument("--output-dir", required=True, help="tokenizer folder to write; it may be --tokenizer")
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.crf.folder import WEIGHTS_FILE
+    from genet5.tokens.tokenizer import GeneTokenizer
+
     if (Path(arguments.output_dir) / WEIGHTS_FILE).exists():
         raise InputError(
             f"{arguments.output_dir}: holds {WEIGHTS_FILE}, which would have no rows for the new tokens; name another "

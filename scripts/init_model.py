@@ -5,14 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from genet5.command_line import argument_parser
-from genet5.crf.folder import load_crf
 from genet5.errors import run_command
 from genet5.files import atomic_write
 from genet5.options import add_option_arguments, options_from_arguments
-from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.writer.building import save_model
-from genet5.writer.first_weights import first_weights
-from genet5.writer.init_report import report_summary, report_table, report_tsv
 from genet5.writer.options import SCRATCH, WriterOptions
 
 
@@ -23,6 +18,14 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output-dir", required=True, help="model folder to write")
     add_option_arguments(parser, WriterOptions)
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.crf.folder import load_crf
+    from genet5.tokens.tokenizer import GeneTokenizer
+    from genet5.writer.building import save_model
+    from genet5.writer.first_weights import first_weights
+    from genet5.writer.init_report import report_summary, report_table, report_tsv
+
     options = options_from_arguments(WriterOptions, arguments)
     tokenizer, crf = GeneTokenizer.load(arguments.tokenizer), load_crf(arguments.crf)
     first = first_weights(options.size, tokenizer, crf, options.init_from, options.seed, options.overrides)

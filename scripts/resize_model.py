@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
-from genet5.tokens.tokenizer import GeneTokenizer
-from genet5.writer.building import load_model, resize_model, save_model
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -15,6 +13,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="draws the new rows")
     parser.add_argument("--output-dir", required=True, help="model folder to write")
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.tokens.tokenizer import GeneTokenizer
+    from genet5.writer.building import load_model, resize_model, save_model
+
     model, _ = load_model(arguments.model)
     tokenizer = GeneTokenizer.load(arguments.tokenizer)
     before = model.config.vocab_size

@@ -11,7 +11,6 @@ from pathlib import Path
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.options import CrfOptions
-from genet5.crf.training import run_crf_training
 from genet5.errors import run_command
 from genet5.options import options_from_arguments
 from genet5.training.options import add_run_arguments
@@ -22,6 +21,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of each baked species")
     add_run_arguments(parser, CrfOptions)
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.crf.training import run_crf_training
+
     run_crf_training(
         arguments.manifests,
         arguments.validation,

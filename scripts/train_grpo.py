@@ -11,7 +11,6 @@ from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.errors import run_command
 from genet5.grpo.options import GrpoOptions
-from genet5.grpo.training import run_grpo
 from genet5.options import options_from_arguments
 from genet5.training.options import add_run_arguments
 
@@ -23,6 +22,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
     add_run_arguments(parser, GrpoOptions, "reinforcement learning")
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.grpo.training import run_grpo
+
     run_grpo(
         arguments.model,
         arguments.prompts,

@@ -14,7 +14,6 @@ from genet5.errors import run_command
 from genet5.options import options_from_arguments
 from genet5.training.options import add_run_arguments
 from genet5.writer.options import SftOptions
-from genet5.writer.sft import run_sft
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,6 +23,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the model to start from")
     add_run_arguments(parser, SftOptions)
     arguments = parser.parse_args(argv)
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.writer.sft import run_sft
+
     run_sft(
         arguments.model,
         arguments.manifests,

@@ -86,7 +86,7 @@ def read_species_table(path: str | Path, data_root: str, clades: Collection[str]
     header: list[str] | None = None
     schema = _row_schema(clades)
     table: dict[str, Species] = {}
-    lines: dict[str, int] = {}
+    lines: dict[str, int] = {}  # of each name, in lower case: files of two names that differ in case alone may be one
     for cells in reader:
         cells = [cell.strip() for cell in cells]
         if not any(cells) or cells[0].startswith("#"):
@@ -97,10 +97,10 @@ def read_species_table(path: str | Path, data_root: str, clades: Collection[str]
             continue
         where = f"{path} line {reader.line_num}"
         row = _parse_row(header, cells, where, schema, data_root)
-        first = next((name for name in table if name.casefold() == row.species.casefold()), None)
-        if first is not None:
-            raise InputError(f"{where}, column species: '{row.species}' is in line {lines[first]} already")
-        table[row.species], lines[row.species] = row, reader.line_num
+        first = lines.setdefault(row.species.casefold(), reader.line_num)
+        if first != reader.line_num:
+            raise InputError(f"{where}, column species: '{row.species}' is in line {first} already")
+        table[row.species] = row
     if not table:
         raise InputError(f"{path} holds no species")
     return table

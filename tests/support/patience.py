@@ -35,12 +35,16 @@ def run(command: list[Any], *, idle_s: float = IDLE_S, **options: Any) -> subpro
 def wait(process: subprocess.Popen, output: int, idle_s: float = IDLE_S) -> None:
     """Wait for the end of a process that writes to the file ``output``; ``AssertionError`` once it is stuck."""
     progress = Progress(idle_s)
+    look_s = min(1.0, idle_s / 10)  # a look at all processes of the machine costs milliseconds
     while process.poll() is None:
         size = os.fstat(output).st_size
         if progress.ended(size, cpu_seconds(process.pid), time.monotonic()):
             end = os.pread(output, 3000, max(0, size - 3000)).decode(errors="replace")
             raise AssertionError(f"{process.args}: nothing happens for {idle_s:g} s; the end of its output:\n{end}")
-        time.sleep(0.02)
+        try:
+            process.wait(look_s)
+        except subprocess.TimeoutExpired:
+            continue
 
 
 class Progress:

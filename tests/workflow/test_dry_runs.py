@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 
+import patience
 import pytest
 from dry_runs import commands, jobs
 from file_servers import Hub
@@ -12,6 +15,7 @@ from script_flags import check_flags
 from genet5.tokens.dna import train_bpe
 
 DEMO = ("--configfile", "config/examples/demo.yaml", "--")
+SPLITS = ("train", "validation", "test") * 8
 SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
 
 
@@ -44,6 +48,33 @@ def test_all_runs_every_stage_once_per_species(demo_run):
         "report": 1,
         "all": 1,
     }
+
+
+COUNTED = """
+import collections, json, pathlib, sys
+from snakemake.cli import main
+opened = collections.Counter()
+sys.addaudithook(lambda event, words: event == "open" and opened.update([str(words[0])]))
+try:
+    main(sys.argv[2:])
+except SystemExit as ended:
+    pathlib.Path(sys.argv[1]).write_text(json.dumps([ended.code, opened, sorted(sys.modules)]))
+"""
+
+
+def test_reading_the_workflow_takes_one_look_at_each_table_and_no_library_that_computes(workspace):
+    species = [f"S.number{number} fungi 1 {split} - - g.fa prodigal" for number, split in enumerate(SPLITS)]
+    sheet = workspace.sheet(*species)
+    words = ("-n", "-q", "all", "--config", f"species_sheet={sheet}", "--", "all")
+    done = patience.run(
+        [sys.executable, "-c", COUNTED, "counts.json", *words], cwd=workspace.folder, env=workspace.environment
+    )
+    status, opened, modules = json.loads((workspace.folder / "counts.json").read_text())
+    assert status == 0, done.stdout
+    assert opened[sheet] == 1
+    clades = {path: count for path, count in opened.items() if "clades" in path and path.endswith(".yaml")}
+    assert len(clades) > 5 and set(clades.values()) == {1}, clades
+    assert not {"torch", "transformers", "lightning", "numba"} & set(modules)
 
 
 def test_training_reads_no_test_species(demo_run):

@@ -53,6 +53,21 @@ def test_the_list_of_commands_needs_no_library():
     assert listed.index("commands:") < listed.index("studies:")
 
 
+@pytest.mark.parametrize("name", ["annotate", "train-crf", "train-sft", "train-grpo", "init-model", "resize-model"])
+def test_help_of_a_command_imports_no_library_that_computes(name):
+    code = (
+        "import sys; from genet5 import cli\n"
+        f"try: cli.main([{name!r}, '--help'])\n"
+        "except SystemExit: print(*sys.modules)"
+    )
+    folder = Path(cli.__file__).parents[1]
+    shown = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+    assert shown.startswith(f"usage: genet5 {name} ")
+    loaded = set(shown.splitlines()[-1].split())
+    assert "argparse" in loaded
+    assert not loaded & {"torch", "transformers", "lightning", "numba", "pandas", "scipy", "gffutils", "pyfaidx"}
+
+
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     folder = Path(cli.__file__).parents[1]
     return subprocess.run([sys.executable, "-m", "genet5", *words], cwd=folder, capture_output=True, text=True)
