@@ -11,7 +11,7 @@ from genet5.annotate.options import AnnotateOptions
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import new_genome_name
-from genet5.device import add_device_argument
+from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     add_device_argument(parser)
+    add_threads_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci drawn on the page")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
@@ -41,6 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     if not arguments.clade:
         with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
         raise InputError(f"--clade is missing; clades with a model: {', '.join(with_model)}")
+    use_threads(arguments.threads)
     name = new_genome_name(str(arguments.genome), "the genome's file")
     annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder, arguments.device)
     with open_genome(arguments.genome) as genome:

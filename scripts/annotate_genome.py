@@ -28,7 +28,7 @@ from genet5.annotate.shipped import is_shipped, shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
-from genet5.device import add_device_argument
+from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import run_command
 from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
@@ -50,6 +50,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native")
     add_device_argument(parser)
+    add_threads_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci whose CRF tracks are kept")
     parser.add_argument("--part", default="", help="K/N: decode part K of N alone (default: the whole genome)")
     parser.add_argument(
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
     arguments = parser.parse_args(argv)
+    use_threads(arguments.threads)
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
     part = part_from_text(arguments.part) if arguments.part else None
     clades = read_clades(arguments.clade_folder)

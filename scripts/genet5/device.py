@@ -24,6 +24,26 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help=f"{DEVICE_HELP} (default: auto)")
 
 
+def add_threads_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag ``--threads``."""
+    parser.add_argument(
+        "--threads",
+        type=int,
+        help="processor cores to compute with (default: OMP_NUM_THREADS, else all that there are)",
+    )
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with a number of threads; None: as many as it takes itself. ``InputError`` for none."""
+    if threads is None:
+        return
+    if threads < 1:
+        raise InputError(f"--threads: {threads}, must be at least 1")
+    import torch
+
+    torch.set_num_threads(threads)
+
+
 def chosen_device(wanted: str = "auto") -> str:
     """``cuda`` or ``cpu``, as torch names them; ``wanted`` is one of ``DEVICES``.
 

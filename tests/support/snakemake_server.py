@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from pathlib import Path
 
 #: Of other projects, imported once.
 MODULES = ("snakemake.cli", "numpy", "jsonschema", "yaml", "Bio.Data.CodonTable", "pulp", "pandas")
+
+LONGEST_S = 300
 
 
 class SnakemakeServer:
@@ -51,6 +54,7 @@ def answer(arguments: list[str], folder: str, environment: dict[str, str], to: s
     status = 1
     try:
         os.setsid()
+        signal.alarm(LONGEST_S)  # one that hangs ends
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)

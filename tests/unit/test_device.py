@@ -78,3 +78,17 @@ def test_every_command_with_a_gpu_rule_takes_the_device(script: str) -> None:
     path = Path(__file__).parents[2] / f"scripts/{script}.py"
     shown = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True)
     assert "--device {auto,gpu,cpu}" in shown.stdout
+
+
+def test_threads_are_set_or_refused() -> None:
+    before = torch.get_num_threads()
+    try:
+        device.use_threads(3)
+        assert torch.get_num_threads() == 3
+        device.use_threads(None)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    for wrong in (0, -2):
+        with pytest.raises(InputError, match=f"--threads: {wrong}, must be at least 1"):
+            device.use_threads(wrong)
