@@ -29,7 +29,7 @@ def add_threads_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads",
         type=int,
-        help="processor cores to compute with (default: OMP_NUM_THREADS, else all that there are)",
+        help="processor cores to compute with (default: OMP_NUM_THREADS, else all there are)",
     )
 
 

@@ -1,0 +1,72 @@
+"""The compiled chain of genes is the one that plain Python finds, to the last bit of its scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from chain_by_events import chain_by_events
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genet5.crf.best_chain import StrandPotentials, best_chain
+from genet5.genome.sites import GeneRules, WindowSites
+
+SPLICED = GeneRules(splice_pairs=(("GT", "AG"), ("GC", "AG"), ("AT", "AC")), min_gene_bp=30)
+BACTERIA = GeneRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30)
+PAIRS = (SPLICED.splice_pairs, (("GT", "AG"),), (("GT", "AG"), ("GT", "AC")))
+STOPS = (("TAA", "TAG", "TGA"), ("TGA",), ("TAA", "CAG", "CAC", "GGG", "TGT", "ACA"))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.sampled_from([0, 1, 2, 3, 5, 30, 200, 1500, 5000]),
+    rules=st.sampled_from([SPLICED, BACTERIA]),
+    pairs=st.sampled_from(PAIRS),
+    stops=st.sampled_from(STOPS),
+    min_exon_bp=st.sampled_from([1, 3, 7]),
+    max_overlap_bp=st.sampled_from([0, 4, 30, 60]),
+    introns=st.sampled_from([(4, 9), (10, 50), (10, 400), (30, 3000)]),
+    whole=st.booleans(),
+    penalty=st.sampled_from([0.0, 1.0, 4.0]),
+)
+@settings(max_examples=150, deadline=None)
+def test_it_is_the_chain_of_plain_python(
+    seed: int,
+    size: int,
+    rules: GeneRules,
+    pairs: tuple,
+    stops: tuple[str, ...],
+    min_exon_bp: int,
+    max_overlap_bp: int,
+    introns: tuple[int, int],
+    whole: bool,
+    penalty: float,
+) -> None:
+    """Whole numbers make ties, which must be settled alike."""
+    rng = np.random.default_rng(seed)
+    rules = replace(
+        rules,
+        splice_pairs=rules.splice_pairs and pairs,
+        stops=frozenset(stops),
+        min_exon_bp=min_exon_bp,
+        max_overlap_bp=max_overlap_bp,
+        min_intron_bp=introns[0],
+        max_intron_bp=introns[1],
+    )
+    sites = WindowSites("".join(rng.choice(list("ACGT" * 10 + "N"), size=size)), rules)
+    stretches = rng.normal([0.2, 0.2, 0.2, -0.1], 1, (size // 20 + 1, 4))  # neighbours say nearly the same
+    odds, of_sites = stretches.repeat(20, axis=0)[:size], rng.normal(0, 3, (4, size + 1))
+    if whole:
+        odds, of_sites = odds.round(), of_sites.round()
+    scores = StrandPotentials.of(odds, of_sites)
+    for strand in (sites.plus, sites.minus):
+        assert best_chain(strand, scores, penalty) == chain_by_events(strand, scores, penalty)
+
+
+def test_prefix_sums_are_of_the_frame() -> None:
+    odds = np.arange(20, dtype=float).reshape(5, 4)
+    sums = StrandPotentials.of(odds, np.zeros((4, 6)))
+    np.testing.assert_array_equal(sums.coding[0], [0, 0, 5, 15, 27, 44])
+    np.testing.assert_array_equal(sums.coding[2], [0, 1, 7, 15, 28, 46])
+    np.testing.assert_array_equal(sums.intron, [0, 3, 10, 21, 36, 55])
