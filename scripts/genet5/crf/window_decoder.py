@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import torch
@@ -41,7 +43,9 @@ class WindowDecoder:
 
     def _decode_one(self, window: str) -> list[ScoredGene]:
         sites = WindowSites(window, self.rules)
-        return self._genes(sites, self.read(sites))
+        genes = self._genes(sites, self.read(sites))
+        give_back_memory()
+        return genes
 
     def _read_all(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
         scores = score_codes(self.crf, window_codes(sites).to(self.crf.device), self.precision)
@@ -55,6 +59,16 @@ class WindowDecoder:
         genes = [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
         probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]
+
+
+@cache
+def _malloc_trim() -> Callable[[int], int]:
+    return getattr(ctypes.CDLL(None), "malloc_trim", lambda _keep: 0)
+
+
+def give_back_memory() -> None:
+    """Free memory back to the system. The C library keeps what windows leave, in pieces that the next may not fit."""
+    _malloc_trim()(0)
 
 
 def cpu_reader(crf: Crf, precision: str) -> Callable[[WindowSites], WindowPotentials]:
