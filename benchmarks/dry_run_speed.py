@@ -1,7 +1,7 @@
 """How long Snakemake takes to plan a run of 1,000 species (``snakemake all -n``), and how much memory.
 
-The species share one small genome, and every stage is asked for. There is no peer: what is measured is the workflow, and
-an older checkout of it beside it.
+The species share one small genome, and every stage is asked for. No peer plans such a run: an older checkout of the
+workflow stands beside it.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _took(usage: Usage | None) -> str:
     if usage is None:
         return ""
     peak = "" if usage.peak_mb is None else f", {usage.peak_mb:,.0f} MB"
-    return f"{usage.cpu_s:.1f} CPU s, {usage.wall_s:.1f} s{peak}"
+    return f"{usage.cpu_s:.3g} CPU s, {usage.wall_s:.3g} s{peak}"
 
 
 def _processor() -> str:

@@ -10,15 +10,19 @@ import pytest
 from script_flags import flags_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LIBRARIES = ("experiment.py", "pseudo_chromosomes.py")
+LIBRARIES = (
+    "annotation_speed.py",
+    "crf_training_speed.py",
+    "dry_run_speed.py",
+    "experiment.py",
+    "planted_genes.py",
+    "pseudo_chromosomes.py",
+    "speed_rows.py",
+    "speed_table.py",
+    "trl_speed.py",
+)
 FILES = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 COMMANDS = [path for path in FILES if path.name not in LIBRARIES]
-
-
-@pytest.fixture(autouse=True)
-def beside_each_other(monkeypatch) -> None:
-    """Benchmarks import each other, as they may where one is started."""
-    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
