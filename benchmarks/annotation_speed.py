@@ -8,11 +8,12 @@ no parameters of *Plasmodium* or of yeasts; it runs there with those of *A. thal
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 from accuracy_vs_peers import SNAP_MODELS, augustus_command, score_set, snap_command
 from speed_rows import (
     REPOSITORY,
@@ -37,7 +38,9 @@ UNIT = "kb per CPU s"
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 APT_AUGUSTUS = "apt-get install augustus augustus-data"
 APT_SNAP = "apt-get install snap"
-MEMORY_MB, QUICK_MEMORY_MB = (1, 50, 250), (1, 5)
+MEMORY_MB, QUICK_MEMORY_MB = (1, 5, 50, 250), (1, 5)
+#: Of the free memory, what a measured process may be expected to take.
+SAFE_SHARE = 0.8
 #: The base is not measured on longer contigs: older commits take an hour there.
 LONGEST_BASE_MB, QUICK_LONGEST_BASE_MB = 50, 1
 
@@ -106,17 +109,36 @@ def thread_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
 
 
 def memory_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
-    """Most memory of the process, for one contig of random DNA. It hardly varies: one round."""
+    """Most memory of the process, for one contig of random DNA. It hardly varies: one round.
+
+    A contig for which the machine has too little memory, as the two shorter ones say, gets a row that says so.
+    """
+    peaks: dict[int, float] = {}
     longest = QUICK_LONGEST_BASE_MB if settings.quick else LONGEST_BASE_MB
     for megabases in QUICK_MEMORY_MB if settings.quick else MEMORY_MB:
+        what = f"one random contig of {megabases} Mb"
+        needed_mb, there_mb = expected_peak(peaks, megabases), psutil.virtual_memory().available / 1e6
+        if needed_mb > SAFE_SHARE * there_mb:
+            why = f"it would need about {needed_mb / 1000:.0f} GB, and {there_mb / 1000:.0f} GB are free"
+            yield not_measured_row(what, why, "MB")
+            continue
         fasta = settings.work / f"random_{megabases}.fa"
         write_random_dna(fasta, megabases * 1_000_000)
         ours = _annotate(REPOSITORY, fasta, "protist", settings)
+        peaks[megabases] = ours.peak_mb or 0.0
         base = None
         if settings.base and megabases <= longest:
             base = _annotate(settings.base, fasta, "protist", settings).peak_mb
-        yield cost_row(f"one random contig of {megabases} Mb", "MB", ours.peak_mb, base=base, usage=ours)
+        yield cost_row(what, "MB", ours.peak_mb, base=base, usage=ours)
         fasta.unlink()
+
+
+def expected_peak(peaks: Mapping[int, float], megabases: int) -> float:
+    """MB for a contig of ``megabases``, on the line through the two longest that were measured; 0 without two."""
+    if len(peaks) < 2:
+        return 0.0
+    (short, low), (long, high) = sorted(peaks.items())[-2:]
+    return high + (high - low) / (long - short) * (megabases - long)
 
 
 def accuracy_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:

@@ -50,7 +50,7 @@ def make_workspace(checkout: Path, folder: Path, number: int) -> None:
 
 
 def dry_run(folder: Path) -> Usage:
-    """Plan everything. Raises InputError with Snakemake's last words if it fails."""
-    command = [sys.executable, "-m", "snakemake", "-n", "-q", "all", "--configfile", "settings.yaml", "--", "all"]
+    """Plan everything; ``plan.txt`` gets what Snakemake prints. Raises InputError with its last words if it fails."""
+    command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "settings.yaml", "--", "all"]
     environment = {"PYTHONPATH": str((folder / "scripts").resolve()), "NO_COLOR": "1"}
     return measure_command(command, cwd=folder, environment=environment, output=folder / "plan.txt")

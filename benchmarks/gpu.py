@@ -6,10 +6,10 @@ MFU (model FLOPs utilisation) is the share of the device's dense bf16 peak that 
     MFU = FLOPs per token * tokens per second / peak
     FLOPs per token = 3 * (2 * weights that a token meets + 4 * width * sum over layers of the tokens that it sees)
 
-3 stands for a forward pass and a backward pass of twice its cost. ``genet5/writer/cost.py`` counts it: of experts, those
-that read the token; not the CRF, the pointers and what is computed twice. A step is losses, gradients, clipping and an
-update of AdamW on one batch of windows of 4,096 tokens. Reading shards is left out. The training log has the same share
-(column ``mfu``).
+3 stands for a forward pass and a backward pass of twice its cost. ``genet5/writer/cost.py`` counts it: of experts, the
+ones that read the token; not the CRF, the pointers and what is computed twice. A step is losses, gradients, clipping
+and an update of AdamW on one batch of windows of 4,096 tokens. Reading shards is left out. The training log has the
+same share (column ``mfu``).
 
 With ``--device cpu`` the same code runs on small sizes, and every row says CPU. Weights are fresh unless ``--writer``
 names a model: a fresh writer writes other genes than a trained one, and so takes another time. What was not measured

@@ -17,8 +17,8 @@ from genet5.training.processes import say
 from genet5.training.state import TrainingState
 
 # Dense bf16 peak of one device in FLOP/s, by a part of its name. NVIDIA's data sheets give most of them with sparsity,
-# which doubles them: H100 and H200 (SXM) 1,979, L40S 733, L4 242 TFLOPS. A100: 312 dense. RTX 4090: 165.2 dense, sums in
-# fp32 (paper on the Ada architecture). GB10: 1 PFLOPS of sparse fp4 (DGX Spark), an eighth of it in dense bf16.
+# which doubles them: H100 and H200 (SXM) 1,979, L40S 733, L4 242 TFLOPS. A100: 312 dense. RTX 4090: 165.2 dense, with
+# sums in fp32 (paper on the Ada architecture). GB10: 1 PFLOPS of sparse fp4 (DGX Spark), an eighth of it in dense bf16.
 PEAK_FLOPS = {
     "H200": 989e12,
     "H100": 989e12,
