@@ -315,12 +315,12 @@ def stretches(genome: Genome, most_bp: int | None) -> str:
     return f"{name}:1-{min(most_bp, genome.lengths[name])}"
 
 
-def seconds_of(call: Callable[[], object], device: str) -> float:
+def seconds_of(work: Callable[[], object], device: str) -> float:
     """Seconds on the clock, with what the device had to finish before and after."""
     if device == "cuda":
         torch.cuda.synchronize()
     began = time.perf_counter()
-    call()
+    work()
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - began

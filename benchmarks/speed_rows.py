@@ -148,10 +148,10 @@ def measure_command(
         return Usage(*json.load(numbers))
 
 
-def measure_call(call: Callable[[], object]) -> Usage:
+def measure_call(work: Callable[[], object]) -> Usage:
     """Call a function in this process. Its CPU seconds hold those of processes that it started and waited for."""
     before, began = _cpu_s(), time.perf_counter()
-    call()
+    work()
     return Usage(time.perf_counter() - began, _cpu_s() - before)
 
 
