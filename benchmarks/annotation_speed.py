@@ -7,7 +7,9 @@ no parameters of *Plasmodium* or of yeasts; it runs there with those of *A. thal
 
 from __future__ import annotations
 
+import functools
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -89,17 +91,14 @@ def speed_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
 def thread_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
     """Seconds on the clock with two threads beside one."""
     what = "2 threads beside 1"
-    if "--threads" not in _help(settings):
+    if not has_threads(REPOSITORY):
         yield not_measured_row(what, "genet5 annotate has no flag --threads", "s")
         return
-    sets = QUICK if settings.quick else WHOLE
-    name, dna = next(iter(sets.items()))
+    name, dna = next(iter((QUICK if settings.quick else WHOLE).items()))
     fasta = write_dna(dna, settings)
     sides = {
-        number: lambda number=number: _annotate(
-            REPOSITORY, fasta, dna.clade, settings, "--threads", number, one_thread=False
-        )
-        for number in ("2", "1")
+        str(number): lambda number=number: _annotate(REPOSITORY, fasta, dna.clade, settings, threads=number)
+        for number in (2, 1)
     }
     found = {key: median_usage(runs) for key, runs in alternate(sides, settings.rounds, ["2"]).items()}
     yield cost_row(
@@ -270,13 +269,13 @@ def _bacteria_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
         yield missing_peer_row(what, UNIT, peer.name, peer.install)
 
 
-def _annotate(
-    checkout: Path, fasta: Path, clade: str, settings: SpeedSettings, *flags: str, one_thread: bool = True
-) -> Usage:
+def _annotate(checkout: Path, fasta: Path, clade: str, settings: SpeedSettings, *flags: str, threads: int = 1) -> Usage:
     """``genet5 annotate`` of a checkout, with its own library, on the CPU."""
     command = [sys.executable, checkout / "scripts/annotate.py", fasta, "--clade", clade, "--device", "cpu"]
     command += ["--output", _out(checkout, settings), *flags]
-    environment = {"PYTHONPATH": str(checkout / "scripts")} | (ONE_THREAD if one_thread else {})
+    if has_threads(checkout):
+        command += ["--threads", threads]
+    environment = {"PYTHONPATH": str(checkout / "scripts")} | (ONE_THREAD if threads == 1 else {})
     return measure_command(command, environment=environment)
 
 
@@ -284,10 +283,16 @@ def _out(checkout: Path, settings: SpeedSettings) -> Path:
     return settings.work / ("ours" if checkout == REPOSITORY else "base")
 
 
-def _help(settings: SpeedSettings) -> str:
-    shown = settings.work / "help.txt"
-    measure_command([sys.executable, REPOSITORY / "scripts/annotate.py", "--help"], output=shown)
-    return shown.read_text(encoding="utf-8")
+@functools.cache
+def has_threads(checkout: Path) -> bool:
+    """Whether ``genet5 annotate`` of a checkout has the flag --threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder) / "help.txt"
+        environment = {"PYTHONPATH": str(checkout / "scripts")}
+        measure_command(
+            [sys.executable, checkout / "scripts/annotate.py", "--help"], environment=environment, output=shown
+        )
+        return "--threads" in shown.read_text(encoding="utf-8")
 
 
 def _bases(fasta: Path) -> int:

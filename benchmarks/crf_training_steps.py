@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Take steps of CRF training with the library of a checkout, and print the seconds of all of them as JSON.
 
-A step is what the training loop does with one batch: losses, gradients, clipping, one update of AdamW. Windows are
-random DNA: the sums over chains take as long whatever the labels say. ``crf_training_speed.py`` starts this for each
-side. It imports nothing else of this folder, so that the library is the one of the checkout.
+A step is what the training loop does: a batch of random crops with their labels, losses, gradients, clipping, one
+update of AdamW. ``crf_training_speed.py`` bakes the windows and starts this for each side. It imports nothing else of
+this folder, so that the library is the one of the checkout.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path, help="of baked windows")
     parser.add_argument("--library", type=Path, default=REPOSITORY, help="checkout (default: this one)")
     parser.add_argument("--size", default="demo", help="of the network, as crf.size (default: %(default)s)")
-    parser.add_argument("--window-bp", type=int, default=6000, help="bases of a window (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=1, help="windows of a step (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=4, help="measured steps, after one that is not (%(default)s)")
     arguments = parser.parse_args()
@@ -31,29 +31,34 @@ def main() -> None:
 
     if library not in Path(genet5.__file__).resolve().parents:
         sys.exit(f"error: genet5 was found in {genet5.__file__}, not in {library}")
-    json.dump(take_steps(arguments.size, arguments.window_bp, arguments.rows, arguments.steps), sys.stdout)
+    json.dump(take_steps(arguments.manifest, arguments.size, arguments.rows, arguments.steps), sys.stdout)
 
 
-def take_steps(size: str, window_bp: int, rows: int, steps: int) -> dict[str, float]:
+def take_steps(manifest: Path, size: str, rows: int, steps: int) -> dict[str, float]:
     """Seconds on the clock and of the processor, start-up and the first step left out. One thread."""
+    import numpy as np
     import torch
 
+    from genet5.bake.manifest import shard_paths
+    from genet5.bake.shards import ShardSet
+    from genet5.clades import read_clades
     from genet5.crf.config import crf_config
+    from genet5.crf.data import CrfData
     from genet5.crf.model import make_crf
     from genet5.crf.options import CrfOptions
     from genet5.crf.training import CrfTraining
-    from genet5.plan.measuring import crf_batch, random_windows
     from genet5.training.optimizer import build_optimizer
 
     torch.set_num_threads(1)
     options = CrfOptions(size=size)
     model = CrfTraining(make_crf(crf_config(size), 0), options).train()
     optimizer = build_optimizer(model, options)
-    batch = crf_batch(random_windows(rows, window_bp))
+    data = CrfData(ShardSet(shard_paths(manifest, "train")), read_clades())
+    rng = np.random.default_rng(0)
 
     def step() -> None:
         optimizer.zero_grad()
-        losses = model.training_losses(batch)
+        losses = model.training_losses(data.training_batch(rng.choice(len(data.lengths), rows), 0, rng))
         (losses["sum"] / losses["weight"]).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), options.max_grad_norm)
         optimizer.step()

@@ -223,6 +223,20 @@ def test_a_contig_that_does_not_fit_in_memory_is_foreseen():
     assert speed.expected_peak({1: 0.0, 5: 1400.0, 50: 1850.0}, 250) == pytest.approx(1850 + 10 * 200)
 
 
+def test_training_steps_are_taken_with_the_library_of_the_checkout_alone(tmp_path):
+    steps = Path(importlib.import_module("crf_training_speed").STEPS_SCRIPT)
+    elsewhere = tmp_path / "checkout/scripts/genet5"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "__init__.py").touch()
+    command = [sys.executable, steps, "manifest.json", "--library", tmp_path / "checkout"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and str(elsewhere / "__init__.py") in done.stderr  # that library is empty
+    (elsewhere / "__init__.py").unlink()
+    elsewhere.rmdir()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and ("error: genet5 was found in" in done.stderr or "No module named" in done.stderr)
+
+
 def test_random_dna_is_one_contig_of_full_lines(tmp_path):
     speed = importlib.import_module("annotation_speed")
     speed.write_random_dna(tmp_path / "x.fa", 100)
