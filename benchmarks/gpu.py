@@ -36,7 +36,7 @@ import torch  # noqa: E402
 from annotation_speed import WHOLE, write_dna, write_random_dna  # noqa: E402
 from planted_genes import planted_window  # noqa: E402
 from speed_rows import SpeedRow, SpeedSettings, missing_peer_row, not_measured_row, rate_row  # noqa: E402
-from speed_table import about_run, speed_table  # noqa: E402
+from speed_table import about_run, shown_command, speed_table  # noqa: E402
 from trl_speed import GROUP_SIZE, compare_steps  # noqa: E402
 
 from genet5.annotate.api import Annotator, load  # noqa: E402
@@ -130,7 +130,7 @@ def main() -> None:
         for part in arguments.only:
             rows[f"{part} ({name})"] = list(rows_of(part, parts[part], run))
     rows["left out"] = [not_measured_row(what, why) for what, why in LEFT_OUT.items()]
-    print(about_run(["python", "benchmarks/gpu.py", *sys.argv[1:]], None, load_average))
+    print(about_run(shown_command("benchmarks/gpu.py", sys.argv[1:]), None, load_average))
     print(speed_table(rows))
     ratios = [row.ratio for found in rows.values() for row in found if row.ratio is not None]
     if not ratios:

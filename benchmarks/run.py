@@ -16,10 +16,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import shlex
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,8 +26,8 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 
-from speed_rows import SpeedRow, SpeedSettings, not_measured_row  # noqa: E402
-from speed_table import about_run, replace_between_markers, speed_table, split_file  # noqa: E402
+from speed_rows import SpeedRow, SpeedSettings, measure_call, not_measured_row  # noqa: E402
+from speed_table import about_run, replace_between_markers, row_line, shown_command, speed_table, split_file  # noqa: E402
 
 from genet5.errors import InputError, run_command  # noqa: E402
 
@@ -96,10 +94,9 @@ def main() -> None:
                 arguments.bacteria and arguments.bacteria.resolve(),
                 arguments.arabidopsis and arguments.arabidopsis.resolve(),
             )  # fmt: skip
-            began = time.perf_counter()
-            rows[name] = rows_of(name, SUBJECTS[name], settings)
-        print(f"{name}: {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
-    text = f"{about_run(shown_command(), base, load)}\n{speed_table(rows)}"
+            used = measure_call(lambda: rows.update({name: rows_of(name, SUBJECTS[name], settings)}))  # noqa: B023
+        print(f"{name} took {used.wall_s:.0f} s, {used.cpu_s:.0f} CPU s", file=sys.stderr, flush=True)
+    text = f"{about_run(shown_command('benchmarks/run.py', sys.argv[1:]), base, load)}\n{speed_table(rows)}"
     print(text)
     if results:
         replace_between_markers(results, text)
@@ -121,7 +118,7 @@ def rows_of(name: str, subject: Subject, settings: SpeedSettings) -> list[SpeedR
             return [not_measured_row(name, f"benchmarks/{subject.module}.py has no function {subject.function}")]
         made: Iterable[SpeedRow] = measure(settings)
         for row in made:
-            print(f"{name}: {row}", file=sys.stderr, flush=True)
+            print(row_line(name, row), file=sys.stderr, flush=True)
             rows.append(row)
     except InputError as error:
         rows.append(not_measured_row(name, str(error)))
@@ -134,11 +131,6 @@ def rows_of(name: str, subject: Subject, settings: SpeedSettings) -> list[SpeedR
 def reference_data() -> Path:
     """Folder of the reference data."""
     return Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data")).resolve()
-
-
-def shown_command() -> list[str]:
-    """This command, as one starts it in the folder of the repository."""
-    return ["python", "benchmarks/run.py", *map(shlex.quote, sys.argv[1:])]
 
 
 if __name__ == "__main__":

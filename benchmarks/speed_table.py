@@ -6,6 +6,7 @@ import datetime
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,18 +36,24 @@ PROGRAMS = {
 
 def speed_table(rows: Mapping[str, Iterable[SpeedRow]]) -> str:
     """Rows by subject as one table. A number that was not measured is an empty cell."""
-    lines = [
-        f"| {' | '.join(COLUMNS)} |",
-        f"|{'---|' * len(COLUMNS)}",
-    ]
-    for subject, found in rows.items():
-        for row in found:
-            cells = (
-                subject, row.what, row.unit, _number(row.ours), row.peer_name, _number(row.peer), _number(row.ratio),
-                _number(row.base), _number(row.base_ratio), _took(row.usage), _took(row.peer_usage), row.note,
-            )  # fmt: skip
-            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    lines = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    lines += [row_line(subject, row) for subject, found in rows.items() for row in found]
     return "\n".join(lines) + "\n"
+
+
+def row_line(subject: str, row: SpeedRow) -> str:
+    """A row of the table."""
+    cells = (
+        subject, row.what, row.unit, _number(row.ours), row.peer_name, _number(row.peer), _number(row.ratio),
+        _number(row.base), _number(row.base_ratio), _took(row.usage), _took(row.peer_usage), row.note,
+    )  # fmt: skip
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def shown_command(script: str, arguments: Sequence[str]) -> str:
+    """The command as one starts it in the folder of the repository; of folders of this machine, the name alone."""
+    shown = [Path(word).name if word.startswith("/") else word for word in arguments]
+    return shlex.join(["python", script, *shown])
 
 
 def replace_between_markers(path: Path, text: str) -> None:
@@ -71,7 +78,7 @@ def split_file(path: Path) -> tuple[bytes, bytes]:
     return content[: content.index(first) + len(first)], content[content.index(last) :]
 
 
-def about_run(command: Sequence[str], base: Path | None, load: float) -> str:
+def about_run(command: str, base: Path | None, load: float) -> str:
     """A paragraph: date, machine, commits, versions and command. load: average when the run began."""
     import psutil
 
@@ -83,7 +90,7 @@ def about_run(command: Sequence[str], base: Path | None, load: float) -> str:
     versions = ", ".join([f"Python {platform.python_version()}", *libraries, *programs])
     return (
         f"{today.day} {today:%b %Y}, {_processor()}, {os.cpu_count()} cores, {memory:.0f} GB, load average {load:.1f} "
-        f"at the start; {commits}. {versions}.\n\n    {' '.join(command)}\n"
+        f"at the start; {commits}. {versions}.\n\n    {command}\n"
     )
 
 

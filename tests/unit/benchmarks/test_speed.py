@@ -156,6 +156,12 @@ def test_rows_of_a_table_have_as_many_cells_as_its_head(speed_rows, speed_table)
     assert "a\\|b c" in line and "| 1,234 | peer | .500 | 2 |" in line and "2 CPU s, 1 s, 3 MB" in line
 
 
+def test_the_shown_command_names_no_place_of_this_machine(speed_table):
+    words = ["--base", "/home/someone/old checkout", "--only", "annotate", "--rounds", "3"]
+    shown = speed_table.shown_command("benchmarks/run.py", words)
+    assert shown == "python benchmarks/run.py --base 'old checkout' --only annotate --rounds 3"
+
+
 @of_property(deadline=None)
 @given(before=st.binary(), after=st.binary(), old=st.binary())
 def test_the_table_writer_keeps_every_byte_outside_of_the_markers(before, after, old, tmp_path_factory):
