@@ -14,18 +14,21 @@ Debian packages: augustus augustus-data snap prodigal genometools.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 
+from adapted_rows import adapt_bake, adapt_reading, adapt_score, adapt_writer  # noqa: E402
 from speed_rows import SpeedRow, SpeedSettings, measure_call, not_measured_row  # noqa: E402
 from speed_table import about_run, replace_between_markers, row_line, shown_command, speed_table, split_file  # noqa: E402
 
@@ -36,10 +39,14 @@ CROSS_VALIDATED = REPOSITORY / "data/studies/small_sets/annotation"
 
 
 class Subject(NamedTuple):
-    """module: of a script in this folder. function: takes SpeedSettings and gives rows."""
+    """module: of a script in this folder. function: takes SpeedSettings and gives rows.
+
+    adapt: makes rows of a module without that function.
+    """
 
     module: str
     function: str = "speed_rows"
+    adapt: Callable[[ModuleType, SpeedSettings], Iterable[SpeedRow]] | None = None
 
 
 SUBJECTS = {
@@ -48,10 +55,10 @@ SUBJECTS = {
     "threads": Subject("annotation_speed", "thread_rows"),
     "memory": Subject("annotation_speed", "memory_rows"),
     "crf_training": Subject("crf_training_speed"),
-    "writer": Subject("writer_speed"),
-    "gff3_reading": Subject("gff3_reading"),
-    "score": Subject("score_speed"),
-    "bake": Subject("bake_speed"),
+    "writer": Subject("writer_speed", adapt=adapt_writer),
+    "gff3_reading": Subject("gff3_reading", adapt=adapt_reading),
+    "score": Subject("score_speed", adapt=adapt_score),
+    "bake": Subject("bake_speed", adapt=adapt_bake),
     "grpo_vs_trl": Subject("trl_speed"),
     "dry_run": Subject("dry_run_speed"),
 }
@@ -113,7 +120,10 @@ def rows_of(name: str, subject: Subject, settings: SpeedSettings) -> list[SpeedR
         return [not_measured_row(name, f"there is no benchmarks/{subject.module}.py")]
     rows: list[SpeedRow] = []
     try:
-        measure = getattr(importlib.import_module(subject.module), subject.function, None)
+        module = importlib.import_module(subject.module)
+        measure = getattr(module, subject.function, None)
+        if measure is None and subject.adapt:
+            measure = functools.partial(subject.adapt, module)
         if measure is None:
             return [not_measured_row(name, f"benchmarks/{subject.module}.py has no function {subject.function}")]
         made: Iterable[SpeedRow] = measure(settings)

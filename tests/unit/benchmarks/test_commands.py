@@ -11,6 +11,7 @@ from script_flags import flags_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 LIBRARIES = (
+    "adapted_rows.py",
     "annotation_speed.py",
     "crf_training_speed.py",
     "dry_run_speed.py",

@@ -219,7 +219,26 @@ def test_subjects_with_a_script_have_its_function(run):
     folder = Path(run.__file__).parent
     there = [subject for subject in run.SUBJECTS.values() if (folder / f"{subject.module}.py").is_file()]
     assert len(there) >= 7
-    assert all(callable(getattr(importlib.import_module(one.module), one.function)) for one in there)
+    assert all(one.adapt or callable(getattr(importlib.import_module(one.module), one.function)) for one in there)
+
+
+def test_rows_of_other_tables_get_ratios_of_which_more_is_better(run, settings, monkeypatch):
+    def rows(share: float, repeats: int) -> list[tuple]:
+        assert (share, repeats) == (0.02, 1)
+        return [
+            ("score, 62 Mb, gt eval", "Mb/cpu-s", 30.0, 10.0, 3.0),
+            ("score, 62 Mb: memory, gt eval", "MB", 100.0, 400.0, 0.25),
+            ("score, 62 Mb", "cpu-s", 7.0, None, None),
+        ]
+
+    script = SimpleNamespace(rows=rows, measure=lambda base, windows, rounds: [("SFT", "windows / CPU s", 6.0, 3.0, 2)])
+    monkeypatch.setattr(run.importlib, "import_module", lambda _: script)
+    speed, memory, alone = run.rows_of("x", run.SUBJECTS["score"]._replace(module="speed_table"), settings)
+    assert (speed.what, speed.peer_name, speed.ratio) == ("score, 62 Mb", "gt eval", 3)
+    assert (memory.peer_name, memory.ratio) == ("gt eval", 4)
+    assert (alone.what, alone.peer_name, alone.ratio) == ("score, 62 Mb", "", None)
+    (learnt,) = run.rows_of("x", run.SUBJECTS["writer"]._replace(module="speed_table"), settings)
+    assert (learnt.ours, learnt.base, learnt.base_ratio, learnt.ratio) == (6, 3, 2, None)
 
 
 def test_a_contig_that_does_not_fit_in_memory_is_foreseen():
