@@ -199,7 +199,7 @@ def sft_rows(run: Run) -> Iterator[SpeedRow]:
         yield not_measured_row(f"MFU of {what}", f"the peak of {run.label} is unknown, --peak-tflops names it", "share")
     else:
         found = mfu(tokens_per_s, per_token, run.peak)
-        yield SpeedRow(f"MFU of {what}", "share", found, note=f"of a peak of {run.peak / 1e12:,.0f} TFLOPS")
+        yield SpeedRow(f"MFU of {what}", "share", found, note=f"of a peak of {run.peak / 1e12:g} TFLOPS")
     if run.device == "cuda":
         yield SpeedRow(what, "GB at most", torch.cuda.max_memory_allocated() / 1e9)
 
