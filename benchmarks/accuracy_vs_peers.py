@@ -81,11 +81,17 @@ def main() -> None:
         print(f"best of ours minus better AUGUSTUS, F1: {listed}")
 
 
-def score_set(name: str, source: Path, work: Path, ours: list[str], bootstrap: int) -> dict:
-    """The score document of a set; raises InputError where something to read is missing."""
+def score_set(
+    name: str, source: Path, work: Path, ours: list[str], bootstrap: int, contigs: tuple[str, ...] = ()
+) -> dict:
+    """The score document of a set; raises InputError where something to read is missing.
+
+    contigs: those that are annotated and scored, by default all of the set. A work folder serves one choice of them.
+    """
     if not (source / "fna.gz").is_file():
         raise InputError(f"{source / 'fna.gz'}: no such file; GENET5_DATA names the folder of the reference data")
     held = SETS[name]
+    scored = contigs or held.contigs
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "fna").is_file():
         decompress_genome(source / "fna.gz", work / "fna")
@@ -98,7 +104,7 @@ def score_set(name: str, source: Path, work: Path, ours: list[str], bootstrap: i
         path = Path(folder) / f"{name}.gff3"
         predictions.append(Prediction(f"genet5/{label}", path, timing if timing.is_file() else None))
     with Genome(work / "fna") as genome:
-        regions = [Region(contig, 0, genome.lengths[contig]) for contig in held.contigs]
+        regions = [Region(contig, 0, genome.lengths[contig]) for contig in scored]
         jobs: dict[str, Callable[[Path], str]] = {
             "augustus": lambda fasta: run_augustus(fasta, held.augustus, softmasking=False),
             "augustus/mask": lambda fasta: run_augustus(fasta, held.augustus, softmasking=True),
@@ -106,7 +112,7 @@ def score_set(name: str, source: Path, work: Path, ours: list[str], bootstrap: i
         if held.snap:
             jobs["snap"] = lambda fasta: run_snap(fasta, SNAP_MODELS / f"{held.snap}.hmm")
         for label, run in jobs.items():
-            kept = run_peer(work, label.replace("/", "_"), genome, held.contigs, run)
+            kept = run_peer(work, label.replace("/", "_"), genome, scored, run)
             predictions.append(Prediction(label, kept, kept.with_suffix(".json")))
         baselines = ["orf_atg", "prodigal"]
         return compare(
@@ -134,19 +140,29 @@ def run_peer(work: Path, label: str, genome: Genome, contigs: tuple[str, ...], r
     return path
 
 
-def run_augustus(fasta: Path, species: str, softmasking: bool) -> str:
-    """Rows of one sequence. ``--sample=0`` gives the same genes three times as fast."""
+def augustus_command(fasta: Path, species: str, softmasking: bool) -> list[str]:
+    """``--sample=0`` gives the same genes three times as fast."""
     options = ["--gff3=on", "--sample=0", "--stopCodonExcludedFromCDS=false", "--protein=off", "--codingseq=off"]
-    text = output_of(["augustus", f"--species={species}", f"--softmasking={int(softmasking)}", *options, str(fasta)])
+    return ["augustus", f"--species={species}", f"--softmasking={int(softmasking)}", *options, str(fasta)]
+
+
+def run_augustus(fasta: Path, species: str, softmasking: bool) -> str:
+    """Rows of one sequence."""
+    text = output_of(augustus_command(fasta, species, softmasking))
     return "".join(f"{line}\n" for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def snap_command(fasta: Path, model: Path) -> list[str]:
+    """Raises InputError where the model is missing."""
+    if not model.is_file():
+        raise InputError(f"{model}: no such file; sudo apt-get install snap")
+    return ["snap-hmm", "-gff", str(model), str(fasta)]
 
 
 def run_snap(fasta: Path, model: Path) -> str:
     """SNAP's exons as CDS rows: the ninth column is the gene's name."""
-    if not model.is_file():
-        raise InputError(f"{model}: no such file; sudo apt-get install snap")
     rows, seen = [], set()
-    for line in output_of(["snap-hmm", "-gff", str(model), str(fasta)]).splitlines():
+    for line in output_of(snap_command(fasta, model)).splitlines():
         seqid, source, _, start, end, _, strand, _, name = line.split("\t")
         if name not in seen:
             seen.add(name)

@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY / "scripts"))
+sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 warnings.filterwarnings("ignore")
@@ -50,6 +50,7 @@ import torch  # noqa: E402
 from datasets import Dataset, disable_progress_bars  # noqa: E402
 from lightning.fabric import Fabric  # noqa: E402
 from lightning.fabric.plugins.environments import LightningEnvironment  # noqa: E402
+from planted_genes import planted_window  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 from torch import nn  # noqa: E402
 from transformers import PreTrainedTokenizerFast, PrinterCallback, Qwen2MoeForCausalLM, TrainerCallback  # noqa: E402
@@ -61,9 +62,6 @@ from genet5.clades import read_clades  # noqa: E402
 from genet5.crf.config import crf_config  # noqa: E402
 from genet5.crf.model import make_crf  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
-from genet5.genome.genes import Interval  # noqa: E402
-from genet5.genome.genetic_code import reverse_complement  # noqa: E402
-from genet5.genome.window_genes import WindowGene  # noqa: E402
 from genet5.grpo.options import GrpoOptions  # noqa: E402
 from genet5.grpo.run import GrpoRun, SampledBatch  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
@@ -81,9 +79,6 @@ COMPLETION_TOKENS = 64
 LR = 1e-6
 TRL_WORDS = 256
 KMER, SEGMENT_BP = 6, 60  # as in config/examples/demo.yaml
-GENETIC_CODE = {"bacteria": 11}  # others: 1
-STOPS = ("TAA", "TAG", "TGA")
-GENE_CODONS, GAP_BP = (60, 300), (40, 200)
 
 
 @dataclass
@@ -318,23 +313,6 @@ def our_step(
         steps.peak_gb.append(peak_gb(arguments.device))
 
     return len(tokenizer.prompt_ids(windows[0].bases, arguments.clade).ids), step
-
-
-def planted_window(window_bp: int, clade: str, seed: int) -> Window:
-    """Random DNA with open reading frames on both strands."""
-    rng = random.Random(seed)
-    codons = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT" if a + b + c not in STOPS]
-    bases, genes, at = [], [], 0
-    while at < window_bp:
-        bases.append("".join(rng.choices("ACGT", k=rng.randint(*GAP_BP))))
-        at += len(bases[-1])
-        gene = "ATG" + "".join(rng.choices(codons, k=rng.randint(*GENE_CODONS))) + rng.choice(STOPS)
-        if at + len(gene) <= window_bp:
-            strand = rng.choice("+-")
-            genes.append(WindowGene(strand, (Interval(at, at + len(gene)),), False, False))
-            bases.append(gene if strand == "+" else reverse_complement(gene))
-            at += len(gene)
-    return Window("".join(bases)[:window_bp], genes, [], clade, GENETIC_CODE.get(clade, 1))
 
 
 # ---------------------------------------------------------------- TRL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,18 @@ from genet5.training.memory import memory_gb
 from genet5.training.processes import say
 from genet5.training.state import TrainingState
 
-# Dense bf16 peak of one device in FLOP/s, by a part of its name (makers' data sheets).
-PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "GB10": 125e12, "RTX 4090": 165e12}
+# Dense bf16 peak of one device in FLOP/s, by a part of its name. NVIDIA's data sheets give most of them with sparsity,
+# which doubles them: H100 and H200 (SXM) 1,979, L40S 733, L4 242 TFLOPS. A100: 312 dense. RTX 4090: 165.2 dense, with
+# sums in fp32 (paper on the Ada architecture). GB10: 1 PFLOPS of sparse fp4 (DGX Spark), an eighth of it in dense bf16.
+PEAK_FLOPS = {
+    "H200": 989e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "GB10": 125e12,
+    "RTX 4090": 165e12,
+}
 
 
 class TrainingLog:
@@ -75,9 +86,14 @@ class TrainingLog:
         say(self.fabric, progress_line(row, total_steps))
 
 
+def peak_flops(device_name: str) -> float | None:
+    """Dense bf16 peak of a device in FLOP/s, None where it is unknown. A number does not go on: an L40 is no L4."""
+    return next((flops for name, flops in PEAK_FLOPS.items() if re.search(rf"{name}(?![0-9])", device_name)), None)
+
+
 def flops_share(tokens_per_s: float, flops_per_token: float | None, device_name: str, devices: int) -> float | None:
     """Model FLOPs utilisation (0 to 1), or None when the model's cost or the device's peak is unknown."""
-    peak = next((flops for name, flops in PEAK_FLOPS.items() if name in device_name), None)
+    peak = peak_flops(device_name)
     return tokens_per_s * flops_per_token / (peak * devices) if peak and flops_per_token else None
 
 

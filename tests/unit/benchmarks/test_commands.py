@@ -12,13 +12,17 @@ from script_flags import flags_of
 REPOSITORY = Path(__file__).resolve().parents[3]
 LIBRARIES = ("experiment.py", "pseudo_chromosomes.py")
 FILES = sorted((REPOSITORY / "benchmarks").glob("*.py"))
-COMMANDS = [path for path in FILES if path.name not in LIBRARIES]
-
-
-@pytest.fixture(autouse=True)
-def beside_each_other(monkeypatch) -> None:
-    """Benchmarks import each other, as they may where one is started."""
-    monkeypatch.syspath_prepend(str(REPOSITORY / "benchmarks"))
+OF_SPEED = (
+    "adapted_rows.py",
+    "annotation_speed.py",
+    "crf_training_speed.py",
+    "dry_run_speed.py",
+    "planted_genes.py",
+    "speed_rows.py",
+    "speed_table.py",
+    "trl_speed.py",
+)
+COMMANDS = [path for path in FILES if path.name not in (*LIBRARIES, *OF_SPEED)]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)

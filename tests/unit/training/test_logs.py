@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from genet5.training.csv_log import CsvLog
-from genet5.training.logs import duration, flops_share, progress_line
+from genet5.training.logs import duration, flops_share, peak_flops, progress_line
 from genet5.training.memory import MemoryWatch, memory_gb
 
 
@@ -97,6 +97,15 @@ def test_flops_share_needs_cost_and_a_known_device():
     assert flops_share(1000.0, 98.9e9, "NVIDIA H200", 2) == pytest.approx(0.05)
     assert flops_share(1000.0, None, "NVIDIA H200", 1) is None
     assert flops_share(1000.0, 98.9e9, "", 1) is None
+
+
+def test_a_device_is_known_by_its_whole_number():
+    assert peak_flops("NVIDIA L4") == 121e12
+    assert peak_flops("NVIDIA L40S") == 362e12
+    assert peak_flops("NVIDIA L40") is None
+    assert peak_flops("NVIDIA A100-SXM4-80GB") == 312e12
+    assert peak_flops("NVIDIA GH200 480GB") == peak_flops("NVIDIA H100 80GB HBM3") == 989e12
+    assert peak_flops("NVIDIA GB10") == 125e12
 
 
 def test_the_console_line_names_what_matters():
