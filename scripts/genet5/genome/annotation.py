@@ -39,7 +39,13 @@ from pathlib import Path
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.genome.checks import CheckedTranscript, CodeCheck, check_genetic_code, check_transcripts
+from genet5.genome.checks import (
+    CheckedTranscript,
+    CodeCheck,
+    bases_to_check,
+    check_genetic_code,
+    check_transcripts,
+)
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -121,7 +127,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
     for seqid in genome.names:
         if seqid not in by_sequence:
             continue
-        contig = genome.sequence(seqid, keep_case=True).encode()
+        contig = bases_to_check(genome, seqid, by_sequence[seqid])
         checked = check_transcripts(
             by_sequence[seqid],
             contig,

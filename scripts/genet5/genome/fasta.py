@@ -202,6 +202,7 @@ class Genome:
                 raise InputError(f"{self.path}: compressed; unpack it first with scripts/index_genome.py")
         index = index_genome(self.path)
         self._faidx = pyfaidx.Faidx(str(self.path), indexname=str(index), as_raw=True, rebuild=False)
+        self._file = self.path.open("rb")
         self.lengths: dict[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
         self.names: tuple[str, ...] = tuple(self.lengths)
 
@@ -218,10 +219,32 @@ class Genome:
             raise ValueError(f"{seqid}: bases {start}..{end} are outside the sequence of {length} bp")
         if start == end:
             return ""
-        bases = self._faidx.fetch(seqid, start + 1, end)
+        bases = self._read(seqid, start, end).decode()
         return bases if keep_case else bases.upper()
 
+    def contig(self, seqid: str) -> Contig:
+        """A sequence that is read where it is sliced; InputError for an unknown ``seqid``."""
+        if seqid not in self.lengths:
+            raise InputError(f"{self.path}: no sequence named {seqid!r}; it has {shown_names(self.names)}")
+        return Contig(self, seqid)
+
+    def _read(self, seqid: str, start: int, end: int) -> bytes:
+        """Bases ``start`` .. ``end - 1``, within the sequence; case is kept."""
+        record = self._faidx.index[seqid]
+        width, step = record.lenc, record.lenb
+        lines, column = divmod(start, width)
+        last_lines, last_column = divmod(end - 1, width)
+        first = record.offset + lines * step + column
+        size = (last_lines - lines) * step + last_column - column + 1
+        text = os.pread(self._file.fileno(), size, first)
+        # One call reads 2 GB at most.
+        while len(text) < size and (more := os.pread(self._file.fileno(), size - len(text), first + len(text))):
+            text += more
+        text = text.replace(b"\n", b"")
+        return text.replace(b"\r", b"") if b"\r" in text else text
+
     def close(self) -> None:
+        self._file.close()
         self._faidx.close()
 
     def __enter__(self) -> Genome:
@@ -229,6 +252,29 @@ class Genome:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class Contig:
+    """One sequence of a genome, used like its bytes (case kept): ``len``, and slices without a step.
+
+    A slice is read when it is first asked for, and kept: isoforms share most of their exons.
+    """
+
+    def __init__(self, genome: Genome, seqid: str) -> None:
+        self._genome, self._seqid = genome, seqid
+        self._length = genome.lengths[seqid]
+        self._slices: dict[tuple[int, int], bytes] = {}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, bounds: slice) -> bytes:
+        place = bounds.start, bounds.stop
+        bases = self._slices.get(place)
+        if bases is None:
+            start, end, _ = bounds.indices(self._length)
+            bases = self._slices[place] = self._genome._read(self._seqid, start, end) if start < end else b""
+        return bases
 
 
 @contextlib.contextmanager
