@@ -211,14 +211,38 @@ def _write_record(stream: _HashingStream, record: Mapping[str, str | bytes]) -> 
     """Append the files of one sample; returns 1, its count."""
     for name in MEMBERS:
         content = record[name]
-        info = tarfile.TarInfo(f"{record['__key__']}.{name}")
-        info.size = len(content)
-        info.mode = 0o644
-        info.mtime = 0
-        stream.write(info.tobuf(tarfile.USTAR_FORMAT))
+        stream.write(_header(f"{record['__key__']}.{name}", len(content)))
         stream.write(content)
         stream.write(bytes(-len(content) % _BLOCK))
     return 1
+
+
+def _header(name: str, size: int) -> bytes:
+    """The header of a file in a tar. Only its name and size differ: the rest is made once."""
+    field = name.encode("ascii", "replace")
+    if not name.isascii() or len(field) > _NAME_BYTES or size > _LARGEST:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = size, 0o644, 0
+        return info.tobuf(tarfile.USTAR_FORMAT)
+    digits = b"%011o" % size
+    # The sum of all bytes of the header, those of the sum itself taken for blanks.
+    checksum = _EMPTY_SUM + sum(field) + sum(digits) - 11 * ord("0")
+    header = bytearray(_EMPTY_HEADER)
+    header[: len(field)] = field
+    header[124:135] = digits
+    header[148:155] = b"%06o\0" % checksum
+    return bytes(header)
+
+
+def _empty_header() -> bytes:
+    info = tarfile.TarInfo("")
+    info.mode, info.mtime = 0o644, 0
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+_NAME_BYTES, _LARGEST = 100, 0o77777777777
+_EMPTY_HEADER = _empty_header()
+_EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8)
 
 
 def _scan(tar: mmap.mmap, path: Path) -> np.ndarray:

@@ -157,6 +157,8 @@ def split_samples(source: SpeciesSource, split: str, content: SplitContent, geno
         "split": split,
     }
     for number, (region_genes, plan) in enumerate(zip(content.genes, content.plan.regions, strict=True)):
+        if not len(plan.start):
+            continue
         seqid = region_genes.region.seqid
         genes, dont_care = _span_indexes(region_genes)
         key_start = f"{contig_numbers[seqid]:05d}-{key_text(seqid)[:_MAX_SEQID_IN_KEY]}"

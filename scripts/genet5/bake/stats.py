@@ -96,6 +96,10 @@ def whole_windows(content: SplitContent) -> list[list[list[int]]]:
     sample = 0
     for region, plan in zip(content.genes, content.plan.regions, strict=True):
         holders: list[list[int]] = [[] for _ in region.genes]
+        if not holders:
+            result.append(holders)
+            sample += len(plan.start)
+            continue
         index = SpanIndex((gene.start for gene in region.genes), (gene.end for gene in region.genes))
         for start, end in zip(plan.start.tolist(), plan.end.tolist(), strict=True):
             for number in index.overlapping(start, end):
