@@ -46,7 +46,7 @@ class SimulatedGenome:
 
 
 def simulate(folder: Path, share: float = 1.0, seed: int = 0) -> SimulatedGenome:
-    """Write ``genome.fna`` and ``genome.gff3`` into ``folder``: that ``share`` of the human genome, and of its genes."""
+    """Write genome.fna and genome.gff3 into ``folder``: that ``share`` of the human genome, and of its genes."""
     rng = random.Random(seed)
     bases_rng = np.random.default_rng(seed)
     lengths = [max(_SHORTEST_CHROMOSOME_BP, int(length * share)) for length in CHROMOSOME_BP]

@@ -36,26 +36,43 @@ class ShardRecord(NamedTuple):
     sha256: str
 
 
-def write_shards(samples: Iterable[Sample], folder: Path, split: str, samples_per_shard: int) -> Iterator[ShardRecord]:
-    """Write ``{split}_000.tar``, ``{split}_001.tar``, ... in the order of ``samples``; yield each when it is in place.
+def write_shards(encoded: Iterable[bytes], folder: Path, split: str, samples_per_shard: int) -> Iterator[ShardRecord]:
+    """Write ``{split}_000.tar``, ``{split}_001.tar``, ... of samples as ``encode_record`` encodes them, in their order.
 
-    Bytes depend on the samples alone (fixed time, owner and mode). One sample is in memory at a time.
+    Yields each shard when it is in place. Bytes depend on the samples alone (fixed time, owner and mode). One sample is
+    in memory at a time.
     """
-    records = (sample.to_members() for sample in samples)
+    records = iter(encoded)
     for number, first in enumerate(records):
         batch = chain((first,), islice(records, samples_per_shard - 1))
-        yield write_shard(folder / f"{split}_{number:03d}.tar", batch, split)
+        yield _write_shard(folder / f"{split}_{number:03d}.tar", batch, split)
 
 
 def write_shard(path: Path, records: Iterable[Mapping[str, str | bytes]], split: str) -> ShardRecord:
     """Write one tar of ``records`` as ``Sample.to_members`` gives them; it appears under its name when complete."""
+    return _write_shard(path, map(encode_record, records), split)
+
+
+def _write_shard(path: Path, encoded: Iterable[bytes], split: str) -> ShardRecord:
     with atomic_write(path, "wb") as stream:
         hashing = _HashingStream(stream)
-        count = sum(_write_record(hashing, record) for record in records)
+        count = 0
+        for record in encoded:
+            hashing.write(record)
+            count += 1
         # The format's end: two empty blocks, the file filled up to whole records.
         hashing.write(bytes(2 * _BLOCK))
         hashing.write(bytes(-hashing.size % tarfile.RECORDSIZE))
     return ShardRecord(path.name, split, count, hashing.size, hashing.sha256.hexdigest())
+
+
+def encode_record(record: Mapping[str, str | bytes]) -> bytes:
+    """The bytes of one sample in a tar: a header and the content of each of its files, filled up to whole blocks."""
+    parts = []
+    for name in MEMBERS:
+        content = record[name]
+        parts += (_header(f"{record['__key__']}.{name}", len(content)), content, bytes(-len(content) % _BLOCK))
+    return b"".join(parts)
 
 
 class ShardReader:
@@ -205,16 +222,6 @@ class _HashingStream:
         self._stream.write(block)
         self.sha256.update(block)
         self.size += len(block)
-
-
-def _write_record(stream: _HashingStream, record: Mapping[str, str | bytes]) -> int:
-    """Append the files of one sample; returns 1, its count."""
-    for name in MEMBERS:
-        content = record[name]
-        stream.write(_header(f"{record['__key__']}.{name}", len(content)))
-        stream.write(content)
-        stream.write(bytes(-len(content) % _BLOCK))
-    return 1
 
 
 def _header(name: str, size: int) -> bytes:

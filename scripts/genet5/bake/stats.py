@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from genet5.bake.windows import RegionGenes, RegionPlan, SpanIndex, SplitPlan
+from genet5.bake.chosen_windows import SplitPlan
+from genet5.bake.windows import RegionGenes, RegionPlan, SpanIndex
 from genet5.files import atomic_write
 from genet5.genome.genes import Annotation, Gene, Interval
 

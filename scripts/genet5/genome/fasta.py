@@ -310,12 +310,14 @@ def _read_index(index: Path) -> dict[str, tuple[int, int, int, int]]:
     records = {}
     with index.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
-            name, *numbers = line.rstrip("\r\n").split("\t")
-            if len(numbers) != 4 or not all(text.isdecimal() for text in numbers):
+            try:
+                name, *numbers = line.split("\t")
+                bases, offset, width, step = map(int, numbers)
+            except ValueError:
                 raise InputError(
-                    f"{index}, line {number}: not a line of a FASTA index; delete the file, it is made anew"
-                )
-            records[name] = tuple(map(int, numbers))
+                    f"{index}, line {number}: no line of a FASTA index; delete it, it is made anew"
+                ) from None
+            records[name] = bases, offset, width, step
     return records
 
 
