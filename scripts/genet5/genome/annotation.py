@@ -149,7 +149,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
             found.append(gene)
             if gene.flags:
                 dont_care.extend(_flagged_regions(gene, isoforms[0], len(contig)))
-        genes.extend(sorted(found, key=lambda gene: (gene.start, gene.end, gene.id)))
+        genes.extend(sorted(found, key=_position))
     if not predicted:
         check_genetic_code(preferred, code, code_check, path)
     genes = _with_unique_ids(genes, counts)
@@ -178,8 +178,17 @@ def _by_sequence(draft: AnnotationDraft, dont_care: list[DontCare]) -> dict[str,
     return by_sequence
 
 
+def _position(gene: Gene) -> tuple[int, int, str]:
+    if len(gene.transcripts) == 1:
+        cds = gene.transcripts[0].cds
+        return cds[0].start, cds[-1].end, gene.id
+    return gene.start, gene.end, gene.id
+
+
 def _gene(locus: str, seqid: str, isoforms: list[CheckedTranscript], counts: Counter[str]) -> Gene:
     """A gene of isoforms sorted by preference: the sound ones, or all of them and the flags of the first."""
+    if len(isoforms) == 1 and not isoforms[0].flags:
+        return Gene(locus, seqid, isoforms[0].strand, (isoforms[0].transcript,))
     sound = [isoform for isoform in isoforms if not isoform.flags]
     flags: frozenset[str] = frozenset()
     if sound:

@@ -39,6 +39,8 @@ from genet5.genome.genetic_code import NUM_CODONS, GeneticCode, codon_numbers, r
 LONGEST_FRAMESHIFT_BP = 3
 """A gap of at most this many bases between CDS segments is a frameshift, not an intron."""
 
+_NOT_READABLE = frozenset({"trans_spliced", "beyond_contig"})
+
 _SPARSE_BP = 2000
 """Bases per CDS segment from which on reading the segments alone takes less time than reading all."""
 
@@ -239,7 +241,7 @@ def _check_ends(
 ) -> tuple[CheckedTranscript, bytes]:
     """Settle ends, frame and phases; also the whole codons before the stop, in which no stop may be."""
     flags, cds, forward = shape.flags, shape.cds, shape.strand == "+"
-    if flags & {"trans_spliced", "beyond_contig"}:  # not read along one strand of one stretch: nothing more to check
+    if flags and flags & _NOT_READABLE:  # not read along one strand of one stretch: nothing more to check
         phases = phases_from_lengths(tuple(cds), shape.strand)
         transcript = Transcript(draft.id, tuple(cds), phases)
         return CheckedTranscript(transcript, draft, shape.strand, flags, pieces=shape.pieces), b""
@@ -278,13 +280,14 @@ def _check_ends(
         flags.add("length_not_multiple_of_3")
     if draft.cut or not (complete5 and complete3):
         flags.add("partial")
-    phases = phases_from_lengths(tuple(cds), shape.strand, skip)
+    segments = tuple(cds)
+    phases = phases_from_lengths(segments, shape.strand, skip) if len(segments) > 1 else (skip,)
     if len(phases) == len(shape.written):
         written = "".join(shape.written)
         if written != "".join(map(str, phases)) or len(written) != len(phases):
             differs = (str(phase) != written != "." for phase, written in zip(phases, shape.written, strict=True))
             counts["phases_corrected"] += any(differs)
-    transcript = Transcript(draft.id, tuple(cds), phases, complete5, complete3)
+    transcript = Transcript(draft.id, segments, phases, complete5, complete3)
     checked = CheckedTranscript(transcript, draft, shape.strand, flags, False, shape.pieces)
     checked.looks_complete = complete5 and complete3 and begins and ends and whole
     inner = spliced[skip : len(spliced) - 3 if ends and complete3 and whole else None]

@@ -9,14 +9,27 @@ CDS alone (Prodigal), CDS with several parents (FlyBase), with a protein as a se
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft, gene_class, rank_of
+from genet5.genome.drafts import (
+    RANK_CODING,
+    AnnotationDraft,
+    Segment,
+    SequenceNames,
+    TranscriptDraft,
+    gene_class,
+    rank_of,
+)
 from genet5.genome.genes import DontCare
 from genet5.genome.gff_rows import CODING, FEATURE, SEQUENCE, annotation_rows
+
+# Attributes as most files write them: names without escapes, blanks and quotes, first in the row.
+_ID = re.compile(r'ID=([^;%" ]+)(?:;|$)')
+_ID_AND_PARENT = re.compile(r'ID=([^;%" ]+);Parent=([^;%" ]+)(?:;|$)')
 
 # What Segment(...) makes, in half of its time: files have a million of these.
 _segment = functools.partial(tuple.__new__, Segment)
@@ -132,6 +145,8 @@ def is_noncoding_kind(kind: str) -> bool:
 
 
 def _rank(attributes: str, is_gene: bool) -> int:
+    if "tag=" not in attributes and "type=" not in attributes:
+        return RANK_CODING
     tags = _text(attributes, "tag=").split(",") if "tag=" in attributes else []
     biotype = ""
     if not is_gene and ("type=" in attributes):
@@ -176,7 +191,8 @@ class _Gff3Reader:
                 continue
             attributes = _without_blanks(attributes)
             if role == FEATURE:
-                if name := _text(attributes, "ID="):
+                usual = _ID.match(attributes)
+                if name := usual[1] if usual else _text(attributes, "ID="):
                     features.setdefault((seqid, name), _Feature(kind, start, end, strand, attributes))
             elif role == SEQUENCE:
                 self._sequence_ids.add(_text(attributes, "ID="))
@@ -190,8 +206,12 @@ class _Gff3Reader:
     def _run(self, seqid: str, attributes: str) -> list[Segment]:
         """Where CDS rows with these attributes belong."""
         attributes = _without_blanks(attributes)
-        own, marks = _value(attributes, "ID="), _marks(attributes)
-        runs = self._coding.setdefault((seqid, _value(attributes, "Parent=")), [])
+        if usual := _ID_AND_PARENT.match(attributes):
+            own, parent = usual.groups()
+        else:
+            own, parent = _value(attributes, "ID="), _value(attributes, "Parent=")
+        marks = _marks(attributes)
+        runs = self._coding.setdefault((seqid, parent), [])
         if not runs or runs[-1].own != own or runs[-1].marks != marks:
             runs.append(_Run(own, marks, []))
         return runs[-1].segments
@@ -221,7 +241,7 @@ class _Gff3Reader:
         for own, marks, segments in runs:
             if own:
                 name = unquote(own)
-                self._add(seqid, name, name, _Lineage(name, True, False, "", rank_of([], "")), segments, marks)
+                self._add(seqid, name, name, _Lineage(name, True, False, "", RANK_CODING), segments, marks)
             else:
                 self.draft.counts["cds_rows_without_parent"] += len(segments)
 
@@ -259,7 +279,10 @@ class _Gff3Reader:
 
     def _parents(self, seqid: str, written: str) -> list[str]:
         """The transcripts (or genes) that a Parent attribute names. Proteins stand for what they derive from."""
-        names = [unquote(name) for name in written.split(",") if name] if "," in written else [unquote(written)]
+        if "," in written:
+            names = [unquote(name) for name in written.split(",") if name]
+        else:
+            names = [unquote(written) if "%" in written else written]
         parents: dict[str, None] = {}
         for name in names:
             feature = self._features.get((seqid, name))
@@ -283,17 +306,23 @@ class _Gff3Reader:
         chain: list[_Feature] = []
         while (feature := self._features.get((seqid, names[-1]))) is not None:
             chain.append(feature)
-            parent = unquote(_value(feature.attributes, "Parent=").split(",")[0])
+            parent = _value(feature.attributes, "Parent=")
+            if "," in parent or "%" in parent:
+                parent = unquote(parent.split(",")[0])
             if not parent or parent in names or parent in self._sequence_ids:
                 break
             names.append(parent)
         if not chain:
-            return _Lineage(name, False, False, "", rank_of([], ""))
-        genes = [names[level] for level, feature in enumerate(chain) if is_gene_kind(feature.kind)]
-        locus = genes[0] if genes else names[min(1, len(names) - 1)]
-        first = chain[0]
-        classes = [_class_of(feature.kind, feature.attributes) for feature in chain]
-        klass = next(filter(None, classes), "")
+            return _Lineage(name, False, False, "", RANK_CODING)
+        locus = names[min(1, len(names) - 1)]
+        for place, feature in enumerate(chain):
+            if is_gene_kind(feature.kind):
+                locus = names[place]
+                break
+        first, klass = chain[0], ""
+        for feature in chain:
+            if klass := _class_of(feature.kind, feature.attributes):
+                break
         if not klass and is_noncoding_kind(first.kind):
             klass = "noncoding"
         is_gene = is_gene_kind(first.kind)
