@@ -88,6 +88,8 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
             continue
         block = b"".join(waiting)
         cut = block.rfind(b"\n") + 1 if piece or failure else len(block)
+        if failure:
+            cut = max(cut, block.rfind(b"\r", 0, len(block) - 1) + 1)
         if cut:
             whole = block[:cut].removeprefix(_BOM) if is_first else block[:cut]
             is_first = False

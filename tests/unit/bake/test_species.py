@@ -287,10 +287,10 @@ def test_a_species_without_a_gene_to_learn_from_is_refused(toy: ToyGenome, tmp_p
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_no_byte(toy: ToyGenome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
-    monkeypatch.setattr("genet5.bake.species._STRETCH_BP", 1000)
-    monkeypatch.setattr("genet5.bake.species._TASK_WINDOWS", 7)
     regions = {"validation_regions": "chrII:1-9000", "test_regions": "chrII:20001-30000"}
     bake_species(source(toy, **regions), RULES, 20, tmp_path / "one")
+    monkeypatch.setattr("genet5.bake.species._STRETCH_BP", 1000)
+    monkeypatch.setattr("genet5.bake.species._TASK_WINDOWS", 7)
     bake_species(source(toy, **regions), RULES, 20, tmp_path / "more", threads)
     assert digests(tmp_path / "one") == digests(tmp_path / "more")
 
