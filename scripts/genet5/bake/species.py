@@ -36,6 +36,7 @@ from genet5.bake.workers import map_in_order
 from genet5.errors import InputError
 from genet5.files import file_sha256, write_json
 from genet5.genome.annotation import read_annotation
+from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
@@ -88,10 +89,11 @@ def bake_species(
         )
     code = GeneticCode.from_table(source.genetic_code)
     with Genome(source.genome) as genome:
-        regions = regions_by_split(source, genome.lengths)
-        annotation = read_annotation(source.annotation, genome, code)
-        index = AnnotationIndex(annotation)
-        contents = {split: plan_split(split, regions[split], index, genome, rules, threads) for split in SPLITS}
+        with collector_paused():
+            regions = regions_by_split(source, genome.lengths)
+            annotation = read_annotation(source.annotation, genome, code)
+            index = AnnotationIndex(annotation)
+            contents = {split: plan_split(split, regions[split], index, genome, rules, threads) for split in SPLITS}
         if any(regions[split] for split in BAKED_SPLITS) and not any(
             content.plan.kept for content in contents.values()
         ):

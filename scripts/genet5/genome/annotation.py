@@ -29,11 +29,9 @@ ids_made_unique               genes and transcripts whose id occurred more than 
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +44,7 @@ from genet5.genome.checks import (
     check_genetic_code,
     check_transcripts,
 )
+from genet5.genome.collector import collector_paused
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -95,20 +94,8 @@ def read_annotation(path: str | Path, genome: Genome, code: GeneticCode, *, pred
     InputError, one line, for: damaged files, malformed rows, a CDS outside its sequence, most CDS rows on sequences
     that the genome lacks, no coding gene at all, or a genetic code that the genes contradict.
     """
-    with _collector_paused():
+    with collector_paused():
         return _read(Path(path), genome, code, predicted)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector off: reading makes many small objects without cycles, a fifth slower with it."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Annotation:
