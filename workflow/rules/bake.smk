@@ -20,7 +20,7 @@ rule bake_shards:
         "data/logs/bake_shards/{run}/{species}.log",
     conda:
         "../../envs/data.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=480,
