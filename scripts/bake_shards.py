@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--test-regions", default="", help="regions held out for testing; no windows are made of them")
     parser.add_argument("--excluded-regions", default="", help="regions used for nothing")
     parser.add_argument("--output-dir", required=True, type=Path, help="folder to fill; earlier shards are replaced")
+    parser.add_argument("--threads", type=int, default=1, help="processes that look at windows; the files are the same")
     add_option_arguments(parser, WindowSizes, "windows")
     add_option_arguments(parser, BakeOptions, only=BAKED)
     arguments = parser.parse_args(argv)
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
         max_validation_windows=options.max_validation_windows or None,
         seed=options.seed,
     )
-    bake_species(source, rules, options.samples_per_shard, arguments.output_dir)
+    bake_species(source, rules, options.samples_per_shard, arguments.output_dir, arguments.threads)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ rule bake_shards:
         "data/logs/bake_shards/{run}/{species}.log",
     conda:
         "../../envs/data.yaml"
+    threads: 1
     resources:
         mem_mb=8000,
         runtime=480,
@@ -58,6 +59,7 @@ rule bake_shards:
             --max-validation-windows {params.max_validation_windows} \
             --samples-per-shard {params.samples_per_shard} \
             --seed {params.seed} \
+            --threads {threads} \
             --output-dir {params.directory:q} \
             >{log:q} 2>&1
         """

@@ -6,8 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Mapping
 from typing import Any
 
+from genet5.bake.chosen_windows import draw
 from genet5.bake.shards import ShardReader, ShardSet
-from genet5.bake.windows import draw
 
 EMPTY_SHARE = 0.1
 """Share of the windows that have no gene: a model that writes genes everywhere must not look good."""

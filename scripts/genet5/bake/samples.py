@@ -17,6 +17,8 @@ from genet5.genome.window_genes import WindowGene, gene_order_key
 MEMBERS = ("dna", "genes.json", "json")
 """Extensions of a sample's files in a shard, in the order in which they are written."""
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
 MIN_VISIBLE_BP = 30
 """A cut gene that shows fewer coding bases than this is don't-care instead of a partial gene."""
 
@@ -78,7 +80,7 @@ class SampleGene(NamedTuple):
 
     def shifted(self, offset: int) -> SampleGene:
         """The same gene with ``offset`` added to each coordinate."""
-        cds = tuple(Interval(start + offset, end + offset) for start, end in self.cds)
+        cds = tuple([Interval(start + offset, end + offset) for start, end in self.cds])
         return SampleGene(self.id, self.strand, cds, self.phases, self.complete5, self.complete3)
 
 
@@ -272,4 +274,4 @@ def _check_crop(sample: Sample, start: int, end: int) -> None:
 
 
 def _json_bytes(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")

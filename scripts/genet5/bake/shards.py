@@ -36,26 +36,43 @@ class ShardRecord(NamedTuple):
     sha256: str
 
 
-def write_shards(samples: Iterable[Sample], folder: Path, split: str, samples_per_shard: int) -> Iterator[ShardRecord]:
-    """Write ``{split}_000.tar``, ``{split}_001.tar``, ... in the order of ``samples``; yield each when it is in place.
+def write_shards(encoded: Iterable[bytes], folder: Path, split: str, samples_per_shard: int) -> Iterator[ShardRecord]:
+    """Write ``{split}_000.tar``, ``{split}_001.tar``, ... of samples as ``encode_record`` encodes them, in their order.
 
-    Bytes depend on the samples alone (fixed time, owner and mode). One sample is in memory at a time.
+    Yields each shard when it is in place. Bytes depend on the samples alone (fixed time, owner and mode). One sample is
+    in memory at a time.
     """
-    records = (sample.to_members() for sample in samples)
+    records = iter(encoded)
     for number, first in enumerate(records):
         batch = chain((first,), islice(records, samples_per_shard - 1))
-        yield write_shard(folder / f"{split}_{number:03d}.tar", batch, split)
+        yield _write_shard(folder / f"{split}_{number:03d}.tar", batch, split)
 
 
 def write_shard(path: Path, records: Iterable[Mapping[str, str | bytes]], split: str) -> ShardRecord:
     """Write one tar of ``records`` as ``Sample.to_members`` gives them; it appears under its name when complete."""
+    return _write_shard(path, map(encode_record, records), split)
+
+
+def _write_shard(path: Path, encoded: Iterable[bytes], split: str) -> ShardRecord:
     with atomic_write(path, "wb") as stream:
         hashing = _HashingStream(stream)
-        count = sum(_write_record(hashing, record) for record in records)
+        count = 0
+        for record in encoded:
+            hashing.write(record)
+            count += 1
         # The format's end: two empty blocks, the file filled up to whole records.
         hashing.write(bytes(2 * _BLOCK))
         hashing.write(bytes(-hashing.size % tarfile.RECORDSIZE))
     return ShardRecord(path.name, split, count, hashing.size, hashing.sha256.hexdigest())
+
+
+def encode_record(record: Mapping[str, str | bytes]) -> bytes:
+    """The bytes of one sample in a tar: a header and the content of each of its files, filled up to whole blocks."""
+    parts = []
+    for name in MEMBERS:
+        content = record[name]
+        parts += (_header(f"{record['__key__']}.{name}", len(content)), content, bytes(-len(content) % _BLOCK))
+    return b"".join(parts)
 
 
 class ShardReader:
@@ -207,18 +224,32 @@ class _HashingStream:
         self.size += len(block)
 
 
-def _write_record(stream: _HashingStream, record: Mapping[str, str | bytes]) -> int:
-    """Append the files of one sample; returns 1, its count."""
-    for name in MEMBERS:
-        content = record[name]
-        info = tarfile.TarInfo(f"{record['__key__']}.{name}")
-        info.size = len(content)
-        info.mode = 0o644
-        info.mtime = 0
-        stream.write(info.tobuf(tarfile.USTAR_FORMAT))
-        stream.write(content)
-        stream.write(bytes(-len(content) % _BLOCK))
-    return 1
+def _header(name: str, size: int) -> bytes:
+    """The header of a file in a tar. Only its name and size differ: the rest is made once."""
+    field = name.encode("ascii", "replace")
+    if not name.isascii() or len(field) > _NAME_BYTES or size > _LARGEST:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = size, 0o644, 0
+        return info.tobuf(tarfile.USTAR_FORMAT)
+    digits = b"%011o" % size
+    # The sum of all bytes of the header, those of the sum itself taken for blanks.
+    checksum = _EMPTY_SUM + sum(field) + sum(digits) - 11 * ord("0")
+    header = bytearray(_EMPTY_HEADER)
+    header[: len(field)] = field
+    header[124:135] = digits
+    header[148:155] = b"%06o\0" % checksum
+    return bytes(header)
+
+
+def _empty_header() -> bytes:
+    info = tarfile.TarInfo("")
+    info.mode, info.mtime = 0o644, 0
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+_NAME_BYTES, _LARGEST = 100, 0o77777777777
+_EMPTY_HEADER = _empty_header()
+_EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8)
 
 
 def _scan(tar: mmap.mmap, path: Path) -> np.ndarray:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from genet5.bake.chosen_windows import SplitPlan, choose_windows
 from genet5.bake.manifest import clear_folder, write_manifest
 from genet5.bake.samples import Sample, Span, key_text
-from genet5.bake.shards import ShardRecord, write_shards
+from genet5.bake.shards import ShardRecord, encode_record, write_shards
 from genet5.bake.stats import (
     SplitContent,
     gene_entry,
@@ -24,16 +26,17 @@ from genet5.bake.stats import (
 from genet5.bake.windows import (
     AnnotationIndex,
     RegionGenes,
+    RegionPlan,
     SpanIndex,
-    SplitPlan,
     WindowRules,
-    choose_windows,
     n_runs,
     plan_region,
 )
+from genet5.bake.workers import map_in_order
 from genet5.errors import InputError
 from genet5.files import file_sha256, write_json
 from genet5.genome.annotation import read_annotation
+from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
@@ -41,6 +44,10 @@ from genet5.genome.splits import SPLITS, complement, parse_regions, split_region
 
 BAKED_SPLITS = ("train", "validation")
 """Splits whose windows are written. Test regions are annotated from the genome itself, so they are only counted."""
+
+_STRETCH_BP = 1 << 22
+_TASK_WINDOWS = 100
+"""What a worker gets at a time: regions of so many bases, and so many windows."""
 
 _MAX_NAME = 36
 # A tar name has 100 bytes, and the merged validation set puts the species' name before each key.
@@ -62,13 +69,18 @@ class SpeciesSource:
     excluded_regions: str = ""
 
 
-def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path) -> Path:
+def bake_species(
+    source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path, threads: int = 1
+) -> Path:
     """Bake ``source`` into ``folder`` and return the path of the manifest, which is written last.
 
-    Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes. Held in
-    memory are the annotation and one sample (and, while the annotation is read, one contig): nothing that grows with
-    the genome. Raises InputError for input or options that cannot be baked.
+    Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes, whatever
+    the number of ``threads`` (processes that look at windows). Held in memory are the annotation and some samples (and,
+    while the annotation is read, one contig): nothing that grows with the genome. Raises InputError for input or
+    options that cannot be baked.
     """
+    if threads < 1:
+        raise InputError(f"threads: {threads} is not allowed, it must be at least 1")
     if samples_per_shard < 1:
         raise InputError(f"samples_per_shard: {samples_per_shard} is not allowed, it must be at least 1")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", source.species) or len(source.species) > _MAX_NAME:
@@ -77,10 +89,11 @@ def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: i
         )
     code = GeneticCode.from_table(source.genetic_code)
     with Genome(source.genome) as genome:
-        regions = regions_by_split(source, genome.lengths)
-        annotation = read_annotation(source.annotation, genome, code)
-        index = AnnotationIndex(annotation)
-        contents = {split: plan_split(split, regions[split], index, genome, rules) for split in SPLITS}
+        with collector_paused():
+            regions = regions_by_split(source, genome.lengths)
+            annotation = read_annotation(source.annotation, genome, code)
+            index = AnnotationIndex(annotation)
+            contents = {split: plan_split(split, regions[split], index, genome, rules, threads) for split in SPLITS}
         if any(regions[split] for split in BAKED_SPLITS) and not any(
             content.plan.kept for content in contents.values()
         ):
@@ -92,8 +105,11 @@ def bake_species(source: SpeciesSource, rules: WindowRules, samples_per_shard: i
         clear_folder(folder)
         shards: list[ShardRecord] = []
         for split in BAKED_SPLITS:
-            samples = split_samples(source, split, contents[split], genome)
-            for shard in write_shards(samples, folder, split, samples_per_shard):
+            batches = map_in_order(
+                _encoded_samples, (source, split, contents[split], genome), _tasks(contents[split].plan.kept), threads
+            )
+            encoded = chain.from_iterable(batches)
+            for shard in write_shards(encoded, folder, split, samples_per_shard):
                 print(f"{source.species}: {shard.name}, {shard.samples} samples", file=sys.stderr, flush=True)
                 shards.append(shard)
         stats = write_statistics(folder, source.species, genome.lengths, annotation, contents)
@@ -128,17 +144,22 @@ def regions_by_split(source: SpeciesSource, lengths: dict[str, int]) -> dict[str
 
 
 def plan_split(
-    split: str, regions: tuple[Region, ...], index: AnnotationIndex, genome: Genome, rules: WindowRules
+    split: str,
+    regions: tuple[Region, ...],
+    index: AnnotationIndex,
+    genome: Genome,
+    rules: WindowRules,
+    threads: int = 1,
 ) -> SplitContent:
     """Genes, N and windows of one split; no windows for splits that are not baked."""
-    genes, plans, n_bases = [], [], 0
-    for region in regions:
-        content = index.content(region)
-        runs = n_runs(genome, region)
-        n_bases += int((runs[:, 1] - runs[:, 0]).sum())
-        genes.append(content)
-        if split in BAKED_SPLITS:
-            plans.append(plan_region(content, runs, rules))
+    genes = [index.content(region) for region in regions]
+    plans, n_bases = [], 0
+    shared = genes, genome, rules if split in BAKED_SPLITS else None
+    for scanned in map_in_order(_scanned, shared, _stretches(regions), threads):
+        for plan, region_n_bases in scanned:
+            n_bases += region_n_bases
+            if plan is not None:
+                plans.append(plan)
     if split in BAKED_SPLITS:
         cap = rules.max_windows if split == "train" else rules.max_validation_windows
         chosen = choose_windows(plans, regions, rules, max_windows=cap)
@@ -147,8 +168,49 @@ def plan_split(
     return SplitContent(tuple(genes), n_bases, tuple(plans), chosen, rules.window_bp, rules.flank_bp)
 
 
-def split_samples(source: SpeciesSource, split: str, content: SplitContent, genome: Genome) -> Iterator[Sample]:
-    """The samples of a split's kept windows, in genome order, read from the genome one at a time."""
+def _stretches(regions: Sequence[Region]) -> list[tuple[int, int]]:
+    """First and last (not included) number of regions that together have some megabases, all in order."""
+    stretches, first, size = [], 0, 0
+    for number, region in enumerate(regions, start=1):
+        size += region.end - region.start
+        if size >= _STRETCH_BP or number == len(regions):
+            stretches.append((first, number))
+            first, size = number, 0
+    return stretches
+
+
+def _scanned(
+    shared: tuple[Sequence[RegionGenes], Genome, WindowRules | None], stretch: tuple[int, int]
+) -> list[tuple[RegionPlan | None, int]]:
+    """Windows (where there are rules for them) and number of N of each region of a stretch."""
+    genes, genome, rules = shared
+    result = []
+    for content in genes[slice(*stretch)]:
+        runs = n_runs(genome, content.region)
+        plan = None if rules is None else plan_region(content, runs, rules)
+        result.append((plan, int((runs[:, 1] - runs[:, 0]).sum()) if len(runs) else 0))
+    return result
+
+
+def _tasks(num_windows: int) -> list[tuple[int, int]]:
+    """All windows of a split, in groups."""
+    return [(first, min(first + _TASK_WINDOWS, num_windows)) for first in range(0, num_windows, _TASK_WINDOWS)]
+
+
+def _encoded_samples(shared: tuple[SpeciesSource, str, SplitContent, Genome], windows: tuple[int, int]) -> list[bytes]:
+    return [encode_record(sample.to_members()) for sample in split_samples(*shared, *windows)]
+
+
+def split_samples(
+    source: SpeciesSource,
+    split: str,
+    content: SplitContent,
+    genome: Genome,
+    first: int = 0,
+    last: int | None = None,
+) -> Iterator[Sample]:
+    """The samples of a split's kept windows ``first`` .. ``last - 1`` (all), in genome order, read one at a time."""
+    last = content.plan.kept if last is None else last
     contig_numbers = {seqid: number for number, seqid in enumerate(genome.names)}
     constant = {
         "species": source.species,
@@ -156,11 +218,18 @@ def split_samples(source: SpeciesSource, split: str, content: SplitContent, geno
         "genetic_code": source.genetic_code,
         "split": split,
     }
+    seen = 0
     for number, (region_genes, plan) in enumerate(zip(content.genes, content.plan.regions, strict=True)):
+        before = seen
+        seen += len(plan.start)
+        if seen <= first or before >= last or not len(plan.start):
+            continue
+        rows = range(max(first - before, 0), min(last - before, len(plan.start)))
         seqid = region_genes.region.seqid
         genes, dont_care = _span_indexes(region_genes)
         key_start = f"{contig_numbers[seqid]:05d}-{key_text(seqid)[:_MAX_SEQID_IN_KEY]}"
-        for row, (start, end) in enumerate(zip(plan.start.tolist(), plan.end.tolist(), strict=True)):
+        for row in rows:
+            start, end = int(plan.start[row]), int(plan.end[row])
             left, right = content.sample_bounds(number, row)
             meta: dict[str, Any] = {
                 **constant,

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from genet5.bake.windows import RegionGenes, RegionPlan, SpanIndex, SplitPlan
+from genet5.bake.chosen_windows import SplitPlan
+from genet5.bake.windows import RegionGenes, RegionPlan, SpanIndex
 from genet5.files import atomic_write
 from genet5.genome.genes import Annotation, Gene, Interval
 
@@ -96,6 +97,10 @@ def whole_windows(content: SplitContent) -> list[list[list[int]]]:
     sample = 0
     for region, plan in zip(content.genes, content.plan.regions, strict=True):
         holders: list[list[int]] = [[] for _ in region.genes]
+        if not holders:
+            result.append(holders)
+            sample += len(plan.start)
+            continue
         index = SpanIndex((gene.start for gene in region.genes), (gene.end for gene in region.genes))
         for start, end in zip(plan.start.tolist(), plan.end.tolist(), strict=True):
             for number in index.overlapping(start, end):

@@ -1,10 +1,12 @@
-"""Which windows of a genome become samples: a regular grid, moved windows for genes it cuts, and what is left out."""
+"""The windows of a region: a regular grid, moved windows for genes it cuts, and what is left out."""
 
 from __future__ import annotations
 
-import hashlib
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from genet5.genome.splits import GeneIndex, genes_in_region
 
 _SCAN_BP = 1 << 20
 """Bases of a contig looked at together for runs of N."""
+
+_NO_RUNS = np.zeros((0, 2), dtype=np.int64)
+_NO_RUNS.setflags(write=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +71,13 @@ class SpanIndex:
         self.ends = ends
         self._reach = np.maximum.accumulate(ends) if len(ends) else ends
 
+    def candidates(self, start: Any, end: Any) -> tuple[Any, Any]:
+        """First and last (not included) of the spans among which those are that touch ``[start, end)``; also arrays."""
+        return self._reach.searchsorted(start, side="right"), self.starts.searchsorted(end, side="left")
+
     def overlapping(self, start: int, end: int) -> list[int]:
         """Numbers of the spans that touch ``[start, end)``, ascending."""
-        first = int(np.searchsorted(self._reach, start, side="right"))
-        last = int(np.searchsorted(self.starts, end, side="left"))
+        first, last = map(int, self.candidates(start, end))
         return (first + np.flatnonzero(self.ends[first:last] > start)).tolist()
 
 
@@ -121,19 +129,6 @@ class RegionPlan:
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
-@dataclass(frozen=True, slots=True)
-class SplitPlan:
-    """The windows of a split that are kept, per region, and how many were dropped by the last two rules."""
-
-    regions: tuple[RegionPlan, ...]
-    dropped_empty: int
-    dropped_over_cap: int
-
-    @property
-    def kept(self) -> int:
-        return sum(len(plan.start) for plan in self.regions)
-
-
 def canonical_gene(gene: Gene) -> SampleGene:
     """The canonical transcript of ``gene``, in contig coordinates."""
     transcript = gene.canonical
@@ -147,6 +142,7 @@ class AnnotationIndex:
 
     def __init__(self, annotation: Annotation) -> None:
         self._genes = GeneIndex(annotation.genes)
+        self._seqids = {gene.seqid for gene in annotation.genes} | {span.seqid for span in annotation.dont_care}
         by_seqid: dict[str, set[tuple[int, int, str]]] = {}
         for seqid, start, end, strand, _ in annotation.dont_care:
             by_seqid.setdefault(seqid, set()).add((start, end, strand))
@@ -161,6 +157,8 @@ class AnnotationIndex:
         The CDS segments of trusted genes that a boundary cuts become don't-care: the rest of such a gene belongs to
         another split, so nothing may be learnt from its stump.
         """
+        if region.seqid not in self._seqids:
+            return RegionGenes(region, (), (), 0, ())
         inside, cut = genes_in_region(self._genes, region)
         cut = tuple(gene for gene in cut if not gene.flags)
         listed, index = self._dont_care.get(region.seqid, ([], SpanIndex((), ())))
@@ -185,13 +183,14 @@ def n_runs(genome: Genome, region: Region) -> np.ndarray:
 
     The region is read in pieces; a run that crosses pieces stays one run or becomes two that touch.
     """
-    runs = [np.zeros((0, 2), dtype=np.int64)]
+    runs = [_NO_RUNS]
     for start in range(region.start, region.end, _SCAN_BP):
-        text = genome.sequence(region.seqid, start, min(start + _SCAN_BP, region.end))
-        if "N" in text:
+        end = min(start + _SCAN_BP, region.end)
+        if genome.holds_n(region.seqid, start, end):
+            text = genome.sequence(region.seqid, start, end)
             is_n = np.frombuffer(text.encode("ascii"), dtype=np.uint8) == ord("N")
             runs.append(true_runs(is_n) + start)
-    return np.concatenate(runs)
+    return np.concatenate(runs) if len(runs) > 1 else _NO_RUNS
 
 
 def count_n(runs: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -223,6 +222,8 @@ def grid_starts(region: Region, window_bp: int, stride_bp: int) -> np.ndarray:
 def plan_region(content: RegionGenes, runs: np.ndarray, rules: WindowRules) -> RegionPlan:
     """Windows of a region such that every gene that fits is whole in at least one, those of mostly N left out."""
     region = content.region
+    if not content.genes and not len(runs) and region.end - region.start <= rules.window_bp:
+        return _one_empty_window(region.start, region.end)
     starts = grid_starts(region, rules.window_bp, rules.stride_bp).tolist()
     grid = [Interval(start, min(start + rules.window_bp, region.end)) for start in starts]
     usable = _without_n(grid, runs, rules)
@@ -252,51 +253,14 @@ def plan_region(content: RegionGenes, runs: np.ndarray, rules: WindowRules) -> R
     )
 
 
-def choose_windows(
-    plans: Sequence[RegionPlan], regions: Sequence[Region], rules: WindowRules, *, max_windows: int | None
-) -> SplitPlan:
-    """Keep all windows with genes, as many empty ones as ``empty_share`` allows, and at most ``max_windows`` in all.
-
-    Which ones is drawn from (seed, contig, start, end) alone: it is the same on every machine, and the draws of one
-    window do not depend on the others.
-    """
-    empty = [(number, row) for number, plan in enumerate(plans) for row in np.flatnonzero(plan.num_genes == 0).tolist()]
-    total = sum(len(plan.start) for plan in plans)
-    allowed = int((total - len(empty)) * rules.empty_share / (1 - rules.empty_share) + 1e-9)
-    chosen = [plan.num_genes > 0 for plan in plans]
-    for number, row in _drawn(empty, allowed, "empty", plans, regions, rules.seed):
-        chosen[number][row] = True
-    kept = [(number, row) for number, rows in enumerate(chosen) for row in np.flatnonzero(rows).tolist()]
-    over_cap = 0
-    if max_windows is not None and len(kept) > max_windows:
-        over_cap = len(kept) - max_windows
-        chosen = [np.zeros(len(plan.start), dtype=bool) for plan in plans]
-        for number, row in _drawn(kept, max_windows, "cap", plans, regions, rules.seed):
-            chosen[number][row] = True
-    subsets = tuple(plan.subset(rows) for plan, rows in zip(plans, chosen, strict=True))
-    return SplitPlan(subsets, max(0, len(empty) - allowed), over_cap)
-
-
-def draw(seed: int, purpose: str, *what: object) -> int:
-    """A number in 0 .. 2**64 - 1 that depends on the arguments' text alone: the same in every process and version."""
-    text = "\0".join(map(str, (seed, purpose, *what)))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _drawn(
-    candidates: list[tuple[int, int]],
-    count: int,
-    purpose: str,
-    plans: Sequence[RegionPlan],
-    regions: Sequence[Region],
-    seed: int,
-) -> list[tuple[int, int]]:
-    def number_of(candidate: tuple[int, int]) -> tuple[int, tuple[int, int]]:
-        number, row = candidate
-        start, end = int(plans[number].start[row]), int(plans[number].end[row])
-        return draw(seed, purpose, regions[number].seqid, start, end), candidate
-
-    return sorted(candidates, key=number_of)[:count]
+@functools.lru_cache(maxsize=1 << 15)
+def _one_empty_window(start: int, end: int) -> RegionPlan:
+    """The plan of a small contig without genes and without N. Drafts of genomes have many, so equal ones are shared."""
+    bounds = np.array([[start], [end]], dtype=np.int64)
+    nothing = np.zeros((4, 1), dtype=np.int64)
+    for array in (bounds, nothing):
+        array.setflags(write=False)
+    return RegionPlan(*bounds, *nothing, grid=1, moved=0, narrowed=0, mostly_n=0, lost_to_n=0)
 
 
 def _without_n(windows: Sequence[Interval], runs: np.ndarray, rules: WindowRules) -> list[Interval]:
@@ -349,12 +313,40 @@ def _narrow_window(gene: SampleGene, region: Region, window_bp: int) -> Interval
 
 
 def _contents(genes: Sequence[SampleGene], windows: Sequence[Interval]) -> np.ndarray:
-    """Genes, partial genes, introns and coding bases that each window shows, int64 of shape (windows, 4)."""
-    index = SpanIndex((gene.start for gene in genes), (gene.end for gene in genes))
+    """Genes, partial genes, introns and coding bases that each window shows, int64 of shape (windows, 4).
+
+    Genes that lie whole in a window are counted by what is known of them; only those that its edge cuts are clipped.
+    """
     counts = np.zeros((len(windows), 4), dtype=np.int64)
-    for row, (start, end) in enumerate(windows):
-        shown, _ = visible_genes([genes[number] for number in index.overlapping(start, end)], start, end)
-        partial = sum(gene.partial5 or gene.partial3 for gene in shown)
-        coding_bp = sum(right - left for gene in shown for left, right in gene.cds)
-        counts[row] = len(shown), partial, count_introns(shown), coding_bp
+    if not genes:
+        return counts
+    index = SpanIndex((gene.start for gene in genes), (gene.end for gene in genes))
+    spans = list(zip(index.starts.tolist(), index.ends.tolist(), strict=True))
+    whole = [
+        (1, not (gene.complete5 and gene.complete3), _gaps(gene.cds), sum(right - left for left, right in gene.cds))
+        for gene in genes
+    ]
+    bounds = np.array(windows, dtype=np.int64).reshape(-1, 2)
+    first, last = index.candidates(bounds[:, 0], bounds[:, 1])
+    rows = []
+    for (start, end), low, high in zip(windows, first.tolist(), last.tolist(), strict=True):
+        row, cut = [0, 0, 0, 0], []
+        for number in range(low, high):
+            gene_start, gene_end = spans[number]
+            if start <= gene_start and gene_end <= end:
+                row = [count + one for count, one in zip(row, whole[number], strict=True)]
+            elif gene_end > start:
+                cut.append(genes[number])
+        if cut:
+            shown, _ = visible_genes(cut, start, end)
+            row[0] += len(shown)
+            row[1] += sum(gene.partial5 or gene.partial3 for gene in shown)
+            row[2] += count_introns(shown)
+            row[3] += sum(right - left for gene in shown for left, right in gene.cds)
+        rows.append(row)
+    counts[:] = np.array(rows, dtype=np.int64).reshape(-1, 4)
     return counts
+
+
+def _gaps(cds: Sequence[Interval]) -> int:
+    return sum(right[0] > left[1] for left, right in pairwise(cds))

@@ -12,7 +12,8 @@ from pathlib import Path
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
-from genet5.genome.checks import CodeCheck, check_transcripts
+from genet5.genome.checks import CodeCheck, bases_to_check, check_transcripts
+from genet5.genome.collector import collector_paused
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -24,6 +25,7 @@ from genet5.genome.gtf import read_gtf
 _READERS = {"GFF3": read_gff3, "GTF": read_gtf, "GenBank": read_genbank}
 
 
+@collector_paused()
 def read_predictions(path: str | Path, genome: Genome, code: GeneticCode) -> tuple[list[Gene], dict[str, int]]:
     """Predicted genes (all their transcripts, the longest CDS first) and what was left out, by reason.
 
@@ -46,7 +48,7 @@ def read_predictions(path: str | Path, genome: Genome, code: GeneticCode) -> tup
             continue
         checked = check_transcripts(
             by_sequence[seqid],
-            genome.sequence(seqid, keep_case=True).encode(),
+            bases_to_check(genome, seqid, by_sequence[seqid]),
             code,
             path=path,
             circular=seqid in draft.circular,

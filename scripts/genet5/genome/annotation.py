@@ -29,17 +29,22 @@ ids_made_unique               genes and transcripts whose id occurred more than 
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
-from genet5.genome.checks import CheckedTranscript, CodeCheck, check_genetic_code, check_transcripts
+from genet5.genome.checks import (
+    CheckedTranscript,
+    CodeCheck,
+    bases_to_check,
+    check_genetic_code,
+    check_transcripts,
+)
+from genet5.genome.collector import collector_paused
 from genet5.genome.drafts import AnnotationDraft, TranscriptDraft
 from genet5.genome.fasta import Genome
 from genet5.genome.genbank import read_genbank
@@ -89,20 +94,8 @@ def read_annotation(path: str | Path, genome: Genome, code: GeneticCode, *, pred
     InputError, one line, for: damaged files, malformed rows, a CDS outside its sequence, most CDS rows on sequences
     that the genome lacks, no coding gene at all, or a genetic code that the genes contradict.
     """
-    with _collector_paused():
+    with collector_paused():
         return _read(Path(path), genome, code, predicted)
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector off: reading makes many small objects without cycles, a fifth slower with it."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Annotation:
@@ -121,7 +114,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
     for seqid in genome.names:
         if seqid not in by_sequence:
             continue
-        contig = genome.sequence(seqid, keep_case=True).encode()
+        contig = bases_to_check(genome, seqid, by_sequence[seqid])
         checked = check_transcripts(
             by_sequence[seqid],
             contig,
@@ -143,7 +136,7 @@ def _read(path: Path, genome: Genome, code: GeneticCode, predicted: bool) -> Ann
             found.append(gene)
             if gene.flags:
                 dont_care.extend(_flagged_regions(gene, isoforms[0], len(contig)))
-        genes.extend(sorted(found, key=lambda gene: (gene.start, gene.end, gene.id)))
+        genes.extend(sorted(found, key=_position))
     if not predicted:
         check_genetic_code(preferred, code, code_check, path)
     genes = _with_unique_ids(genes, counts)
@@ -172,8 +165,17 @@ def _by_sequence(draft: AnnotationDraft, dont_care: list[DontCare]) -> dict[str,
     return by_sequence
 
 
+def _position(gene: Gene) -> tuple[int, int, str]:
+    if len(gene.transcripts) == 1:
+        cds = gene.transcripts[0].cds
+        return cds[0].start, cds[-1].end, gene.id
+    return gene.start, gene.end, gene.id
+
+
 def _gene(locus: str, seqid: str, isoforms: list[CheckedTranscript], counts: Counter[str]) -> Gene:
     """A gene of isoforms sorted by preference: the sound ones, or all of them and the flags of the first."""
+    if len(isoforms) == 1 and not isoforms[0].flags:
+        return Gene(locus, seqid, isoforms[0].strand, (isoforms[0].transcript,))
     sound = [isoform for isoform in isoforms if not isoform.flags]
     flags: frozenset[str] = frozenset()
     if sound:

@@ -22,6 +22,7 @@ are recomputed from lengths (the file's are used only where the 5' end is incomp
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -31,13 +32,20 @@ from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genet5.errors import InputError
 from genet5.genome.drafts import Segment, TranscriptDraft, place
+from genet5.genome.fasta import Contig, Genome
 from genet5.genome.genes import Interval, Transcript, phases_from_lengths
 from genet5.genome.genetic_code import NUM_CODONS, GeneticCode, codon_numbers, reverse_complement
 
 LONGEST_FRAMESHIFT_BP = 3
 """A gap of at most this many bases between CDS segments is a frameshift, not an intron."""
 
+_NOT_READABLE = frozenset({"trans_spliced", "beyond_contig"})
+
+_SPARSE_BP = 2000
+"""Bases per CDS segment from which on reading the segments alone takes less time than reading all."""
+
 _FROM_BASE_5 = np.array([[number // 25, number // 5 % 5, number % 5] for number in range(NUM_CODONS)])
+_END_OF, _STRAND_OF, _PHASE_OF = (operator.attrgetter(name) for name in ("end", "strand", "phase"))
 _HAS_UNKNOWN = (_FROM_BASE_5 == 4).any(axis=1)
 
 
@@ -98,9 +106,17 @@ class _Shape:
         return int(first) if first in ("0", "1", "2") else None
 
 
+def bases_to_check(genome: Genome, seqid: str, drafts: Sequence[TranscriptDraft]) -> bytes | Contig:
+    """The sequence of ``drafts``, whole where their segments are close together, else read segment by segment."""
+    num_segments = sum(len(draft.segments) for draft in drafts)
+    if genome.lengths[seqid] > _SPARSE_BP * num_segments:
+        return genome.contig(seqid)
+    return genome.sequence(seqid, keep_case=True).encode()
+
+
 def check_transcripts(
     drafts: Sequence[TranscriptDraft],
-    contig: bytes,
+    contig: bytes | Contig,
     code: GeneticCode,
     *,
     path: object,
@@ -110,7 +126,8 @@ def check_transcripts(
 ) -> list[CheckedTranscript]:
     """Check all transcripts of one sequence; one result per draft that has a strand, in order.
 
-    ``contig`` holds the whole sequence, any case. InputError when a CDS reaches beyond a sequence that is not circular.
+    ``contig`` is the whole sequence in any case (see ``bases_to_check``). InputError when a CDS
+    reaches beyond a sequence that is not circular.
     """
     checked, inner_parts = [], []
     for draft in drafts:
@@ -134,8 +151,10 @@ def check_transcripts(
 def _shape(draft: TranscriptDraft, length: int, circular: bool, path: object, counts: Counter[str]) -> _Shape:
     rows = draft.segments
     flags = set(draft.flags)
-    for row in rows:
-        if row.end > length:
+    if max(map(_END_OF, rows)) > length:
+        for row in rows:
+            if row.end <= length:
+                continue
             if not circular:
                 raise InputError(
                     f"{path}, {place(row.where)}: CDS {row.start + 1}..{row.end} of {draft.id!r} ends beyond "
@@ -145,17 +164,20 @@ def _shape(draft: TranscriptDraft, length: int, circular: bool, path: object, co
     if len(rows) == 1 and not flags and not draft.stop_codon:
         row = rows[0]
         return _Shape(row.strand, [Interval(row.start, row.end)], (row,), (row.phase,), flags)
-    strand = max("+-", key=lambda sign: sum(row.end - row.start for row in rows if row.strand == sign))
-    if any(row.strand != strand for row in rows):
+    strands = set(map(_STRAND_OF, rows))
+    if strands in ({"+"}, {"-"}):
+        strand, own = rows[0].strand, sorted(rows)
+    else:
+        strand = max("+-", key=lambda sign: sum(row.end - row.start for row in rows if row.strand == sign))
+        own = sorted(row for row in rows if row.strand == strand)
         flags.add("trans_spliced")
-    own = sorted(row for row in rows if row.strand == strand)
     if "beyond_contig" in flags:
         own = _larger_side(own, length)
     if draft.stop_codon:
         extra = [row for row in draft.stop_codon if row.strand == strand and row.end <= length]
         if extra:
             counts["stop_codons_added"] += _take_in(own, extra)
-    return _Shape(strand, _joined(own, flags, counts), tuple(rows), tuple(row.phase for row in own), flags)
+    return _Shape(strand, _joined(own, flags, counts), tuple(rows), tuple(map(_PHASE_OF, own)), flags)
 
 
 def _take_in(own: list[Segment], stop_codon: list[Segment]) -> bool:
@@ -188,37 +210,38 @@ def _larger_side(own: list[Segment], length: int) -> list[Segment]:
 def _joined(own: list[Segment], flags: set[str], counts: Counter[str]) -> list[Interval]:
     """Ascending intervals: rows given twice are taken once, rows that touch are joined."""
     cds: list[Interval] = []
+    first = last = -1
     for row in own:
-        if cds and row.start == cds[-1].start and row.end == cds[-1].end:
+        start, end = row[0], row[1]
+        gap = start - last
+        if not cds or gap > LONGEST_FRAMESHIFT_BP:
+            cds.append(Interval(start, end))
+        elif start == first and end == last:
             counts["cds_rows_repeated"] += 1
             continue
-        if not cds:
-            cds.append(Interval(row.start, row.end))
-            continue
-        gap = row.start - cds[-1].end
-        if gap == 0:
-            cds[-1] = Interval(cds[-1].start, row.end)
+        elif gap == 0:
+            cds[-1] = Interval(first, end)
             counts["touching_segments_joined"] += 1
+            last = end
             continue
-        if gap < 0:
-            flags.add("overlaps_itself")
-        elif gap <= LONGEST_FRAMESHIFT_BP:
-            flags.add("frameshift")
-        cds.append(Interval(row.start, row.end))
+        else:
+            flags.add("overlaps_itself" if gap < 0 else "frameshift")
+            cds.append(Interval(start, end))
+        first, last = start, end
     return cds
 
 
 def _check_ends(
     draft: TranscriptDraft,
     shape: _Shape,
-    contig: bytes,
+    contig: bytes | Contig,
     code: GeneticCode,
     counts: Counter[str],
     code_check: CodeCheck,
 ) -> tuple[CheckedTranscript, bytes]:
     """Settle ends, frame and phases; also the whole codons before the stop, in which no stop may be."""
     flags, cds, forward = shape.flags, shape.cds, shape.strand == "+"
-    if flags & {"trans_spliced", "beyond_contig"}:  # not read along one strand of one stretch: nothing more to check
+    if flags and flags & _NOT_READABLE:  # not read along one strand of one stretch: nothing more to check
         phases = phases_from_lengths(tuple(cds), shape.strand)
         transcript = Transcript(draft.id, tuple(cds), phases)
         return CheckedTranscript(transcript, draft, shape.strand, flags, pieces=shape.pieces), b""
@@ -257,11 +280,14 @@ def _check_ends(
         flags.add("length_not_multiple_of_3")
     if draft.cut or not (complete5 and complete3):
         flags.add("partial")
-    phases = phases_from_lengths(tuple(cds), shape.strand, skip)
+    segments = tuple(cds)
+    phases = phases_from_lengths(segments, shape.strand, skip) if len(segments) > 1 else (skip,)
     if len(phases) == len(shape.written):
-        differs = (str(phase) != written != "." for phase, written in zip(phases, shape.written, strict=True))
-        counts["phases_corrected"] += any(differs)
-    transcript = Transcript(draft.id, tuple(cds), phases, complete5, complete3)
+        written = "".join(shape.written)
+        if written != "".join(map(str, phases)) or len(written) != len(phases):
+            differs = (str(phase) != written != "." for phase, written in zip(phases, shape.written, strict=True))
+            counts["phases_corrected"] += any(differs)
+    transcript = Transcript(draft.id, segments, phases, complete5, complete3)
     checked = CheckedTranscript(transcript, draft, shape.strand, flags, False, shape.pieces)
     checked.looks_complete = complete5 and complete3 and begins and ends and whole
     inner = spliced[skip : len(spliced) - 3 if ends and complete3 and whole else None]

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-import pyfaidx
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
@@ -200,9 +199,9 @@ class Genome:
         with open_input(self.path) as stream:
             if isinstance(stream, gzip.GzipFile):
                 raise InputError(f"{self.path}: compressed; unpack it first with scripts/index_genome.py")
-        index = index_genome(self.path)
-        self._faidx = pyfaidx.Faidx(str(self.path), indexname=str(index), as_raw=True, rebuild=False)
-        self.lengths: dict[str, int] = {name: record.rlen for name, record in self._faidx.index.items()}
+        self._records = _read_index(index_genome(self.path))
+        self._file = self.path.open("rb")
+        self.lengths: dict[str, int] = {name: record[0] for name, record in self._records.items()}
         self.names: tuple[str, ...] = tuple(self.lengths)
 
     def sequence(self, seqid: str, start: int = 0, end: int | None = None, *, keep_case: bool = False) -> str:
@@ -218,17 +217,69 @@ class Genome:
             raise ValueError(f"{seqid}: bases {start}..{end} are outside the sequence of {length} bp")
         if start == end:
             return ""
-        bases = self._faidx.fetch(seqid, start + 1, end)
+        bases = self._read(seqid, start, end).decode()
         return bases if keep_case else bases.upper()
 
+    def contig(self, seqid: str) -> Contig:
+        """A sequence that is read where it is sliced; InputError for an unknown ``seqid``."""
+        if seqid not in self.lengths:
+            raise InputError(f"{self.path}: no sequence named {seqid!r}; it has {shown_names(self.names)}")
+        return Contig(self, seqid)
+
+    def holds_n(self, seqid: str, start: int, end: int) -> bool:
+        """Whether any of the bases ``start`` .. ``end - 1``, within the sequence, is N or n."""
+        lines = self._lines(seqid, start, end)
+        return b"N" in lines or b"n" in lines
+
+    def _read(self, seqid: str, start: int, end: int) -> bytes:
+        """Bases ``start`` .. ``end - 1``, within the sequence and not empty; case is kept."""
+        bases = self._lines(seqid, start, end).replace(b"\n", b"")
+        return bases.replace(b"\r", b"") if b"\r" in bases else bases
+
+    def _lines(self, seqid: str, start: int, end: int) -> bytes:
+        """These bases as they stand in the file, with the ends of lines between them."""
+        _, offset, width, step = self._records[seqid]
+        lines, column = divmod(start, width)
+        last_lines, last_column = divmod(end - 1, width)
+        first = offset + lines * step + column
+        size = (last_lines - lines) * step + last_column - column + 1
+        text = os.pread(self._file.fileno(), size, first)
+        # One call reads 2 GB at most.
+        while len(text) < size and (more := os.pread(self._file.fileno(), size - len(text), first + len(text))):
+            text += more
+        return text
+
     def close(self) -> None:
-        self._faidx.close()
+        self._file.close()
 
     def __enter__(self) -> Genome:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+class Contig:
+    """One sequence of a genome, used like its bytes (case kept): ``len``, and slices without a step.
+
+    A slice is read when it is first asked for, and kept: isoforms share most of their exons.
+    """
+
+    def __init__(self, genome: Genome, seqid: str) -> None:
+        self._genome, self._seqid = genome, seqid
+        self._length = genome.lengths[seqid]
+        self._slices: dict[tuple[int, int], bytes] = {}
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, bounds: slice) -> bytes:
+        place = bounds.start, bounds.stop
+        bases = self._slices.get(place)
+        if bases is None:
+            start, end, _ = bounds.indices(self._length)
+            bases = self._slices[place] = self._genome._read(self._seqid, start, end) if start < end else b""
+        return bases
 
 
 @contextlib.contextmanager
@@ -254,6 +305,22 @@ def check_bases(genome: Genome, regions: Iterable[Region]) -> None:
                 raise InputError(f"{genome.path}: {found}, expected bases (IUPAC codes)")
 
 
+def _read_index(index: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Bases, offset of the first one, bases and bytes of a line, for each sequence of a ``.fai`` in its order."""
+    records = {}
+    with index.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                name, *numbers = line.split("\t")
+                bases, offset, width, step = map(int, numbers)
+            except ValueError:
+                raise InputError(
+                    f"{index}, line {number}: no line of a FASTA index; delete it, it is made anew"
+                ) from None
+            records[name] = bases, offset, width, step
+    return records
+
+
 def index_genome(fna: str | Path) -> Path:
     """The ``.fai`` of a FASTA file, built by pyfaidx when it is missing or older than the file; returns its path.
 
@@ -263,6 +330,9 @@ def index_genome(fna: str | Path) -> Path:
     index = Path(f"{fna}.fai")
     if index.exists() and index.stat().st_mtime_ns >= fna.stat().st_mtime_ns:
         return index
+    # Importing pyfaidx takes longer than reading an index that is there.
+    import pyfaidx
+
     try:
         with tempfile.TemporaryDirectory(dir=fna.parent, prefix=f".{fna.name}.", suffix=".tmp") as folder:
             unfinished = Path(folder) / index.name

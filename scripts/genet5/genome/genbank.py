@@ -7,15 +7,17 @@ import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from Bio import BiopythonParserWarning, BiopythonWarning, SeqIO
-from Bio.SeqFeature import AfterPosition, BeforePosition, SeqFeature, UnknownPosition
-from Bio.SeqRecord import SeqRecord
+from typing import TYPE_CHECKING
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft
 from genet5.genome.genes import DontCare
+
+# Bio is imported where GenBank files are read: every command imports this module, few read such files.
+if TYPE_CHECKING:
+    from Bio.SeqFeature import SeqFeature
+    from Bio.SeqRecord import SeqRecord
 
 
 def genbank_sequences(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -30,6 +32,8 @@ def genbank_sequences(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def _records(path: Path) -> Iterator[SeqRecord]:
+    from Bio import BiopythonParserWarning, BiopythonWarning, SeqIO
+
     with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as text:
         with warnings.catch_warnings():
             # Old programs write LOCUS lines with other column widths; what matters in them is still read.
@@ -105,6 +109,8 @@ def _add_pseudogene(draft: AnnotationDraft, seqid: str, feature: SeqFeature, len
 def _transcript(
     record: SeqRecord, seqid: str, feature: SeqFeature, locus: str, number: int, circular: bool
 ) -> TranscriptDraft:
+    from Bio.SeqFeature import AfterPosition, BeforePosition, UnknownPosition
+
     where = f"record {record.id}, CDS {locus or number}"
     parts = feature.location.parts  # in the order of translation
     if any(isinstance(edge, UnknownPosition) for part in parts for edge in (part.start, part.end)):

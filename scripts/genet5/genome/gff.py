@@ -1,4 +1,4 @@
-"""GFF3: rows of a file, and the hierarchy gene - transcript - CDS in all the shapes that databases give it.
+"""GFF3: the hierarchy gene - transcript - CDS in all the shapes that databases give it.
 
 Which rows count: CDS rows, and the rows they descend from. Evidence (splice junctions, reads, matches), exons, introns
 and UTRs are skipped unseen. Shapes met: gene - mRNA - CDS (most), gene - CDS (NCBI bacteria: a transcript per CDS ID),
@@ -9,105 +9,30 @@ CDS alone (Prodigal), CDS with several parents (FlyBase), with a protein as a se
 from __future__ import annotations
 
 import functools
-import io
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from genet5.compressed import open_input
-from genet5.errors import InputError
-from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft, gene_class, rank_of
+from genet5.genome.drafts import (
+    RANK_CODING,
+    AnnotationDraft,
+    Segment,
+    SequenceNames,
+    TranscriptDraft,
+    gene_class,
+    rank_of,
+)
 from genet5.genome.genes import DontCare
+from genet5.genome.gff_rows import CODING, FEATURE, SEQUENCE, annotation_rows
 
-SKIP, CODING, STOP_CODON, SEQUENCE, FEATURE = range(5)
-"""What a row's type means here: evidence, CDS, stop codon, the whole sequence, or anything a CDS may descend from."""
+# Attributes as most files write them: names without escapes, blanks and quotes, first in the row.
+_ID = re.compile(r'ID=([^;%" ]+)(?:;|$)')
+_ID_AND_PARENT = re.compile(r'ID=([^;%" ]+);Parent=([^;%" ]+)(?:;|$)')
 
-_SEQUENCE_KINDS = {"region", "chromosome", "contig", "scaffold", "supercontig", "plasmid", "chromosome_arm", "source"}
-_EVIDENCE_KINDS = {"transcript_region", "match", "match_part", "start_codon", "codon", "utr", "polypeptide_domain"}
-_EVIDENCE_ENDS = ("exon", "intron", "_utr", "_match", "_site", "repeat", "_region", "_element", "utr3", "utr5")
-
-
-class Row(NamedTuple):
-    """One row of a GFF or GTF file; ``start``/``end`` are 0-based half-open."""
-
-    role: int
-    line: int
-    seqid: str
-    kind: str
-    start: int
-    end: int
-    strand: str
-    phase: str
-    attributes: str
-
-
-def role_of(kind: str) -> int:
-    """What rows of type ``kind`` are to the readers."""
-    lower = kind.lower()
-    if lower == "cds":
-        return CODING
-    if lower == "stop_codon":
-        return STOP_CODON
-    if lower in _SEQUENCE_KINDS:
-        return SEQUENCE
-    if lower in _EVIDENCE_KINDS or lower.endswith(_EVIDENCE_ENDS):
-        return SKIP
-    return FEATURE
-
-
-def annotation_rows(path: Path, names: SequenceNames, draft: AnnotationDraft) -> Iterator[tuple]:
-    """Rows of a GFF3 or GTF file that matter, as plain tuples in ``Row``'s order; a ``##FASTA`` section ends the file.
-
-    Rows on sequences the genome lacks are noted in ``names`` and left out. InputError, with the line, for fewer than 8
-    columns, and in rows that matter for coordinates that are no numbers, end before start, or an unknown strand.
-    """
-    roles: dict[str, int] = {}
-    known = names.lengths
-    num_rows = 0
-    with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace") as lines:
-        for line_number, line in enumerate(lines, start=1):
-            if line[0] in "#>":
-                if line.startswith(("##FASTA", ">")):
-                    break
-                continue
-            columns = line.split("\t")
-            if len(columns) < 8:
-                if not line.strip() or line.startswith(("track ", "browser ")):
-                    continue
-                raise InputError(
-                    f"{path}, line {line_number}: {len(columns)} tab-separated columns; "
-                    "a row of GFF or GTF has 9, or 8 without attributes"
-                )
-            num_rows += 1
-            kind = columns[2]
-            role = roles.get(kind)
-            if role is None:
-                role = roles[kind] = role_of(kind)
-            seqid = columns[0]
-            if seqid not in known:
-                seqid = names.resolve(seqid)
-                if seqid is None:
-                    names.note_unknown(columns[0], line_number, coding=role == CODING)
-                    continue
-            if role == SKIP:
-                continue
-            try:
-                start, end = int(columns[3]) - 1, int(columns[4])
-            except ValueError:
-                found = f"{columns[3]!r}, {columns[4]!r}"
-                raise InputError(f"{path}, line {line_number}: start and end must be numbers, found {found}") from None
-            if not 0 <= start < end:
-                found = f"start {columns[3]}, end {columns[4]}"
-                raise InputError(f"{path}, line {line_number}: {found}; starts count from 1 and must not exceed ends")
-            strand = columns[6]
-            if strand not in ("+", "-", ".", "?"):
-                raise InputError(f"{path}, line {line_number}: strand {strand!r}; allowed: + - . ?")
-            attributes = columns[8].strip() if len(columns) > 8 else ""
-            if role == CODING:
-                names.known_coding_rows += 1
-            yield role, line_number, seqid, kind, start, end, strand, columns[7].strip(), attributes
-    draft.counts["rows"] = num_rows
+# What Segment(...) makes, in half of its time: files have a million of these.
+_segment = functools.partial(tuple.__new__, Segment)
 
 
 def _value(attributes: str, key: str) -> str:
@@ -121,6 +46,10 @@ def _value(attributes: str, key: str) -> str:
         at += len(key) + 1
     end = attributes.find(";", at)
     return (attributes[at:] if end < 0 else attributes[at:end]).strip(' "')
+
+
+def _without_blanks(attributes: str) -> str:
+    return attributes.replace("; ", ";") if "; " in attributes else attributes
 
 
 def _text(attributes: str, key: str) -> str:
@@ -184,6 +113,14 @@ class _Feature(NamedTuple):
     attributes: str
 
 
+class _Run(NamedTuple):
+    """CDS rows of one Parent that follow each other and have the same ID and marks."""
+
+    own: str
+    marks: int
+    segments: list[Segment]
+
+
 class _Lineage(NamedTuple):
     """What a CDS's parent tells: its locus, and what kind of thing it is."""
 
@@ -208,6 +145,8 @@ def is_noncoding_kind(kind: str) -> bool:
 
 
 def _rank(attributes: str, is_gene: bool) -> int:
+    if "tag=" not in attributes and "type=" not in attributes:
+        return RANK_CODING
     tags = _text(attributes, "tag=").split(",") if "tag=" in attributes else []
     biotype = ""
     if not is_gene and ("type=" in attributes):
@@ -230,8 +169,8 @@ class _Gff3Reader:
         self._names = SequenceNames(path, lengths)
         self._features: dict[tuple[str, str], _Feature] = {}
         self._sequence_ids: set[str] = set()
-        # CDS rows by sequence and Parent attribute as written; with them their own ID and marks.
-        self._coding: dict[tuple[str, str], list[tuple[Segment, str, int]]] = {}
+        # CDS rows by sequence and Parent attribute as written, in runs with one ID and the same marks.
+        self._coding: dict[tuple[str, str], list[_Run]] = {}
         self._stops: dict[tuple[str, str], list[Segment]] = {}
         self._lineages: dict[tuple[str, str], _Lineage] = {}
         self._transcripts: dict[tuple[str, str, str], TranscriptDraft] = {}  # by sequence, parent and own name
@@ -239,17 +178,21 @@ class _Gff3Reader:
         self._not_genes: dict[tuple[str, str], tuple[str, list[Segment]]] = {}  # pseudogenes, by sequence and locus
 
     def read_rows(self) -> None:
-        coding, stops, features = self._coding, self._stops, self._features
+        stops, features = self._stops, self._features
+        last, segments = None, []
         for role, line, seqid, kind, start, end, strand, phase, attributes in annotation_rows(
             self.draft.path, self._names, self.draft
         ):
-            if "; " in attributes:
-                attributes = attributes.replace("; ", ";")
             if role == CODING:
-                row = Segment(start, end, strand, phase, line), _value(attributes, "ID="), _marks(attributes)
-                coding.setdefault((seqid, _value(attributes, "Parent=")), []).append(row)
-            elif role == FEATURE:
-                if name := _text(attributes, "ID="):
+                # Rows of one CDS follow each other, and most have the same attributes: these are read once.
+                if last != (attributes, seqid):
+                    last, segments = (attributes, seqid), self._run(seqid, attributes)
+                segments.append(_segment((start, end, strand, phase, line)))
+                continue
+            attributes = _without_blanks(attributes)
+            if role == FEATURE:
+                usual = _ID.match(attributes)
+                if name := usual[1] if usual else _text(attributes, "ID="):
                     features.setdefault((seqid, name), _Feature(kind, start, end, strand, attributes))
             elif role == SEQUENCE:
                 self._sequence_ids.add(_text(attributes, "ID="))
@@ -260,17 +203,30 @@ class _Gff3Reader:
                 stops.setdefault((seqid, _value(attributes, "Parent=")), []).append(segment)
         self._names.finish(self.draft.counts)
 
+    def _run(self, seqid: str, attributes: str) -> list[Segment]:
+        """Where CDS rows with these attributes belong."""
+        attributes = _without_blanks(attributes)
+        if usual := _ID_AND_PARENT.match(attributes):
+            own, parent = usual.groups()
+        else:
+            own, parent = _value(attributes, "ID="), _value(attributes, "Parent=")
+        marks = _marks(attributes)
+        runs = self._coding.setdefault((seqid, parent), [])
+        if not runs or runs[-1].own != own or runs[-1].marks != marks:
+            runs.append(_Run(own, marks, []))
+        return runs[-1].segments
+
     def build_transcripts(self) -> None:
-        for (seqid, written), rows in self._coding.items():
+        for (seqid, written), runs in self._coding.items():
             if not written:
-                self._add_rows_without_parent(seqid, rows)
+                self._add_rows_without_parent(seqid, runs)
                 continue
             for name in self._parents(seqid, written):
                 lineage = self._lineage(seqid, name)
-                for segment, own, marks in rows:
+                for own, marks, segments in runs:
                     # NCBI's bacteria: a gene may have several proteins, told apart by the IDs of their CDS rows.
                     transcript = (unquote(own) or name) if lineage.is_gene else name
-                    self._add(seqid, name, transcript, lineage, segment, marks)
+                    self._add(seqid, name, transcript, lineage, segments, marks)
         self._add_stop_codons()
         self.draft.transcripts = list(self._transcripts.values())
         # Where no CDS has a described parent, the file simply has no other rows; nothing was lost.
@@ -281,21 +237,21 @@ class _Gff3Reader:
         for (seqid, _), (klass, segments) in self._not_genes.items():
             self._dont_care(seqid, segments, klass)
 
-    def _add_rows_without_parent(self, seqid: str, rows: list[tuple[Segment, str, int]]) -> None:
-        for segment, own, marks in rows:
+    def _add_rows_without_parent(self, seqid: str, runs: list[_Run]) -> None:
+        for own, marks, segments in runs:
             if own:
                 name = unquote(own)
-                self._add(seqid, name, name, _Lineage(name, True, False, "", rank_of([], "")), segment, marks)
+                self._add(seqid, name, name, _Lineage(name, True, False, "", RANK_CODING), segments, marks)
             else:
-                self.draft.counts["cds_rows_without_parent"] += 1
+                self.draft.counts["cds_rows_without_parent"] += len(segments)
 
-    def _add(self, seqid: str, parent: str, name: str, lineage: _Lineage, segment: Segment, marks: int) -> None:
+    def _add(self, seqid: str, parent: str, name: str, lineage: _Lineage, segments: list[Segment], marks: int) -> None:
         klass = "pseudogene" if marks & PSEUDO and lineage.klass != "transposon" else lineage.klass
         if klass == "noncoding":
-            self.draft.counts["cds_rows_under_noncoding"] += 1
+            self.draft.counts["cds_rows_under_noncoding"] += len(segments)
             return
         if klass:
-            self._not_genes.setdefault((seqid, lineage.locus), (klass, []))[1].append(segment)
+            self._not_genes.setdefault((seqid, lineage.locus), (klass, []))[1].extend(segments)
             return
         transcript = self._transcripts.get((seqid, parent, name))
         if transcript is None:
@@ -303,7 +259,7 @@ class _Gff3Reader:
             self._transcripts[seqid, parent, name] = transcript
             if not lineage.found:
                 self._orphans.append(transcript)
-        transcript.segments.append(segment)
+        transcript.segments.extend(segments)
         if marks:
             transcript.cut_left |= bool(marks & CUT_LEFT)
             transcript.cut_right |= bool(marks & CUT_RIGHT)
@@ -323,7 +279,10 @@ class _Gff3Reader:
 
     def _parents(self, seqid: str, written: str) -> list[str]:
         """The transcripts (or genes) that a Parent attribute names. Proteins stand for what they derive from."""
-        names = [unquote(name) for name in written.split(",") if name] if "," in written else [unquote(written)]
+        if "," in written:
+            names = [unquote(name) for name in written.split(",") if name]
+        else:
+            names = [unquote(written) if "%" in written else written]
         parents: dict[str, None] = {}
         for name in names:
             feature = self._features.get((seqid, name))
@@ -347,17 +306,23 @@ class _Gff3Reader:
         chain: list[_Feature] = []
         while (feature := self._features.get((seqid, names[-1]))) is not None:
             chain.append(feature)
-            parent = unquote(_value(feature.attributes, "Parent=").split(",")[0])
+            parent = _value(feature.attributes, "Parent=")
+            if "," in parent or "%" in parent:
+                parent = unquote(parent.split(",")[0])
             if not parent or parent in names or parent in self._sequence_ids:
                 break
             names.append(parent)
         if not chain:
-            return _Lineage(name, False, False, "", rank_of([], ""))
-        genes = [names[level] for level, feature in enumerate(chain) if is_gene_kind(feature.kind)]
-        locus = genes[0] if genes else names[min(1, len(names) - 1)]
-        first = chain[0]
-        classes = [_class_of(feature.kind, feature.attributes) for feature in chain]
-        klass = next(filter(None, classes), "")
+            return _Lineage(name, False, False, "", RANK_CODING)
+        locus = names[min(1, len(names) - 1)]
+        for place, feature in enumerate(chain):
+            if is_gene_kind(feature.kind):
+                locus = names[place]
+                break
+        first, klass = chain[0], ""
+        for feature in chain:
+            if klass := _class_of(feature.kind, feature.attributes):
+                break
         if not klass and is_noncoding_kind(first.kind):
             klass = "noncoding"
         is_gene = is_gene_kind(first.kind)

@@ -23,7 +23,7 @@ from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.genome.annotation import annotation_format
 from genet5.genome.drafts import SequenceNames, shown_names
-from genet5.genome.gff import FEATURE, SEQUENCE, role_of
+from genet5.genome.gff_rows import FEATURE, SEQUENCE, role_of
 
 EXON, CDS, UTR, STOP_CODON, SPAN = "exon", "CDS", "UTR", "stop_codon", "span"
 PARTS = (EXON, CDS, UTR, STOP_CODON, SPAN)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft, gene_class, rank_of
 from genet5.genome.genes import DontCare
-from genet5.genome.gff import CODING, SEQUENCE, STOP_CODON, annotation_rows
+from genet5.genome.gff_rows import CODING, SEQUENCE, STOP_CODON, annotation_rows
 
 _VALUES = re.compile(r'(\w+)\s+(?:"([^"]*)"|([^\s;"]+))')
 _BIOTYPES = ("gene_biotype", "gene_type", "transcript_biotype", "transcript_type")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import json
 import os
 import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
 
-from genet5.bake.samples import Sample, SampleGene, Span
-from genet5.bake.shards import ShardReader, ShardSet, write_shards
+from genet5.bake.samples import MEMBERS, Sample, SampleGene, Span
+from genet5.bake.shards import ShardReader, ShardSet, encode_record, write_shards
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
 
@@ -28,8 +32,12 @@ def make_sample(number: int) -> Sample:
     )
 
 
+def encoded(numbers: Iterable[int]) -> Iterator[bytes]:
+    return (encode_record(make_sample(number).to_members()) for number in numbers)
+
+
 def write(folder: Path, count: int, per_shard: int) -> list[Path]:
-    records = list(write_shards(map(make_sample, range(count)), folder, "train", per_shard))
+    records = list(write_shards(encoded(range(count)), folder, "train", per_shard))
     assert [record.samples for record in records] == [
         min(per_shard, count - first) for first in range(0, count, per_shard)
     ]
@@ -53,8 +61,24 @@ def test_members_carry_no_time_and_no_owner(tmp_path: Path) -> None:
     }
 
 
+@given(
+    key=st.text("ACGT-_0123456789abcxyz", min_size=1, max_size=90),
+    members=st.tuples(*[st.binary(max_size=1200)] * 3),
+)
+def test_a_record_has_the_bytes_of_tarfile(key: str, members: tuple[bytes, ...]) -> None:
+    expected = io.BytesIO()
+    with tarfile.open(fileobj=expected, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in zip(MEMBERS, members, strict=True):
+            info = tarfile.TarInfo(f"{key}.{name}")
+            info.size, info.mode, info.mtime = len(content), 0o644, 0
+            tar.addfile(info, io.BytesIO(content))
+    ours = encode_record({"__key__": key, **dict(zip(MEMBERS, members, strict=True))})
+    assert ours == expected.getvalue()[: len(ours)]
+    assert not expected.getvalue()[len(ours) :].strip(b"\0")
+
+
 def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
-    (record,) = write_shards(map(make_sample, range(4)), tmp_path, "train", 10)
+    (record,) = write_shards(encoded(range(4)), tmp_path, "train", 10)
     content = (tmp_path / record.name).read_bytes()
     assert (record.size, record.sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
@@ -82,7 +106,7 @@ def test_the_index_is_kept_and_made_anew_for_another_file(tmp_path: Path, monkey
     index = Path(f"{path}.idx")
     kept = index.read_bytes()
     # Same samples in the other order: same size, so the time must tell.
-    list(write_shards((make_sample(number) for number in (4, 3, 2, 1, 0)), tmp_path, "train", 10))
+    list(write_shards(encoded((4, 3, 2, 1, 0)), tmp_path, "train", 10))
     os.utime(path, ns=(1, 1))
     with ShardReader(path) as reader:
         assert [reader.read(number) for number in range(5)] == [make_sample(4 - number) for number in range(5)]

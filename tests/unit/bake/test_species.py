@@ -285,6 +285,28 @@ def test_a_species_without_a_gene_to_learn_from_is_refused(toy: ToyGenome, tmp_p
         bake_species(source(empty, test_regions="other"), RULES, 20, tmp_path / "out")
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_byte(toy: ToyGenome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    regions = {"validation_regions": "chrII:1-9000", "test_regions": "chrII:20001-30000"}
+    bake_species(source(toy, **regions), RULES, 20, tmp_path / "one")
+    monkeypatch.setattr("genet5.bake.species._STRETCH_BP", 1000)
+    monkeypatch.setattr("genet5.bake.species._TASK_WINDOWS", 7)
+    bake_species(source(toy, **regions), RULES, 20, tmp_path / "more", threads)
+    assert digests(tmp_path / "one") == digests(tmp_path / "more")
+
+
+def test_an_error_in_a_worker_is_raised(toy: ToyGenome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise InputError("no such window")
+
+    monkeypatch.setattr("genet5.bake.species._STRETCH_BP", 1000)
+    monkeypatch.setattr("genet5.bake.species.plan_region", fail)
+    with pytest.raises(InputError, match="no such window"):
+        bake_species(source(toy), RULES, 20, tmp_path, threads=2)
+    with pytest.raises(InputError, match="threads: 0 is not allowed"):
+        bake_species(source(toy), RULES, 20, tmp_path, threads=0)
+
+
 @pytest.mark.parametrize("shards_before_kill", [1, 30])
 def test_killed_and_run_again_gives_the_same_bytes(repository: Path, tmp_path: Path, shards_before_kill: int) -> None:
     toy = write_toy_genome(tmp_path / "raw", {"chrI": 300_000, "chrII": 200_000})

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genet5.bake.samples import SampleGene, gene_key
+from genet5.bake.chosen_windows import choose_windows, draw
+from genet5.bake.samples import SampleGene, count_introns, gene_key, visible_genes
 from genet5.bake.windows import (
     AnnotationIndex,
     RegionGenes,
     RegionPlan,
     SpanIndex,
     WindowRules,
-    choose_windows,
     count_n,
-    draw,
     grid_starts,
     n_runs,
     plan_region,
@@ -28,6 +27,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript
 
 SMALL = WindowRules(window_bp=100, stride_bp=50, flank_bp=10)
+COUNTS = ("num_genes", "num_partial", "num_introns", "coding_bp")
 NO_N = np.zeros((0, 2), dtype=np.int64)
 
 
@@ -128,6 +128,57 @@ def test_every_gene_that_fits_is_whole_in_a_window(
         for start, end in windows:
             covered[start:end] = True
         assert covered[region.start :].all(), "every base is in a window"
+
+
+@settings(max_examples=200)
+@given(regions, st.integers(1, 150), st.data())
+def test_what_a_window_shows_is_counted(region: Region, window: int, data: st.DataObject) -> None:
+    """Genes with introns, nested and cut: the counts are those of every gene clipped to the window."""
+    genes = []
+    for number in range(data.draw(st.integers(0, 8))):
+        edges = sorted(data.draw(st.sets(st.integers(region.start, region.end), min_size=2, max_size=8)))
+        cds = tuple(map(Interval, edges[0::2], edges[1::2]))
+        whole = data.draw(st.tuples(st.booleans(), st.booleans()))
+        genes.append(SampleGene(f"g{number}", data.draw(st.sampled_from("+-")), cds, (0,) * len(cds), *whole))
+    plan = plan_region(content(region, *genes), NO_N, WindowRules(window, max(1, window // 2), 0))
+    for row, (start, end) in enumerate(bounds(plan)):
+        shown, _ = visible_genes(sorted(genes, key=gene_key), start, end)
+        assert [int(getattr(plan, name)[row]) for name in COUNTS] == [
+            len(shown),
+            sum(gene.partial5 or gene.partial3 for gene in shown),
+            count_introns(shown),
+            sum(right - left for gene in shown for left, right in gene.cds),
+        ]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 4), st.lists(st.booleans(), min_size=0, max_size=4)), max_size=8),
+    st.sampled_from([0.0, 0.1, 0.5, 0.9]),
+    st.none() | st.integers(1, 9),
+)
+def test_the_smallest_draws_are_kept(contigs: list[tuple[int, list[bool]]], share: float, cap: int | None) -> None:
+    rules = WindowRules(100, 100, 0, empty_share=share, seed=7)
+    region_list = [Region(f"c{number}", 0, 400) for number in range(len(contigs))]
+    plans, expected = [], []
+    for region, (length, filled) in zip(region_list, contigs, strict=True):
+        if length < 4 and not any(filled):
+            region = Region(region.seqid, 0, 25 * length)
+        genes = [gene(f"{region.seqid}.{at}", 100 * at + 20, 100 * at + 80) for at, has in enumerate(filled) if has]
+        plans.append(plan_region(content(region, *genes), NO_N, rules))
+        rows = zip(plans[-1].start.tolist(), plans[-1].end.tolist(), plans[-1].num_genes.tolist(), strict=True)
+        expected += [(region.seqid, *row) for row in rows]
+    empty = sorted((draw(7, "empty", *w[:3]), w) for w in expected if not w[3])
+    allowed = int((len(expected) - len(empty)) * share / (1 - share) + 1e-9)
+    kept = [w for w in expected if w[3] or (draw(7, "empty", *w[:3]), w) in empty[:allowed]]
+    if cap is not None:
+        capped = sorted((draw(7, "cap", *w[:3]), w) for w in kept)[:cap]
+        kept = [w for w in kept if (draw(7, "cap", *w[:3]), w) in capped]
+    chosen = choose_windows(plans, region_list, rules, max_windows=cap)
+    assert kept == [
+        (region.seqid, start, end, number)
+        for region, plan in zip(region_list, chosen.regions, strict=True)
+        for start, end, number in zip(plan.start.tolist(), plan.end.tolist(), plan.num_genes.tolist(), strict=True)
+    ]
 
 
 def test_a_gene_in_a_sea_of_n_gets_a_narrow_window() -> None:

@@ -10,7 +10,7 @@ import pytest
 from script_flags import flags_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LIBRARIES = ("experiment.py", "pseudo_chromosomes.py")
+LIBRARIES = ("experiment.py", "measured_commands.py", "pseudo_chromosomes.py", "simulated_genome.py")
 FILES = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 OF_SPEED = (
     "adapted_rows.py",
