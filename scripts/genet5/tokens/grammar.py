@@ -121,12 +121,15 @@ class Cursor:
         self._open = self._first_key = 0  # 5' boundary of the open segment; first boundary of the open gene
         self._candidates: Candidates | None = None
         self._gene_starts: dict[str, np.ndarray] = {}
+        self._cut_phases: dict[str, tuple[int, ...]] = {}
+        self._legal: np.ndarray | None = None  # ids, of the step the cursor stands before
         self._begin_gene("+")
 
     def fork(self) -> Cursor:
         """A second cursor at the same place. Arrays are shared: a cursor replaces its own and never writes in them."""
         twin = copy(self)
         twin._occupied, twin._gene_starts = dict(self._occupied), dict(self._gene_starts)
+        twin._cut_phases = dict(self._cut_phases)
         twin._segments = list(self._segments)
         return twin
 
@@ -261,7 +264,9 @@ class Cursor:
 
     def cut_phases(self, strand: str) -> tuple[int, ...]:
         """Phases a next gene cut at its 5' end may have on ``strand``."""
-        return tuple(phase for phase in range(3) if self._cut_starts(strand, phase).any())
+        if strand not in self._cut_phases:
+            self._cut_phases[strand] = tuple(phase for phase in range(3) if self._cut_starts(strand, phase).any())
+        return self._cut_phases[strand]
 
     def _five_candidates(self) -> Candidates:
         if self._segments:
@@ -310,7 +315,12 @@ class Cursor:
         return self._candidates
 
     def legal_ids(self) -> np.ndarray:
-        """Ids of all tokens that may come next, ascending."""
+        """Ids of all tokens that may come next, ascending; not to be written in."""
+        if self._legal is None:
+            self._legal = self._find_legal_ids()
+        return self._legal
+
+    def _find_legal_ids(self) -> np.ndarray:
         tokens = self.tokens
         step = self.step
         if step is Step.GENE:
@@ -360,6 +370,7 @@ class Cursor:
             if not force:
                 raise GrammarViolation(f"{self.tokens.token(token)} is not allowed at step {self.step.name}")
             self.violations += 1
+        self._legal = None
         tokens = self.tokens
         step = self.step
         if step is Step.GENE:
@@ -438,7 +449,7 @@ class Cursor:
         self._occupied[self.strand] = occupied if before is None else occupied + before
         self._previous_key = self._first_key
         self._previous_strand = self.strand
-        self._gene_starts = {}
+        self._gene_starts, self._cut_phases = {}, {}
 
     @property
     def finished(self) -> bool:
