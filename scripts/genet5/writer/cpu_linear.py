@@ -40,5 +40,6 @@ def takes_onednn(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
         and all(part is None or (part.device.type == "cpu" and part.dtype is torch.float32) for part in (values, weight, bias))
         and not (torch.is_grad_enabled() and (values.requires_grad or weight.requires_grad))
         and not torch.is_autocast_enabled("cpu")
+        and weight.numel() > 0  # experts may share nothing
         and values.numel() >= LEAST_ROWS * values.shape[-1]
     )

@@ -7,7 +7,6 @@ chosen token, so that a bacterial gene costs the network about three steps inste
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -22,10 +21,6 @@ from genet5.writer.network import GeneT5Model
 from genet5.writer.prompt_cache import PromptCache
 from genet5.writer.reading_frames import keep_frames
 from genet5.writer.sequences import SequenceWriter, WrittenWindow, candidate_units
-from genet5.writer.threads import threads
-
-
-LEAST_SHARED_WEIGHTS = 2**24  # of a transformer: reading 64 MB of float32 for each step is work for several threads
 
 
 class Choice(NamedTuple):
@@ -64,12 +59,6 @@ def _best(decision: Decision, scores: np.ndarray, segment_bp: int, reading_stop:
     np.logaddexp.at(inside, group[allowed], scores[allowed])
     best = int(inside.argmax())
     return Choice(int(units[best]), float(total[best] - np.logaddexp.reduce(scores)), reading_stop)
-
-
-def threads_of_steps(model: GeneT5Model) -> AbstractContextManager[None]:
-    """Threads for reading sequences on, a few tokens at a time: one for a small network on a CPU."""
-    small = model.backbone.num_parameters(exclude_embeddings=True) < LEAST_SHARED_WEIGHTS
-    return threads(1) if small and model.device.type == "cpu" else nullcontext()
 
 
 def write_sequences(cache: PromptCache, writers: Sequence[SequenceWriter], choose: Callable[..., None]) -> None:
@@ -124,10 +113,9 @@ def write_genes(
             writer.take(writer.token_of(decision, choice.option), choice.log_probability)
 
     read = model.read_prompts_apart(batch, scores)
-    with threads_of_steps(model):
-        if beam_width == 1:
-            write_sequences(PromptCache(model, batch, scores, read), writers, choose)
-        else:
-            cache = PromptCache(model, batch, scores, read, sequences_in_beam(beam_width))
-            writers = search_sequences(cache, writers, beam_width)
+    if beam_width == 1:
+        write_sequences(PromptCache(model, batch, scores, read), writers, choose)
+    else:
+        cache = PromptCache(model, batch, scores, read, sequences_in_beam(beam_width))
+        writers = search_sequences(cache, writers, beam_width)
     return [writer.result() for writer in writers]

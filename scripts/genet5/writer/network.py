@@ -6,6 +6,8 @@ Latent tokens, if there are any, stand before the prompt: in each layer they rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -150,16 +152,14 @@ class GeneT5Model(PreTrainedModel):
 
     @torch.no_grad()
     def score(self, prompts: Prompts) -> WindowScores:
-        """CRF scores of a batch, computed at once."""
-        return self._window_scores(self.crf(prompts.codes), prompts)
+        """CRF scores of a batch, in the precision of the pass around it."""
+        return self._window_scores(_of_each_window(self.crf, prompts.codes), prompts)
 
     @torch.no_grad()
     def score_apart(self, prompts: Prompts, precision: str = "fp32") -> WindowScores:
         """CRF scores that do not depend on what else is in the batch (``crf.model.score_codes``)."""
-        if prompts.codes.device.type != "cpu":
-            return self._window_scores(score_codes(self.crf, prompts.codes, precision), prompts)
-        rows = in_threads(lambda codes: score_codes(self.crf, codes, precision), prompts.codes.split(1))
-        return self._window_scores(CrfScores(*map(torch.cat, zip(*rows, strict=True))), prompts)
+        found = _of_each_window(lambda codes: score_codes(self.crf, codes, precision), prompts.codes)
+        return self._window_scores(found, prompts)
 
     def _window_scores(self, scores: CrfScores, prompts: Prompts) -> WindowScores:
         penalty = self.crf.gene_penalty
@@ -320,3 +320,10 @@ class GeneT5Model(PreTrainedModel):
     def choices(self, batch: Batch, scores: WindowScores, states: Tensor, post_keys: Tensor) -> list[Choices]:
         """The batch's choices among structure tokens and among places, as the network weighs them."""
         return self.head(batch.decisions, scores, batch.prompts.lengths, states, post_keys, self.written_tokens)
+
+
+def _of_each_window(score: Callable[[Tensor], CrfScores], codes: Tensor) -> CrfScores:
+    """``score`` of codes [B, 2, W], on a CPU window by window: what its layers hand on then stays in the caches."""
+    if codes.device.type != "cpu":
+        return score(codes)
+    return CrfScores(*map(torch.cat, zip(*in_threads(score, codes.split(1)), strict=True)))

@@ -8,6 +8,7 @@ traffic for one prompt, not for one prompt per sequence; a sequence that forks c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -20,6 +21,10 @@ from genet5.writer.growing_cache import Continuation, GrowingCache
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass, WindowScores
 from genet5.writer.sequences import SequenceWriter, choice_scores
+from genet5.writer.threads import threads
+
+
+LEAST_SHARED_WEIGHTS = 2**24  # of a transformer: reading 64 MB of float32 for a few tokens is work for several threads
 
 
 class PromptCache:
@@ -41,6 +46,8 @@ class PromptCache:
         self.model, self.batch, self.scores = model, batch, scores
         self.per_prompt = per_prompt
         self.prompts = list(range(len(batch.ids)))  # rows of the cache
+        num_weights = model.backbone.num_parameters(exclude_embeddings=True)
+        self._small = model.device.type == "cpu" and num_weights < LEAST_SHARED_WEIGHTS
         self._cache = GrowingCache(prompts.cache)
         length = batch.prompt_lengths
         self.post_keys = model.head.post_keys(prompts.posts)
@@ -85,12 +92,13 @@ class PromptCache:
         alive = list(dict.fromkeys(sequence // self.per_prompt for sequence in sequences))
         if len(alive) <= len(self.prompts) // 2:  # drop finished prompts once they are the majority
             self.keep(alive)
-        self.read(writers, sequences)
         pairs = [
             (sequence // self.per_prompt, decision) for sequence, decision in zip(sequences, decisions, strict=True)
         ]
-        hidden = self.hidden[list(sequences)]
-        return choice_scores(self.model, hidden, self.scores, self.batch.lengths, self.post_keys, pairs)
+        with threads(1) if self._small else nullcontext():
+            self.read(writers, sequences)
+            hidden = self.hidden[list(sequences)]
+            return choice_scores(self.model, hidden, self.scores, self.batch.lengths, self.post_keys, pairs)
 
     def read(self, writers: Sequence[SequenceWriter], sequences: Sequence[int]) -> None:
         """Let the network read on in ``sequences``, all of kept prompts; writers: of all sequences."""
