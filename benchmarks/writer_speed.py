@@ -24,11 +24,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, os.environ.get("WRITER_SPEED_SCRIPTS", str(REPOSITORY / "scripts")))
+# Behind PYTHONPATH: a worker has that of its checkout.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from genet5.errors import InputError, run_command
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 SPECIES, CLADE, SEED = "S.pombe", "fungi", 1
 FIRST_BP, WINDOW_BP, STEP_BP = 1_000_000, 6000, 4000
 DECODED, LEARNT, PROMPTS = "decoding, without the CRF's networks", "SFT", "GRPO"
@@ -101,7 +102,7 @@ class Worker:
         if not (scripts / "genet5").is_dir():
             raise InputError(f"{checkout}: no checkout of GeneT5, it has no scripts/genet5")
         command = [sys.executable, __file__, "--worker", f"--windows={windows}", f"--threads={threads}"]
-        environment = os.environ | {"WRITER_SPEED_SCRIPTS": str(scripts), "PYTHONPATH": str(scripts)}
+        environment = os.environ | {"PYTHONPATH": str(scripts)}
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

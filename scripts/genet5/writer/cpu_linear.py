@@ -37,7 +37,10 @@ def takes_onednn(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> 
     """Whether a product is one that oneDNN may compute, and is large enough."""
     return (
         torch.backends.mkldnn.is_available()
-        and all(part is None or (part.device.type == "cpu" and part.dtype is torch.float32) for part in (values, weight, bias))
+        and all(
+            part is None or (part.device.type == "cpu" and part.dtype is torch.float32)
+            for part in (values, weight, bias)
+        )
         and not (torch.is_grad_enabled() and (values.requires_grad or weight.requires_grad))
         and not torch.is_autocast_enabled("cpu")
         and weight.numel() > 0  # experts may share nothing

@@ -240,7 +240,7 @@ class GeneT5Model(PreTrainedModel):
     def _reads_ends_alone(self) -> bool:
         """Whether the last layer may leave out what nobody asks for.
 
-        Routers of experts are taught by all tokens, compiled code is that of whole layers, and dropout is drawn for all.
+        Routers of experts are taught by all tokens, compiled code is of whole layers, and dropout is drawn for all.
         """
         learns = torch.is_grad_enabled()
         compiled = learns and self.backbone._compiled_call_impl is not None
@@ -300,7 +300,7 @@ class GeneT5Model(PreTrainedModel):
         counted = torch.cat([real, branches.sequence >= 0], dim=1).flatten()
         experts = [logits.flatten(0, -2) for logits in router_logits]
         router = router_loss(experts, counted, config.experts_per_token) if experts else None
-        # What is before a sequence's first token is the prompt; the states of tokens before others stand one further on.
+        # Before a sequence's first token is the prompt; states of tokens before others stand one further on.
         before = torch.cat([last[:, None], states], dim=1)
         row = torch.arange(len(states), device=states.device)[:, None]
         column = torch.where(branches.place == 0, 0, torch.arange(width, device=states.device))

@@ -57,8 +57,8 @@ class Choices(NamedTuple):
 class PromptPass(NamedTuple):
     """What the backbone made of prompts.
 
-    posts: [B, L, H], states at mile-posts. last: [B, H], states at the last token: what else is read is read by keys and
-    values alone. cache: these, of all tokens. router_logits: [B * P, experts] of every layer, none in a dense network.
+    posts: [B, L, H], states at mile-posts. last: [B, H], states at the last token. cache: keys and values of all
+    tokens. router_logits: [B * P, experts] of every layer, none in a dense network.
     """
 
     posts: Tensor
@@ -78,6 +78,7 @@ class PromptPass(NamedTuple):
 
 def joined_passes(passes: Sequence[PromptPass]) -> PromptPass:
     """Passes over one prompt each as one over all, padded at their end; without router logits."""
+
     def joined(parts: Sequence[Tensor]) -> Tensor:
         """Tensors [1, ..., tokens, size] on top of each other."""
         most = max(part.shape[-2] for part in parts)

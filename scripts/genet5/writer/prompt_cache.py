@@ -1,8 +1,8 @@
 """What the network remembers of prompts and of the sequences that grow from them.
 
 All sequences of a prompt share one row of the cache (``growing_cache.py``): the prompt's entries stand there once, the
-tokens of its sequences behind them as they come, and the mask shows each sequence the prompt and itself. Reading on costs memory
-traffic for one prompt, not for one prompt per sequence; a sequence that forks costs a row of the mask.
+tokens of its sequences behind them as they come, and the mask shows each sequence the prompt and itself. Reading on
+costs memory traffic for one prompt, not for one prompt per sequence; a sequence that forks costs a row of the mask.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass, WindowScores
 from genet5.writer.sequences import SequenceWriter, choice_scores
 from genet5.writer.threads import threads
-
 
 LEAST_SHARED_WEIGHTS = 2**24  # of a transformer: reading 64 MB of float32 for a few tokens is work for several threads
 
