@@ -14,7 +14,6 @@ from genet5.grpo.sampling import Sampling
 from genet5.tokens.grammars import Grammars
 from genet5.writer.batch import Prompt, Prompts, Taken, collate_prompts, make_prompt
 from genet5.writer.decisions import Decision
-from genet5.writer.decoding import write_sequences
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass, WindowScores
 from genet5.writer.prompt_cache import PromptCache
@@ -34,7 +33,7 @@ class Completion:
 
 @dataclass
 class Rollout:
-    """Completions of a batch of windows, [windows][G], with their prompts and CRF scores.
+    """Completions of a batch of windows, [windows][G], with their prompts and CRF scores. Equal ones are one object.
 
     read: the pass over the prompts, with its graph if that was asked for, for the first use under the same weights.
     """
@@ -44,6 +43,75 @@ class Rollout:
     prompts: Prompts
     scores: WindowScores
     read: PromptPass | None = None
+
+
+class Group:
+    """The completions of one window; those that have made the same choices so far are one sequence.
+
+    writers: of each sequence, as many as completions have parted into. members: completions of each. choices: of each.
+    """
+
+    def __init__(self, writer: SequenceWriter, uniform: Sequence[np.random.Generator]) -> None:
+        """uniform: random numbers of each completion."""
+        self.uniform = uniform
+        self.writers = [writer]
+        self.members = [list(range(len(uniform)))]
+        self.choices: list[list[Taken]] = [[]]
+
+    def take(self, sequence: int, decision: Decision, values: np.ndarray, sampling: Sampling) -> list[int]:
+        """Let the completions of a sequence make a choice; those that part from the first one become sequences.
+
+        values: as ``choice_scores`` gives them. Returns the new sequences.
+        """
+        writer, before = self.writers[sequence], self.choices[sequence]
+        segment_bp = writer.tokens.segment_bp
+        options, logits = choosable(decision, segment_bp), option_logits(decision, values, segment_bp)
+        picked: dict[int, list[int]] = {}
+        for completion in self.members[sequence]:
+            picked.setdefault(sampling.pick(logits, self.uniform[completion].random()), []).append(completion)
+        places = [sequence, *range(len(self.writers), len(self.writers) + len(picked) - 1)]
+        twins = [writer, *(writer.fork() for _ in places[1:])]
+        self.writers += twins[1:]
+        self.members += [[]] * (len(places) - 1)
+        self.choices += [[]] * (len(places) - 1)
+        for place, twin, (number, members) in zip(places, twins, picked.items(), strict=True):
+            index = len(twin.ids)
+            twin.take(twin.token_of(decision, int(options[number])), 0.0)
+            target = number if decision.structure is not None else twin.places[-1]
+            self.members[place] = members
+            self.choices[place] = [*before, Taken(index, decision, target)]
+        return places[1:]
+
+    def completions(self) -> list[Completion]:
+        """In their order; those that are alike are one object."""
+        found: list[Completion | None] = [None] * len(self.uniform)
+        for writer, members, choices in zip(self.writers, self.members, self.choices, strict=True):
+            one = Completion(writer.ids, writer.places, writer.result().genes, writer.truncated, choices)
+            for member in members:
+                found[member] = one
+        return found
+
+
+def sample_groups(cache: PromptCache, groups: Sequence[Group], sampling: Sampling) -> None:
+    """Let the completions of every window grow to their end; the network reads what several have in common once."""
+    per_prompt = cache.per_prompt
+    of_place: list[SequenceWriter | None] = [None] * (per_prompt * len(groups))
+    while True:
+        places, decisions = [], []
+        for prompt in cache.prompts:
+            for number, writer in enumerate(groups[prompt].writers):
+                if not writer.finished and (decision := writer.choice()) is not None:
+                    places.append(prompt * per_prompt + number)
+                    decisions.append(decision)
+                    of_place[places[-1]] = writer
+        if not places:
+            return
+        forks = []
+        for place, decision, values in zip(places, decisions, cache.weigh(of_place, places, decisions), strict=True):
+            prompt, number = divmod(place, per_prompt)
+            parted = groups[prompt].take(number, decision, values, sampling)
+            forks += [(place, prompt * per_prompt + other) for other in parted]
+        cache.fork(forks)
 
 
 @torch.no_grad()
@@ -63,41 +131,18 @@ def roll_out(
     Every completion has random numbers of its own (from ``seed``, its window's place and its own), so that it does not
     depend on what else is in the batch.
     """
-    tokenizer = grammars.tokenizer
     prompts: list[Prompt] = []
-    writers: list[SequenceWriter] = []
-    for window in windows:
+    groups: list[Group] = []
+    for number, window in enumerate(windows):
         grammar = grammars.of(window.clade, window.genetic_code)
         sites = grammar.sites(window.bases)
-        prompts.append(make_prompt(sites, window.bases, window.clade, tokenizer))
-        writers += [SequenceWriter(grammar, sites, max_tokens) for _ in range(group_size)]
-    numbers = [
-        np.random.default_rng([*seed, window, completion])
-        for window in range(len(windows))
-        for completion in range(group_size)
-    ]
-    choices: list[list[Taken]] = [[] for _ in writers]
-
-    def choose(completions: list[int], decisions: list[Decision], weighed: list[np.ndarray]) -> None:
-        for completion, decision, values in zip(completions, decisions, weighed, strict=True):
-            writer = writers[completion]
-            options = choosable(decision, tokenizer.segment_bp)
-            logits = option_logits(decision, values, tokenizer.segment_bp)
-            number = sampling.pick(logits, numbers[completion].random())
-            token = writer.token_of(decision, int(options[number]))
-            index = len(writer.ids)
-            writer.take(token, 0.0)
-            target = number if decision.structure is not None else writer.places[-1]
-            choices[completion].append(Taken(index, decision, target))
-
+        prompts.append(make_prompt(sites, window.bases, window.clade, grammars.tokenizer))
+        uniform = [np.random.default_rng([*seed, number, completion]) for completion in range(group_size)]
+        groups.append(Group(SequenceWriter(grammar, sites, max_tokens), uniform))
     batch = collate_prompts(prompts).to(model.device)
     scores = model.score_apart(batch)
     with torch.set_grad_enabled(keep_graph):
         read = model.read_prompts(batch, scores)
-    write_sequences(PromptCache(model, batch, scores, read.branch(detached=True), group_size), writers, choose)
-    completions = [
-        Completion(writer.ids, writer.places, writer.result().genes, writer.truncated, taken)
-        for writer, taken in zip(writers, choices, strict=True)
-    ]
-    grouped = [completions[first : first + group_size] for first in range(0, len(completions), group_size)]
+    sample_groups(PromptCache(model, batch, scores, read.branch(detached=True), group_size), groups, sampling)
+    grouped = [group.completions() for group in groups]
     return Rollout(list(windows), grouped, batch, scores, read if keep_graph else None)

@@ -217,7 +217,7 @@ class GrpoRun(Run):
                 (options.seed, state.epoch, position),
                 not options.gradient_checkpointing,
             )
-            packed = pack(rollout)
+            packed = pack(rollout, repeat=self.model.config.num_experts > 0)
             reference = None
             if self.reference is not None:
                 reference = score_choices(self.reference, packed, options.temperature).log_probability
@@ -231,7 +231,8 @@ class GrpoRun(Run):
         # Weights that make means per step: tokens of all processes, seconds of one.
         share = 1 / self.accumulated
         counts = TokenCounts(self.grammars.tokenizer, self.model.config.num_latents)
-        tokens = float(counts.batch(packed.batch))
+        written = sum(len(completion.ids) for group in rollout.completions for completion in group)
+        tokens = float(counts.batch(packed.batch) - int(packed.batch.num_target_tokens) + written)
         sums |= {"tokens": tokens, "tokens_weight": share / self.fabric.world_size}
         sums |= {"rollout_s": time.perf_counter() - started, "rollout_s_weight": share}
         return SampledBatch(packed, advantages.to(self.fabric.device), reference, sums, read=rollout.read)

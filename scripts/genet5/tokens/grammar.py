@@ -121,12 +121,16 @@ class Cursor:
         self._open = self._first_key = 0  # 5' boundary of the open segment; first boundary of the open gene
         self._candidates: Candidates | None = None
         self._gene_starts: dict[str, np.ndarray] = {}
+        self._cut_phases: dict[str, tuple[int, ...]] = {}
+        self._reach: dict[tuple[str, int, int], np.ndarray] = {}  # see _acceptors_before
+        self._legal: np.ndarray | None = None  # ids, of the step the cursor stands before
         self._begin_gene("+")
 
     def fork(self) -> Cursor:
         """A second cursor at the same place. Arrays are shared: a cursor replaces its own and never writes in them."""
         twin = copy(self)
         twin._occupied, twin._gene_starts = dict(self._occupied), dict(self._gene_starts)
+        twin._cut_phases, twin._reach = dict(self._cut_phases), dict(self._reach)
         twin._segments = list(self._segments)
         return twin
 
@@ -189,24 +193,32 @@ class Cursor:
     def _edge_cuts_intron(self, donor: int | np.ndarray) -> bool | np.ndarray:
         return self.window_bp - donor <= self.rules.max_intron_bp
 
+    def _acceptors_before(self, strand: str, pair: int, missing: int) -> np.ndarray:
+        """How many acceptors of a pair lie before each position; int [window_bp + 2]."""
+        key = strand, pair, missing
+        if key not in self._reach:
+            found = self._acceptors(strand, pair, missing)
+            self._reach[key] = np.concatenate([[0], np.cumsum(found, dtype=np.int32)])
+        return self._reach[key]
+
     def _usable_donors(self, strand: str, begin: int, end: int, frame: int) -> np.ndarray:
         """Donors in [begin, end) with an acceptor in reach or an intron the edge may cut; positions, ascending."""
-        strand_sites = self.sites.strand(strand)
-        usable = []
-        for pair, donors in enumerate(strand_sites.donors):
-            positions = begin + np.flatnonzero(donors[begin:end])
-            if not len(positions):
+        usable = np.zeros(max(end - begin, 0), dtype=bool)
+        for pair, donors in enumerate(self.sites.strand(strand).donors):
+            offsets = np.flatnonzero(donors[begin:end])
+            if not len(offsets):
                 continue
+            positions = begin + offsets
             good = np.asarray(self._edge_cuts_intron(positions)).copy()
             low = np.minimum(positions + self.rules.least_intron_bp, self.window_bp)
             high = np.clip(positions + self.rules.max_intron_bp + 1, low, self.window_bp)
             missing = (frame - positions) % 3  # bases after the donor up to the next codon start
             for count in range(3) if self._occupied[strand] is not None else (0,):
-                reach = np.concatenate([[0], np.cumsum(self._acceptors(strand, pair, count))])
+                reach = self._acceptors_before(strand, pair, count)
                 rows = missing == count if self._occupied[strand] is not None else slice(None)
                 good[rows] |= reach[high[rows]] > reach[low[rows]]
-            usable.append(positions[good])
-        return np.unique(np.concatenate(usable)) if usable else np.zeros(0, dtype=np.int64)
+            usable[offsets[good]] = True
+        return begin + np.flatnonzero(usable)
 
     def _complete_starts(self, strand: str) -> np.ndarray:
         """Start codons a complete gene of ``strand`` may begin at; bool [window_bp + 1]."""
@@ -261,7 +273,9 @@ class Cursor:
 
     def cut_phases(self, strand: str) -> tuple[int, ...]:
         """Phases a next gene cut at its 5' end may have on ``strand``."""
-        return tuple(phase for phase in range(3) if self._cut_starts(strand, phase).any())
+        if strand not in self._cut_phases:
+            self._cut_phases[strand] = tuple(phase for phase in range(3) if self._cut_starts(strand, phase).any())
+        return self._cut_phases[strand]
 
     def _five_candidates(self) -> Candidates:
         if self._segments:
@@ -310,7 +324,12 @@ class Cursor:
         return self._candidates
 
     def legal_ids(self) -> np.ndarray:
-        """Ids of all tokens that may come next, ascending."""
+        """Ids of all tokens that may come next, ascending; not to be written in."""
+        if self._legal is None:
+            self._legal = self._find_legal_ids()
+        return self._legal
+
+    def _find_legal_ids(self) -> np.ndarray:
         tokens = self.tokens
         step = self.step
         if step is Step.GENE:
@@ -360,6 +379,7 @@ class Cursor:
             if not force:
                 raise GrammarViolation(f"{self.tokens.token(token)} is not allowed at step {self.step.name}")
             self.violations += 1
+        self._legal = None
         tokens = self.tokens
         step = self.step
         if step is Step.GENE:
@@ -438,7 +458,7 @@ class Cursor:
         self._occupied[self.strand] = occupied if before is None else occupied + before
         self._previous_key = self._first_key
         self._previous_strand = self.strand
-        self._gene_starts = {}
+        self._gene_starts, self._cut_phases, self._reach = {}, {}, {}
 
     @property
     def finished(self) -> bool:

@@ -1,6 +1,7 @@
 """Who sees whom: masks of prompts, of structure sequences that continue them, and of layers with a window.
 
-A mask is None (everything is seen), a bool tensor [B, 1, N, K], a ``Band``, or a ``PromptAndSequences``.
+A mask is None (everything is seen), a bool tensor [B, 1, N, K], a ``Band``, a ``PromptAndSequences``, or a
+``Continuation`` of prompts whose keys are known.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from genet5.writer.banded import Band
+from genet5.writer.growing_cache import Continuation
 from genet5.writer.passes import Branches
 
 #: the name that transformers' models know ``attend`` by
@@ -22,7 +24,7 @@ ATTENTION = "genet5"
 FULL, SLIDING = "full_attention", "sliding_attention"  # kinds of layers, in transformers' words
 
 
-Mask: TypeAlias = Union[Tensor, Band, "PromptAndSequences", None]
+Mask: TypeAlias = Union[Tensor, Band, Continuation, "PromptAndSequences", None]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def attend(
         prompt = (query[:, :, :at], key[:, :, :at], value[:, :, :at], mask.prompt)
         parts = (prompt, (query[:, :, at:], key, value, mask.sequences))
         return torch.cat([attend(module, *part, scaling, **kwargs)[0] for part in parts], dim=1), None
+    if isinstance(mask, Continuation):
+        return mask.attend(query, key, value, module.layer_idx, scaling).transpose(1, 2), None
     if isinstance(mask, Band):
         return mask.attend(query, key, value, scaling).transpose(1, 2).contiguous(), None
     return sdpa_attention_forward(module, query, key, value, mask, scaling=scaling, **kwargs)

@@ -121,6 +121,12 @@ class Prompts(TensorFields):
     posts: Tensor  # int64 [B, L], 0 where there are fewer mile-posts
     sites: Tensor  # int8 [B, 2, 4, W + 1]
 
+    def alone(self, row: int) -> Prompts:
+        """One of the prompts, without padding of its tokens."""
+        rows = {field.name: getattr(self, field.name)[row : row + 1] for field in fields(self)}
+        num_tokens = int(self.prompt_lengths[row])
+        return Prompts(**rows | {name: rows[name][:, :num_tokens] for name in ("ids", "start", "end")})
+
 
 @dataclass
 class Sequences(TensorFields):

@@ -112,7 +112,7 @@ def write_genes(
             writer.reading_stop = choice.reading_stop
             writer.take(writer.token_of(decision, choice.option), choice.log_probability)
 
-    read = model.read_prompts(batch, scores)
+    read = model.read_prompts_apart(batch, scores)
     if beam_width == 1:
         write_sequences(PromptCache(model, batch, scores, read), writers, choose)
     else:

@@ -67,17 +67,27 @@ class Embedder(nn.Module):
         )
 
     def structure(
-        self, tokens: nn.Embedding, features: Tensor, lengths: Tensor, ids: Tensor, forward: Tensor
+        self,
+        tokens: nn.Embedding,
+        features: Tensor,
+        lengths: Tensor,
+        ids: Tensor,
+        forward: Tensor,
+        windows: Tensor | None = None,
     ) -> Tensor:
-        """Vectors of structure tokens [B, T]; mile-posts and offsets show the bases around their place."""
+        """Vectors of structure tokens [B, T]; mile-posts and offsets show the bases around their place.
+
+        windows: [B], rows of ``features`` and ``lengths``; None: each its own.
+        """
         config = self.config
+        windows = torch.arange(len(ids), device=ids.device) if windows is None else windows
         is_loc = self._is_loc(ids)
         is_off = (ids >= config.off_base) & (ids < config.off_base + config.segment_bp)
         is_place = is_loc | is_off
         shared = torch.where(is_loc, config.loc_base, torch.where(is_off, config.off_base, ids))
         place = torch.where(is_loc, forward // config.segment_bp * config.segment_bp, forward)
-        place = torch.where(is_place, torch.minimum(place, lengths[:, None]), 0)
-        sample = torch.arange(len(ids), device=ids.device)[:, None].expand_as(ids)
+        place = torch.where(is_place, torch.minimum(place, lengths[windows, None]), 0)
+        sample = windows[:, None].expand_as(ids)
         around = features_at(features, lengths, sample.flatten(), place.flatten()).view(*ids.shape, -1)
         after_plus = around[..., self.channels : 2 * self.channels]
         before_minus = around[..., 2 * self.channels : 3 * self.channels]

@@ -6,6 +6,8 @@ Latent tokens, if there are any, stand before the prompt: in each layer they rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -27,12 +29,16 @@ from genet5.writer.attention import (
 from genet5.writer.batch import Batch, Prompts
 from genet5.writer.choices import ChoiceHead
 from genet5.writer.config import GeneT5Config, backbone_config
+from genet5.writer.cpu_linear import OneDnnLinear
 from genet5.writer.crf_scores import score_sums
 from genet5.writer.dropout import add_dropout
 from genet5.writer.embedding import Embedder, wave_rates
 from genet5.writer.first_scales import scale_first_weights
+from genet5.writer.growing_cache import GrowingCache
+from genet5.writer.last_layer import read_ends
 from genet5.writer.losses import choice_loss, router_loss
-from genet5.writer.passes import Branches, Choices, Pass, PromptPass, WindowScores
+from genet5.writer.passes import Branches, Choices, Pass, PromptPass, WindowScores, joined_passes
+from genet5.writer.threads import in_threads
 
 
 class GeneT5Model(PreTrainedModel):
@@ -146,13 +152,14 @@ class GeneT5Model(PreTrainedModel):
 
     @torch.no_grad()
     def score(self, prompts: Prompts) -> WindowScores:
-        """CRF scores of a batch, computed at once."""
-        return self._window_scores(self.crf(prompts.codes), prompts)
+        """CRF scores of a batch, in the precision of the pass around it."""
+        return self._window_scores(_of_each_window(self.crf, prompts.codes), prompts)
 
     @torch.no_grad()
     def score_apart(self, prompts: Prompts, precision: str = "fp32") -> WindowScores:
         """CRF scores that do not depend on what else is in the batch (``crf.model.score_codes``)."""
-        return self._window_scores(score_codes(self.crf, prompts.codes, precision), prompts)
+        found = _of_each_window(lambda codes: score_codes(self.crf, codes, precision), prompts.codes)
+        return self._window_scores(found, prompts)
 
     def _window_scores(self, scores: CrfScores, prompts: Prompts) -> WindowScores:
         penalty = self.crf.gene_penalty
@@ -166,7 +173,7 @@ class GeneT5Model(PreTrainedModel):
         embedded: Tensor,
         masks: dict[str, Mask],
         positions: Tensor,
-        cache: Cache | None = None,
+        cache: Cache | GrowingCache | None = None,
         router_logits: list[Tensor] | None = None,
     ) -> Tensor:
         """[B, N, H] embeddings -> hidden states.
@@ -221,9 +228,40 @@ class GeneT5Model(PreTrainedModel):
         """One pass over the prompts of a batch, which see themselves and nothing else."""
         embedded, masks, positions = self._embed_prompts(prompts, scores)
         cache = DynamicCache()  # given the configuration it would drop mile-posts out of a layer's window
+        index = torch.cat([prompts.posts, prompts.prompt_lengths[:, None] - 1], dim=1) + self.config.num_latents
         router_logits: list[Tensor] = []
-        states = self.run_backbone(embedded, masks, positions, cache, router_logits)
-        return PromptPass(states[:, self.config.num_latents :], cache, router_logits)
+        if self._reads_ends_alone():
+            ends = read_ends(self.backbone, embedded, masks, positions, cache, index)
+        else:
+            states = self.run_backbone(embedded, masks, positions, cache, router_logits)
+            ends = states[torch.arange(len(states), device=states.device)[:, None], index]
+        return PromptPass(ends[:, :-1], ends[:, -1], cache, router_logits)
+
+    def _reads_ends_alone(self) -> bool:
+        """Whether the last layer may leave out what nobody asks for.
+
+        Routers of experts are taught by all tokens, compiled code is of whole layers, and dropout is drawn for all.
+        """
+        learns = torch.is_grad_enabled()
+        compiled = learns and self.backbone._compiled_call_impl is not None
+        return not (self.config.num_experts or compiled or (self.training and self.config.dropout))
+
+    @torch.no_grad()
+    def read_prompts_apart(self, prompts: Prompts, scores: WindowScores) -> PromptPass:
+        """``read_prompts`` for sequences that are written, on a CPU window by window and each on a thread of its own.
+
+        So what is read does not depend on what else is in the batch, and no padding is. Router logits are left out.
+        """
+        if prompts.ids.device.type != "cpu":
+            return self.read_prompts(prompts, scores)
+
+        def read(row: int) -> PromptPass:
+            alone = slice(row, row + 1)
+            with OneDnnLinear():
+                features = scores.features[alone, :, : int(prompts.lengths[row]) + 2]
+                return self.read_prompts(prompts.alone(row), scores._replace(features=features))
+
+        return joined_passes(in_threads(read, range(len(prompts.ids))))
 
     def hidden_states(
         self,
@@ -247,22 +285,26 @@ class GeneT5Model(PreTrainedModel):
         position = prompts.prompt_lengths[:, None] + branches.place
         if prompt_pass is None and self.training and self.backbone.layers[0].gradient_checkpointing:
             hidden, router_logits = self._one_pass(prompts, scores, embedded, masks, position)
+            row = torch.arange(len(hidden), device=hidden.device)
+            posts, last = hidden[row[:, None], prompts.posts], hidden[row, prompts.prompt_lengths - 1]
+            states = hidden[:, num_prompt:]
         else:
             prompt_pass = prompt_pass or self.read_prompts(prompts, scores)
             more: list[Tensor] = []
-            states = self.run_backbone(embedded.to(prompt_pass.states.dtype), masks, position, prompt_pass.cache, more)
-            hidden = torch.cat([prompt_pass.states, states], dim=1)
+            posts, last = prompt_pass.posts, prompt_pass.last
+            states = self.run_backbone(embedded.to(posts.dtype), masks, position, prompt_pass.cache, more)
             router_logits = [
-                torch.cat([one.view(*real.shape, -1), two.view(len(hidden), width, -1)], dim=1)
+                torch.cat([one.view(*real.shape, -1), two.view(len(states), width, -1)], dim=1)
                 for one, two in zip(prompt_pass.router_logits, more, strict=True)
             ]
         counted = torch.cat([real, branches.sequence >= 0], dim=1).flatten()
         experts = [logits.flatten(0, -2) for logits in router_logits]
         router = router_loss(experts, counted, config.experts_per_token) if experts else None
-        row = torch.arange(len(hidden), device=hidden.device)[:, None]
-        before = torch.arange(num_prompt - 1, num_prompt + width - 1, device=hidden.device)
-        column = torch.where(branches.place == 0, prompts.prompt_lengths[:, None] - 1, before)
-        return Pass(hidden[row, column], self.head.post_keys(hidden[row, prompts.posts]), router)
+        # Before a sequence's first token is the prompt; states of tokens before others stand one further on.
+        before = torch.cat([last[:, None], states], dim=1)
+        row = torch.arange(len(states), device=states.device)[:, None]
+        column = torch.where(branches.place == 0, 0, torch.arange(width, device=states.device))
+        return Pass(before[row, column], self.head.post_keys(posts), router)
 
     def _one_pass(
         self, prompts: Prompts, scores: WindowScores, embedded: Tensor, masks: dict[str, Mask], position: Tensor
@@ -278,3 +320,10 @@ class GeneT5Model(PreTrainedModel):
     def choices(self, batch: Batch, scores: WindowScores, states: Tensor, post_keys: Tensor) -> list[Choices]:
         """The batch's choices among structure tokens and among places, as the network weighs them."""
         return self.head(batch.decisions, scores, batch.prompts.lengths, states, post_keys, self.written_tokens)
+
+
+def _of_each_window(score: Callable[[Tensor], CrfScores], codes: Tensor) -> CrfScores:
+    """``score`` of codes [B, 2, W], on a CPU window by window: what its layers hand on then stays in the caches."""
+    if codes.device.type != "cpu":
+        return score(codes)
+    return CrfScores(*map(torch.cat, zip(*in_threads(score, codes.split(1)), strict=True)))

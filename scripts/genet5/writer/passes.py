@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache
 
 from genet5.writer.crf_scores import ScoreSums
@@ -55,11 +57,12 @@ class Choices(NamedTuple):
 class PromptPass(NamedTuple):
     """What the backbone made of prompts.
 
-    states: [B, P, H]. cache: their keys and values. router_logits: [B * P, experts] of every layer, none in a dense
-    network.
+    posts: [B, L, H], states at mile-posts. last: [B, H], states at the last token. cache: keys and values of all
+    tokens. router_logits: [B * P, experts] of every layer, none in a dense network.
     """
 
-    states: Tensor
+    posts: Tensor
+    last: Tensor
     cache: DynamicCache
     router_logits: list[Tensor]
 
@@ -69,7 +72,22 @@ class PromptPass(NamedTuple):
         for number, layer in enumerate(self.cache.layers):
             keys, values = (part.detach() if detached else part for part in (layer.keys, layer.values))
             cache.update(keys, values, number)
-        return PromptPass(self.states.detach() if detached else self.states, cache, self.router_logits)
+        posts, last = (part.detach() if detached else part for part in (self.posts, self.last))
+        return PromptPass(posts, last, cache, self.router_logits)
+
+
+def joined_passes(passes: Sequence[PromptPass]) -> PromptPass:
+    """Passes over one prompt each as one over all, padded at their end; without router logits."""
+
+    def joined(parts: Sequence[Tensor]) -> Tensor:
+        """Tensors [1, ..., tokens, size] on top of each other."""
+        most = max(part.shape[-2] for part in parts)
+        return torch.cat([F.pad(part, (0, 0, 0, most - part.shape[-2])) for part in parts])
+
+    cache = DynamicCache()
+    for number, layers in enumerate(zip(*(one.cache.layers for one in passes), strict=True)):
+        cache.update(joined([layer.keys for layer in layers]), joined([layer.values for layer in layers]), number)
+    return PromptPass(joined([one.posts for one in passes]), torch.cat([one.last for one in passes]), cache, [])
 
 
 class Pass(NamedTuple):

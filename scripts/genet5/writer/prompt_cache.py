@@ -1,25 +1,29 @@
 """What the network remembers of prompts and of the sequences that grow from them.
 
-All sequences of a prompt share one row of the key-value cache: the prompt's entries stand there once, the tokens of its
-sequences behind them as they come, and the mask shows each sequence the prompt and itself. Reading on costs memory
-traffic for one prompt, not for one prompt per sequence; a sequence that forks costs a row of the mask.
+All sequences of a prompt share one row of the cache (``growing_cache.py``): the prompt's entries stand there once, the
+tokens of its sequences behind them as they come, and the mask shows each sequence the prompt and itself. Reading on
+costs memory traffic for one prompt, not for one prompt per sequence; a sequence that forks costs a row of the mask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from genet5.writer.attention import FULL, SLIDING
+from genet5.writer.attention import FULL, SLIDING, Mask
 from genet5.writer.batch import Prompts
 from genet5.writer.decisions import Decision
+from genet5.writer.growing_cache import Continuation, GrowingCache
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass, WindowScores
 from genet5.writer.sequences import SequenceWriter, choice_scores
+from genet5.writer.threads import threads
 
-_NEVER_FAR = 2**40  # place of prompt tokens, which windows of structure tokens do not shut out
+LEAST_SHARED_WEIGHTS = 2**24  # of a transformer: reading 64 MB of float32 for a few tokens is work for several threads
 
 
 class PromptCache:
@@ -41,21 +45,27 @@ class PromptCache:
         self.model, self.batch, self.scores = model, batch, scores
         self.per_prompt = per_prompt
         self.prompts = list(range(len(batch.ids)))  # rows of the cache
-        self._cache = prompts.cache
+        num_weights = model.backbone.num_parameters(exclude_embeddings=True)
+        self._small = model.device.type == "cpu" and num_weights < LEAST_SHARED_WEIGHTS
+        self._cache = GrowingCache(prompts.cache)
         length = batch.prompt_lengths
-        row = torch.arange(len(length), device=length.device)
-        self.post_keys = model.head.post_keys(prompts.states[row[:, None], batch.posts])
-        self.hidden = prompts.states[row, length - 1].repeat_interleave(per_prompt, dim=0)
+        self.post_keys = model.head.post_keys(prompts.posts)
+        self.hidden = prompts.last.repeat_interleave(per_prompt, dim=0)
         real = model.real_prompt(batch)
-        self._seen = real[:, None].repeat(1, per_prompt, 1)  # [prompts, sequences of each, entries]
-        self._place = torch.full_like(real, _NEVER_FAR, dtype=torch.int64)  # [prompts, entries]
+        self._padding = None
+        if not bool(real.all()):
+            self._padding = torch.where(real, 0.0, -torch.inf)[:, None, None]
+        # Of the tokens behind the prompts: whose they are, [prompts, sequences of each, S], and where they stand in it.
+        self._seen = real.new_zeros(len(real), per_prompt, 0)
+        self._place = length.new_zeros(len(real), 0)
         self._lengths, self._prompt_lengths = length, length.tolist()
 
     def keep(self, prompts: Sequence[int]) -> None:
         """Forget all other prompts."""
         rows = torch.tensor([self.prompts.index(prompt) for prompt in prompts], device=self.hidden.device)
-        self._cache.batch_select_indices(rows)
+        self._cache.keep(rows)
         self._seen, self._place = self._seen[rows], self._place[rows]
+        self._padding = None if self._padding is None else self._padding[rows]
         self.prompts = list(prompts)
 
     def fork(self, pairs: Sequence[tuple[int, int]]) -> None:
@@ -81,12 +91,13 @@ class PromptCache:
         alive = list(dict.fromkeys(sequence // self.per_prompt for sequence in sequences))
         if len(alive) <= len(self.prompts) // 2:  # drop finished prompts once they are the majority
             self.keep(alive)
-        self.read(writers, sequences)
         pairs = [
             (sequence // self.per_prompt, decision) for sequence, decision in zip(sequences, decisions, strict=True)
         ]
-        hidden = self.hidden[list(sequences)]
-        return choice_scores(self.model, hidden, self.scores, self.batch.lengths, self.post_keys, pairs)
+        with threads(1) if self._small else nullcontext():
+            self.read(writers, sequences)
+            hidden = self.hidden[list(sequences)]
+            return choice_scores(self.model, hidden, self.scores, self.batch.lengths, self.post_keys, pairs)
 
     def read(self, writers: Sequence[SequenceWriter], sequences: Sequence[int]) -> None:
         """Let the network read on in ``sequences``, all of kept prompts; writers: of all sequences."""
@@ -103,28 +114,39 @@ class PromptCache:
             for field, fill in enumerate((0, 0, -1, 0))
         )
         chosen = torch.tensor(self.prompts, device=device)
-        lengths = self.batch.lengths[chosen]
-        features = self.scores.features[chosen]
-        tokens = self.model.get_input_embeddings()
-        embedded = self.model.embedder.structure(tokens, features, lengths, ids, places)
-        before = self._seen.shape[2]
-        mine = torch.arange(self.per_prompt, device=device)[:, None] == sequence[:, None]
-        self._seen = torch.cat([self._seen, mine], dim=2)
-        row = torch.arange(len(chosen), device=device)[:, None]
-        column = torch.arange(before + width, device=device)
-        itself = column == column[before:, None]  # padding sees itself: no empty softmax
-        mask = self._seen[row, sequence] & (column <= column[before:, None]) | itself
-        masks = {FULL: mask[:, None], SLIDING: mask[:, None]}
-        if window := self.model.config.structure_window_size:
-            place = position - self._lengths[chosen][:, None]
-            self._place = torch.cat([self._place, place], dim=1)
-            near = place[:, :, None] - self._place[:, None] < window
-            masks[SLIDING] = (mask & near | itself)[:, None]
+        tokens, features = self.model.get_input_embeddings(), self.scores.features
+        embedded = self.model.embedder.structure(tokens, features, self.batch.lengths, ids, places, chosen)
+        masks = self._masks(sequence, position - self._lengths[chosen][:, None])
         states = self.model.run_backbone(embedded, masks, position, self._cache)
+        self._cache.advance(width)
         last = [(row, column, sequence) for row, new in enumerate(news) for column, sequence in new[4]]
         if last:
             rows, columns, sequences = (torch.tensor(values, device=device) for values in zip(*last, strict=True))
             self.hidden = self.hidden.index_copy(0, sequences, states[rows, columns].to(self.hidden.dtype))
+
+    def _masks(self, sequence: Tensor, place: Tensor) -> dict[str, Mask]:
+        """Masks of new tokens, by kind of layer.
+
+        sequence: [prompts, T], which of its prompt's sequences a token continues, -1 for padding. place: [prompts, T],
+        in its sequence.
+        """
+        before, width = self._seen.shape[2], sequence.shape[1]
+        device = sequence.device
+        mine = torch.arange(self.per_prompt, device=device)[:, None] == sequence[:, None]
+        self._seen = torch.cat([self._seen, mine], dim=2)
+        row = torch.arange(len(sequence), device=device)[:, None]
+        column = torch.arange(before + width, device=device)
+        itself = column == column[before:, None]  # padding sees itself
+        own = self._seen[row, sequence] & (column <= column[before:, None]) | itself
+
+        def mask(own: Tensor) -> Continuation:
+            return Continuation(self._cache.prompt, self._padding, own[:, None, None])
+
+        masks: dict[str, Mask] = dict.fromkeys((FULL, SLIDING), mask(own))
+        if window := self.model.config.structure_window_size:
+            self._place = torch.cat([self._place, place], dim=1)
+            masks[SLIDING] = mask(own & (place[:, :, None] - self._place[:, None] < window) | itself)
+        return masks
 
     def _unread(
         self, writers: Sequence[SequenceWriter], sequences: Sequence[int]

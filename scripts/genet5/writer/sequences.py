@@ -121,7 +121,9 @@ def choosable(decision: Decision, segment_bp: int) -> np.ndarray:
     """What a decision is between, ascending: legal ids, segments or forward positions."""
     if decision.structure is not None:
         return decision.structure
-    return np.unique(candidate_units(decision, segment_bp))
+    units = candidate_units(decision, segment_bp)
+    least = units.min()
+    return least + np.flatnonzero(np.bincount(units - least))
 
 
 def option_logits(decision: Decision, scores: np.ndarray, segment_bp: int) -> np.ndarray:

@@ -155,15 +155,15 @@ def test_appended_tokens_reach_the_model(run: Run, tokens: Path, tmp_path: Path)
         states = []
         for index in (*ids, tokenizer.clade("fungi")):
             prompts.ids[0, 1] = index
-            states.append(grown.read_prompts(prompts, scores).states)
+            states.append(grown.read_prompts(prompts, scores).posts)
         for one, other in pairwise(states):
             assert (one - other).abs().max() > 1e-3, "each token says something else"
         before = states[0]
         rows[ids[0]] += 1.0
         prompts.ids[0, 1] = ids[0]
-        assert (grown.read_prompts(prompts, scores).states - before)[0, 2:].abs().max() > 1e-3
+        assert (grown.read_prompts(prompts, scores).posts - before).abs().max() > 1e-3
         prompts.ids[0, 1] = tokenizer.clade("fungi")
-        assert torch.equal(grown.read_prompts(prompts, scores).states, states[-1])
+        assert torch.equal(grown.read_prompts(prompts, scores).posts, states[-1])
 
 
 # ---------------------------------------------------------------- the list of tokens

@@ -46,10 +46,11 @@ def losses(model: GeneT5Model, batch: Batch) -> dict[str, Tensor]:
 
 
 def prompt_states(model: GeneT5Model, bases: str) -> Tensor:
-    """[P, H], the states of a window's own tokens."""
+    """[L + 1, H], the states of a window's mile-posts and of its last token."""
     prompts = collate_prompts([make_prompt(GRAMMAR.sites(bases), bases, CLADE, TOKENIZER)])
     with torch.no_grad():
-        return model.read_prompts(prompts, model.score(prompts)).states[0]
+        read = model.read_prompts(prompts, model.score(prompts))
+        return torch.cat([read.posts[0], read.last])
 
 
 def with_prompts(batch: Batch, **changed: Tensor) -> Batch:

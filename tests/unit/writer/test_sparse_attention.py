@@ -247,7 +247,7 @@ def test_the_sparse_block_changes_no_loss():
 def prompt_pass_elements(model: GeneT5Model, batch: Batch) -> int:
     scores = model.score(batch.prompts)
     with LargestTensor() as largest:
-        model.read_prompts(batch.prompts, scores).states.sum().backward()
+        model.read_prompts(batch.prompts, scores).posts.sum().backward()
     return largest.elements
 
 
