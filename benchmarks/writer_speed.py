@@ -150,13 +150,23 @@ def read_windows(count: int) -> list[str]:
     return [bases[FIRST_BP + STEP_BP * n :][:WINDOW_BP] for n in range(count)]
 
 
+def viterbi_genes(crf: Any, rules: Any, bases: Sequence[str]) -> list[list[Any]]:
+    """Genes of windows; older checkouts have a function where newer ones have a class."""
+    try:
+        from genet5.crf.window_decoder import WindowDecoder
+    except ImportError:
+        from genet5.crf.decoding import decode_windows
+
+        return decode_windows(crf, rules, bases)
+    return WindowDecoder(crf, rules).decode(bases)
+
+
 def make_subjects(bases: Sequence[str], folder: Path) -> dict[str, Callable[[], tuple[float, Any]]]:
     """By subject: a function that does it once and gives its rate and its result. Each has run once before."""
     import torch
 
     from genet5.bake.crops import Window
     from genet5.clades import read_clades
-    from genet5.crf.decoding import decode_windows
     from genet5.crf.folder import load_crf
     from genet5.tokens.grammars import Grammars
     from genet5.tokens.tokenizer import GeneTokenizer
@@ -174,7 +184,8 @@ def make_subjects(bases: Sequence[str], folder: Path) -> dict[str, Callable[[], 
     grammars = Grammars(tokenizer, read_clades())
     grammar = grammars.of(CLADE, 1)
     writer = fresh_model().eval()
-    scored = [[one.gene for one in genes] for genes in decode_windows(writer.crf, grammar.rules, bases)]
+    found = viterbi_genes(writer.crf, grammar.rules, bases)
+    scored = [[one.gene for one in genes] for genes in found]
     windows = [Window(text, genes, [], CLADE, 1) for text, genes in zip(bases, scored, strict=True)]
 
     def decoding() -> tuple[float, Any]:
