@@ -22,7 +22,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, required=True, help="folder of the CRF to learn from")
     parser.add_argument("--genomes", type=Path, nargs="+", required=True, help="FASTA files, plain or gzip")
     parser.add_argument(
-        "--leave-out", default="", help="DNA that is not learned from: contigs or contig:start-end, comma-separated"
+        "--leave-out",
+        nargs="*",
+        default=[],
+        metavar="REGIONS",
+        help="DNA of each genome that is not learned from, in the same order: contigs or contig:start-end, "
+        "comma-separated; -: none (default: none of any genome)",
     )
     parser.add_argument("--genetic-code", type=int, required=True, help="NCBI translation table")
     parser.add_argument("--clade", required=True, help="clade whose rules say where sites are allowed")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from genet5.training.runs import export_best, export_finished
 from genet5.training.sampler import BatchPlan
 from genet5.training.trainable import TrainableModule
 
+NOTHING = "-"  # left out of a genome
 RUN_BP = 24  # bases whose errors are added up
 DECISION_NATS = 3.0  # scale on which a site's potential counts as near a decision
 LEAST_WEIGHT = 0.02  # of a site that is out of the question
@@ -65,29 +66,23 @@ class DistilOptions(RunOptions):
 # -------------------------------------------------------------------- DNA
 
 
-class Stretch(NamedTuple):
-    """Bases without a gap of what was left out, upper case; ``name`` as in samtools."""
+def read_stretches(genomes: Sequence[Path], left_out: Sequence[str]) -> list[bytes]:
+    """The DNA of FASTA files, plain or gzip, upper case, without what is left out of each.
 
-    name: str
-    bases: bytes
-
-
-def read_stretches(genomes: Sequence[Path], left_out: str) -> list[Stretch]:
-    """The DNA of FASTA files, plain or gzip, without the regions in ``left_out`` (as ``parse_regions`` reads them).
-
-    Raises ``InputError`` for what is no FASTA file, contigs of one name, regions that are not there, and if all is out.
+    left_out: regions of each genome as ``parse_regions`` reads them, ``NOTHING`` for none; empty: none of any genome.
+    Raises ``InputError`` for another number of these, what is no FASTA file, unknown regions, and if all is left out.
     """
-    contigs: dict[str, bytes] = {}
-    for genome in genomes:
-        for name, bases in fasta_records(genome):
-            if name in contigs:
-                raise InputError(f"{genome}: sequence {name!r} is in another genome, too; names must differ")
-            contigs[name] = bases.upper()
-    lengths = {name: len(bases) for name, bases in contigs.items()}
-    kept = complement(parse_regions(left_out, lengths, key="--leave-out"), lengths)
-    if not kept:
-        raise InputError(f"--leave-out: {left_out} leaves no DNA to learn from")
-    return [Stretch(f"{name}:{start + 1}-{end}", contigs[name][start:end]) for name, start, end in kept]
+    if left_out and len(left_out) != len(genomes):
+        raise InputError(f"--leave-out: {len(left_out)} values for {len(genomes)} genomes, expected as many")
+    stretches = []
+    for genome, text in zip(genomes, left_out or [NOTHING] * len(genomes), strict=True):
+        contigs = {name: bases.upper() for name, bases in fasta_records(genome)}
+        lengths = {name: len(bases) for name, bases in contigs.items()}
+        regions = parse_regions("" if text == NOTHING else text, lengths, key=f"--leave-out, {genome}")
+        stretches += [contigs[name][start:end] for name, start, end in complement(regions, lengths)]
+    if not stretches:
+        raise InputError("--leave-out: no DNA is left to learn from")
+    return stretches
 
 
 @dataclass
@@ -114,22 +109,20 @@ class DistilWindows:
     """
 
     def __init__(
-        self, stretches: Sequence[Stretch], teacher: Crf, rules: GeneRules, options: DistilOptions, seed: Sequence[int]
+        self, stretches: Sequence[bytes], teacher: Crf, rules: GeneRules, options: DistilOptions, seed: Sequence[int]
     ) -> None:
         self.stretches, self.rules = stretches, rules
         self.read = cpu_reader(teacher, options.precision)
         rng = np.random.default_rng(seed)
-        sizes = np.array([len(stretch.bases) for stretch in stretches], dtype=np.float64)
+        sizes = np.array([len(bases) for bases in stretches], dtype=np.float64)
         number = options.validation_windows if seed[-1] else options.windows
         self.drawn = rng.choice(len(sizes), number, p=sizes / sizes.sum())
-        self.starts = [
-            int(rng.integers(max(len(stretches[one].bases) - options.window_bp, 0) + 1)) for one in self.drawn
-        ]
+        self.starts = [int(rng.integers(max(len(stretches[one]) - options.window_bp, 0) + 1)) for one in self.drawn]
         self.lengths = np.minimum(sizes[self.drawn].astype(np.int64), options.window_bp)
 
     def window(self, index: int) -> bytes:
         start = self.starts[index]
-        return self.stretches[self.drawn[index]].bases[start : start + int(self.lengths[index])]
+        return self.stretches[self.drawn[index]][start : start + int(self.lengths[index])]
 
     def batch(self, indices: np.ndarray, _epoch: int, _rng: np.random.Generator) -> DistilBatch:
         """Of one index."""
@@ -204,7 +197,7 @@ def base_error(found: Tensor, wanted: Tensor) -> Tensor:
 def run_distillation(
     model: Path,
     genomes: Sequence[Path],
-    left_out: str,
+    left_out: Sequence[str],
     rules: GeneRules,
     options: DistilOptions,
     output_dir: Path,
@@ -221,7 +214,7 @@ def run_distillation(
     fingerprint = {
         "teacher": file_sha256(model / WEIGHTS_FILE),
         "genomes": [file_sha256(genome) for genome in genomes],
-        "left_out": left_out,
+        "left_out": list(left_out),
     }
     if export_finished(output_dir, options, fingerprint, restart):
         return
@@ -229,7 +222,7 @@ def run_distillation(
     fabric = start_fabric(options, device)
     train, valid = (DistilWindows(stretches, teacher, rules, options, [options.seed, part]) for part in range(2))
     learned = "potentials of sites" if bases_agree(teacher, config) else "all potentials"
-    say(fabric, f"{sum(map(len, (one.bases for one in stretches))) / 1e6:.1f} Mb of DNA; the student learns {learned}")
+    say(fabric, f"{sum(map(len, stretches)) / 1e6:.1f} Mb of DNA; the student learns {learned}")
     result = fit(
         Distillation(student.networks[0], options),
         train.source(options, shuffle=True),
