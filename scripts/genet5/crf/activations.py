@@ -50,7 +50,7 @@ def _hash(place, key):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def add_silu(made, values, found):
-    """Into found: values + silu(made); all [N]."""
+    """Into found, which must be memory of its own: values + silu(made); all [N]."""
     for place in range(len(made)):
         one = value_of(made[place])
         found[place] = stored_as(value_of(values[place]) + one * _sigmoid(one), found[place])

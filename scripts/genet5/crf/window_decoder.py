@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -10,13 +11,13 @@ from functools import cache
 import numpy as np
 import torch
 
-from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials, fused_pays
+from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials
 from genet5.crf.decoding import best_genes
 from genet5.crf.model import Crf, score_codes, window_codes
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene
-from genet5.training.precision import chosen_precision
+from genet5.training.precision import chosen_precision, native_bf16
 
 
 class WindowDecoder:
@@ -71,25 +72,45 @@ def give_back_memory() -> None:
     _malloc_trim()(0)
 
 
-def cpu_reader(crf: Crf, precision: str) -> Callable[[WindowSites], WindowPotentials]:
-    """What gives the potentials of a window on a CPU: the mean of all networks'."""
+Reader = Callable[[WindowSites], WindowPotentials]
+
+#: Of x86 processors, on which the annotating network was 2 to 3 times as fast as the plain one (docs/decisions.md).
+MEASURED_CAPABILITIES = ("AVX2", "AVX512")
+TRIED_BP, LEAST_GAIN = 6_000, 1.2
+
+
+def cpu_reader(crf: Crf, precision: str) -> Reader:
+    """What gives the potentials of a window on a CPU: the mean of all networks'.
+
+    On a processor of a kind that was not measured, the annotating network and the plain one read a window first, and
+    the faster one is taken.
+    """
     dtype = torch.bfloat16 if chosen_precision(precision, "cpu") == "bf16" else torch.float32
-    if not fused_pays(dtype):
 
-        def read_plainly(sites: WindowSites) -> WindowPotentials:
-            scores = score_codes(crf, window_codes([sites]), precision)
-            return WindowPotentials(scores.potentials[0].numpy(), scores.site_potentials[0].numpy())
+    def read_plainly(sites: WindowSites) -> WindowPotentials:
+        scores = score_codes(crf, window_codes([sites]), precision)
+        return WindowPotentials(scores.potentials[0].numpy(), scores.site_potentials[0].numpy())
 
+    if not torch.backends.mkldnn.is_available() or not (dtype == torch.float32 or native_bf16()):
         return read_plainly
     networks = [AnnotatingNetwork(network, dtype) for network in crf.networks]
 
     def read(sites: WindowSites) -> WindowPotentials:
         asked = np.stack([sites.strand(sign).scored for sign in "+-"])
         found = [network.potentials(sites.strand_codes, asked) for network in networks]
-        return (
-            found[0]
-            if len(found) == 1
-            else WindowPotentials(*(np.mean(one, axis=0) for one in zip(*found, strict=True)))
-        )
+        if len(found) == 1:
+            return found[0]
+        return WindowPotentials(*(np.mean(one, axis=0) for one in zip(*found, strict=True)))
 
-    return read
+    if torch.backends.cpu.get_cpu_capability() in MEASURED_CAPABILITIES:
+        return read
+    return read if _seconds(read) < LEAST_GAIN * _seconds(read_plainly) else read_plainly
+
+
+def _seconds(read: Reader) -> float:
+    """That a window takes when another one was read before."""
+    sites = WindowSites("ACGGTAAGTTCAGATG" * (TRIED_BP // 16), GeneRules(splice_pairs=(("GT", "AG"),)))
+    read(sites)
+    begun = time.perf_counter()
+    read(sites)
+    return time.perf_counter() - begun

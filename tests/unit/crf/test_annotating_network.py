@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genet5.crf import annotating_network
+from genet5.crf import annotating_network, window_decoder
 from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials, pieces, readable_bp
 from genet5.crf.config import CrfConfig
 from genet5.crf.model import Crf, make_crf, score_codes, window_codes
-from genet5.crf.window_decoder import WindowDecoder, cpu_reader
+from genet5.crf.window_decoder import Reader, WindowDecoder, cpu_reader
 from genet5.genome.sites import GeneRules, WindowSites
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -96,7 +96,32 @@ def test_windows_do_not_depend_on_each_other_or_on_threads(crf: Crf) -> None:
     assert any(alone)
 
 
-def test_a_slow_processor_takes_the_plain_network(crf: Crf, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("plain_is_slower", [False, True])
+def test_an_unknown_processor_takes_the_faster_network(
+    crf: Crf, plain_is_slower: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sites = WindowSites(bases(400), RULES)
-    monkeypatch.setattr("genet5.crf.window_decoder.fused_pays", lambda _dtype: False)
-    np.testing.assert_array_equal(cpu_reader(crf, "fp32")(sites).bases, plain(crf, sites).bases)
+    taken = []
+
+    def seconds(read: Reader) -> float:
+        taken.append(read)
+        return 1.0 + plain_is_slower * (len(taken) - 1)
+
+    monkeypatch.setattr(window_decoder, "MEASURED_CAPABILITIES", ())
+    monkeypatch.setattr(window_decoder, "LEAST_GAIN", 0.9)
+    monkeypatch.setattr(window_decoder, "_seconds", seconds)
+    chosen = cpu_reader(crf, "fp32")
+    assert chosen is taken[0 if plain_is_slower else 1]
+    np.testing.assert_allclose(chosen(sites).bases, plain(crf, sites).bases, atol=1e-5)
+    assert (chosen(sites).sites == 0).any() == plain_is_slower  # the plain one scores sites everywhere
+
+
+def test_reading_takes_time(crf: Crf) -> None:
+    assert window_decoder._seconds(cpu_reader(crf, "fp32")) > 0
+
+
+def test_bf16_that_the_processor_lacks_is_computed_plainly(crf: Crf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_decoder, "native_bf16", lambda: False)
+    sites = WindowSites(bases(100), RULES)
+    scores = score_codes(crf, window_codes([sites]), "bf16")
+    np.testing.assert_array_equal(cpu_reader(crf, "bf16")(sites).bases, scores.potentials[0].numpy())
