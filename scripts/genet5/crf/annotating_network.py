@@ -24,7 +24,7 @@ from genet5.crf.stem import CODON_BP, STRETCH_CODONS
 from genet5.crf.stored_numbers import stored_array
 
 _STRETCH_BP = CODON_BP * STRETCH_CODONS
-READ_BP = 8192 * _STRETCH_BP  # bases that the network reads at a time, so that activations stay small
+READ_BP = 4096 * _STRETCH_BP  # bases that the network reads at a time, so that activations stay small
 
 
 class WindowPotentials(NamedTuple):

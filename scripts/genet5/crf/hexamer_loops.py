@@ -52,25 +52,26 @@ def frame_means(widths, ids, scores, means):
                     for kind in range(kinds):
                         ahead[kind] += scores[ids[row, at], kind]
                 for at in range(frame, padded, 3):
-                    of_ahead, of_behind = (
-                        means[row, at, to_ahead:to_behind],
-                        means[row, at, to_behind : to_behind + kinds],
-                    )
                     for kind in range(kinds):
-                        of_ahead[kind] = stored_as(ahead[kind] * scale, of_ahead[kind])
+                        value = stored_as(ahead[kind] * scale, means[row, at, kind])
+                        means[row, at, to_ahead + kind] = value
                     if at >= span:  # what lies behind a base lay ahead of one before it
-                        of_behind[:] = means[row, at - span, to_ahead:to_behind]
+                        for kind in range(kinds):
+                            means[row, at, to_behind + kind] = means[row, at - span, to_ahead + kind]
                     else:
                         for kind in range(kinds):
-                            of_behind[kind] = stored_as(behind[kind] * scale, of_behind[kind])
+                            value = stored_as(behind[kind] * scale, means[row, at, kind])
+                            means[row, at, to_behind + kind] = value
                             if at < width:
                                 behind[kind] += scores[ids[row, at], kind]
                     if at < width:
+                        leave = ids[row, at]
+                        enter = ids[row, at + span] if at + span < width else -1
                         for kind in range(kinds):
-                            ahead[kind] -= scores[ids[row, at], kind]
-                    if at + span < width:
-                        for kind in range(kinds):
-                            ahead[kind] += scores[ids[row, at + span], kind]
+                            ahead[kind] -= scores[leave, kind]
+                        if enter >= 0:
+                            for kind in range(kinds):
+                                ahead[kind] += scores[enter, kind]
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)

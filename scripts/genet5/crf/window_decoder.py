@@ -38,15 +38,15 @@ class WindowDecoder:
     def decode(self, windows: Sequence[str]) -> list[list[ScoredGene]]:
         """Genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
         if self.read is not None:
-            return list(self.each(self._decode_one, windows))
+            found = list(self.each(self._decode_one, windows))
+            give_back_memory()
+            return found
         sites = list(self.each(lambda window: WindowSites(window, self.rules), windows))
         return list(self.each(self._genes, sites, self._read_all(sites)))
 
     def _decode_one(self, window: str) -> list[ScoredGene]:
         sites = WindowSites(window, self.rules)
-        genes = self._genes(sites, self.read(sites))
-        give_back_memory()
-        return genes
+        return self._genes(sites, self.read(sites))
 
     def _read_all(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
         scores = score_codes(self.crf, window_codes(sites).to(self.crf.device), self.precision)
