@@ -37,7 +37,12 @@ def long_world(strand: str = "+", cds: list[tuple[int, int]] | None = None) -> W
     return world if strand == "+" else world.mirrored()
 
 
-LONG_TILES = tile_region(Region("c", 0, 900), 900, 400, 200)  # 0-400, 200-600, 400-800, 500-900
+LONG_TILES = [
+    Tile("c", 0, 400, True, False),
+    Tile("c", 200, 600, False, False),
+    Tile("c", 400, 800, False, False),
+    Tile("c", 500, 900, False, True),
+]
 
 
 @pytest.mark.parametrize("strand", ["+", "-"])
