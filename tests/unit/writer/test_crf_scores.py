@@ -241,7 +241,9 @@ def slow_frame_means(scores: Tensor) -> Tensor:
 @pytest.mark.parametrize("width", [1, 2, 3, 100, 260])
 def test_frame_means_against_loops(width):
     scores = torch.randn(2, 3, width, generator=torch.Generator().manual_seed(width))
-    torch.testing.assert_close(frame_means(scores), slow_frame_means(scores), rtol=1e-4, atol=1e-4)
+    found = frame_means(scores.transpose(1, 2))  # [N, W, reach and side and kind]
+    wanted = slow_frame_means(scores).unflatten(1, (3, -1)).permute(0, 3, 2, 1).flatten(2)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_candidate_tables_are_strand_coordinates_of_forward_places(case):
