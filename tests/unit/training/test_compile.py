@@ -64,10 +64,10 @@ def gradients(model: Trainable, batch: Any) -> dict[str, Tensor]:
     return found | {"loss": loss.detach()}
 
 
-def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], atol: float = 1e-6) -> None:
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], rtol: float = 1e-5) -> None:
     assert one.keys() == other.keys()
     for name, tensor in one.items():
-        torch.testing.assert_close(other[name], tensor, rtol=1e-5, atol=atol)
+        torch.testing.assert_close(other[name], tensor, rtol=rtol, atol=rtol / 10)
 
 
 # ---------------------------------------------------------------- one graph
@@ -128,7 +128,7 @@ def test_compiled_crf_networks_are_one_graph_with_the_same_gradients(run: ToyRun
     graphs = []
     for batch in batches:
         # The plain network sums over bases in float64, and over the places of sites alone.
-        assert_same(*(gradients(model, batch) for model in (plain, compiled)), atol=1e-5)
+        assert_same(*(gradients(model, batch) for model in (plain, compiled)), rtol=1e-4)
         graphs.append(counter.frame_count)
     assert graphs[0] == 1 and graphs[-1] <= 3
     assert not counters["graph_break"]
