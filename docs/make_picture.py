@@ -5,7 +5,7 @@ The shipped model for fungi was not trained on chromosome III.
 
     python scripts/index_genome.py --archive data/raw/S.pombe/fna.gz --output out/S.pombe.fna
     python scripts/annotate_genome.py --model resources/models/fungi --clade fungi --genome out/S.pombe.fna \
-        --regions III --decoder viterbi --window-bp 200000 --overlap-bp 8000 --output-prefix out/S.pombe
+        --regions III --decoder viterbi --window-bp 48000 --overlap-bp 8000 --output-prefix out/S.pombe
     python docs/make_picture.py --annotation out/S.pombe.gff3 --reference data/raw/S.pombe/gff.gz \
         --genome out/S.pombe.fna --model resources/models/fungi --clade fungi --locus III:591701-605300 \
         --title "S. pombe, chromosome III: the model was not trained on it"

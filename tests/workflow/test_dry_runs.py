@@ -309,7 +309,7 @@ def test_a_new_genome_needs_no_training_where_a_model_is_shipped(workspace):
     (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
     assert "--model" not in command and f"--genetic-code 1 --clade {clade} " in command
     assert f"--output-prefix data/annotation/main/shipped-{clade}/my " in command
-    assert "--decoder viterbi --window-bp 200000 --overlap-bp 8000 " in command
+    assert "--decoder viterbi --window-bp 48000 --overlap-bp 8000 " in command
 
 
 def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
