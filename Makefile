@@ -1,5 +1,5 @@
 # make        the environment .venv, with the command .venv/bin/genet5
-# make demo   the whole path on two bacterial genomes that come with a dependency: no network needed, seven minutes
+# make demo   the whole path on two bacterial genomes that come with a dependency: no network needed, five minutes
 # make test   every test; those that need a program which is not there are listed with the reason
 # Both make .venv on first use. PIP_FLAGS goes to pip, as for CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"

@@ -46,7 +46,8 @@ def main() -> None:
     curve = calibrate(judged)
     regions = {name: list(PIECES[name].contigs) for name in species}
     output = arguments.model / f"calibration.{arguments.clade}.json"
-    write_calibration(output, arguments.model / WEIGHTS_FILE, {"viterbi": curve}, regions)
+    # No scores of decoders: a CRF has one decoder, and there is nothing to choose.
+    write_calibration(output, arguments.model / WEIGHTS_FILE, {"viterbi": curve}, regions, {})
     print(f"{output}: {describe(curve)}")
 
 

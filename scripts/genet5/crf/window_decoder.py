@@ -74,9 +74,10 @@ def give_back_memory() -> None:
 
 Reader = Callable[[WindowSites], WindowPotentials]
 
-#: Of x86 processors, on which the annotating network was 2 to 3 times as fast as the plain one (docs/decisions.md).
+#: Of x86 processors, on which the annotating network was faster than the plain one (docs/decisions.md).
 MEASURED_CAPABILITIES = ("AVX2", "AVX512")
-TRIED_BP, LEAST_GAIN = 6_000, 1.2
+TRIED_BP = 6_000
+LEAST_GAIN = 1.2  # times as fast as the annotating network: from there on, the plain one is taken
 
 
 def cpu_reader(crf: Crf, precision: str) -> Reader:

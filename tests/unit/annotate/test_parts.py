@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from annotate_toy_genome import toy_rules, train_tiny_model, write_three_contigs
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of
 from genet5.annotate.part_files import PartFile, join_parts, part_path, read_part, write_part
 from genet5.annotate.parts import Part, part_from_text
 from genet5.clades import read_clades
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, decompress_genome, write_fasta
 from genet5.genome.genes import Interval, Region
@@ -174,6 +176,27 @@ def test_parts_of_a_toy_model_join_to_the_bytes_of_one_job(
         assert summary["counts"]["genes"] > 5 and summary["counts"]["tiles"] == 24
     decoded = [len(read_part(path).decoded.done) for path in parts]
     assert decoded == [3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 0]
+
+
+def test_the_threads_that_are_asked_for_decode_and_change_nothing(
+    toy: Callable[..., dict], genome: Genome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, decode = [], WindowDecoder.decode
+
+    def watched(decoder: WindowDecoder, windows: Sequence[str]) -> list:
+        seen.append(torch.get_num_threads())
+        return decode(decoder, windows)
+
+    monkeypatch.setattr(WindowDecoder, "decode", watched)
+    for threads in (1, 3):
+        prefix = tmp_path / str(threads)
+        annotate_genome.main(flags(genome=genome.path, output_prefix=prefix, threads=threads, **toy("viterbi")))
+        assert set(seen) == {threads}
+        seen.clear()
+    assert_same(tmp_path / "1", tmp_path / "3")
+    with pytest.raises(InputError, match="--threads: 0, must be at least 1"):
+        annotate_genome.main(flags(genome=genome.path, output_prefix=tmp_path / "0", threads=0, **toy("viterbi")))
+    assert not list(tmp_path.glob("0.*"))
 
 
 def test_only_the_chosen_regions_are_in_the_parts(toy: Callable[..., dict], genome: Genome, tmp_path: Path) -> None:

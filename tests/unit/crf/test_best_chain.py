@@ -10,10 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genet5.crf.best_chain import StrandPotentials, best_chain
+from genet5.crf.decoding import best_genes
+from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.sites import GeneRules, WindowSites
 
 SPLICED = GeneRules(splice_pairs=(("GT", "AG"), ("GC", "AG"), ("AT", "AC")), min_gene_bp=30)
 BACTERIA = GeneRules(starts=("ATG", "GTG", "TTG"), min_gene_bp=30)
+SPLICED_TINY = replace(SPLICED, min_intron_bp=5, max_intron_bp=40, min_gene_bp=12, min_exon_bp=1, max_overlap_bp=0)
 PAIRS = (SPLICED.splice_pairs, (("GT", "AG"),), (("GT", "AG"), ("GT", "AC")))
 STOPS = (("TAA", "TAG", "TGA"), ("TGA",), ("TAA", "CAG", "CAC", "GGG", "TGT", "ACA"))
 
@@ -61,7 +64,30 @@ def test_it_is_the_chain_of_plain_python(
         odds, of_sites = odds.round(), of_sites.round()
     scores = StrandPotentials.of(odds, of_sites)
     for strand in (sites.plus, sites.minus):
-        assert best_chain(strand, scores, penalty) == chain_by_events(strand, scores, penalty)
+        found = best_chain(strand, scores, penalty)
+        assert found == chain_by_events(strand, scores, penalty)
+        # The network scores some boundaries alone: nothing looks at the others.
+        elsewhere = np.where(strand.scored, of_sites, 1e9)
+        assert best_chain(strand, StrandPotentials.of(odds, elsewhere), penalty) == found
+
+
+def test_probabilities_look_at_scored_boundaries_alone() -> None:
+    """Also at stop codons that an intron splits, of which the CRF knows nothing."""
+    rng, split = np.random.default_rng(3), 0
+    for _ in range(60):
+        sites = WindowSites("".join(rng.choice(["ATG", "GT", "AG", "TAA", "TGA", *"ACGT"], size=90)), SPLICED_TINY)
+        size = sites.window_bp
+        odds = rng.normal(0, 1, (2, size, 4))
+        of_sites = rng.normal(2, 3, (2, 4, size + 1))
+        scored = np.stack([sites.plus.scored, sites.minus.scored])[:, None]
+        genes = [gene for gene, _ in best_genes(odds, of_sites, sites, 1.0)]
+        known = gene_log_posteriors(odds, of_sites, sites.allowed, 1.0, genes)
+        elsewhere = np.where(scored, of_sites, 1e9)
+        assert gene_log_posteriors(odds, elsewhere, sites.allowed, 1.0, genes) == known
+        for gene in genes:
+            last = gene.on_strand(size)[-1][1]
+            split += not gene.partial3 and not sites.strand(gene.strand).stop_here[last]
+    assert split > 3
 
 
 def test_prefix_sums_are_of_the_frame() -> None:
