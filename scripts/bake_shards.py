@@ -8,6 +8,7 @@ from genet5.bake.options import BakeOptions, WindowSizes
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.command_line import argument_parser
+from genet5.device import check_threads
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
@@ -30,6 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     add_option_arguments(parser, WindowSizes, "windows")
     add_option_arguments(parser, BakeOptions, only=BAKED)
     arguments = parser.parse_args(argv)
+    check_threads(arguments.threads)
     windows, options = (options_from_arguments(cls, arguments) for cls in (WindowSizes, BakeOptions))
     source = SpeciesSource(
         species=arguments.species,

@@ -33,12 +33,17 @@ def add_threads_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check_threads(threads: int) -> None:
+    """Raise ``InputError`` for a number of threads that cannot work."""
+    if threads < 1:
+        raise InputError(f"--threads: {threads}, must be at least 1")
+
+
 def use_threads(threads: int | None) -> None:
     """Let torch compute with a number of threads; None: as many as it takes itself. ``InputError`` for none."""
     if threads is None:
         return
-    if threads < 1:
-        raise InputError(f"--threads: {threads}, must be at least 1")
+    check_threads(threads)
     import torch
 
     torch.set_num_threads(threads)

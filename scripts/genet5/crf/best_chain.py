@@ -90,7 +90,7 @@ def _marks(strand: StrandSites, overlaps: np.ndarray) -> Marks:
         pairs = [pair for pair, (_, found) in enumerate(rules.splice_pairs) if found == motif]
         donor |= np.logical_or.reduce([strand.donors[pair] for pair in pairs]).astype(np.uint16) << bit
         acceptor |= strand.acceptors[pairs[0]].astype(np.uint16) << bit
-    donor[:LEAST_EXON_BP] = 0
+    donor[:LEAST_EXON_BP] = 0  # no exon ends there, and two bases are looked at before a donor
     acceptor[size:] = 0
     stops = np.flatnonzero(strand.stop_here)
     foreseen = np.zeros((len(overlaps), size + 1), dtype=bool)

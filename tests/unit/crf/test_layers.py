@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from genet5.crf.layers import Convolution, Dropout, Known, RMSNorm, rows_at
 from genet5.crf.network import SITE_GRADIENT_TO_STEM
 from genet5.crf.stem import frame_means
 from genet5.crf.stem import hexamer_ids as plain_ids
+from genet5.crf.stored_numbers import stored_array, stored_as
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -126,15 +128,19 @@ def test_what_stands_around_places() -> None:
     agree(gradients(found, features, near), gradients(wanted, features, near))
 
 
+@numba.njit
+def stored(values: np.ndarray, found: np.ndarray) -> None:
+    for place in range(len(values)):
+        found[place] = stored_as(values[place], found[place])
+
+
 def test_numbers_are_rounded_to_the_nearest_even_bfloat16() -> None:
-    values = torch.tensor([1.0, 1.00390625, 1.01171875, -3.1415927, 1e-40, 3e38])
-    rows = torch.zeros(1, 6, 1)
-    rows[0, :, 0] = values
-    with torch.autocast("cpu", torch.bfloat16):
-        layer = Convolution(1, 1, 1, 0.0)
-        with torch.no_grad():
-            layer.conv.weight.zero_()
-            layer.conv.bias.zero_()
-        found = layer(rows.bfloat16(), Known(None))
-    assert found.dtype == torch.bfloat16
-    np.testing.assert_array_equal(found[0, :, 0].float().detach().numpy(), values.bfloat16().float().numpy())
+    """The second and third lie in the middle between two."""
+    drawn = np.random.default_rng(1).normal(0, 1, 1000) * 10.0 ** np.random.default_rng(2).integers(-30, 30, 1000)
+    values = np.concatenate([[1.0, 1.00390625, 1.01171875, -1.01171875, 1e-40, 3e38], drawn]).astype(np.float32)
+    found = torch.empty(len(values), dtype=torch.bfloat16)
+    stored(values, stored_array(found))
+    assert torch.equal(found, torch.from_numpy(values).bfloat16())
+    same = torch.empty(len(values))
+    stored(values, stored_array(same))
+    assert torch.equal(same, torch.from_numpy(values))
