@@ -7,8 +7,7 @@ from pathlib import Path
 from genet5.bake.options import BakeOptions, WindowSizes
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
-from genet5.command_line import argument_parser
-from genet5.device import check_threads
+from genet5.command_line import argument_parser, check_threads
 from genet5.errors import run_command
 from genet5.options import add_option_arguments, options_from_arguments
 

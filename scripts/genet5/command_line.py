@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from genet5.errors import InputError
+
 #: What the usage line calls the command, as ``genet5 score``; None: the name of the file that runs.
 PROGRAM: ContextVar[str | None] = ContextVar("program", default=None)
 
@@ -18,6 +20,12 @@ _WRITTEN_DEFAULT = re.compile(r"\s*\((default: )?%\(default\)s\)")
 def argument_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser for a command; ``description`` is the docstring of its file."""
     return CommandParser(prog=PROGRAM.get(), description=description, formatter_class=CommandHelp)
+
+
+def check_threads(threads: int) -> None:
+    """Raise ``InputError`` for a number of threads that cannot work."""
+    if threads < 1:
+        raise InputError(f"--threads: {threads}, must be at least 1")
 
 
 class CommandParser(argparse.ArgumentParser):

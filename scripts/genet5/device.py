@@ -6,6 +6,7 @@ import argparse
 import platform
 from pathlib import Path
 
+from genet5.command_line import check_threads
 from genet5.errors import InputError
 
 DEVICES = ("auto", "gpu", "cpu")
@@ -31,12 +32,6 @@ def add_threads_argument(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="processor cores to compute with (default: OMP_NUM_THREADS, else all there are)",
     )
-
-
-def check_threads(threads: int) -> None:
-    """Raise ``InputError`` for a number of threads that cannot work."""
-    if threads < 1:
-        raise InputError(f"--threads: {threads}, must be at least 1")
 
 
 def use_threads(threads: int | None) -> None:
