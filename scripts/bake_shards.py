@@ -9,6 +9,7 @@ from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.command_line import argument_parser, check_threads
 from genet5.errors import run_command
+from genet5.genome.genes import ALL_GENES, ANNOTATED
 from genet5.options import add_option_arguments, options_from_arguments
 
 BAKED = ("flank_bp", "empty_share", "max_windows", "max_validation_windows", "samples_per_shard", "seed")
@@ -25,6 +26,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--validation-regions", default="", help="e.g. chrI,chrII:1-50000 (1-based, closed)")
     parser.add_argument("--test-regions", default="", help="regions held out for testing; no windows are made of them")
     parser.add_argument("--excluded-regions", default="", help="regions used for nothing")
+    parser.add_argument(
+        "--annotated",
+        default=ALL_GENES,
+        choices=ANNOTATED,
+        help="whether the annotation names all genes of this DNA, or some: other DNA is then don't-care",
+    )
     parser.add_argument("--output-dir", required=True, type=Path, help="folder to fill; earlier shards are replaced")
     parser.add_argument("--threads", type=int, default=1, help="processes that look at windows; the files are the same")
     add_option_arguments(parser, WindowSizes, "windows")
@@ -42,6 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         validation_regions=arguments.validation_regions,
         test_regions=arguments.test_regions,
         excluded_regions=arguments.excluded_regions,
+        annotated=arguments.annotated,
     )
     rules = WindowRules(
         window_bp=windows.window_bp,

@@ -14,6 +14,7 @@ from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genet5.configuration import check_against_schema, load_schema, suggestion
 from genet5.errors import InputError
+from genet5.genome.genes import ALL_GENES, ANNOTATED
 
 #: NCBI translation tables that exist.
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
@@ -43,6 +44,7 @@ class Species:
     annotation_sha256: str = ""
     busco_lineage: str = ""
     genome_bp: int = 0
+    annotated: str = ALL_GENES
 
     @property
     def labelled(self) -> bool:
@@ -109,7 +111,11 @@ def read_species_table(path: str | Path, data_root: str, clades: Collection[str]
 def _row_schema(clades: Collection[str]) -> dict[str, Any]:
     """What a row may hold, with the clades and genetic codes that there are."""
     schema = load_schema("species")
-    schema["properties"] |= {"clade": {"enum": list(clades)}, "genetic_code": {"enum": list(map(str, GENETIC_CODES))}}
+    schema["properties"] |= {
+        "clade": {"enum": list(clades)},
+        "genetic_code": {"enum": list(map(str, GENETIC_CODES))},
+        "annotated": {"enum": list(ANNOTATED)},
+    }
     return schema
 
 

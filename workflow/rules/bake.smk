@@ -31,6 +31,7 @@ rule bake_shards:
         validation=lambda wildcards: optional("--validation-regions", SPECIES[wildcards.species].validation_regions),
         test=lambda wildcards: optional("--test-regions", SPECIES[wildcards.species].test_regions),
         excluded=lambda wildcards: optional("--excluded-regions", SPECIES[wildcards.species].excluded_regions),
+        annotated=lambda wildcards: SPECIES[wildcards.species].annotated,
         windows=lambda wildcards: plain(windows_of(config, KNOWN_CLADES, CLADES[wildcards.species])),
         flank_bp=config["bake"]["flank_bp"],
         empty_share=config["bake"]["empty_share"],
@@ -51,6 +52,7 @@ rule bake_shards:
             {params.validation:q} \
             {params.test:q} \
             {params.excluded:q} \
+            --annotated {params.annotated} \
             --window-bp {params.windows[window_bp]} \
             --stride-bp {params.windows[stride_bp]} \
             --flank-bp {params.flank_bp} \

@@ -38,8 +38,9 @@ from genet5.files import file_sha256, write_json
 from genet5.genome.annotation import read_annotation
 from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
-from genet5.genome.genes import Annotation, Region
+from genet5.genome.genes import ALL_GENES, ANNOTATED, SOME_GENES, Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.some_genes import only_near_genes
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
 
 BAKED_SPLITS = ("train", "validation")
@@ -56,7 +57,10 @@ _MAX_SEQID_IN_KEY = 20
 
 @dataclass(frozen=True, slots=True)
 class SpeciesSource:
-    """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed)."""
+    """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed).
+
+    ``annotated``: whether the annotation names ``all`` genes of its DNA, or ``some``.
+    """
 
     species: str
     genome: Path
@@ -67,6 +71,7 @@ class SpeciesSource:
     validation_regions: str = ""
     test_regions: str = ""
     excluded_regions: str = ""
+    annotated: str = ALL_GENES
 
 
 def bake_species(
@@ -87,11 +92,16 @@ def bake_species(
         raise InputError(
             f"species: {source.species!r} is not allowed, use letters, digits, '.', '_' and '-', {_MAX_NAME} at most"
         )
+    if source.annotated not in ANNOTATED:
+        raise InputError(f"annotated: {source.annotated!r} is not allowed, allowed: {', '.join(ANNOTATED)}")
     code = GeneticCode.from_table(source.genetic_code)
     with Genome(source.genome) as genome:
         with collector_paused():
             regions = regions_by_split(source, genome.lengths)
             annotation = read_annotation(source.annotation, genome, code)
+            if source.annotated == SOME_GENES:
+                annotation = only_near_genes(annotation, genome.lengths)
+                rules = dataclasses.replace(rules, empty_share=0.0)  # a window without a gene would teach nothing
             index = AnnotationIndex(annotation)
             contents = {split: plan_split(split, regions[split], index, genome, rules, threads) for split in SPLITS}
         if any(regions[split] for split in BAKED_SPLITS) and not any(

@@ -62,7 +62,7 @@ def annotation_rows(path: Path, names: SequenceNames, draft: AnnotationDraft) ->
     fewer than 8 columns, and in rows that matter for coordinates that are no numbers, end before start, or an unknown
     strand.
     """
-    reader = _RowReader(path, names)
+    reader = _RowReader(path, names, draft.circular)
     with open_input(path) as stream:
         for block in _blocks(stream):
             yield from reader.rows(block)
@@ -137,8 +137,8 @@ class _Columns:
 
 
 class _RowReader:
-    def __init__(self, path: Path, names: SequenceNames) -> None:
-        self._path, self._names = path, names
+    def __init__(self, path: Path, names: SequenceNames, circular: set[str]) -> None:
+        self._path, self._names, self._circular = path, names, circular
         # By the file's text: names and roles of types, the genome's names of sequences (None: it has no such one).
         self._kinds: dict[bytes, str] = {}
         self._roles: dict[bytes, int] = {}
@@ -247,12 +247,27 @@ class _RowReader:
             start, end = int(first) - 1, int(last)
         except ValueError:
             raise InputError(f"{place}: start and end must be numbers, found {first!r}, {last!r}") from None
+        if 0 < end <= start:
+            end += self._over_the_origin(one.raw(0)[0].decode("utf-8", "replace"), start, end)
         if not 0 <= start < end:
             found = f"start {first}, end {last}"
             raise InputError(f"{place}: {found}; starts count from 1 and must not exceed ends")
         if strand not in _STRANDS:
             raise InputError(f"{place}: strand {strand!r}; allowed: + - . ?")
         return start, end, strand
+
+    def _over_the_origin(self, written: str, start: int, end: int) -> int:
+        """Bases to add to the end of a row that starts near the end of its sequence and ends near the beginning.
+
+        It can only be a feature over the origin of a circle (tables of NCBI write these so), if that way is shorter
+        than the way back. GFF3 writes such ends beyond the sequence, and so do we. 0 for other rows.
+        """
+        seqid = self._names.resolve(written)
+        length = self._names.lengths[seqid] if seqid is not None else 0
+        if not (seqid and start < length and length - start + end < start - end):
+            return 0
+        self._circular.add(seqid)
+        return length
 
 
 def _numbers(columns: _Columns, column: int) -> tuple[_Places, NDArray[np.bool_]]:

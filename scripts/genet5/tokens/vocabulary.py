@@ -98,7 +98,7 @@ def check_structure_tokens(tokens: Sequence[str], where: str = "structure tokens
     if missing:
         raise InputError(f"{where}: missing {' '.join(missing)}")
     if not any(clade_name(token) for token in tokens):
-        raise InputError(f"{where}: no clade token, at least one like <clade:other> is needed")
+        raise InputError(f"{where}: no clade token, at least one like <clade:fungi> is needed")
     check_no_places(tokens, where)
 
 

@@ -216,7 +216,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
     [
         (
             {"clade": "lichen"},
-            "clade: no clade 'lichen'; known: bacteria, fungi, invertebrate, other, plant, protist, ",
+            "clade: no clade 'lichen'; known: bacteria, ciliate, eukaryote, fungi, ",
         ),
         ({"clade": "fungus"}, "clade: no clade 'fungus'; did you mean 'fungi'?"),
         (

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import patience
 import pytest
 from bake_toy_genome import ToyGenome, write_toy_genome
@@ -51,6 +52,25 @@ def held_genes(toy: ToyGenome, sample: Sample) -> dict[str, list[tuple[int, int]
     """Genes of the sample in contig coordinates."""
     offset = sample.meta["start"] - sample.meta["flank5"]
     return {gene.id: [(start + offset, end + offset) for start, end in gene.cds] for gene in sample.genes}
+
+
+def test_where_some_genes_are_annotated_the_rest_is_dont_care(toy: ToyGenome, tmp_path: Path) -> None:
+    bake_species(source(toy, annotated="some"), RULES, 20, tmp_path)
+    samples = baked(tmp_path, "train")
+    assert samples and all(sample.meta["num_genes"] for sample in samples)
+    for sample in samples:
+        unknown = np.zeros(len(sample.bases), bool)
+        for span in sample.dont_care:
+            unknown[span.start : span.end] = True
+        expected = np.ones(len(sample.bases), bool)
+        for gene in sample.genes:
+            expected[max(gene.cds[0][0] - 200, 0) : gene.cds[-1][1] + 200] = False
+        inside = slice(220, len(sample.bases) - 220)  # genes beyond the sample have a neighbourhood too
+        assert np.array_equal(unknown[inside], expected[inside])
+    manifest = json.loads((tmp_path / NAME).read_text())
+    assert manifest["parameters"]["annotated"] == "some"
+    with pytest.raises(InputError, match="annotated: 'few' is not allowed, allowed: all, some"):
+        bake_species(source(toy, annotated="few"), RULES, 20, tmp_path)
 
 
 def test_samples_hold_the_genome_and_its_genes(toy: ToyGenome, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ def rows_line_by_line(path: Path, names: SequenceNames, draft: AnnotationDraft) 
             except ValueError:
                 found = f"{columns[3]!r}, {columns[4]!r}"
                 raise InputError(f"{path}, line {line_number}: start and end must be numbers, found {found}") from None
+            if 0 < end <= start < names.lengths[seqid] and names.lengths[seqid] - start + end < start - end:
+                end += names.lengths[seqid]
+                draft.circular.add(seqid)
             if not 0 <= start < end:
                 found = f"start {columns[3]}, end {columns[4]}"
                 raise InputError(f"{path}, line {line_number}: {found}; starts count from 1 and must not exceed ends")
@@ -69,7 +72,7 @@ def outcome(read, path: Path, lengths: dict[str, int]) -> tuple:
     except InputError as error:
         return (str(error),)
     seen = names.unknown_rows, names.unknown_coding_rows, names.known_coding_rows, names._first_unknown
-    return rows, dict(draft.counts), seen
+    return rows, dict(draft.counts), draft.circular, seen
 
 
 def often(usual: list[str], rare: list[str]) -> st.SearchStrategy[str]:
@@ -83,8 +86,10 @@ ROW = st.tuples(
     often(
         ["CDS", "exon", "gene", "mRNA", "stop_codon", "region"], ["cds", "CdS", "", "intron", "five_prime_UTR", "gé"]
     ),
-    often(["1", "7", "100"], ["0", "-1", "+5", " 3", "1_0", "x", "", "5.0", "٣", "9" * 17, "9" * 25, "007"]),
-    often(["200", "300"], ["0", "+205", "300 ", "3_00", "", "8e2", "9" * 18, "9" * 19, "9" * 30, "٣٤٥"]),
+    often(
+        ["1", "7", "100"], ["0", "990", "495", "-1", "+5", " 3", "1_0", "x", "", "5.0", "٣", "9" * 17, "9" * 25, "007"]
+    ),
+    often(["200", "300"], ["0", "12", "+205", "300 ", "3_00", "", "8e2", "9" * 18, "9" * 19, "9" * 30, "٣٤٥"]),
     often(["."], ["", "1e-5"]),
     often(["+", "-", "."], ["?", "", "++", " +", "é", "x"]),
     often(["0", "1", "2", "."], ["", " 1", "1 ", "10", "é", "\x85", "\x00"]),

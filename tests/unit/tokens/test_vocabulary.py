@@ -23,7 +23,7 @@ FIXED = [
     *("<pad>", "<bos>", "<eos>", "<sep>"),
     *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
 ]
-CLADES = ["bacteria", "fungi", "invertebrate", "other", "plant", "protist", "vertebrate"]
+CLADES = "bacteria ciliate eukaryote fungi invertebrate kinetoplastid nematode plant protist vertebrate".split()
 
 
 def random_bases(length: int, seed: int = 0, letters: str = "ACGT") -> str:
@@ -140,7 +140,7 @@ def test_command_writes_a_tokenizer(repository: Path, tmp_path: Path) -> None:
 
 def test_command_gives_own_clades_a_token(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "clades").mkdir()
-    shutil.copyfile(repository / "resources/clades/other.yaml", tmp_path / "clades/algae.yaml")
+    shutil.copyfile(repository / "resources/clades/eukaryote.yaml", tmp_path / "clades/algae.yaml")
     result = expand(
         *(repository, "--kind", "char", "--segment-bp", "24", "--max-window-bp", "200"),
         *("--clade-folder", tmp_path / "clades", "--output-dir", tmp_path / "out"),
