@@ -330,7 +330,8 @@ class _Table:
                 if _number(text) is None:
                     raise self.error(name, f"{text[:40]!r}, expected a pattern of A, C, G, T", line)
                 continue
-            by_length.setdefault(len(code), {})[_index(code)] = self.row(name, line, rest, columns)
+            # Some files repeat the patterns below with counts for initial and terminal parts; the first are the P_l.
+            by_length.setdefault(len(code), {}).setdefault(_index(code), self.row(name, line, rest, columns))
         length = max(by_length, default=0)
         found = by_length.get(length, {})
         if not 1 <= length <= _LONGEST_ORDER + 1 or len(found) != 4**length:
