@@ -40,6 +40,7 @@ from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.simulation_origin import simulated_from
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
 
 BAKED_SPLITS = ("train", "validation")
@@ -56,7 +57,10 @@ _MAX_SEQID_IN_KEY = 20
 
 @dataclass(frozen=True, slots=True)
 class SpeciesSource:
-    """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed)."""
+    """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed).
+
+    ``simulated_from`` is filled in by ``bake_species``: the annotation itself says so.
+    """
 
     species: str
     genome: Path
@@ -67,6 +71,7 @@ class SpeciesSource:
     validation_regions: str = ""
     test_regions: str = ""
     excluded_regions: str = ""
+    simulated_from: str = ""
 
 
 def bake_species(
@@ -88,6 +93,7 @@ def bake_species(
             f"species: {source.species!r} is not allowed, use letters, digits, '.', '_' and '-', {_MAX_NAME} at most"
         )
     code = GeneticCode.from_table(source.genetic_code)
+    source = dataclasses.replace(source, simulated_from=simulated_from(source.annotation))
     with Genome(source.genome) as genome:
         with collector_paused():
             regions = regions_by_split(source, genome.lengths)
@@ -113,8 +119,9 @@ def bake_species(
                 print(f"{source.species}: {shard.name}, {shard.samples} samples", file=sys.stderr, flush=True)
                 shards.append(shard)
         stats = write_statistics(folder, source.species, genome.lengths, annotation, contents)
+    left_out = ("genome", "annotation") if source.simulated_from else ("genome", "annotation", "simulated_from")
     parameters = {
-        **{key: value for key, value in dataclasses.asdict(source).items() if key not in ("genome", "annotation")},
+        **{key: value for key, value in dataclasses.asdict(source).items() if key not in left_out},
         **dataclasses.asdict(rules),
         "samples_per_shard": samples_per_shard,
         "genome_sha256": file_sha256(source.genome),
@@ -217,6 +224,7 @@ def split_samples(
         "clade": source.clade,
         "genetic_code": source.genetic_code,
         "split": split,
+        **({"simulated_from": source.simulated_from} if source.simulated_from else {}),
     }
     seen = 0
     for number, (region_genes, plan) in enumerate(zip(content.genes, content.plan.regions, strict=True)):
