@@ -20,6 +20,10 @@ from genet5.genome.genes import ALL_GENES, ANNOTATED
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
 #: Value of the annotation column for a genome that Prodigal is to label.
 PRODIGAL = "prodigal"
+#: How the columns genome and annotation of a simulated genome begin; AUGUSTUS's name of the species follows.
+SIMULATED = "simulated:"
+#: Least bases of a simulated genome: room for a few genes.
+LEAST_SIMULATED_BP = 20_000
 #: Names of lineages as BUSCO publishes them: fungi_odb10, fungi_odb12, fungi_odb12.2. All other text is a path.
 LINEAGE_NAME = re.compile(r"[a-z0-9_]+_odb\d+(\.\d+)?")
 
@@ -50,6 +54,11 @@ class Species:
     def labelled(self) -> bool:
         """Whether Prodigal provides the annotation."""
         return self.annotation == PRODIGAL
+
+    @property
+    def simulated_from(self) -> str:
+        """AUGUSTUS's name of the species whose parameters the genome is drawn from; "" for a published genome."""
+        return self.genome.removeprefix(SIMULATED) if self.genome.startswith(SIMULATED) else ""
 
     @property
     def lineage_to_fetch(self) -> str:
@@ -155,6 +164,7 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         )
     if row.labelled and row.annotation_sha256:
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
+    _check_simulated(row, subject)
     _check_regions(row, subject)
     if row.busco_lineage and not row.lineage_to_fetch and not Path(row.busco_lineage).exists():
         raise InputError(
@@ -162,6 +172,25 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
             "(like fungi_odb12), or the path of a lineage folder or its tar file"
         )
     return row
+
+
+def _check_simulated(row: Species, subject) -> None:
+    """A simulated genome has its annotation from the same parameters, a size, and no file to be checked."""
+    if not row.simulated_from and not row.annotation.startswith(SIMULATED):
+        return
+    if row.genome != row.annotation:
+        raise InputError(
+            f"{subject(['annotation'])}: '{row.annotation}', expected the same as in column genome ('{row.genome}'): "
+            "a genome and its annotation are simulated together"
+        )
+    if row.genome_bp < LEAST_SIMULATED_BP:
+        raise InputError(
+            f"{subject(['genome_bp'])}: {row.genome_bp or 'missing'}, a simulated genome needs its number of bases, at "
+            f"least {LEAST_SIMULATED_BP}"
+        )
+    for column in ("genome_sha256", "annotation_sha256"):
+        if getattr(row, column):
+            raise InputError(f"{subject([column])}: the genome is simulated here, expected -")
 
 
 def _check_regions(row: Species, subject) -> None:

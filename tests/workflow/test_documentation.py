@@ -34,7 +34,7 @@ DOCUMENTS = (
     "config/examples/recipe_small.yaml",
     "config/studies/defaults.yaml",
 )
-TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "plan", "vq_transformer"}
+TARGETS = {"all", "annotate", "bake_species", "cpivae", "dna_llm", "plan", "simulate", "vq_transformer"}
 COMMAND = r"(?:`|^ {4,})"  # in backquotes, or on an indented line
 RULE = r"^(?:use rule \w+ as|rule|checkpoint) (\w+)(?: with)?:"
 PLACEHOLDERS = {"scripts/X.py"}
@@ -145,8 +145,19 @@ def rules_of(repository: Path, *files: str) -> set[str]:
 def test_the_picture_of_the_workflow_shows_its_rules(repository):
     text = (repository / "docs/architecture.md").read_text()
     edges = re.findall(r"^ +(\w+) --> (\w+)$", text, re.MULTILINE)
-    stages = ("download", "bake", "model", "train", "grpo", "annotate", "annotate_parts", "evaluate", "report")
-    targets = {"all", "annotate", "bake_species"}
+    stages = (
+        "download",
+        "simulate",
+        "bake",
+        "model",
+        "train",
+        "grpo",
+        "annotate",
+        "annotate_parts",
+        "evaluate",
+        "report",
+    )
+    targets = {"all", "annotate", "bake_species", "simulate"}
     assert {rule for edge in edges for rule in edge} == rules_of(repository, *(f"{s}.smk" for s in stages)) - targets
 
 

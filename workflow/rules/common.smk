@@ -72,6 +72,8 @@ KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
 or_exit(check_config, config, KNOWN_CLADES)
 # Variables, too: the rules of the clades make results out of date, but not the name of their folder, nor the device.
 os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=config["device"])
+if config["simulate"]["augustus_config"]:
+    os.environ.update(AUGUSTUS_CONFIG_PATH=config["simulate"]["augustus_config"])
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)

@@ -4,10 +4,6 @@ data/lineages/{lineage}.tar.gz are the lineages that the species table names.
 """
 
 
-# Species whose annotation column says prodigal.
-ruleorder: label_genome > download
-
-
 rule download:
     """Fetch a genome or an annotation; a partial file is continued by the next attempt."""
     output:

@@ -28,6 +28,11 @@ def checksum_of(wildcards):
     return optional("--sha256", expected)
 
 
+def simulated_species():
+    """Names of the species whose genome is drawn from AUGUSTUS's parameters."""
+    return [name for name, row in SPECIES.items() if row.simulated_from]
+
+
 def genome_archive(wildcards):
     """The genome as published, or the file named by the config key genome."""
     return config["genome"] if wildcards.species == NEW_GENOME else f"data/raw/{wildcards.species}/fna.gz"

@@ -18,7 +18,8 @@ MAX_BYTES = 1_000_000
 
 MANIFEST_FIELDS = {
     "format": f"version of this layout, {FORMAT}",
-    "parameters": "everything the bytes depend on: the options, and sha256 of the genome and annotation files",
+    "parameters": "everything the bytes depend on: the options, and sha256 of the genome and annotation files; of "
+    "a simulated genome also `simulated_from`, AUGUSTUS's name of the species",
     "shards": "in order: `name`, `split`, `samples`, `size` in bytes, `sha256`",
     "files": "sha256 of the other files of the folder",
     "counts": "samples by split; `empty`: of these, without a gene; `bases`: flanks included",

@@ -46,6 +46,9 @@ META_FIELDS = {
     "num_introns": "introns between visible CDS segments of these genes",
     "coding_bp": "their visible coding bases",
 }
+SIMULATED_META_FIELDS = {
+    "simulated_from": "of a simulated genome alone: AUGUSTUS's name of the species it was drawn from"
+}
 
 
 class Span(NamedTuple):

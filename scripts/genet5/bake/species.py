@@ -40,7 +40,11 @@ from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import ALL_GENES, ANNOTATED, SOME_GENES, Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
+<<<<<<< HEAD
 from genet5.genome.some_genes import only_near_genes
+=======
+from genet5.genome.simulation_origin import simulated_from
+>>>>>>> sim
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
 
 BAKED_SPLITS = ("train", "validation")
@@ -59,7 +63,11 @@ _MAX_SEQID_IN_KEY = 20
 class SpeciesSource:
     """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed).
 
+<<<<<<< HEAD
     ``annotated``: whether the annotation names ``all`` genes of its DNA, or ``some``.
+=======
+    ``simulated_from`` is filled in by ``bake_species``: the annotation itself says so.
+>>>>>>> sim
     """
 
     species: str
@@ -71,7 +79,11 @@ class SpeciesSource:
     validation_regions: str = ""
     test_regions: str = ""
     excluded_regions: str = ""
+<<<<<<< HEAD
     annotated: str = ALL_GENES
+=======
+    simulated_from: str = ""
+>>>>>>> sim
 
 
 def bake_species(
@@ -95,6 +107,7 @@ def bake_species(
     if source.annotated not in ANNOTATED:
         raise InputError(f"annotated: {source.annotated!r} is not allowed, allowed: {', '.join(ANNOTATED)}")
     code = GeneticCode.from_table(source.genetic_code)
+    source = dataclasses.replace(source, simulated_from=simulated_from(source.annotation))
     with Genome(source.genome) as genome:
         with collector_paused():
             regions = regions_by_split(source, genome.lengths)
@@ -123,8 +136,9 @@ def bake_species(
                 print(f"{source.species}: {shard.name}, {shard.samples} samples", file=sys.stderr, flush=True)
                 shards.append(shard)
         stats = write_statistics(folder, source.species, genome.lengths, annotation, contents)
+    left_out = ("genome", "annotation") if source.simulated_from else ("genome", "annotation", "simulated_from")
     parameters = {
-        **{key: value for key, value in dataclasses.asdict(source).items() if key not in ("genome", "annotation")},
+        **{key: value for key, value in dataclasses.asdict(source).items() if key not in left_out},
         **dataclasses.asdict(rules),
         "samples_per_shard": samples_per_shard,
         "genome_sha256": file_sha256(source.genome),
@@ -227,6 +241,7 @@ def split_samples(
         "clade": source.clade,
         "genetic_code": source.genetic_code,
         "split": split,
+        **({"simulated_from": source.simulated_from} if source.simulated_from else {}),
     }
     seen = 0
     for number, (region_genes, plan) in enumerate(zip(content.genes, content.plan.regions, strict=True)):

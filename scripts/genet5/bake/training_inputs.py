@@ -13,6 +13,7 @@ from genet5.bake.streamed_shards import StreamedShard, streamed_shards
 from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
 from genet5.files import file_sha256
+from genet5.genome.simulation_origin import simulated_in_words
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class TrainingInputs:
     manifests: Sequence[Path]
     species: list[str]
     fingerprint: dict[str, Any]
+    simulated: str = ""
+    """Which part of the training bases was simulated, and from which parameters, in words; "" for none."""
 
     def windows(self) -> ShardSet:
         """The training windows; ``InputError`` if there are none."""
@@ -48,7 +51,14 @@ def find_inputs(
 
     Raises ``InputError`` for missing or damaged manifests and shards, and for clades that do not exist.
     """
-    about = [read_manifest(path)["parameters"] for path in manifests]
+    contents = [read_manifest(path) for path in manifests]
+    about = [content["parameters"] for content in contents]
+    simulated = simulated_in_words(
+        [
+            (one.get("simulated_from", ""), content["counts"]["train"]["bases"])
+            for one, content in zip(about, contents, strict=True)
+        ]
+    )
     species = [one["species"] for one in about]
     used = sorted({one["clade"] for one in about})
     fingerprint = {
@@ -58,6 +68,6 @@ def find_inputs(
         "clades": {name: clade_named(clades, name, "clade").identity() for name in used},
     }
     if shards_url is not None:
-        return TrainingInputs([], streamed_shards(manifests, shards_url), manifests, species, fingerprint)
+        return TrainingInputs([], streamed_shards(manifests, shards_url), manifests, species, fingerprint, simulated)
     shards = [path for manifest in manifests for path in shard_paths(manifest, "train")]
-    return TrainingInputs(shards, [], manifests, species, fingerprint)
+    return TrainingInputs(shards, [], manifests, species, fingerprint, simulated)

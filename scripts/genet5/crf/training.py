@@ -155,7 +155,9 @@ def run_crf_training(
         fabric,
         result,
         output_dir,
-        lambda folder: write_card(folder, "GeneT5 CRF", about, inputs.species, result.metrics, options.for_card()),
+        lambda folder: write_card(
+            folder, "GeneT5 CRF", about, inputs.species, result.metrics, options.for_card(), inputs.simulated
+        ),
     )
 
 

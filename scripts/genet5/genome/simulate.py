@@ -1,7 +1,7 @@
 """Annotated genomes drawn from the gene models that AUGUSTUS publishes: training data for gene finders.
 
-A contig is a row of genes on both strands with DNA between them. Each stretch of it has one class of GC content. The
-DNA beside a gene is like untranslated DNA, with ATGs in it; the DNA between genes holds decoys, which are not annotated.
+A contig is a row of genes on both strands with DNA between them. Each stretch of it has one class of GC content. Beside
+a gene is DNA like untranslated DNA, with ATGs in it. The DNA between genes holds decoys, which are not annotated.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from genet5.genome.genes import Gene, Interval, Transcript, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.simulated_decoys import DecoySampler
 from genet5.genome.simulated_genes import DnaClass, GeneSampler, Piece
-from genet5.genome.simulation_options import SimulationOptions
+from genet5.genome.simulation_options import SimulateOptions
+from genet5.genome.simulation_origin import origin_comments
 from genet5.genome.writing import wrapped, write_gff3
+from genet5.sources.augustus_jitter import jittered
 from genet5.sources.augustus_parameters import AugustusParameters
-
-LEAST_BP = 20_000
-"""A genome has room for a few genes."""
+from genet5.species_table import LEAST_SIMULATED_BP
 
 _LETTERS = np.frombuffer(b"ACGT", dtype=np.uint8)
 _LONGEST_GENE_BP = 100_000
@@ -34,8 +34,12 @@ _LONGEST_INTERGENIC_BP = 20_000
 
 @dataclass(frozen=True)
 class SimulatedGenome:
-    """``contigs``: letters of each by name, in the order of the file. ``mean_intergenic_bp``: as drawn for it."""
+    """``contigs``: letters of each by name, in the order of the file. ``mean_intergenic_bp``: as drawn for it.
 
+    ``augustus_name``: the species of the parameters.
+    """
+
+    augustus_name: str
     contigs: dict[str, bytes]
     genes: tuple[Gene, ...]
     mean_intergenic_bp: float
@@ -49,30 +53,34 @@ class SimulatedGenome:
 def simulate_genome(
     parameters: AugustusParameters,
     bases: int,
-    seed: int,
-    *,
-    options: SimulationOptions | None = None,
+    name: str,
+    options: SimulateOptions | None = None,
     code: GeneticCode | None = None,
 ) -> SimulatedGenome:
     """A genome of exactly ``bases`` bases with its genes; equal arguments give equal genomes.
 
-    ``code``: the genetic code, by default the one of the parameters. InputError for fewer than ``LEAST_BP`` bases, and
-    for parameters that allow no gene.
+    ``name`` begins the names of contigs and genes, and gives the genome its own random numbers. ``code``: the genetic
+    code, by default the one of the parameters. InputError for fewer than ``LEAST_SIMULATED_BP`` bases, for parameters
+    that allow no gene, and where no gene found room.
     """
-    if bases < LEAST_BP:
-        raise InputError(f"simulate {parameters.name}: {bases} bases, at least {LEAST_BP} are needed")
-    sampler = _GenomeSampler(
-        parameters, options or SimulationOptions(), code or GeneticCode.from_table(parameters.genetic_code), seed
-    )
+    if bases < LEAST_SIMULATED_BP:
+        raise InputError(f"simulate {name}: {bases} bases, at least {LEAST_SIMULATED_BP} are needed")
+    options = options or SimulateOptions()
+    rng = np.random.default_rng(species_seed(name, options.seed))
+    if options.jitter:
+        parameters = jittered(parameters, options.jitter, rng)
+    code = code or GeneticCode.from_table(parameters.genetic_code)
+    sampler = _GenomeSampler(rng, parameters, options, code)
     contigs: dict[str, bytes] = {}
     genes: list[Gene] = []
     for length in sampler.contig_lengths(bases):
-        name = f"{parameters.name}_{len(contigs) + 1}"
-        letters, found = sampler.contig(length)
-        contigs[name] = letters
+        seqid = f"{name}_{len(contigs) + 1}"
+        contigs[seqid], found = sampler.contig(length)
         for piece in found:
-            genes.append(_gene(f"{parameters.name}_g{len(genes) + 1}", name, piece))
-    return SimulatedGenome(contigs, tuple(genes), sampler.mean_intergenic_bp)
+            genes.append(_gene(f"{name}_g{len(genes) + 1}", seqid, piece))
+    if not genes:
+        raise InputError(f"simulate {name}: no gene of {parameters.name} found room in {bases} bases; ask for more")
+    return SimulatedGenome(parameters.name, contigs, tuple(genes), sampler.mean_intergenic_bp)
 
 
 def species_seed(name: str, seed: int) -> int:
@@ -82,28 +90,36 @@ def species_seed(name: str, seed: int) -> int:
 
 def mean_intergenic_bp(parameters: AugustusParameters) -> float:
     """A mean distance between genes that fits the species: the more intron DNA its genes have, the sparser they are."""
-    return min(_LONGEST_INTERGENIC_BP, 400 + 1.5 * parameters.introns_per_gene * parameters.mean_intron_bp)
+    return min(_LONGEST_INTERGENIC_BP, 400 + parameters.introns_per_gene * parameters.mean_intron_bp)
 
 
 def write_simulated(genome: SimulatedGenome, fna: str | Path, gff: str | Path) -> int:
-    """Write the contigs as FASTA and the genes as GFF3, both compressed; returns the number of genes."""
+    """Write the contigs as FASTA and the genes as GFF3, both compressed; returns the number of genes.
+
+    A comment of the GFF3 says whose parameters they were drawn from.
+    """
     with (
         atomic_write(fna, "wb") as packed,
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=packed, mtime=0) as stream,
     ):
         for name, letters in genome.contigs.items():
             stream.write(f">{name}\n{wrapped(letters.decode('ascii'))}".encode("ascii"))
-    return write_gff3(gff, genome.genes, genome.lengths, source="simulated")
+    comments = origin_comments(genome.augustus_name)
+    return write_gff3(gff, genome.genes, genome.lengths, source="simulated", comments=comments)
 
 
 class _GenomeSampler:
-    """What is drawn once for a genome: the distance of its genes, the runs of its strands, its isochores, its decoys."""
+    """Draws once for a genome how far its genes lie apart, the runs of its strands, its isochores and its decoys."""
 
     def __init__(
-        self, parameters: AugustusParameters, options: SimulationOptions, code: GeneticCode, seed: int
+        self,
+        rng: np.random.Generator,
+        parameters: AugustusParameters,
+        options: SimulateOptions,
+        code: GeneticCode,
     ) -> None:
         self.options = options
-        self.rng = np.random.default_rng(species_seed(parameters.name, seed))
+        self.rng = rng
         self.genes = GeneSampler(parameters, code, options, _LONGEST_GENE_BP)
         mean = options.intergenic_bp or mean_intergenic_bp(parameters) * np.exp(self.rng.normal(0, 0.35))
         self.mean_intergenic_bp = float(mean)
@@ -116,7 +132,7 @@ class _GenomeSampler:
         """Lengths that add up to ``bases``; a rest too short for a contig is part of the last one."""
         while bases > 0:
             length = int(self.options.contig_bp * self.rng.uniform(0.5, 1.5))
-            if bases - length < LEAST_BP:
+            if bases - length < LEAST_SIMULATED_BP:
                 length = bases
             yield length
             bases -= length

@@ -7,39 +7,40 @@ from collections.abc import Callable
 import numpy as np
 
 from genet5.genome.simulated_genes import DnaClass, DnaWriter, GeneSampler
-from genet5.genome.simulation_options import SimulationOptions
+from genet5.genome.simulation_options import SimulateOptions
 
 _CPG_ISLAND = np.full((1, 4, 4), (0.16, 0.34, 0.34, 0.16))
 _CPG_ISLAND[0, 1] = (0.16, 0.32, 0.36, 0.16)  # CG as often as its letters say
 _A = 0
 _MOST_DECOYS = 0.8  # of the bases between genes
+_MEASURED = 30  # decoys of a kind, to know their mean length
 
 
 class DecoySampler:
     """Draws decoys; the families of repeats and how often each kind occurs are drawn once, for the genome."""
 
-    def __init__(self, rng: np.random.Generator, genes: GeneSampler, options: SimulationOptions) -> None:
+    def __init__(self, rng: np.random.Generator, genes: GeneSampler, options: SimulateOptions) -> None:
         self.genes = genes
-        kinds: dict[str, tuple[float, float, Callable[[np.random.Generator, DnaClass], np.ndarray]]] = {
-            "pseudogene": (options.pseudogene_share, 2000, self.pseudogene),
-            "processed": (options.processed_share, 1200, self.processed),
-            "open_frame": (options.open_frame_share, 500, self.open_frame),
-            "transposon": (options.transposon_share, 800, self.transposon),
-            "tandem": (options.tandem_share, 250, self.tandem_repeat),
-            "low_complexity": (options.low_complexity_share, 60, self.low_complexity),
-            "cpg_island": (options.cpg_island_share, 600, self.cpg_island),
+        kinds: dict[str, tuple[float, Callable[[np.random.Generator, DnaClass], np.ndarray]]] = {
+            "pseudogene": (options.pseudogene_share, self.pseudogene),
+            "processed": (options.processed_share, self.processed),
+            "open_frame": (options.open_frame_share, self.open_frame),
+            "transposon": (options.transposon_share, self.transposon),
+            "tandem": (options.tandem_share, self.tandem_repeat),
+            "low_complexity": (options.low_complexity_share, self.low_complexity),
+            "cpg_island": (options.cpg_island_share, self.cpg_island),
         }
         self.kinds = tuple(kinds)
-        self._samplers = [sampler for _, _, sampler in kinds.values()]
-        self.shares = np.array([share for share, _, _ in kinds.values()]) * rng.uniform(0, 2, len(kinds))
+        self._samplers = [sampler for _, sampler in kinds.values()]
+        self.shares = np.array([share for share, _ in kinds.values()]) * rng.uniform(0, 2, len(kinds))
         self.shares *= min(1.0, _MOST_DECOYS / max(self.shares.sum(), 1e-9))
-        self.mean_bp = np.array([mean for _, mean, _ in kinds.values()], dtype=float)
         self.families = [self._family(rng) for _ in range(int(rng.integers(3, 9)))]
+        self.mean_bp = np.array([self._mean_length(kind, rng) for kind in range(len(kinds))])
 
     def between_genes(self, rng: np.random.Generator, dna: DnaClass, length: int) -> np.ndarray:
         """About ``length`` bases between two genes: intergenic DNA with decoys at random places in it."""
         decoys = [
-            self._samplers[kind](rng, dna)
+            self.draw(kind, rng, dna)
             for kind, mean in enumerate(self.shares / self.mean_bp * length)
             for _ in range(rng.poisson(mean))
         ]
@@ -54,6 +55,10 @@ class DecoySampler:
             done = int(cut)
         writer.markov(plain - done, dna.intergenic)
         return writer.bases()
+
+    def draw(self, kind: int, rng: np.random.Generator, dna: DnaClass) -> np.ndarray:
+        """A decoy of kind ``kinds[kind]``."""
+        return self._samplers[kind](rng, dna)
 
     def pseudogene(self, rng: np.random.Generator, dna: DnaClass) -> np.ndarray:
         """A gene with its introns, each coding segment damaged."""
@@ -106,6 +111,12 @@ class DecoySampler:
         writer.markov(int(rng.integers(200, 1000)), _CPG_ISLAND)
         return writer.bases()
 
+    def _mean_length(self, kind: int, rng: np.random.Generator) -> float:
+        if not self.shares[kind]:
+            return 1.0  # any number: none is drawn
+        dna = self.genes.classes[0]
+        return float(np.mean([len(self.draw(kind, rng, dna)) for _ in range(_MEASURED)]))
+
     def _family(self, rng: np.random.Generator) -> np.ndarray:
         """A mobile element: coding-like DNA between two direct or two inverted repeats."""
         dna = self.genes.classes[int(rng.integers(len(self.genes.classes)))]
@@ -128,7 +139,7 @@ class DecoySampler:
 
 
 def damaged(rng: np.random.Generator, coding: np.ndarray, rate: float, stop: np.ndarray) -> np.ndarray:
-    """Coding DNA with substitutions at ``rate``, and a stop codon or a lost or gained base for each 300 bases or part."""
+    """Coding DNA with substitutions at ``rate``, and a stop, or one or two bases lost or gained, for each 300 bases."""
     coding = mutated(rng, coding, rate)
     for _ in range(1 + len(coding) // 300):
         if len(coding) < 9:

@@ -10,7 +10,7 @@ from genet5.errors import InputError
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.sampling_loops import NO_STOPS, fill_markov, fill_motif, has_stop
-from genet5.genome.simulation_options import SimulationOptions
+from genet5.genome.simulation_options import SimulateOptions
 from genet5.sources.augustus_parameters import (
     INITIAL,
     INTERNAL,
@@ -18,9 +18,8 @@ from genet5.sources.augustus_parameters import (
     TERMINAL,
     AugustusParameters,
     CompositionClass,
-    Motif,
-    SplicePatterns,
 )
+from genet5.sources.augustus_tables import Motif, SplicePatterns
 
 BASES = "ACGT"
 _ATG = np.array([0, 3, 2], dtype=np.int8)
@@ -28,6 +27,8 @@ _GT, _GC, _AG = (np.array([BASES.index(base) for base in word], dtype=np.int8) f
 _POLYADENYLATION = np.array([BASES.index(base) for base in "AATAAA"], dtype=np.int8)
 _CONTEXT_BP = 8  # bases drawn before a piece, so that a Markov model of any order has its context
 _TRIES = 2000
+_TRIES_OF_LENGTHS = 200
+_GC_DONORS_WHERE_ALLOWED = 0.02
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class GeneSampler:
     """Draws genes of one species under one genetic code. ``longest_bp``: no gene is longer, coding DNA and introns."""
 
     def __init__(
-        self, parameters: AugustusParameters, code: GeneticCode, options: SimulationOptions, longest_bp: int
+        self, parameters: AugustusParameters, code: GeneticCode, options: SimulateOptions, longest_bp: int
     ) -> None:
         self.parameters = parameters
         self.options = options
@@ -158,25 +159,38 @@ class GeneSampler:
     def structure(self, rng: np.random.Generator, dna: DnaClass) -> tuple[list[int], list[int]]:
         """Lengths of the exons and of the introns, 5' to 3'; the exons hold whole codons."""
         for _ in range(_TRIES):
-            if rng.random() < self.parameters.single_share:
-                exons = [self.exon_length(rng, SINGLE)]
-            else:
-                internal = self._internal_exons(rng)
-                exons = [self.exon_length(rng, INITIAL)]
-                exons += [self.exon_length(rng, INTERNAL) for _ in range(internal)]
-                exons.append(self.exon_length(rng, TERMINAL))
-            introns = [self.intron_length(rng, dna) for _ in exons[1:]]
-            if sum(exons) >= self.parameters.min_coding_bp and sum(exons) + sum(introns) <= self.longest_bp:
-                # Another length of the last exon keeps the distributions of all as they are, for each frame.
-                for _ in range(_TRIES):
-                    if sum(exons) % 3 == 0 and sum(exons) >= self.parameters.min_coding_bp:
-                        return exons, introns
-                    exons[-1] = self.exon_length(rng, TERMINAL if introns else SINGLE)
-        raise InputError(f"{self.parameters.folder}: no gene of at most {self.longest_bp} bp in {_TRIES} attempts")
+            kinds = self._exon_kinds(rng)
+            introns = [self.intron_length(rng, dna) for _ in kinds[1:]]
+            exons = self._exon_lengths(rng, kinds)
+            if exons and sum(exons) + sum(introns) <= self.longest_bp:
+                return exons, introns
+        raise InputError(
+            f"{self.parameters.folder}: no gene of {self.parameters.min_coding_bp} or more coding bases and at most "
+            f"{self.longest_bp} bases in {_TRIES} attempts"
+        )
 
-    def _internal_exons(self, rng: np.random.Generator) -> int:
+    def _exon_kinds(self, rng: np.random.Generator) -> list[int]:
+        if rng.random() < self.parameters.single_share:
+            return [SINGLE]
         mean = self.parameters.mean_internal_exons
-        return int(rng.geometric(1 / (1 + mean))) - 1 if mean else 0
+        internal = int(rng.geometric(1 / (1 + mean))) - 1 if mean else 0
+        return [INITIAL, *[INTERNAL] * internal, TERMINAL]
+
+    def _exon_lengths(self, rng: np.random.Generator, kinds: list[int]) -> list[int]:
+        """Lengths of exons that hold whole codons, and enough of them; none where so few exons can hardly be so long.
+
+        Where they are too short, all lengths are drawn again, and not the number of exons: it stays as often as it is.
+        """
+        least = self.parameters.min_coding_bp
+        for _ in range(_TRIES_OF_LENGTHS):
+            exons = [self.exon_length(rng, kind) for kind in kinds]
+            if sum(exons) >= least:
+                # Another last exon, not a longer one, so that lengths are as often as they should be.
+                for _ in range(_TRIES_OF_LENGTHS):
+                    if sum(exons) % 3 == 0 and sum(exons) >= least:
+                        return exons
+                    exons[-1] = self.exon_length(rng, kinds[-1])
+        return []
 
     def exon_length(self, rng: np.random.Generator, kind: int) -> int:
         """Length of an exon of one kind; it has room for its start, its stop and the patterns of its splice sites."""
@@ -255,9 +269,8 @@ class GeneSampler:
     def put_intron(self, writer: DnaWriter, length: int, donor: np.ndarray, acceptor: np.ndarray) -> None:
         """Append an intron of ``length`` bases between two splice sites."""
         rng, dna = writer.rng, writer.dna
-        begins_gc = self.parameters.gc_donors or self.options.gc_donor_share
-        share = max(self.options.gc_donor_share, 0.02 if self.parameters.gc_donors else 0.0)
-        writer.put(_GC if begins_gc and rng.random() < share else _GT)
+        share = max(self.options.gc_donor_share, _GC_DONORS_WHERE_ALLOWED if self.parameters.gc_donors else 0.0)
+        writer.put(_GC if rng.random() < share else _GT)
         writer.put(donor[self.parameters.donors.before :])
         left = length - self.least_intron_bp
         motif_bp = min(left, dna.acceptor_motif.width) if dna.acceptor_motif else 0

@@ -25,7 +25,14 @@ _NOT_IN_COLUMN = re.compile(r"[\x00-\x1f\x7f%]")
 _NOT_IN_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f%;=&,]")
 
 
-def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, int], *, source: str = "GeneT5") -> int:
+def write_gff3(
+    path: str | Path,
+    genes: Iterable[Gene],
+    lengths: Mapping[str, int],
+    *,
+    source: str = "GeneT5",
+    comments: Sequence[str] = (),
+) -> int:
     """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
     Only coding sequence is known here, so an exon row has the place of its CDS row: the coding part of the exon.
@@ -33,13 +40,14 @@ def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, in
     its bases: one ``##sequence-region`` each, and its order is the order of the rows; within a contig genes come by
     start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
     or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
-    path that ends in ``.gz`` is compressed; equal genes give equal bytes. Raises InputError for an id used twice, and
-    for CDS outside their contig.
+    path that ends in ``.gz`` is compressed; equal genes give equal bytes. ``comments``: lines for the head of the file,
+    each with its ``#``. Raises InputError for an id used twice, and for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
     with _text_output(path) as output:
         output.write("##gff-version 3\n")
+        output.writelines(f"{comment}\n" for comment in comments)
         for seqid, length in lengths.items():
             output.write(f"##sequence-region {_escape(_NOT_IN_SEQID, seqid)} 1 {length}\n")
         for gene in ordered:

@@ -15,6 +15,7 @@ from genet5.bake.shards import ShardReader, ShardSet
 from genet5.clades import Clade, clade_named
 from genet5.errors import InputError
 from genet5.files import file_sha256, write_json
+from genet5.genome.simulation_origin import simulated_in_words
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.run import GrpoRun, reward_weights
 from genet5.tokens.grammars import Grammars
@@ -112,9 +113,21 @@ def run_grpo(
         result,
         output_dir,
         lambda folder: write_card(
-            folder, "GeneT5 writer", about, sorted(set(data.species)), result.metrics, dataclasses.asdict(options)
+            folder,
+            "GeneT5 writer",
+            about,
+            sorted(set(data.species)),
+            result.metrics,
+            dataclasses.asdict(options),
+            _simulated(data.shards),
         ),
     )
+
+
+def _simulated(shards: ShardReader) -> str:
+    """A sentence on the simulated part of the prompts."""
+    about = (shards.meta(index) for index in range(len(shards)))
+    return simulated_in_words([(meta.get("simulated_from", ""), meta["end"] - meta["start"]) for meta in about])
 
 
 def _clades_of(prompts: Path) -> list[str]:

@@ -109,7 +109,7 @@ def contig_lengths(row: Species, index: Path) -> dict[str, int]:
     if index.is_file():
         fields = (line.split("\t") for line in index.read_text("utf-8").splitlines())
         return {name: int(length) for name, length, *_ in fields}
-    path = file_here(row.genome)
+    path = None if row.simulated_from else file_here(row.genome)
     if path is None:
         return {}
     lengths: dict[str, int] = {}

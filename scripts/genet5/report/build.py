@@ -24,11 +24,11 @@ from genet5.report.scoreboard import Scoreboard, read_scoreboards
 def write_report(arguments: argparse.Namespace) -> None:
     """Write the page that the arguments of ``scripts/report.py`` ask for; InputError for files that cannot be used."""
     boards = read_scoreboards(arguments.scores)
-    clades = _clades(arguments.manifests)
+    clades, simulated = (_by_species(arguments.manifests, key) for key in ("clade", "simulated_from"))
     teachers = {board.species: board.teacher for board in boards if board.teacher}
     results = Results(
         run=arguments.run,
-        cards=[read_data_card(path, clades, teachers) for path in arguments.stats],
+        cards=[read_data_card(path, clades, teachers, simulated) for path in arguments.stats],
         boards=boards,
         busco=[(species_of(path), stage_of(path), read_busco(path)) for path in arguments.busco],
         training=_logs(arguments.training_log),
@@ -48,14 +48,14 @@ def write_report(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {len(page.encode()) / 1e6:.2f} MB, {len(boards)} score tables, {alarms} sanity alarms")
 
 
-def _clades(manifests: Sequence[str]) -> dict[str, str]:
-    """Clade by species, from the parameters in the manifests."""
-    clades = {}
+def _by_species(manifests: Sequence[str], key: str) -> dict[str, str]:
+    """A parameter by species, of the manifests that have it."""
+    found = {}
     for path in manifests:
         parameters = read_json(path).get("parameters")
-        if isinstance(parameters, Mapping) and isinstance(parameters.get("species"), str):
-            clades[parameters["species"]] = str(parameters.get("clade"))
-    return clades
+        if isinstance(parameters, Mapping) and isinstance(parameters.get("species"), str) and key in parameters:
+            found[parameters["species"]] = str(parameters[key])
+    return found
 
 
 def _logs(paths: Sequence[str]) -> list[Log]:

@@ -38,12 +38,16 @@ SPLIT_ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class DataCard:
-    """A ``stats.json``, with the clade (from the manifest) and the teacher (from the scores) where they are known."""
+    """A ``stats.json``, with the clade (from the manifest) and the teacher (from the scores) where they are known.
+
+    ``simulated_from`` (from the manifest): AUGUSTUS's name of the species that the genome was drawn from.
+    """
 
     species: str
     stats: Mapping[str, object]
     clade: str | None = None
     teacher: str | None = None
+    simulated_from: str | None = None
 
     def at(self, *keys: str) -> float | None:
         """The number at a path of keys, None where it is missing."""
@@ -76,13 +80,15 @@ class DataCard:
         return self.training_bases > 0
 
 
-def read_data_card(path: str | Path, clades: Mapping[str, str], teachers: Mapping[str, str]) -> DataCard:
+def read_data_card(
+    path: str | Path, clades: Mapping[str, str], teachers: Mapping[str, str], simulated: Mapping[str, str]
+) -> DataCard:
     """The data card of a ``stats.json``."""
     stats = read_json(path)
     species = stats.get("species")
     if not isinstance(species, str):
         raise InputError(f"{path}: not a stats.json of bake_shards: 'species' is {species!r}, expected a name")
-    return DataCard(species, stats, clades.get(species), teachers.get(species))
+    return DataCard(species, stats, clades.get(species), teachers.get(species), simulated.get(species))
 
 
 def data_card(card: DataCard) -> Markup:
@@ -95,6 +101,8 @@ def data_card(card: DataCard) -> Markup:
         note.append(card.clade)
     if card.teacher:
         note.append(f"labelled by {system_label(card.teacher)}")
+    if card.simulated_from:
+        note.append(f"simulated from AUGUSTUS's parameters of {card.simulated_from}")
     return tag(
         "article",
         tag("header", tag("h3", card.species), tag("p", " · ".join(note))),

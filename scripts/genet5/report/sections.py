@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genet5.genome.simulation_origin import simulated_in_words
 from genet5.report.browser import locus_figure
 from genet5.report.checks import check_cell, check_value
 from genet5.report.completeness import busco_cards
@@ -192,6 +193,9 @@ def data_section(results: Results) -> list[Markup]:
     content = heading("data", "Data", "What was read from each genome, and what was kept and left out.")
     if not results.cards:
         return [*content, absent("No data cards: give --stats the stats.json files of the baked species.")]
+    simulated = simulated_in_words([(one.simulated_from or "", one.training_bases) for one in results.cards])
+    if simulated:
+        content.append(tag("p", simulated))
     return [*content, tag("div", [data_card(one) for one in results.cards], class_="cards")]
 
 

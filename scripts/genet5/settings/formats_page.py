@@ -26,7 +26,7 @@ def formats_page() -> str:
         '`{key}.genes.json` is `{"genes": [...], "dont_care": [[start, end, strand], ...]}`. A gene has:\n',
         _table(samples.GENE_FIELDS),
         "`{key}.json` has:\n",
-        _table(samples.META_FIELDS),
+        _table(samples.META_FIELDS | samples.SIMULATED_META_FIELDS),
         _CROPS.format(min_visible_bp=samples.MIN_VISIBLE_BP),
         "## Windows\n",
         _WINDOWS,

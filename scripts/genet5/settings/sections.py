@@ -13,6 +13,7 @@ from genet5.crf.options import CrfOptions
 from genet5.device import DEVICE_HELP, DEVICES
 from genet5.evaluate.options import BuscoOptions, ScoreOptions
 from genet5.files import here_or_shipped, shipped
+from genet5.genome.simulation_options import SimulateOptions
 from genet5.grpo.options import GrpoOptions, GrpoPromptOptions
 from genet5.options import option, plain
 from genet5.settings.schema import section_schema
@@ -83,6 +84,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "download": Section(DownloadOptions, ("download.py",), ("github",)),
+    "simulate": Section(SimulateOptions, ("simulate.py",)),
     "bake": Section(BakeOptions, ("bake_shards.py", "merge_validation.py"), ("windows",)),
     "crf": Section(CrfOptions, ("train_crf.py",)),
     "tokenizer": Section(TokenizerOptions, ("expand_tokenizer.py",)),

@@ -21,11 +21,12 @@ def write_card(
     species: Sequence[str],
     metrics: Mapping[str, float],
     options: Mapping[str, Any],
+    simulated: str = "",
 ) -> None:
     """Write the card.
 
     about: one or two sentences on what the model is. species: it was trained on. metrics: of the exported weights on
-    validation windows. options: of the training.
+    validation windows. options: of the training. simulated: a sentence on the simulated part of the training bases.
     """
     head = {
         "library_name": "genet5",
@@ -44,6 +45,7 @@ def write_card(
         about,
         "",
         f"Trained with GeneT5 {__version__} on: {', '.join(species) or 'nothing'}.",
+        *([simulated] if simulated else []),
         "",
         "| on validation windows | value |",
         "|---|---|",

@@ -86,7 +86,9 @@ def run_sft(
         fabric,
         result,
         output_dir,
-        lambda folder: write_card(folder, "GeneT5 writer", about, inputs.species, result.metrics, options.for_card()),
+        lambda folder: write_card(
+            folder, "GeneT5 writer", about, inputs.species, result.metrics, options.for_card(), inputs.simulated
+        ),
     )
 
 
