@@ -40,11 +40,8 @@ from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import ALL_GENES, ANNOTATED, SOME_GENES, Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
-<<<<<<< HEAD
-from genet5.genome.some_genes import only_near_genes
-=======
 from genet5.genome.simulation_origin import simulated_from
->>>>>>> sim
+from genet5.genome.some_genes import only_near_genes
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
 
 BAKED_SPLITS = ("train", "validation")
@@ -63,11 +60,8 @@ _MAX_SEQID_IN_KEY = 20
 class SpeciesSource:
     """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed).
 
-<<<<<<< HEAD
     ``annotated``: whether the annotation names ``all`` genes of its DNA, or ``some``.
-=======
     ``simulated_from`` is filled in by ``bake_species``: the annotation itself says so.
->>>>>>> sim
     """
 
     species: str
@@ -79,11 +73,8 @@ class SpeciesSource:
     validation_regions: str = ""
     test_regions: str = ""
     excluded_regions: str = ""
-<<<<<<< HEAD
     annotated: str = ALL_GENES
-=======
     simulated_from: str = ""
->>>>>>> sim
 
 
 def bake_species(
