@@ -175,6 +175,7 @@ def test_introns_follow_their_table_and_their_tail(simulated) -> None:
     assert chi_square(lengths, table) < 4
     tail = [length - 80 for length in lengths.elements() if length > 80]
     assert len(tail) + sum(lengths[length] for length in table) == total
+    assert len(tail) / total == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / total))
     assert np.mean(tail) == pytest.approx(100, rel=4 / np.sqrt(len(tail)))
 
 
