@@ -12,6 +12,8 @@ from genet5.errors import InputError
 from genet5.files import resource
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+#: What the user names instead of a clade, so that the DNA decides; no clade has this name.
+AUTO = "auto"
 
 
 def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
@@ -31,6 +33,8 @@ def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
                 raise InputError(
                     f"{path}: a clade's name has lower-case letters, digits and _, and begins with a letter"
                 )
+            if path.stem == AUTO:
+                raise InputError(f"{path}: {AUTO} is no name for a clade: it lets the DNA decide")
         paths |= {path.stem: path for path in own}
     return {name: read_clade(path) for name, path in sorted(paths.items())}
 

@@ -25,7 +25,14 @@ _NOT_IN_COLUMN = re.compile(r"[\x00-\x1f\x7f%]")
 _NOT_IN_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f%;=&,]")
 
 
-def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, int], *, source: str = "GeneT5") -> int:
+def write_gff3(
+    path: str | Path,
+    genes: Iterable[Gene],
+    lengths: Mapping[str, int],
+    *,
+    source: str = "GeneT5",
+    notes: Sequence[str] = (),
+) -> int:
     """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
     Only coding sequence is known here, so an exon row has the place of its CDS row: the coding part of the exon.
@@ -40,6 +47,7 @@ def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, in
     _check_ids(path, ordered)
     with _text_output(path) as output:
         output.write("##gff-version 3\n")
+        output.writelines(f"#!{note}\n" for note in notes)
         for seqid, length in lengths.items():
             output.write(f"##sequence-region {_escape(_NOT_IN_SEQID, seqid)} 1 {length}\n")
         for gene in ordered:
