@@ -20,7 +20,7 @@ CODE_SAMPLE_BP = 400_000
 #: that (docs/decisions.md: 0.05 and 0.28 were the extremes of bacteria, 0.14 the most of *P. falciparum*).
 MOST_OF_A_STOP, LEAST_OF_A_CODON = 0.15, 0.2
 LEAST_EXPECTED = 30.0
-LEAST_CONTRAST = 4.0  # a codon with a meaning has this many times as much in frame as any stop
+LEAST_CONTRAST = 8.0  # a codon with a meaning has this many times as much in frame as any stop
 #: The code that has exactly these stops, where the clade's has not.
 CODE_OF_STOPS = {frozenset(STOPS): 1, frozenset({"TAA", "TAG"}): 4, frozenset({"TGA"}): 6}
 

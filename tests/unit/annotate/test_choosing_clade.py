@@ -36,7 +36,7 @@ def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clade]:
     """The shipped fungi, and a clade of the same rules whose tiny model learned nothing."""
     folder = tmp_path_factory.mktemp("untrained")
-    save_crf(make_crf(crf_config(**CRF_SHAPE), seed=1), folder)
+    save_crf(make_crf(crf_config("demo", CRF_SHAPE), seed=1), folder)
     fungi = read_clades()["fungi"]
     model = dataclasses.replace(fungi.model, folder=folder)
     return {"algae": dataclasses.replace(fungi, name="algae", model=model), "fungi": fungi}
