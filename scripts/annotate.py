@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from genet5.annotate.options import AnnotateOptions, code_from_text
-from genet5.clades import AUTO, read_clades
+from genet5.clades import read_clades
 from genet5.command_line import argument_parser
-from genet5.configuration import new_genome_name
+from genet5.configuration import AUTO, new_genome_name
 from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments

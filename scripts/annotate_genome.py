@@ -26,8 +26,9 @@ from genet5.annotate.run import (
     write_tracks,
 )
 from genet5.annotate.shipped import is_shipped, shipped_model
-from genet5.clades import AUTO, clade_named, read_clades
+from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
+from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command

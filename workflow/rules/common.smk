@@ -24,8 +24,8 @@ else:
     SCRIPTS = scripts_folder()
 
 from genet5.annotate.options import AnnotateOptions
-from genet5.clades import AUTO, read_clades
-from genet5.configuration import new_genome_name
+from genet5.clades import read_clades
+from genet5.configuration import AUTO, new_genome_name
 from genet5.crf.options import SCRATCH
 from genet5.errors import InputError
 from genet5.files import file_sha256

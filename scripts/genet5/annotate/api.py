@@ -12,7 +12,8 @@ from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
-from genet5.clades import AUTO, Clade, clade_named, read_clades
+from genet5.clades import Clade, clade_named, read_clades
+from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, open_genome

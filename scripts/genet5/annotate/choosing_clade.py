@@ -12,7 +12,8 @@ from genet5.annotate.choosing_code import CODE_SAMPLE_BP, ChosenCode, StopEviden
 from genet5.annotate.code_length import saved_bits
 from genet5.annotate.models import load_annotator
 from genet5.annotate.sampled_dna import sampled_regions
-from genet5.clades import AUTO, Clade, clade_named
+from genet5.clades import Clade, clade_named
+from genet5.configuration import AUTO
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome

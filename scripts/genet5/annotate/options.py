@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
-from genet5.clades import AUTO
+from genet5.configuration import AUTO
 from genet5.errors import InputError
 from genet5.options import option
 

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from genet5.clades.clade import Clade, read_clade
-from genet5.configuration import suggestion
+from genet5.configuration import AUTO, suggestion
 from genet5.errors import InputError
 from genet5.files import resource
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-#: What the user names instead of a clade, so that the DNA decides; no clade has this name.
-AUTO = "auto"
 
 
 def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from genet5 import __version__
 from genet5.annotate.stitching import COUNTS
-from genet5.clades import AUTO, Clade, read_clades
+from genet5.clades import Clade, read_clades
+from genet5.configuration import AUTO
 from genet5.evaluate.sanity import DENSITY, Check, GeneSetShape, compare, gene_set_shape
 from genet5.files import atomic_write
 from genet5.genome.fasta import Genome

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from genet5.clades import AUTO
+from genet5.configuration import AUTO
 from genet5.options import alternatives
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", NoneType: "null"}

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from genet5.annotate.options import AnnotateOptions
 from genet5.bake.options import BakeOptions
-from genet5.clades import AUTO
-from genet5.configuration import load_schema, merged, read_yaml
+from genet5.configuration import AUTO, load_schema, merged, read_yaml
 from genet5.crf.options import CrfOptions
 from genet5.device import DEVICE_HELP, DEVICES
 from genet5.evaluate.options import BuscoOptions, ScoreOptions
