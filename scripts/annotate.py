@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.options import AnnotateOptions, code_from_text
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
-from genet5.configuration import new_genome_name
+from genet5.configuration import AUTO, new_genome_name
 from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
@@ -21,10 +21,18 @@ OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "mi
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("genome", type=Path, help="FASTA file, plain or gzip")
-    parser.add_argument("--clade", default="", help="clade of the organism, such as fungi (needed)")
+    parser.add_argument(
+        "--clade",
+        default=AUTO,
+        help="clade of the organism, such as fungi; auto: the one whose model makes most of the DNA",
+    )
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder to write")
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
-    parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
+    parser.add_argument(
+        "--genetic-code",
+        default=AUTO,
+        help="NCBI translation table; auto: what stop codons of the DNA say, where that is clear, else the clade's",
+    )
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     add_device_argument(parser)
     add_threads_argument(parser)
@@ -34,25 +42,38 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     # Here, so that --help and a wrong flag do not wait for torch.
-    from genet5.annotate.api import load
+    from genet5.annotate.api import Annotator, load
+    from genet5.annotate.choosing_clade import choose
     from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
     from genet5.genome.fasta import open_genome
     from genet5.report.annotation_page import write_annotation_page
 
-    if not arguments.clade:
-        with_model = [name for name, clade in read_clades(arguments.clade_folder).items() if clade.model]
-        raise InputError(f"--clade is missing; clades with a model: {', '.join(with_model)}")
+    if arguments.model and arguments.clade == AUTO:
+        raise InputError(f"--model: a model of your own needs its --clade; {AUTO} chooses among those of GeneT5")
+    asked_code = code_from_text(arguments.genetic_code)
     use_threads(arguments.threads)
     name = new_genome_name(str(arguments.genome), "the genome's file")
-    annotator = load(arguments.model or arguments.clade, arguments.clade, arguments.clade_folder, arguments.device)
+
+    def loaded(clade: str) -> Annotator:
+        return load(arguments.model or clade, clade, arguments.clade_folder, arguments.device)
+
+    annotator = None if arguments.clade == AUTO else loaded(arguments.clade)
     with open_genome(arguments.genome) as genome:
-        loci = chosen_loci(chosen_regions(genome, arguments.regions), arguments.track_loci)
+        regions = chosen_regions(genome, arguments.regions)
+        loci = chosen_loci(regions, arguments.track_loci)
+        choice = None
+        if AUTO in (arguments.clade, asked_code):
+            choice = choose(genome, regions, read_clades(arguments.clade_folder), arguments.clade, asked_code)
+            print("\n".join(choice.lines()), flush=True)
+        annotator = annotator or loaded(choice.clade)
         found = annotator.annotate(
             genome,
-            genetic_code=arguments.genetic_code,
+            genetic_code=choice.genetic_code if choice else asked_code,
             regions=arguments.regions,
             options=options_from_arguments(AnnotateOptions, arguments, OPTIONS),
         )
+        if choice:
+            found.summary["chosen"] = choice.summary()
         prefix = arguments.output / name
         write_annotation(prefix, found, genome)
         rules = annotator.clade.gene_rules(found.summary["options"]["genetic_code"])

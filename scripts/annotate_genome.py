@@ -13,8 +13,9 @@ from pathlib import Path
 
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
+from genet5.annotate.choosing_clade import choose
 from genet5.annotate.models import load_annotator
-from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.options import AnnotateOptions, code_from_text
 from genet5.annotate.parts import part_from_text
 from genet5.annotate.run import (
     annotate_genome,
@@ -27,9 +28,10 @@ from genet5.annotate.run import (
 from genet5.annotate.shipped import is_shipped, shipped_model
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
+from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.device import add_device_argument, add_threads_argument, use_threads
-from genet5.errors import run_command
+from genet5.errors import InputError, run_command
 from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
@@ -44,8 +46,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--calibration", type=Path, help=f"of its scores (default: {CALIBRATION_FILE} beside it)")
     parser.add_argument("--genome", type=Path, required=True, help="FASTA file, uncompressed (with or without .fai)")
-    parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
-    parser.add_argument("--clade", required=True, help="clade of the organism: a file in resources/clades")
+    parser.add_argument("--genetic-code", help="NCBI translation table; auto: by the DNA (default: the clade's)")
+    parser.add_argument(
+        "--clade",
+        required=True,
+        help="clade of the organism: a file in resources/clades; auto: the one whose model makes most of the DNA",
+    )
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of the CRF; auto: bf16 where native")
@@ -62,16 +68,25 @@ def main(argv: list[str] | None = None) -> None:
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
     part = part_from_text(arguments.part) if arguments.part else None
     clades = read_clades(arguments.clade_folder)
-    clade = clade_named(clades, arguments.clade)
-    folder = arguments.model or shipped_model(clade, clades=clades).folder
-    shipped = is_shipped(clade, folder)
-    model = load_annotator(folder).on(arguments.device)
-    calibration_file = arguments.calibration or (clade.model.calibration if shipped else folder / CALIBRATION_FILE)
-    validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
-    how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
-    calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
-    rules = clade.gene_rules(how.genetic_code)
+    if arguments.model and arguments.clade == AUTO:
+        raise InputError(f"--model: a model of your own needs its --clade; {AUTO} chooses among those of GeneT5")
+    asked_code = code_from_text(arguments.genetic_code) if arguments.genetic_code else None
     with Genome(arguments.genome) as genome:
+        choice = None
+        if AUTO in (arguments.clade, asked_code):
+            regions = chosen_regions(genome, arguments.regions)
+            choice = choose(genome, regions, clades, arguments.clade, asked_code)
+            print("\n".join(choice.lines()), flush=True)
+        clade = clade_named(clades, choice.clade if choice else arguments.clade)
+        code = choice.genetic_code if choice else asked_code
+        folder = arguments.model or shipped_model(clade, clades=clades).folder
+        shipped = is_shipped(clade, folder)
+        model = load_annotator(folder).on(arguments.device)
+        calibration_file = arguments.calibration or (clade.model.calibration if shipped else folder / CALIBRATION_FILE)
+        validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
+        how = how_to_annotate(clade, code, wanted, model, shipped, arguments.precision, validated)
+        calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
+        rules = clade.gene_rules(how.genetic_code)
         if part:
             tiles = annotate_part(
                 arguments.output_prefix,
@@ -84,12 +99,15 @@ def main(argv: list[str] | None = None) -> None:
                 arguments.regions,
                 arguments.track_loci,
                 how,
+                choice.summary() if choice else None,
             )
             print(f"part {part}: {tiles} tiles decoded", flush=True)
             return
         regions = chosen_regions(genome, arguments.regions)
         loci = chosen_loci(regions, arguments.track_loci)
         found = annotate_genome(model, calibration, clades, genome, regions, how)
+        if choice:
+            found.summary["chosen"] = choice.summary()
         write_annotation(arguments.output_prefix, found, genome)
         tracks = f"{arguments.output_prefix}.tracks.npz"
         write_tracks(tracks, model, rules, genome, loci, arguments.precision)

@@ -23,6 +23,9 @@ from genet5.files import shipped
 
 SCHEMAS = shipped("workflow/schemas")
 
+#: What the user names instead of a clade or a genetic code, so that the DNA decides; no clade has this name.
+AUTO = "auto"
+
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
 

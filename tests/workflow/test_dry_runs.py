@@ -312,6 +312,20 @@ def test_a_new_genome_needs_no_training_where_a_model_is_shipped(workspace):
     assert "--decoder viterbi --window-bp 48000 --overlap-bp 8000 " in command
 
 
+def test_the_dna_chooses_clade_and_code_where_the_keys_say_auto(workspace):
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    result = workspace.run(*SHIPPED, "clade=auto", "genetic_code=auto")
+    assert result.returncode == 0, result.stdout
+    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
+    assert "--genetic-code auto --clade auto " in command and "--model" not in command
+    assert "--output-prefix data/annotation/main/shipped-auto/my " in command
+    assert not any(flag in command for flag in ("--window-bp", "--overlap-bp", "--decoder"))
+    named_code = workspace.run(*SHIPPED, "clade=auto", "genetic_code=4")
+    assert any("--genetic-code 4 --clade auto " in line for line in commands(named_code.stdout))
+    own = workspace.run(*SHIPPED, "clade=auto", "annotate={model: run}")
+    assert own.returncode == 1 and "clade: auto chooses among shipped models" in own.stdout
+
+
 def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
     trained = workspace.folder / "data/model/main/grpo/model.safetensors"

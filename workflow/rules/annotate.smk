@@ -89,6 +89,7 @@ rule annotate_genome:
         clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
         decoder=decoder_flag,
         how=how_to_annotate,
+        tiling=tiling_flags,
         model=model_flag,
         version=model_version,
         part=[],
@@ -104,8 +105,7 @@ rule annotate_genome:
             --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.regions:q} \
             {params.decoder:q} \
-            --window-bp {params.how[window_bp]} \
-            --overlap-bp {params.how[overlap_bp]} \
+            {params.tiling} \
             --batch-size {params.how[batch_size]} \
             --beam-width {params.how[beam_width]} \
             --min-confidence {params.how[min_confidence]} \

@@ -23,12 +23,13 @@ else:
         sys.exit("error: the rules need the package genet5: pip install it, or name the Snakefile of a clone")
     SCRIPTS = scripts_folder()
 
+from genet5.annotate.options import AnnotateOptions
 from genet5.clades import read_clades
-from genet5.configuration import new_genome_name
+from genet5.configuration import AUTO, new_genome_name
 from genet5.crf.options import SCRATCH
 from genet5.errors import InputError
 from genet5.files import file_sha256
-from genet5.options import flags, plain
+from genet5.options import flags, plain, read_options
 from genet5.settings.checks import (
     annotation_of,
     check_config,
@@ -69,6 +70,7 @@ def or_exit(function, *arguments):
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
 config = or_exit(with_defaults, config)
 KNOWN_CLADES = or_exit(read_clades, or_exit(clade_folder, config))
+WITH_MODEL = [name for name, known in KNOWN_CLADES.items() if known.model]
 or_exit(check_config, config, KNOWN_CLADES)
 # Variables, too: the rules of the clades make results out of date, but not the name of their folder, nor the device.
 os.environ.update(GENET5_CLADE_FOLDER=config["clade_folder"], GENET5_DEVICE=config["device"])
@@ -96,13 +98,20 @@ def new_genome_stage(clade):
     """The stage whose model annotates the new genome; shipped-{clade} is the model that comes with GeneT5."""
     trained = Path(f"data/model/{RUN}/{BEST_STAGE}/model.safetensors").is_file()
     wanted = config["annotate"]["model"]
+    if clade == AUTO:
+        if wanted == "run":
+            sys.exit(
+                "error: config key clade: auto chooses among shipped models; name the clade for annotate.model run"
+            )
+        if not WITH_MODEL:
+            sys.exit("error: config key clade: auto has no model to choose from; no clade comes with one")
+        return f"shipped-{AUTO}"
     if wanted == "run" or (wanted == "auto" and trained):
         return BEST_STAGE
-    with_model = [name for name, known in KNOWN_CLADES.items() if known.model]
-    if clade in with_model:
+    if clade in WITH_MODEL:
         return f"shipped-{clade}"
     asked = f"no model comes with GeneT5 for '{clade}'" if clade else "missing, a shipped model needs one"
-    choices = f"clades with a model: {', '.join(with_model) or 'none'}"
+    choices = f"clades with a model: {', '.join(WITH_MODEL) or 'none'}"
     if wanted == "shipped":
         sys.exit(f"error: config key clade: {asked}; {choices}")
     # Training takes days, so it starts only where it is asked for.
@@ -114,7 +123,12 @@ def new_genome_stage(clade):
 
 
 def new_genome_code(clade):
-    """The genetic code of the new genome: the config key, the named clade's, or that of the training species."""
+    """The genetic code of the new genome: the config key, the named clade's, or that of the training species.
+
+    auto where the DNA is to say it: also of a clade that is not known yet.
+    """
+    if clade == AUTO:
+        return config["genetic_code"] or AUTO
     if config["genetic_code"] or not (config["clade"] or NEW_GENOME_STAGE.startswith("shipped-")):
         return config["genetic_code"] or or_exit(shared_by_training, SPECIES, "genetic_code", "genetic_code")
     return KNOWN_CLADES[clade].genetic_code

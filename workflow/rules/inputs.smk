@@ -91,7 +91,8 @@ def annotations(names, stage=None):
 
 def clade_rules(names):
     """Rules of genes of clades. As a parameter they make results out of date when they change, but not when the files move."""
-    return {name: KNOWN_CLADES[name].identity() for name in sorted(set(names))}
+    asked = {one for name in names for one in (WITH_MODEL if name == AUTO else [name])}
+    return {name: KNOWN_CLADES[name].identity() for name in sorted(asked)}
 
 
 def training_rules(wildcards):
@@ -99,15 +100,15 @@ def training_rules(wildcards):
     return clade_rules(row.clade for row in SPECIES.values() if row.trains)
 
 
-def shipped_model(wildcards):
-    """The model that comes with GeneT5, if the stage names one."""
+def shipped_clades(wildcards):
+    """Clades whose models come with GeneT5 and may annotate in a stage: none, one, or for shipped-auto all."""
     name = wildcards.stage.removeprefix("shipped-")
-    return KNOWN_CLADES[name].model if name != wildcards.stage else None
+    return [] if name == wildcards.stage else WITH_MODEL if name == AUTO else [name]
 
 
 def model_files(wildcards):
     """The trained model of a stage; none for a model that comes with GeneT5, which the script finds itself."""
-    if shipped_model(wildcards):
+    if shipped_clades(wildcards):
         return {}
     folder = f"data/model/{wildcards.run}/{wildcards.stage}"
     return {
@@ -125,16 +126,27 @@ def model_flag(wildcards):
 
 def model_version(wildcards):
     """Checksums of a model that comes with GeneT5: with another one, its annotations are out of date."""
-    shipped = shipped_model(wildcards)
-    return (
-        [file_sha256(path) for path in (shipped.folder / "model.safetensors", shipped.calibration)] if shipped else []
-    )
+    models = [KNOWN_CLADES[name].model for name in shipped_clades(wildcards)]
+    return [file_sha256(path) for one in models for path in (one.folder / "model.safetensors", one.calibration)]
 
 
 def how_to_annotate(wildcards):
-    """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says."""
+    """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says.
+
+    What the clade says stays null where the DNA is to choose it.
+    """
     clade, stage = CLADES[wildcards.species], wildcards.stage
-    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, shipped_model(wildcards)))
+    if clade == AUTO:
+        return plain(or_exit(read_options, AnnotateOptions, config["annotate"], "config key annotate"))
+    shipped = {name: KNOWN_CLADES[name].model for name in shipped_clades(wildcards)}
+    recommended = shipped.get(clade) if len(shipped) > 1 else next(iter(shipped.values()), None)
+    return plain(or_exit(annotation_of, config, KNOWN_CLADES, clade, stage, recommended))
+
+
+def tiling_flags(wildcards):
+    """Flags for the tiles of a genome; none for what the clade decides that the DNA is to choose."""
+    how = how_to_annotate(wildcards)
+    return flags({key: how[key] for key in ("window_bp", "overlap_bp") if how[key] is not None})
 
 
 def annotation_parts(wildcards):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
+from genet5.annotate.choosing_clade import choose
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
+from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, open_genome
@@ -87,7 +89,7 @@ def annotate(
     clade: str = "",
     *,
     model: str | Path | Annotator | None = None,
-    genetic_code: int | None = None,
+    genetic_code: int | str | None = None,
     regions: str = "",
     decoder: str | None = None,
     min_confidence: float = 0.0,
@@ -96,20 +98,29 @@ def annotate(
 ) -> list[Gene]:
     """Genes of a FASTA file, plain or gzip, in genomic order.
 
-    model: what ``load`` gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table,
-    by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything. decoder: a name of
-    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. device: one of
-    ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
+    clade: its name, or ``auto`` for the shipped model whose genes make the DNA most predictable. model: what ``load``
+    gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table, or ``auto`` where the
+    DNA is to say it; by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything.
+    decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. device:
+    one of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
-    if isinstance(model, Annotator):
-        if clade and clade != model.clade.name:
-            raise InputError(f"clade: {clade}, but the model was loaded for {model.clade.name}")
-        annotator = model
-    else:
+    annotator = model if isinstance(model, Annotator) else None
+    if annotator and clade and clade != annotator.clade.name:
+        raise InputError(f"clade: {clade}, but the model was loaded for {annotator.clade.name}")
+    if annotator is None:
         if not clade:
             raise InputError(f"clade: none given, known: {', '.join(read_clades(clade_folder))}")
-        annotator = load(model or clade, clade, clade_folder, device)
+        if clade == AUTO and model:
+            raise InputError(f"clade: {AUTO} chooses among shipped models; name the clade of {model}")
+        if clade != AUTO:
+            annotator = load(model or clade, clade, clade_folder, device)
     with open_genome(genome) as opened:
+        if annotator is None or genetic_code == AUTO:
+            clades = annotator.clades if annotator else read_clades(clade_folder)
+            asked = annotator.clade.name if annotator else AUTO
+            choice = choose(opened, chosen_regions(opened, regions, "regions"), clades, asked, genetic_code)
+            genetic_code = choice.genetic_code
+            annotator = annotator or load(choice.clade, choice.clade, clade_folder, device)
         options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes

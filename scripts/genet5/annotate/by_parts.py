@@ -38,17 +38,21 @@ def annotate_part(
     regions: str,
     track_loci: int,
     how: How,
+    chosen: Mapping[str, Any] | None = None,
 ) -> int:
     """Decode a part and write its file; the number of tiles decoded.
 
     folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks.
+    chosen: how clade and code were chosen, where the DNA was asked. The seconds of it differ between jobs and are left
+    out.
     """
-    chosen = chosen_regions(genome, regions)
-    loci = chosen_loci(chosen, track_loci)
+    of_genome = chosen_regions(genome, regions)
+    loci = chosen_loci(of_genome, track_loci)
     clade = clade_named(clades, how.clade)
     device = model.crf.device.type
     origin = {
         "calibration": asdict(calibration),
+        "chosen": {key: value for key, value in (chosen or {}).items() if key != "seconds"},
         "clade": _as_json(clade.identity()),
         "device": device,
         "genome": file_sha256(genome.path),
@@ -59,7 +63,7 @@ def annotate_part(
         "track_loci": track_loci,
         "version": __version__,
     }
-    decoded = decode_genome(model, calibration, clades, genome, chosen, how, part)
+    decoded = decode_genome(model, calibration, clades, genome, of_genome, how, part)
     tracks: dict[str, np.ndarray] = {}
     if part.number == 1:
         tracks = crf_tracks(model.crf, clade.gene_rules(how.genetic_code), genome, loci, how.precision)
@@ -87,7 +91,10 @@ def join_annotation(
         raise InputError(f"{first.path}: made with other rules of genes than {clade.path}; make the parts again")
     regions = chosen_regions(genome, origin["regions"], f"{first.path}, regions")
     calibration = Calibration(**origin["calibration"])
-    return annotation_of(joined, calibration, clades, genome, regions, how), first.tracks
+    found = annotation_of(joined, calibration, clades, genome, regions, how)
+    if origin["chosen"]:
+        found.summary["chosen"] = origin["chosen"]
+    return found, first.tracks
 
 
 def _as_json(value: Any) -> Any:

@@ -6,11 +6,22 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Protocol
 
+from genet5.configuration import AUTO
+from genet5.errors import InputError
 from genet5.options import option
 
 DECODERS = ("viterbi", "lm", "joint")
 #: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
 OVERLAP_BP = 4_000
+
+
+def code_from_text(text: str) -> int | str:
+    """A genetic code as a flag has it: the number of an NCBI table, or auto. Raises ``InputError``."""
+    if text == AUTO:
+        return text
+    if not text.isdecimal():
+        raise InputError(f"--genetic-code: found {text!r}, expected the number of an NCBI translation table, or {AUTO}")
+    return int(text)
 
 
 class Recommendation(Protocol):

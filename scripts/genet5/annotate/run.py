@@ -178,7 +178,7 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
     code = GeneticCode.from_table(found.summary["options"]["genetic_code"])
     unchecked = Path(f"{prefix}.unchecked.gff3")
     try:
-        write_gff3(unchecked, found.genes, genome.lengths)
+        write_gff3(unchecked, found.genes, genome.lengths, notes=_notes(found.summary))
         validate_gff3(unchecked, genome, code)
         write_proteins(f"{prefix}.faa", found.genes, genome, code)
         write_cds_fasta(f"{prefix}.cds.fna", found.genes, genome)
@@ -186,6 +186,13 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
     finally:
         unchecked.unlink(missing_ok=True)
     write_json(f"{prefix}.json", found.summary)
+
+
+def _notes(summary: Mapping[str, Any]) -> list[str]:
+    """What the header of the GFF3 says of clade and genetic code, where the DNA was asked for one of them."""
+    if "chosen" not in summary:
+        return []
+    return [f"clade {summary['chosen']['clade']}", f"genetic-code {summary['chosen']['genetic_code']}"]
 
 
 def chosen_loci(regions: Sequence[Region], number: int) -> list[Region]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from genet5.clades.clade import Clade, read_clade
-from genet5.configuration import suggestion
+from genet5.configuration import AUTO, suggestion
 from genet5.errors import InputError
 from genet5.files import resource
 
@@ -31,6 +31,8 @@ def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
                 raise InputError(
                     f"{path}: a clade's name has lower-case letters, digits and _, and begins with a letter"
                 )
+            if path.stem == AUTO:
+                raise InputError(f"{path}: {AUTO} is no name for a clade: it lets the DNA decide")
         paths |= {path.stem: path for path in own}
     return {name: read_clade(path) for name, path in sorted(paths.items())}
 

@@ -21,7 +21,7 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.simulated_decoys import DecoySampler
 from genet5.genome.simulated_genes import DnaClass, GeneSampler, Piece
 from genet5.genome.simulation_options import SimulateOptions
-from genet5.genome.simulation_origin import origin_comments
+from genet5.genome.simulation_origin import origin_notes
 from genet5.genome.writing import wrapped, write_gff3
 from genet5.sources.augustus_jitter import jittered
 from genet5.sources.augustus_parameters import AugustusParameters
@@ -104,8 +104,8 @@ def write_simulated(genome: SimulatedGenome, fna: str | Path, gff: str | Path) -
     ):
         for name, letters in genome.contigs.items():
             stream.write(f">{name}\n{wrapped(letters.decode('ascii'))}".encode("ascii"))
-    comments = origin_comments(genome.augustus_name)
-    return write_gff3(gff, genome.genes, genome.lengths, source="simulated", comments=comments)
+    notes = origin_notes(genome.augustus_name)
+    return write_gff3(gff, genome.genes, genome.lengths, source="simulated", notes=notes)
 
 
 class _GenomeSampler:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from genet5.compressed import open_input
 
-_COMMENT = "#!simulated-from AUGUSTUS:"
+_NOTE = "simulated-from AUGUSTUS:"
 
 
-def origin_comments(augustus_name: str) -> tuple[str, ...]:
-    """Comment lines for the head of a simulated annotation."""
+def origin_notes(augustus_name: str) -> tuple[str, ...]:
+    """Notes for the head of a simulated annotation."""
     return (
-        f"{_COMMENT}{augustus_name}",
-        "#!Genome and genes are not real. They were drawn from the parameters that AUGUSTUS publishes for a species.",
+        f"{_NOTE}{augustus_name}",
+        "Genome and genes are not real. They were drawn from the parameters that AUGUSTUS publishes for a species.",
     )
 
 
@@ -25,8 +25,8 @@ def simulated_from(annotation: str | Path) -> str:
             if not line.startswith(b"#"):
                 return ""
             text = line.decode("utf-8", "replace").rstrip()
-            if text.startswith(_COMMENT):
-                return text.removeprefix(_COMMENT)
+            if text.startswith(f"#!{_NOTE}"):
+                return text.removeprefix(f"#!{_NOTE}")
     return ""
 
 

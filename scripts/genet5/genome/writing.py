@@ -31,7 +31,7 @@ def write_gff3(
     lengths: Mapping[str, int],
     *,
     source: str = "GeneT5",
-    comments: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> int:
     """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
@@ -40,14 +40,14 @@ def write_gff3(
     its bases: one ``##sequence-region`` each, and its order is the order of the rows; within a contig genes come by
     start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
     or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
-    path that ends in ``.gz`` is compressed; equal genes give equal bytes. ``comments``: lines for the head of the file,
-    each with its ``#``. Raises InputError for an id used twice, and for CDS outside their contig.
+    path that ends in ``.gz`` is compressed; equal genes give equal bytes. ``notes``: lines for the head of the file,
+    each after ``#!``. Raises InputError for an id used twice, and for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
     with _text_output(path) as output:
         output.write("##gff-version 3\n")
-        output.writelines(f"{comment}\n" for comment in comments)
+        output.writelines(f"#!{note}\n" for note in notes)
         for seqid, length in lengths.items():
             output.write(f"##sequence-region {_escape(_NOT_IN_SEQID, seqid)} 1 {length}\n")
         for gene in ordered:

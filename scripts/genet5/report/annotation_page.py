@@ -13,6 +13,7 @@ import numpy as np
 from genet5 import __version__
 from genet5.annotate.stitching import COUNTS
 from genet5.clades import Clade, read_clades
+from genet5.configuration import AUTO
 from genet5.evaluate.sanity import DENSITY, Check, GeneSetShape, compare, gene_set_shape
 from genet5.files import atomic_write
 from genet5.genome.fasta import Genome
@@ -315,7 +316,13 @@ def _tone(gene: Gene, calibrated: bool) -> str:
 
 def _method_section(title: str, summary: Mapping[str, Any]) -> list[Markup]:
     content = heading("method", "Method", "With these settings and this version the annotation can be repeated.")
-    settings = [(OPTION_NAMES.get(key, key), str(value)) for key, value in summary["options"].items()]
+    chosen = summary.get("chosen", {})
+    by_dna = {key for key in ("clade", "genetic_code") if chosen.get(f"{key}_asked") == AUTO}
+    settings = [
+        (OPTION_NAMES.get(key, key), f"{value}{', chosen by the DNA' if key in by_dna else ''}")
+        for key, value in summary["options"].items()
+    ]
+    settings += [("Doubt", chosen["unsure"])] if chosen.get("unsure") else []
     speed = summary["bases"] / 1e3 / summary["cpu_s"] if summary["cpu_s"] else None
     took = [
         ("GeneT5", __version__),

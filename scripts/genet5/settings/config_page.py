@@ -61,7 +61,7 @@ def allowed(hint: Any, limits: Mapping[str, Any]) -> str:
     if limits["some_of"]:
         return "a section for each clade, below" if limits["of_clades"] else "a section of the fields below"
     if limits["of_clades"]:
-        return "empty, or the name of a clade"
+        return "empty, auto, or the name of a clade"
     if limits["choices"]:
         return _choices(hint, limits["choices"])
     kinds = [_kind(kind, limits) for kind in alternatives(hint)]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from genet5.configuration import AUTO
 from genet5.options import alternatives
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string", NoneType: "null"}
@@ -33,7 +34,7 @@ def option_schema(hint: Any, limits: Mapping[str, Any], clades: Collection[str] 
             return some
         return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(clades, some)}
     kinds = alternatives(hint)
-    choices = ("", *clades) if limits["of_clades"] else limits["choices"]
+    choices = ("", AUTO, *clades) if limits["of_clades"] else limits["choices"]
     if choices and not any(get_origin(kind) is tuple for kind in kinds):
         return {"enum": [*choices, *([None] if NoneType in kinds else [])]}
     found: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from genet5.annotate.options import AnnotateOptions
 from genet5.bake.options import BakeOptions
-from genet5.configuration import load_schema, merged, read_yaml
+from genet5.configuration import AUTO, load_schema, merged, read_yaml
 from genet5.crf.options import CrfOptions
 from genet5.device import DEVICE_HELP, DEVICES
 from genet5.evaluate.options import BuscoOptions, ScoreOptions
@@ -65,12 +65,18 @@ class GeneralOptions:
         choices=DEVICES,
     )
     genome: str = option("", "a FASTA file (plain or gzip) that the target annotate annotates; empty: the test genomes")
-    genetic_code: int = option(
+    genetic_code: int | str = option(
         0,
-        "NCBI translation table of this genome; 0: that of the clade's model, or of the training species if they agree",
-        choices=(0, *GENETIC_CODES),
+        "NCBI translation table of this genome; 0: that of the clade's model, or of the training species if they "
+        "agree; auto: what stop codons of the DNA say, where that is clear, else 0",
+        choices=(0, AUTO, *GENETIC_CODES),
     )
-    clade: str = option("", "clade of this genome; empty: that of the training species if they agree", of_clades=True)
+    clade: str = option(
+        "",
+        "clade of this genome; empty: that of the training species if they agree; auto: the one whose shipped model "
+        "finds genes that make the DNA most predictable",
+        of_clades=True,
+    )
     clade_folder: str = option("", "folder of your own clade files, beside the clades that GeneT5 ships; empty: none")
 
 

@@ -79,8 +79,8 @@ def test_the_shipped_configurations_are_valid(config, repository):
             {"tokenizer": {"base": "x.json"}},
             "config key tokenizer.base: only kinds bpe and vq have a base, but kind is kmer",
         ),
-        ({"clade": "mammal"}, "config key clade: mammal is not allowed (allowed: '', bacteria, fungi,"),
-        ({"genetic_code": 7}, "config key genetic_code: 7 is not allowed (allowed: 0, 1, 2,"),
+        ({"clade": "mammal"}, "config key clade: mammal is not allowed (allowed: '', auto, bacteria, fungi,"),
+        ({"genetic_code": 7}, "config key genetic_code: 7 is not allowed (allowed: 0, auto, 1, 2,"),
         (
             {"bake": {"windows": {"fungi": {"stride_bp": 20000}}}},
             "config key bake.windows.fungi.stride_bp: 20000 leaves gaps between windows, expected at most window_bp",

@@ -76,12 +76,12 @@ def test_the_schema_refuses_unknown_keys_in_every_section_and_needs_all_known_on
     whole = schema(CLADES)
     assert set(whole["required"]) == {*defaults(), *STUDIES}
     assert set(whole["properties"]["bake"]["properties"]["windows"]["properties"]) == set(CLADES)
-    assert whole["properties"]["clade"] == {"enum": ["", *CLADES]}
+    assert whole["properties"]["clade"] == {"enum": ["", "auto", *CLADES]}
 
 
 def test_genetic_codes_are_those_that_exist():
     known = sorted(CodonTable.unambiguous_dna_by_id)
-    assert schema(CLADES)["properties"]["genetic_code"]["enum"] == [0, *known] == [0, *GENETIC_CODES]
+    assert schema(CLADES)["properties"]["genetic_code"]["enum"] == [0, "auto", *known] == [0, "auto", *GENETIC_CODES]
 
 
 def test_names_in_options_are_those_of_the_library():

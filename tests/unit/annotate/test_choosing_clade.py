@@ -1,0 +1,187 @@
+"""The clade that the DNA chooses: by shipped models, by tiny ones, in the files of an annotation, and all mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from toy_bacterium import CRF_SHAPE, write_genome
+
+import annotate
+import annotate_genome
+import genet5
+import join_annotation
+from genet5.annotate.choosing_clade import Evidence, choose, evidence_of_clades, ranked
+from genet5.annotate.run import chosen_regions
+from genet5.annotate.sampled_dna import sampled_regions
+from genet5.clades import Clade, read_clades
+from genet5.crf.config import crf_config
+from genet5.crf.folder import save_crf
+from genet5.crf.model import make_crf
+from genet5.errors import InputError
+from genet5.genome.fasta import Genome, open_genome, write_fasta
+from genet5.genome.genes import Region
+
+GENOME_BP = 40_000
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_genome(tmp_path_factory.mktemp("genome") / "my.fa", length_bp=GENOME_BP, name="one")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clade]:
+    """The shipped fungi, and a clade of the same rules whose tiny model learned nothing."""
+    folder = tmp_path_factory.mktemp("untrained")
+    save_crf(make_crf(crf_config("demo", CRF_SHAPE), seed=1), folder)
+    fungi = read_clades()["fungi"]
+    model = dataclasses.replace(fungi.model, folder=folder)
+    return {"algae": dataclasses.replace(fungi, name="algae", model=model), "fungi": fungi}
+
+
+def evidence(bits: float, certainty: float = 0.5, usual: bool = True) -> Evidence:
+    return Evidence(1, bits, certainty, 100.0, usual)
+
+
+def failure(call) -> str:
+    with pytest.raises(InputError) as error:
+        call()
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# -------------------------------------------------------------------- choice
+
+
+def test_a_trained_model_is_chosen_before_an_untrained_one(fasta: Path, tiny: dict[str, Clade]) -> None:
+    with open_genome(fasta) as genome:
+        found = choose(genome, chosen_regions(genome), tiny)
+        again = choose(genome, chosen_regions(genome), tiny)
+    assert found.clade == "fungi" and list(found.evidence) == ["fungi", "algae"]
+    assert found.evidence["fungi"].saved_bits_per_kb > found.evidence["algae"].saved_bits_per_kb + 5
+    assert found.bases == GENOME_BP and found.evidence == again.evidence
+
+
+def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_certainty() -> None:
+    assert list(ranked({"a": evidence(10), "b": evidence(20), "c": evidence(-3)})) == ["b", "a", "c"]
+    assert list(ranked({"a": evidence(20), "b": evidence(19.5, 0.9)})) == ["b", "a"]
+    assert list(ranked({"a": evidence(20), "b": evidence(18.0, 0.9)})) == ["a", "b"]
+    assert list(ranked({"a": evidence(20, 0.9, usual=False), "b": evidence(19.5)})) == ["b", "a"]
+    assert list(ranked({"a": evidence(-1, usual=False), "b": evidence(-9)})) == ["b", "a"]
+    assert list(ranked({"b": evidence(20), "a": evidence(20)})) == ["a", "b"]
+
+
+def test_clades_of_one_model_and_the_same_rules_are_read_once(
+    fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import genet5.annotate.choosing_clade as room
+
+    reads = []
+    inner = room._read
+    monkeypatch.setattr(room, "_read", lambda *words: reads.append(words[0].name) or inner(*words))
+    twins = {"fungi": tiny["fungi"], "moulds": dataclasses.replace(tiny["fungi"], name="moulds", genes_per_mb=(1, 2))}
+    with open_genome(fasta) as genome:
+        found = evidence_of_clades([genome.sequence("one")], twins, {"fungi": 1, "moulds": 1})
+    assert reads == ["fungi"] and list(found) == ["fungi", "moulds"] and not found["moulds"].usual
+    assert found["fungi"].saved_bits_per_kb == found["moulds"].saved_bits_per_kb
+
+
+def test_a_short_genome_is_unsure_in_one_line(tmp_path: Path, tiny: dict[str, Clade]) -> None:
+    path = write_genome(tmp_path / "short.fa", length_bp=3_000)
+    with open_genome(path) as genome:
+        found = choose(genome, chosen_regions(genome), tiny)
+    assert "3000 known bases, at least 20000" in found.unsure
+    assert sum("unsure" in line for line in found.lines()) == 1
+    write_fasta(tmp_path / "n.fa", [("n", "N" * 500)])
+    with open_genome(tmp_path / "n.fa") as genome:
+        assert "0 known bases" in choose(genome, chosen_regions(genome), tiny).unsure
+
+
+def test_a_named_clade_and_code_stay(fasta: Path, tiny: dict[str, Clade]) -> None:
+    with open_genome(fasta) as genome:
+        found = choose(genome, chosen_regions(genome), tiny, "algae", "auto")
+        assert (found.clade, found.evidence, found.bases) == ("algae", {}, 0) and found.code_reason
+        assert choose(genome, chosen_regions(genome), tiny, "algae", 12).genetic_code == 12
+        assert choose(genome, chosen_regions(genome), tiny, "algae", None).genetic_code == 1
+
+
+def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
+    bare = {name: dataclasses.replace(one, model=None) for name, one in tiny.items()}
+    own = f"--model={tiny['algae'].model.folder}"
+    with open_genome(fasta) as genome:
+        assert "no clade has a model" in failure(lambda: choose(genome, chosen_regions(genome), bare))
+        starts = dataclasses.replace(tiny["fungi"].rules, starts=("GTG",))
+        strange = {"fungi": dataclasses.replace(tiny["fungi"], rules=starts)}
+        assert "rules.starts: GTG" in failure(lambda: choose(genome, chosen_regions(genome), strange, "auto", 6))
+    assert "needs its --clade" in failure(lambda: annotate.main([str(fasta), own]))
+    flags = [f"--genome={fasta}", "--clade=auto", "--output-prefix=x", own]
+    assert "needs its --clade" in failure(lambda: annotate_genome.main(flags))
+    assert "found 'six'" in failure(lambda: annotate.main([str(fasta), "--genetic-code=six"]))
+    assert "name the clade" in failure(lambda: genet5.annotate(fasta, "auto", model=tiny["algae"].model.folder))
+
+
+def test_no_clade_of_the_users_own_is_called_auto(tmp_path: Path, repository: Path) -> None:
+    text = (repository / "resources/clades/bacteria.yaml").read_text()
+    (tmp_path / "auto.yaml").write_text(text)
+    assert "auto is no name for a clade" in failure(lambda: read_clades(tmp_path))
+
+
+# -------------------------------------------------------------------- files
+
+
+def test_files_and_page_name_what_was_chosen(fasta: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    annotate.main([str(fasta), f"--output={tmp_path}", "--track-loci=0"])
+    chosen = json.loads((tmp_path / "my.json").read_text())["chosen"]
+    with_model = {name for name, clade in read_clades().items() if clade.model}
+    assert set(chosen["evidence"]) == with_model and next(iter(chosen["evidence"])) == chosen["clade"]
+    assert chosen["clade_asked"] == chosen["genetic_code_asked"] == "auto"
+    assert chosen["bases_read"] == GENOME_BP and chosen["seconds"] > 0 and chosen["genetic_code_reason"]
+    assert set(chosen["evidence"][chosen["clade"]]) == {
+        "genetic_code", "saved_bits_per_kb", "certainty", "genes_per_mb", "usual"
+    }  # fmt: skip
+    log = capsys.readouterr().out
+    assert f"clade: {chosen['clade']}, chosen by {GENOME_BP} bases" in log and "genetic code: " in log
+    assert all(f"  {name}: genes save" in log for name in with_model)
+    header = (tmp_path / "my.gff3").read_text().splitlines()[1:3]
+    assert header == [f"#!clade {chosen['clade']}", f"#!genetic-code {chosen['genetic_code']}"]
+    page = (tmp_path / "my.html").read_text()
+    assert f"{chosen['clade']}, chosen by the DNA" in page
+    by_name = genet5.annotate(fasta, chosen["clade"], genetic_code=chosen["genetic_code"])
+    assert genet5.annotate(fasta, "auto", genetic_code="auto") == by_name
+
+
+def test_parts_choose_alike_and_a_named_clade_leaves_the_header_alone(fasta: Path, tmp_path: Path) -> None:
+    flags = [f"--genome={fasta}", "--clade=auto", "--genetic-code=auto", "--track-loci=0", "--batch-size=1"]
+    annotate_genome.main([*flags, f"--output-prefix={tmp_path}/whole"])
+    for part in ("1/2", "2/2"):
+        annotate_genome.main([*flags, f"--output-prefix={tmp_path}/my", f"--part={part}"])
+    parts = [f"{tmp_path}/my.part_{number}of2.npz" for number in (1, 2)]
+    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path}/my"])
+    assert (tmp_path / "my.gff3").read_bytes() == (tmp_path / "whole.gff3").read_bytes()
+    whole, joined = (json.loads((tmp_path / f"{name}.json").read_text())["chosen"] for name in ("whole", "my"))
+    assert {key: value for key, value in whole.items() if key != "seconds"} == joined
+    annotate_genome.main([f"--genome={fasta}", "--clade=fungi", "--track-loci=0", f"--output-prefix={tmp_path}/named"])
+    assert "#!" not in (tmp_path / "named.gff3").read_text()
+    assert "chosen" not in json.loads((tmp_path / "named.json").read_text())
+
+
+# -------------------------------------------------------------------- sample
+
+
+def test_a_small_genome_is_read_whole_and_a_large_one_in_even_pieces_with_few_n(tmp_path: Path) -> None:
+    write_fasta(tmp_path / "g.fa", [("a", "ACGT" * 2_500), ("b", "ACGT" * 5_000 + "N" * 20_000), ("c", "AC" * 100)])
+    with Genome(tmp_path / "g.fa") as genome:
+        regions = chosen_regions(genome)
+        assert sampled_regions(genome, regions, 60_000) == regions
+        found = sampled_regions(genome, regions, 10_000, 1_000)
+    assert found == sorted(found) and len(set(found)) == len(found)
+    assert 9_000 <= sum(end - start for _, start, end in found) <= 10_000
+    assert {seqid for seqid, _, _ in found} == {"a", "b"}
+    # A piece beside is taken where it has fewer unknown bases.
+    write_fasta(tmp_path / "n.fa", [("a", "ACGT" * 750 + "N" * 1_000 + "ACGT" * 1_250)])
+    with Genome(tmp_path / "n.fa") as genome:
+        (one,) = sampled_regions(genome, [Region("a", 0, 9_000)], 1_000, 1_000)
+    assert one == Region("a", 4_000, 5_000)

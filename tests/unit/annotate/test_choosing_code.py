@@ -1,0 +1,106 @@
+"""Which stop codons DNA has: made-up genes under codes 1, 4 and 6 between random DNA, and DNA that does not say."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from genet5.annotate.choosing_code import StopEvidence, code_for, stops_of_dna
+from genet5.annotate.coding_by_codons import OPPOSITE, codons_at
+from genet5.clades import read_clades
+from genet5.genome.genetic_code import GeneticCode, reverse_complement
+
+CODONS = np.array(["".join(letters) for letters in product("ACGT", repeat=3)])
+BASES = np.array(list("ACGT"))
+GENE_CODONS, GENES = 300, 60
+
+
+def genome(code: int, seed: int = 1) -> str:
+    """Genes of both strands with a codon usage of their own, between random DNA. All codons that are no stops occur."""
+    rng = np.random.default_rng(seed)
+    stops = GeneticCode.from_table(code).stops
+    usage = np.where(np.isin(CODONS, sorted(stops)), 0.0, rng.gamma(1.0, size=64) + 0.1)
+    # Codons that are stops elsewhere are as common as the average one.
+    others = np.isin(CODONS, sorted({"TAA", "TAG", "TGA"} - stops))
+    usage[others] = usage.mean()
+    usage /= usage.sum()
+    parts = []
+    for number in range(GENES):
+        gene = "ATG" + "".join(rng.choice(CODONS, GENE_CODONS, p=usage)) + sorted(stops)[number % len(stops)]
+        parts += ["".join(rng.choice(BASES, 500)), gene if rng.random() < 0.5 else reverse_complement(gene)]
+    return "".join(parts)
+
+
+@pytest.mark.parametrize("code", [1, 4, 6])
+def test_the_stops_of_made_up_genes_are_seen(code: int) -> None:
+    found = stops_of_dna([genome(code)])
+    assert found.stops == GeneticCode.from_table(code).stops
+    assert max(found.in_frame[stop] for stop in found.stops) < 0.1
+    assert code_for(read_clades()["protist"], found).table == code
+
+
+@pytest.mark.parametrize("code", [1, 4, 6])
+def test_several_windows_with_unknown_bases_say_the_same(code: int) -> None:
+    bases = genome(code, seed=2)
+    cuts = [bases[:10_000], "N" * 5_000 + bases[10_000:40_000], bases[40_000:]]
+    assert stops_of_dna(cuts).stops == GeneticCode.from_table(code).stops
+    assert stops_of_dna(cuts) == stops_of_dna(cuts)
+
+
+def test_the_other_strand_says_the_same() -> None:
+    bases = genome(6)
+    assert stops_of_dna([reverse_complement(bases)]).stops == frozenset({"TGA"})
+
+
+@pytest.mark.parametrize(
+    "bases",
+    ["", "ACGT", "N" * 3_000, "".join(np.random.default_rng(3).choice(BASES, 60_000)), "CAG" * 20_000],
+    ids=["nothing", "four bases", "unknown", "random", "repeat"],
+)
+def test_dna_without_genes_is_not_clear(bases: str) -> None:
+    found = stops_of_dna([bases])
+    assert found.stops is None
+    clade = read_clades()["bacteria"]
+    chosen = code_for(clade, found)
+    assert chosen.table == clade.genetic_code and "not clear" in chosen.reason and "\n" not in chosen.reason
+
+
+def evidence(stops: set[str] | None) -> StopEvidence:
+    ratios = {codon: 0.01 if stops is None or codon in stops else 0.6 for codon in ("TAA", "TAG", "TGA")}
+    return StopEvidence(None if stops is None else frozenset(stops), ratios, 1000)
+
+
+@pytest.mark.parametrize(
+    ("clade", "stops", "code"),
+    [
+        ("bacteria", {"TAA", "TAG", "TGA"}, 11),
+        ("bacteria", {"TAA", "TAG"}, 4),
+        ("bacteria", {"TGA"}, 11),  # code 6 starts no gene with GTG
+        ("bacteria", None, 11),
+        ("fungi", {"TAA", "TAG", "TGA"}, 1),
+        ("fungi", {"TAA", "TAG"}, 4),
+        ("fungi", {"TGA"}, 6),
+        ("ciliate", {"TGA"}, 6),
+        ("ciliate", {"TAA", "TAG", "TGA"}, 1),
+        ("ciliate", None, 6),
+    ],
+)
+def test_a_clade_keeps_its_code_unless_the_dna_has_other_stops(clade: str, stops: set[str] | None, code: int) -> None:
+    found = code_for(read_clades()[clade], evidence(stops))
+    assert found.table == code
+    assert clade in found.reason or stops == GeneticCode.from_table(code).stops
+    assert ("12 and 26" in found.reason) == (clade == "fungi" and code == 1)
+
+
+def test_codons_are_numbered_on_both_strands() -> None:
+    bases = "".join(np.random.default_rng(4).choice(list("ACGTN"), 200))
+    found = codons_at(bases)
+    for at in range(len(bases) - 2):
+        codon = bases[at : at + 3]
+        assert (found[at] == -1) == ("N" in codon)
+        if found[at] >= 0:
+            assert CODONS[found[at]] == codon
+            assert CODONS[OPPOSITE[found[at]]] == reverse_complement(codon)
+    assert found[-2:].tolist() == [-1, -1]
