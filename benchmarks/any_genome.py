@@ -9,10 +9,10 @@ twelfth of the DNA where that is less than 1.2 Mb), or whole loci.
 On a locus one gene is annotated. Scored are predictions that share coding bases with its span, on its strand, and all
 of their exons count. Predictions elsewhere on the locus are not scored, because nobody has annotated the flanks.
 
-``seen`` says what the tool was taught: ``species``, ``genus`` or ``no``; ``species, other DNA`` where this DNA was held
-out. It is read from the card of a model (``datasets``); ``itself`` means that a tool learns from the scored DNA.
+``seen`` says what the tool was taught: ``species``, ``genus`` or ``no``; ``species, other DNA`` where it has learned
+other chromosomes. A model's card says it (``datasets``). ``itself``: the tool learns from the scored DNA.
 
-Ours is the shipped model of the target's clade, and whatever ``--models`` or ``--folds`` name. What stands behind ``--``
+Ours is the shipped model of the target's clade, and what ``--models`` or ``--folds`` name. What stands behind ``--``
 is passed on to ``genet5 annotate``:
 
     python benchmarks/any_genome.py --sets fungi --models fungi=data/model/my/crf -- --min-confidence=0.2
@@ -34,7 +34,7 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 
-from any_genome_pieces import count_verified, cut_regions, on_loci, read_verified, wilson_interval  # noqa: E402
+from any_genome_pieces import copy_within, count_verified, cut_regions, on_loci, read_verified, wilson_interval  # noqa: E402
 from any_genome_sets import HELD_OUT, PEER_SPECIES, TABLES, TARGETS, Target, seen_by, targets_of  # noqa: E402
 from any_genome_tables import COLUMNS, markdown_table, tsv_lines  # noqa: E402
 from any_genome_tools import Made, model_card, run_ours, run_peer, taught_species  # noqa: E402
@@ -123,12 +123,16 @@ def target_rows(
     """A row for each tool. A tool that cannot run gets a row that says why; no tool ends the run."""
     max_bp = target.limit_bp if arguments.max_bp is None else arguments.max_bp
     data = Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data"))
-    scored = prepare(name, target, data, arguments.cache, max_bp)
+    first = dict.fromkeys(COLUMNS) | {"table": target.table, "set": name, "species": target.species}
+    try:
+        scored = prepare(name, target, data, arguments.cache, max_bp)
+    except InputError as error:
+        yield first | {"tool": "none", "seen": "", "note": f"not measured: {error}", "ours": False}
+        return
     with scored.genome:
-        tools = [(entry, *describe(entry, scored, arguments.passed)) for entry in (*ours, *peers)]
-        for entry, tool, seen in tools:
-            row = dict.fromkeys(COLUMNS) | {"table": target.table, "set": name, "species": target.species}
-            row |= {"tool": tool, "seen": seen, "note": target.label, "ours": isinstance(entry, Ours)}
+        for entry in (*ours, *peers):
+            tool, seen = describe(entry, scored, arguments.passed)
+            row = first | {"tool": tool, "seen": seen, "note": target.label, "ours": isinstance(entry, Ours)}
             try:
                 if isinstance(entry, Ours):
                     folder, flags = entry.folder, arguments.passed
@@ -138,11 +142,8 @@ def target_rows(
                 row |= scores_of(scored, made, data, arguments.bootstrap)
             except InputError as error:
                 row["note"] = f"not measured: {error}"
-            print(
-                f"{name}: {tool}: exon {row['exon_f1']} gene {row['gene_f1']} {row['note']}",
-                file=sys.stderr,
-                flush=True,
-            )
+            told = " ".join(str(row[name]) for name in ("exon_f1", "gene_f1", "cpu_s", "note"))
+            print(f"{name}: {tool}: {told}", file=sys.stderr, flush=True)
             yield row
 
 
@@ -155,6 +156,10 @@ def prepare(name: str, target: Target, data: Path, cache: Path, max_bp: int) -> 
         whole.parent.mkdir(parents=True, exist_ok=True)
         decompress_genome(source, whole)
     genome = Genome(whole)
+    if target.table == "prokaryotes":
+        kept = whole.with_suffix(".gff3")
+        copy_within(reference, kept)
+        reference = kept
     annotation = read_annotation(reference, genome, GeneticCode.from_table(target.code))
     lengths = {
         seqid: length for seqid, length in genome.lengths.items()

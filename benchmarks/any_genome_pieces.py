@@ -8,7 +8,29 @@ from typing import NamedTuple
 
 from genet5.compressed import open_input
 from genet5.errors import InputError
+from genet5.files import atomic_write
 from genet5.genome.genes import Annotation, Gene, Region
+
+
+def copy_within(source: Path, copy: Path) -> int:
+    """Copy a GFF file without the rows that end before they start; returns how many these are.
+
+    So some databases write a gene that runs over the origin of a circular genome.
+    """
+    left_out = 0
+    with open_input(source) as stream, atomic_write(copy, "wb") as output:
+        for line in stream:
+            columns = line.split(b"\t", 5)
+            if (
+                len(columns) == 6
+                and columns[3].isdigit()
+                and columns[4].isdigit()
+                and int(columns[3]) > int(columns[4])
+            ):
+                left_out += 1
+            else:
+                output.write(line)
+    return left_out
 
 
 def cut_regions(lengths: Mapping[str, int], annotation: Annotation, max_bp: int) -> list[Region]:

@@ -109,4 +109,6 @@ def _kept(
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    """All but cards and what Python makes."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md")
+    return sorted(path for path in found if path.parent.name != "__pycache__")
