@@ -10,6 +10,12 @@ COLUMNS = (
     "verified_start", "verified_low", "verified_high", "cpu_s", "kb_per_cpu_s", "verdict", "note",
 )  # fmt: skip
 
+# What verdicts compare: name, column, and the beginning of the columns of its interval; of eukaryotes, of prokaryotes.
+LEVELS = (
+    (("exon", "exon_f1", "exon"), ("gene", "gene_f1", "gene")),
+    (("gene", "gene_f1", "gene"), ("starts", "verified_start", "verified")),
+)
+
 
 def tsv_lines(rows: Sequence[Mapping]) -> Iterator[str]:
     """A header line and a line per row; what was not measured is empty."""
@@ -27,7 +33,7 @@ def markdown_table(title: str, rows: Sequence[Mapping]) -> str:
     prokaryotes = title == "prokaryotes"
     names = ["target", "genes", "tool", "seen"]
     names += ["gene F1", "stop F1", "verified starts"] if prokaryotes else ["exon F1", "gene F1"]
-    names += ["CPU s", "above by gene F1"]
+    names += ["CPU s", "above"]
     told, lines = verdicts(rows), [f"### {title}", "", _line(names), _line(["---"] * len(names))]
     before = None
     for row in rows:
@@ -47,27 +53,68 @@ def markdown_table(title: str, rows: Sequence[Mapping]) -> str:
         lines.append(_line(cells))
     notes = {f"{row['set']}: {row['note']}." for row in rows if row["note"] and row["gene_f1"] is not None}
     lines += ["", *sorted(notes)] if notes else []
+    summary = summary_line(rows)
+    lines += ["", summary] if summary else []
     return "\n".join(lines) + "\n"
 
 
 def verdicts(rows: Sequence[Mapping]) -> dict[str, str]:
-    """By target: the better of the best of ours and the best peer in gene F1, by how much, and whether that is clear.
+    """By target: the better of the best of ours and the best peer at each level of ``LEVELS``, and by how much.
 
-    ``clear``: the 95 % intervals of the two do not overlap. Targets without both have no verdict.
+    ``clear``: the 95 % intervals of the two do not overlap. Targets without both sides have no verdict.
     """
     told = {}
     for name in dict.fromkeys(row["set"] for row in rows):
-        of_set = [row for row in rows if row["set"] == name and row["gene_f1"] is not None]
-        sides = [[row for row in of_set if bool(row["ours"]) is ours] for ours in (True, False)]
-        if not all(sides):
-            continue
-        ours, peer = (max(side, key=lambda row: row["gene_f1"]) for side in sides)
-        upper, lower = (ours, peer) if ours["gene_f1"] >= peer["gene_f1"] else (peer, ours)
-        difference = upper["gene_f1"] - lower["gene_f1"]
-        bounds = upper["gene_low"], lower["gene_high"]
-        clear = None not in bounds and bounds[0] > bounds[1]
-        told[name] = "level" if not difference else f"{upper['tool']} +{difference:.3f}{', clear' if clear else ''}"
+        of_set = [row for row in rows if row["set"] == name]
+        texts = [
+            f"{title}: {_above(*best)}"
+            for title, value, bound in LEVELS[of_set[0]["table"] == "prokaryotes"]
+            if (best := best_of_sides(of_set, value, bound))
+        ]
+        if texts:
+            told[name] = "; ".join(texts)
     return told
+
+
+Bounded = tuple[str, float, float | None, float | None]
+"""A tool, its score, and the ends of its interval."""
+
+
+def best_of_sides(rows: Sequence[Mapping], value: str, bound: str) -> tuple[Bounded, Bounded] | None:
+    """The best of ours and the best of the peers in a column; None where one side has no score."""
+    sides = []
+    for ours in (True, False):
+        known = [row for row in rows if row[value] is not None and bool(row["ours"]) is ours]
+        if not known:
+            return None
+        best = max(known, key=lambda row: row[value])
+        sides.append(("ours" if ours else best["tool"], best[value], best[f"{bound}_low"], best[f"{bound}_high"]))
+    return sides[0], sides[1]
+
+
+def summary_line(rows: Sequence[Mapping]) -> str:
+    """How many targets of a table ours is above in, and the mean of both sides over these targets; maybe empty."""
+    texts = []
+    for title, value, bound in LEVELS[rows[0]["table"] == "prokaryotes"]:
+        names = dict.fromkeys(row["set"] for row in rows)
+        pairs = [best_of_sides([row for row in rows if row["set"] == name], value, bound) for name in names]
+        known = [pair for pair in pairs if pair]
+        if known:
+            above = sum(ours[1] > peer[1] for ours, peer in known)
+            means = [sum(pair[side][1] for pair in known) / len(known) for side in (0, 1)]
+            texts.append(
+                f"{title}: ours above in {above} of {len(known)} targets, mean {_short(means[0])} (best peer "
+                f"{_short(means[1])})"
+            )
+    return "; ".join(texts) + "." if texts else ""
+
+
+def _above(ours: Bounded, peer: Bounded) -> str:
+    upper, lower = (ours, peer) if ours[1] >= peer[1] else (peer, ours)
+    if upper[1] == lower[1]:
+        return "level"
+    clear = upper[2] is not None and lower[3] is not None and upper[2] > lower[3]
+    return f"{upper[0]} +{_short(upper[1] - lower[1])}{', clear' if clear else ''}"
 
 
 def score(row: Mapping, level: str) -> str:

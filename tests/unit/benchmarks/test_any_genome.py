@@ -193,12 +193,13 @@ def test_every_peer_has_a_species_and_shipped_cards_can_be_read():
 
 
 def row(name: str, ours: bool, f1: float | None, low: float | None = None, high: float | None = None) -> dict:
-    values = {"gene_f1": f1, "gene_low": low, "gene_high": high, "ours": ours, "set": name}
+    values = dict.fromkeys(("exon_f1", "exon_low", "exon_high"))
+    values |= {"gene_f1": f1, "gene_low": low, "gene_high": high, "ours": ours, "set": name, "table": "fungi"}
     return values | {"tool": "genet5" if ours else "peer"}
 
 
-def test_verdicts():
-    from any_genome_tables import verdicts
+def test_verdicts_and_their_sum():
+    from any_genome_tables import summary_line, verdicts
 
     rows = [
         row("clear", True, 0.8, 0.75, 0.85), row("clear", False, 0.6, 0.5, 0.7), row("clear", False, 0.5, 0.4, 0.9),
@@ -206,7 +207,20 @@ def test_verdicts():
         row("same", True, 0.5), row("same", False, 0.5),
         row("alone", False, 0.5), row("failed", True, None), row("failed", False, 0.5),
     ]  # fmt: skip
-    assert verdicts(rows) == {"clear": "genet5 +0.200, clear", "near": "peer +0.050", "same": "level"}
+    expected = {"clear": "gene: ours +.200, clear", "near": "gene: peer +.050", "same": "gene: level"}
+    assert verdicts(rows) == expected
+    assert summary_line(rows) == "gene: ours above in 1 of 3 targets, mean .633 (best peer .583)."
+    assert summary_line(rows[-1:]) == ""
+
+
+def test_verdicts_of_prokaryotes_are_about_genes_and_starts():
+    from any_genome_tables import verdicts
+
+    both = [row("E.coli", True, 0.9), row("E.coli", False, 0.8)]
+    starts = [{"verified_start": 0.9, "verified_low": 0.8, "verified_high": 0.95}, {"verified_start": 0.91}]
+    starts[1] |= {"verified_low": 0.8, "verified_high": 0.95}
+    rows = [one | start | {"table": "prokaryotes"} for one, start in zip(both, starts, strict=True)]
+    assert verdicts(rows) == {"E.coli": "gene: ours +.100; starts: peer +.010"}
 
 
 # -------------------------------------------------------------------- a whole run
