@@ -211,8 +211,8 @@ def describe(entry: Ours | str, scored: Scored, flags: Sequence[str]) -> tuple[s
     """The name of a tool in the table, and what it was taught of the target."""
     target = scored.target
     if isinstance(entry, str):
-        if entry == "prodigal":
-            return entry, "itself"
+        if entry in ("prodigal", "geneml"):
+            return entry, "itself" if entry == "prodigal" else "not stated"
         if target.label.startswith("simulated"):
             return entry, "species"
         return entry, seen_by([PEER_SPECIES[entry]], target.species)

@@ -13,10 +13,10 @@ class Target(NamedTuple):
     """DNA that is scored.
 
     table: where it is shown. clade: the product's clade. data: its folder in the reference data. peers: ``prodigal``,
-    ``augustus PARAMETERS`` or ``snap MODEL``. contigs: those scored, whole; empty: the first ones, up to a limit. loci:
-    each sequence holds one annotated gene and others that nobody annotated. names: last words of the sequences' names
-    (``DROME``) that belong to the target; empty: all. verified: folder of genes with verified starts. label: what the
-    annotation is worth, where that is not plain. limit_bp: bases that are scored at most, where it names no contigs.
+    ``geneml``, ``augustus PARAMETERS`` or ``snap MODEL``. contigs: those scored, whole; empty: the first ones, up to
+    limit_bp bases. loci: each sequence holds one annotated gene and others that nobody annotated. names: last words of
+    the sequences' names (``DROME``) that belong to the target; empty: all. verified: folder of genes with verified
+    starts. label: what the annotation is worth, where that is not plain.
     """
 
     table: str
@@ -50,6 +50,7 @@ def _protist(species: str, data: str, *peers: str) -> Target:
     )
 
 
+_FISSION_YEAST = ("augustus schizosaccharomyces_pombe", "geneml")
 _FLY = ("augustus fly", "snap D.melanogaster")
 _WORM = ("augustus caenorhabditis", "snap C.elegans")
 _THALE = ("augustus arabidopsis", "snap A.thaliana")
@@ -78,11 +79,10 @@ TARGETS = {
     "Pelagibacter.ubique": _prokaryote("Pelagibacter ubique", "Pelagibacter.ubique"),
     "Phycorickettsia.trachydisci": _prokaryote("Phycorickettsia trachydisci", "Phycorickettsia.trachydisci"),
     "S.pombe.III": Target(
-        "fungi", "fungi", "Schizosaccharomyces pombe", "S.pombe", 1, ("augustus schizosaccharomyces_pombe",), ("III",)
+        "fungi", "fungi", "Schizosaccharomyces pombe", "S.pombe", 1, _FISSION_YEAST, ("III",)
     ),
     "S.cryophilus": Target(
-        "fungi", "fungi", "Schizosaccharomyces cryophilus", "S.cryophilus", 1,
-        ("augustus schizosaccharomyces_pombe",),
+        "fungi", "fungi", "Schizosaccharomyces cryophilus", "S.cryophilus", 1, _FISSION_YEAST,
     ),
     "D.melanogaster.2L": Target(
         "invertebrates", "invertebrate", "Drosophila melanogaster", "D.melanogaster.2L", 1, _FLY

@@ -21,7 +21,12 @@ from measured_commands import REPOSITORY, script, use_of
 from genet5.errors import InputError
 from genet5.files import atomic_write, read_json, write_json
 
-PACKAGES = {"augustus": "augustus augustus-data", "snap-hmm": "snap", "prodigal": "prodigal"}
+INSTALL = {
+    "augustus": "sudo apt-get install augustus augustus-data",
+    "snap-hmm": "sudo apt-get install snap",
+    "prodigal": "sudo apt-get install prodigal",
+    "geneml": "pip install geneml, in an environment of its own (it needs TensorFlow)",
+}
 
 
 class Made(NamedTuple):
@@ -32,8 +37,12 @@ class Made(NamedTuple):
 
 
 def run_peer(peer: str, fasta: Path, code: int, cache: Path) -> Made:
-    """What ``prodigal``, ``augustus PARAMETERS`` or ``snap MODEL`` writes. InputError where it is missing or fails."""
+    """What ``prodigal``, ``geneml``, ``augustus PARAMETERS`` or ``snap MODEL`` writes.
+
+    Raises InputError where the program is missing or fails.
+    """
     program, _, parameters = peer.partition(" ")
+    written = cache / "peer.gff3"
     if program == "augustus":
         command = augustus_command(fasta, parameters, softmasking=True)
         command.insert(1, f"--translation_table={code}")
@@ -41,14 +50,19 @@ def run_peer(peer: str, fasta: Path, code: int, cache: Path) -> Made:
         command = snap_command(fasta, SNAP_MODELS / f"{parameters}.hmm")
     elif program == "prodigal":
         command = ["prodigal", "-i", str(fasta), "-g", str(code), "-f", "gff", "-p", "single", "-q"]
+    elif program == "geneml":
+        command = ["geneml", str(fasta), "--max-transcripts", "1", "-o", str(written)]
     else:
-        raise InputError(f"{peer}: no such peer; allowed: augustus, snap, prodigal")
+        raise InputError(f"{peer}: no such peer; allowed: augustus, snap, prodigal, geneml")
 
     def annotate() -> tuple[str, float]:
         if shutil.which(command[0]) is None:
-            raise InputError(f"{command[0]}: the program is not on PATH; sudo apt-get install {PACKAGES[command[0]]}")
+            raise InputError(f"{command[0]}: the program is not on PATH; {INSTALL[command[0]]}")
         began = resource.getrusage(resource.RUSAGE_CHILDREN)
         rows = run_snap(fasta, Path(command[2])) if program == "snap" else output_of(command)
+        if program == "geneml":
+            rows = written.read_text(encoding="utf-8")
+            written.unlink()
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         return rows, ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
 
@@ -92,7 +106,9 @@ def taught_species(card: str) -> list[str]:
 def _kept(
     cache: Path, fasta: Path, command: Sequence[str], files: Sequence[Path], annotate: Callable[[], tuple[str, float]]
 ) -> Made:
-    words = ["FASTA" if word == str(fasta) else word.replace(str(REPOSITORY), "") for word in command]
+    words = [
+        "FASTA" if word == str(fasta) else word.replace(str(REPOSITORY), "").replace(str(cache), "") for word in command
+    ]
     digest = hashlib.sha256(json.dumps(words[1:] if files else words).encode())
     for path in (fasta, *files):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
