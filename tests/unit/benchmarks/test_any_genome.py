@@ -6,6 +6,7 @@ import csv
 import os
 import random
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -258,7 +259,7 @@ def small_genome(tmp_path, monkeypatch):
     calls = tmp_path / "calls"
     calls.write_text("")
 
-    def run(genes: list[tuple[int, int, str]], cache: str) -> tuple[dict, list[str]]:
+    def run(genes: list[tuple[int, int, str]], cache: str, *more: str) -> tuple[dict, list[str]]:
         program = tmp_path / "bin/prodigal"
         program.parent.mkdir(exist_ok=True)
         program.write_text(PRODIGAL.format(python=sys.executable, calls=calls, genes=genes))
@@ -266,7 +267,7 @@ def small_genome(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
         tsv = tmp_path / "rows.tsv"
         flags = ["--cache", str(tmp_path / cache), "--tsv", str(tsv), "--markdown", str(tmp_path / "tables.md")]
-        monkeypatch.setattr(sys, "argv", ["any_genome.py", *flags, "--bootstrap", "20"])
+        monkeypatch.setattr(sys, "argv", ["any_genome.py", *flags, "--bootstrap", "20", *more])
         any_genome.main()
         with tsv.open(encoding="utf-8") as stream:
             (only,) = csv.DictReader(stream, delimiter="\t")
@@ -305,6 +306,44 @@ def test_a_peer_that_is_missing_gets_a_row_that_says_so(small_genome, monkeypatc
     assert found["note"] == "not measured: prodigal: the program is not on PATH; sudo apt-get install prodigal"
     assert found["gene_f1"] == ""
     assert not calls
+
+
+def test_flags_are_passed_on_and_a_changed_model_runs_anew(small_genome, tmp_path, monkeypatch):
+    import any_genome_tools
+    from measured_commands import Use
+
+    commands = []
+
+    def use_of(command: list[str]) -> Use:
+        commands.append([word for word in command if word.startswith("--")])
+        output = Path(command[-1].removeprefix("--output="))
+        (output / "tiny.gff3").write_text("##gff-version 3\na\tx\tCDS\t101\t190\t.\t+\t0\tID=1\n")
+        return Use(2.0, 1.0)
+
+    monkeypatch.setattr(any_genome_tools, "use_of", use_of)
+    model = tmp_path / "my_model"
+    model.mkdir()
+    weights = model / "model.safetensors"
+    weights.write_text("first")
+    flags = ["--no-peers", "--models", f"prokaryotes={model}", "--", "--adapt", "--clade", "auto"]
+    found, _ = small_genome(GENES, "cache", *flags)
+    names = ["tool", "seen", "predicted", "gene_f1", "cpu_s", "kb_per_cpu_s"]
+    assert [found[name] for name in names] == [
+        "genet5 my_model --adapt --clade auto",
+        "not stated",
+        "1",
+        "0.5",
+        "2",
+        "0.35",
+    ]
+    (command,) = commands
+    assert command[:4] == ["--clade=bacteria", "--genetic-code=11", "--device=cpu", "--threads=1"]
+    assert command[4:7] == [f"--model={model}", "--adapt", "--clade"]
+    small_genome(GENES, "cache", *flags)
+    assert len(commands) == 1
+    weights.write_text("second")
+    small_genome(GENES, "cache", *flags)
+    assert len(commands) == 2
 
 
 def test_tables_of_models_are_checked(tmp_path):
