@@ -6,8 +6,9 @@ contigs up to ``--max-bp``, the last one cut where no gene lies, or the contigs 
 the same FASTA file. One scorer compares all with the published annotation. Intervals resample blocks of 100 kb (of a
 twelfth of the DNA where that is less than 1.2 Mb), or whole loci.
 
-On a locus one gene is annotated. Scored are predictions that share coding bases with its span, on its strand, and all
-of their exons count. Predictions elsewhere on the locus are not scored, because nobody has annotated the flanks.
+Loci are whole, a sample of the file. On a locus one gene is annotated. Scored are predictions that share coding bases
+with its span, on its strand, and all of their exons count. Predictions elsewhere on the locus are not scored, because
+nobody has annotated the flanks.
 
 ``seen`` says what the tool was taught: ``species``, ``genus`` or ``no``; ``species, other DNA`` where it has learned
 other chromosomes. A model's card says it (``datasets``). ``itself``: the tool learns from the scored DNA.
@@ -34,7 +35,15 @@ from typing import NamedTuple
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 
-from any_genome_pieces import copy_within, count_verified, cut_regions, on_loci, read_verified, wilson_interval  # noqa: E402
+from any_genome_pieces import (  # noqa: E402
+    copy_within,
+    count_verified,
+    cut_regions,
+    on_loci,
+    read_verified,
+    whole_loci,
+    wilson_interval,
+)
 from any_genome_sets import HELD_OUT, PEER_SPECIES, TABLES, TARGETS, Target, seen_by, targets_of  # noqa: E402
 from any_genome_tables import COLUMNS, markdown_table, tsv_lines  # noqa: E402
 from any_genome_tools import Made, model_card, run_ours, run_peer, taught_species  # noqa: E402
@@ -168,7 +177,10 @@ def prepare(name: str, target: Target, data: Path, cache: Path, max_bp: int) -> 
     }  # fmt: skip
     if not lengths or set(target.contigs) - set(lengths):
         raise InputError(f"{source}: expected sequences {', '.join(target.contigs or target.names)}")
-    regions = cut_regions(lengths, annotation, 0 if target.contigs else max_bp)
+    if target.loci:
+        regions = whole_loci(lengths, max_bp)
+    else:
+        regions = cut_regions(lengths, annotation, 0 if target.contigs else max_bp)
     fasta = cache / "scored" / f"{name}.fa"
     fasta.parent.mkdir(parents=True, exist_ok=True)
     write_fasta(fasta, ((region.seqid, masked_bases(genome, region)) for region in regions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -54,6 +55,23 @@ def cut_regions(lengths: Mapping[str, int], annotation: Annotation, max_bp: int)
             break
     if not taken:
         raise InputError(f"--max-bp: {max_bp}: no gene-free place in so few bases of {next(iter(lengths))}")
+    return taken
+
+
+def whole_loci(lengths: Mapping[str, int], max_bp: int) -> list[Region]:
+    """Whole loci, at most ``max_bp`` bases of them (0: all), in the order of a checksum of their names.
+
+    Files of loci are sorted by name, so the first ones are of few species. Raises InputError where the first is longer.
+    """
+    left = max_bp or sum(lengths.values())
+    taken = []
+    for seqid in sorted(lengths, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        left -= lengths[seqid]
+        if left < 0:
+            break
+        taken.append(Region(seqid, 0, lengths[seqid]))
+    if not taken:
+        raise InputError(f"--max-bp: {max_bp}: the first locus is longer")
     return taken
 
 

@@ -38,9 +38,9 @@ def _prokaryote(species: str, data: str, code: int = 11, verified: bool = False)
     return Target("prokaryotes", "bacteria", species, data, code, ("prodigal",), verified=kept, limit_bp=2_000_000)
 
 
-def _loci(table: str, clade: str, peer: str, names: str) -> Target:
+def _loci(table: str, clade: str, peer: str, names: str, limit_bp: int = 1_000_000) -> Target:
     return Target(
-        table, clade, "several", "G3PO.confirmed", 1, (peer,), loci=True, names=tuple(names.split()), limit_bp=1_000_000
+        table, clade, "several", "G3PO.confirmed", 1, (peer,), loci=True, names=tuple(names.split()), limit_bp=limit_bp
     )
 
 
@@ -131,6 +131,7 @@ TARGETS = {
         "vertebrates", "vertebrate", "augustus human",
         "CHLSB RAT AILME OTOGA PONAB MUSPF SHEEP MOUSE MYOLU MONDO MACFA HETGA RABIT CALJA NOMLE BOVIN CANLF GORGO "
         "PAPAN PIG",
+        limit_bp=2_000_000,
     ),
     "G3PO.birds.reptiles": _loci("vertebrates", "vertebrate", "augustus chicken", "ANOCA FICAL PELSI"),
     "G3PO.fishes": _loci(

@@ -79,6 +79,20 @@ def test_whole_contigs_are_taken_first_and_the_last_one_is_cut():
         cut_regions({"b": 200}, Annotation((gene("+", (0, 50), seqid="b"),), ()), 40)
 
 
+def test_loci_are_whole_and_not_the_first_names():
+    from any_genome_pieces import whole_loci
+
+    lengths = {f"locus{number:02}": 100 for number in range(40)}
+    taken = whole_loci(lengths, 1050)
+    assert len(taken) == 10
+    assert {(region.start, region.end) for region in taken} == {(0, 100)}
+    assert {region.seqid for region in taken} != set(list(lengths)[:10])
+    assert whole_loci(dict(reversed(lengths.items())), 1050) == taken
+    assert len(whole_loci(lengths, 0)) == 40
+    with pytest.raises(InputError, match="the first locus is longer"):
+        whole_loci(lengths, 99)
+
+
 def test_rows_over_the_origin_are_left_out(tmp_path):
     from any_genome_pieces import copy_within
 
