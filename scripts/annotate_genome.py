@@ -9,14 +9,17 @@ With --part, this is one of several jobs for one genome. It decodes its share an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from genet5.annotate.adapting import adaptation_line
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.parts import part_from_text
 from genet5.annotate.run import (
+    adaptation_wanted,
     annotate_genome,
     chosen_loci,
     chosen_regions,
@@ -29,12 +32,22 @@ from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.device import add_device_argument, add_threads_argument, use_threads
-from genet5.errors import run_command
+from genet5.errors import InputError, run_command
 from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
 
-OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
+OPTIONS = (
+    "decoder",
+    "window_bp",
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "min_confidence",
+    "adapt",
+    "adaptation",
+    "adapt_bp",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -71,7 +84,11 @@ def main(argv: list[str] | None = None) -> None:
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
     calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
     rules = clade.gene_rules(how.genetic_code)
+    if part and wanted.adapt:
+        raise InputError("--part: jobs that share a genome share an adaptation; make it first, and give --adaptation")
     with Genome(arguments.genome) as genome:
+        regions = chosen_regions(genome, arguments.regions)
+        adaptation = adaptation_wanted(model, clades, genome, regions, how, wanted)
         if part:
             tiles = annotate_part(
                 arguments.output_prefix,
@@ -84,16 +101,19 @@ def main(argv: list[str] | None = None) -> None:
                 arguments.regions,
                 arguments.track_loci,
                 how,
+                adaptation,
             )
             print(f"part {part}: {tiles} tiles decoded", flush=True)
             return
-        regions = chosen_regions(genome, arguments.regions)
         loci = chosen_loci(regions, arguments.track_loci)
-        found = annotate_genome(model, calibration, clades, genome, regions, how)
+        found = annotate_genome(model, calibration, clades, genome, regions, how, adaptation)
+        found = replace(found, fitted=adaptation if wanted.adapt else None)
         write_annotation(arguments.output_prefix, found, genome)
         tracks = f"{arguments.output_prefix}.tracks.npz"
         write_tracks(tracks, model, rules, genome, loci, arguments.precision)
     summary = found.summary
+    if adaptation is not None:
+        print(adaptation_line(adaptation.about), flush=True)
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 
 

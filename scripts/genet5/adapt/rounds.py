@@ -82,9 +82,7 @@ def _neutral(said: dict[str, Any], reason: str) -> Adaptation:
     return Adaptation(neutral.hexamers, neutral.sites, 0.0, about)
 
 
-def _learnt(
-    decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float
-) -> Adaptation:
+def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float) -> Adaptation:
     """``ROUNDS`` rounds, the first one read with ``start``."""
     found = start
     for _ in range(ROUNDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def sampled_regions(regions: Sequence[Region], most_bp: int) -> list[Region]:
     for seqid, start, end in regions:
         number = -(-(end - start) // WINDOW_BP)
         edges = [start + (end - start) * part // number for part in range(number + 1)]
-        windows += [Region(seqid, low, high) for low, high in zip(edges, edges[1:], strict=False)]
+        windows += [Region(seqid, low, high) for low, high in pairwise(edges)]
     windows = [window for window in windows if window.end - window.start >= SHORTEST_BP]
     total = sum(window.end - window.start for window in windows)
     kept = min(len(windows), len(windows) * most_bp // total) if windows else 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
-from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
+from genet5.annotate.run import Annotated, adaptation_wanted, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
 from genet5.crf.folder import WEIGHTS_FILE
@@ -57,8 +57,11 @@ class Annotator:
         how = how_to_annotate(
             self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped, validated=validated
         )
-        chosen = chosen_regions(genome, regions, "regions")
-        return annotate_genome(self.model, self.calibration_of(how.decoder), self.clades, genome, chosen, how)
+        chosen, wanted = chosen_regions(genome, regions, "regions"), options or AnnotateOptions()
+        adaptation = adaptation_wanted(self.model, self.clades, genome, chosen, how, wanted)
+        calibration = self.calibration_of(how.decoder)
+        found = annotate_genome(self.model, calibration, self.clades, genome, chosen, how, adaptation)
+        return replace(found, fitted=adaptation if wanted.adapt else None)
 
 
 def load(name: str | Path, clade: str = "", clade_folder: str | Path = "", device: str = "auto") -> Annotator:
@@ -91,6 +94,8 @@ def annotate(
     regions: str = "",
     decoder: str | None = None,
     min_confidence: float = 0.0,
+    adapt: bool = False,
+    adaptation: str | Path = "",
     clade_folder: str | Path = "",
     device: str = "auto",
 ) -> list[Gene]:
@@ -98,7 +103,8 @@ def annotate(
 
     model: what ``load`` gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table,
     by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything. decoder: a name of
-    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. device: one of
+    ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. adapt: fit the model to this
+    genome first; adaptation: the file of one that was made before (``AnnotateOptions``). device: one of
     ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
     if isinstance(model, Annotator):
@@ -110,6 +116,8 @@ def annotate(
             raise InputError(f"clade: none given, known: {', '.join(read_clades(clade_folder))}")
         annotator = load(model or clade, clade, clade_folder, device)
     with open_genome(genome) as opened:
-        options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
+        options = AnnotateOptions(
+            decoder=decoder, min_confidence=min_confidence, adapt=adapt, adaptation=str(adaptation)
+        )
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes

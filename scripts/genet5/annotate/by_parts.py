@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genet5 import __version__
+from genet5.adapt.adaptation import Adaptation
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.models import Model
 from genet5.annotate.part_files import join_parts, part_path, read_part, write_part
@@ -38,6 +39,7 @@ def annotate_part(
     regions: str,
     track_loci: int,
     how: How,
+    adaptation: Adaptation | None = None,
 ) -> int:
     """Decode a part and write its file; the number of tiles decoded.
 
@@ -59,7 +61,9 @@ def annotate_part(
         "track_loci": track_loci,
         "version": __version__,
     }
-    decoded = decode_genome(model, calibration, clades, genome, chosen, how, part)
+    if adaptation is not None:
+        origin["adaptation"] = dict(adaptation.about)
+    decoded = decode_genome(model, calibration, clades, genome, chosen, how, part, adaptation)
     tracks: dict[str, np.ndarray] = {}
     if part.number == 1:
         tracks = crf_tracks(model.crf, clade.gene_rules(how.genetic_code), genome, loci, how.precision)
@@ -87,7 +91,8 @@ def join_annotation(
         raise InputError(f"{first.path}: made with other rules of genes than {clade.path}; make the parts again")
     regions = chosen_regions(genome, origin["regions"], f"{first.path}, regions")
     calibration = Calibration(**origin["calibration"])
-    return annotation_of(joined, calibration, clades, genome, regions, how), first.tracks
+    about = origin.get("adaptation")
+    return annotation_of(joined, calibration, clades, genome, regions, how, about), first.tracks
 
 
 def _as_json(value: Any) -> Any:

@@ -19,7 +19,6 @@ from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene
 from genet5.training.precision import chosen_precision, native_bf16
 
-
 Reader = Callable[[WindowSites], WindowPotentials]
 Addition = Callable[[WindowSites, WindowPotentials], WindowPotentials]
 

@@ -25,21 +25,30 @@ _NOT_IN_COLUMN = re.compile(r"[\x00-\x1f\x7f%]")
 _NOT_IN_ATTRIBUTE = re.compile(r"[\x00-\x1f\x7f%;=&,]")
 
 
-def write_gff3(path: str | Path, genes: Iterable[Gene], lengths: Mapping[str, int], *, source: str = "GeneT5") -> int:
+def write_gff3(
+    path: str | Path,
+    genes: Iterable[Gene],
+    lengths: Mapping[str, int],
+    *,
+    source: str = "GeneT5",
+    comments: Sequence[str] = (),
+) -> int:
     """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
     Only coding sequence is known here, so an exon row has the place of its CDS row: the coding part of the exon.
     Exons are numbered from the 5' end, ``{transcript}.exon1`` first. ``lengths`` maps every contig of the genome to
     its bases: one ``##sequence-region`` each, and its order is the order of the rows; within a contig genes come by
     start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
-    or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
-    path that ends in ``.gz`` is compressed; equal genes give equal bytes. Raises InputError for an id used twice, and
-    for CDS outside their contig.
+    or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``.
+    ``comments``: lines of text behind ``##gff-version``. A path that ends in ``.gz`` is compressed; equal genes give
+    equal bytes. Raises InputError for an id used twice, and for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
     with _text_output(path) as output:
         output.write("##gff-version 3\n")
+        for line in comments:
+            output.write(f"# {line}\n")
         for seqid, length in lengths.items():
             output.write(f"##sequence-region {_escape(_NOT_IN_SEQID, seqid)} 1 {length}\n")
         for gene in ordered:
