@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.adapt.adaptation import save_adaptation
-from genet5.annotate.adapting import adaptation_line, fit_adaptation
+from genet5.adapt.adaptation import adaptation_line, save_adaptation
+from genet5.annotate.adapting import fit_adaptation
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions

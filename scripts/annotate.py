@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     # Here, so that --help and a wrong flag do not wait for torch.
-    from genet5.annotate.adapting import adaptation_line
+    from genet5.adapt.adaptation import adaptation_line
     from genet5.annotate.api import load
     from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
     from genet5.genome.fasta import open_genome

@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from genet5.annotate.adapting import adaptation_line
+from genet5.adapt.adaptation import adaptation_line
+from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.parts import part_from_text
 from genet5.annotate.run import (
-    adaptation_wanted,
     annotate_genome,
     chosen_loci,
     chosen_regions,

@@ -76,6 +76,18 @@ def _add(codes, allowed, hexamers, around, strength, bases, sites):
                 sites[kind, at] += strength * total
 
 
+def adaptation_line(about: Mapping[str, Any]) -> str:
+    """What was done, in one line."""
+    if not about["adapted"]:
+        return f"not adapted to this genome: {about['reason']}"
+    start, end = about["start"], [row for row in about["tried"] if row["taken"]][-1]
+    saved = start["bits_per_kb"] - end["bits_per_kb"]
+    return (
+        f"adapted to this genome without labels: strength {about['strength']:g} after {about['rounds']} rounds; "
+        f"held-back DNA takes {saved:.2f} bits per kb less"
+    )
+
+
 def save_adaptation(path: str | Path, adaptation: Adaptation) -> None:
     """Write a NumPy archive that ``load_adaptation`` reads."""
     about = {"format": FORMAT, "strength": adaptation.strength, "about": dict(adaptation.about)}

@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genet5.adapt.adaptation import Adaptation, load_adaptation
 from genet5.adapt.rounds import adapt
+from genet5.annotate.decoders import check_adaptable
+from genet5.annotate.models import Model
+from genet5.annotate.options import AnnotateOptions
+from genet5.annotate.run import How
 from genet5.clades import Clade, clade_named
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import WindowDecoder
@@ -17,9 +21,21 @@ from genet5.errors import InputError
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Region
 
-if TYPE_CHECKING:
-    from genet5.annotate.models import Model
-    from genet5.annotate.run import How
+
+def adaptation_wanted(
+    model: Model,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: Sequence[Region],
+    how: How,
+    wanted: AnnotateOptions,
+) -> Adaptation | None:
+    """The one in a file, one that is fitted here, or none, as the user wants it. Raises ``InputError`` for both."""
+    if wanted.adapt and wanted.adaptation:
+        raise InputError(f"adapt, adaptation: {wanted.adaptation} is given, so none is made; allowed: one of the two")
+    if wanted.adaptation:
+        return read_adaptation(wanted.adaptation, model, how)
+    return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp) if wanted.adapt else None
 
 
 def fit_adaptation(
@@ -42,24 +58,6 @@ def read_adaptation(path: str | Path, model: Model, how: How) -> Adaptation:
         if said != wanted:
             raise InputError(f"{path}: made for {key} {said}, here it is {wanted}; make it again with genet5 adapt")
     return found
-
-
-def check_adaptable(decoder: str) -> None:
-    """Raise ``InputError`` for a decoder that takes no potentials."""
-    if decoder != "viterbi":
-        raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: viterbi")
-
-
-def adaptation_line(about: Mapping[str, Any]) -> str:
-    """What was done, in one line."""
-    if not about["adapted"]:
-        return f"not adapted to this genome: {about['reason']}"
-    start, end = about["start"], [row for row in about["tried"] if row["taken"]][-1]
-    saved = start["bits_per_kb"] - end["bits_per_kb"]
-    return (
-        f"adapted to this genome without labels: strength {about['strength']:g} after {about['rounds']} rounds; "
-        f"held-back DNA takes {saved:.2f} bits per kb less"
-    )
 
 
 def _belongs_to(crf: Crf, how: How) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
-from genet5.annotate.run import Annotated, adaptation_wanted, annotate_genome, chosen_regions, how_to_annotate
+from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, load_shipped
 from genet5.clades import Clade, clade_named, read_clades
 from genet5.crf.folder import WEIGHTS_FILE

@@ -137,10 +137,18 @@ def check_decoder(name: str, clade: Clade, has_writer: bool) -> None:
         )
 
 
+def check_adaptable(decoder: str) -> None:
+    """Raise ``InputError`` for a decoder that takes no potentials."""
+    if decoder != "viterbi":
+        raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: viterbi")
+
+
 def make_decoder(
     name: str, model: Model, clades: Mapping[str, Clade], clade: str, genetic_code: int, options: DecodingOptions
 ) -> Decoder:
     """The decoder ``name`` for an organism. Raises ``InputError`` as ``check_decoder`` does."""
     found = clade_named(clades, clade, "clade")
     check_decoder(name, found, model.has_writer)
+    if options.add is not None:
+        check_adaptable(name)
     return DECODERS[name].make(model, Organism(found, genetic_code), options)

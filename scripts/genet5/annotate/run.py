@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from genet5.adapt.adaptation import Adaptation, save_adaptation
-from genet5.annotate.adapting import adaptation_line, check_adaptable, fit_adaptation, read_adaptation
+from genet5.adapt.adaptation import Adaptation, adaptation_line, save_adaptation
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of_tiles, tiles_of
@@ -88,22 +87,6 @@ class Annotated:
     fitted: Adaptation | None = None
 
 
-def adaptation_wanted(
-    model: Model,
-    clades: Mapping[str, Clade],
-    genome: Genome,
-    regions: Sequence[Region],
-    how: How,
-    wanted: AnnotateOptions,
-) -> Adaptation | None:
-    """The one in a file, one that is fitted here, or none, as the user wants it. Raises ``InputError`` for both."""
-    if wanted.adapt and wanted.adaptation:
-        raise InputError(f"adapt, adaptation: {wanted.adaptation} is given, so none is made; allowed: one of the two")
-    if wanted.adaptation:
-        return read_adaptation(wanted.adaptation, model, how)
-    return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp) if wanted.adapt else None
-
-
 def annotate_genome(
     model: Model,
     calibration: Calibration,
@@ -131,8 +114,6 @@ def decode_genome(
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    if adaptation is not None:
-        check_adaptable(how.decoder)
     options = DecodingOptions(how.beam_width, how.precision, adaptation)
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)

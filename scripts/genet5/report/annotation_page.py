@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from genet5 import __version__
-from genet5.annotate.adapting import adaptation_line
+from genet5.adapt.adaptation import adaptation_line
 from genet5.annotate.stitching import COUNTS
 from genet5.clades import Clade, read_clades
 from genet5.evaluate.sanity import DENSITY, Check, GeneSetShape, compare, gene_set_shape
