@@ -30,6 +30,13 @@ MOTIF_PRIOR = 0.5
 _REST = 3  # of rows of tables: what is not coding; before it codon positions 0, 1, 2
 
 
+class Bits(NamedTuple):
+    """Of windows, float64 [windows]. total: of their DNA and genes. coding: that tables of codons save of them."""
+
+    total: np.ndarray
+    coding: np.ndarray
+
+
 class Gain(NamedTuple):
     """Bits in a kilobase that one gene set saves more than another one: mean and standard error over windows."""
 
@@ -40,17 +47,16 @@ class Gain(NamedTuple):
         return self.bits_per_kb > errors * self.error
 
 
-def gain(better: np.ndarray, worse: np.ndarray, bases: np.ndarray) -> Gain:
-    """better, worse: bits of windows (``window_bits``). bases: of windows."""
-    saved = worse - better
+def gain(saved: np.ndarray, bases: np.ndarray) -> Gain:
+    """saved: bits of each window. bases: of each window."""
     kb = bases.sum() / 1000
     spread = saved - bases * saved.sum() / bases.sum()  # a long window saves more
     number = len(saved)
     return Gain(float(saved.sum() / kb), float(np.sqrt(number / max(number - 1, 1) * (spread**2).sum()) / kb))
 
 
-def window_bits(windows: Sequence[SampledWindow], genes: Sequence[Sequence[WindowGene]]) -> np.ndarray:
-    """Bits of each window's DNA and genes under the model of the windows in the other fold; float64 [windows].
+def window_bits(windows: Sequence[SampledWindow], genes: Sequence[Sequence[WindowGene]]) -> Bits:
+    """Bits of each window's DNA and genes under the model of the windows in the other fold.
 
     Windows are dealt to the folds in turn.
     """
@@ -62,7 +68,8 @@ def window_bits(windows: Sequence[SampledWindow], genes: Sequence[Sequence[Windo
             if number % FOLDS != fold:
                 model.add(one)
         models.append(model.settled())
-    return np.array([models[number % FOLDS].bits(one) for number, one in enumerate(told)])
+    rows = [models[number % FOLDS].bits(one) for number, one in enumerate(told)]
+    return Bits(*np.array(rows).reshape(-1, 2).T)
 
 
 class _Told(NamedTuple):
@@ -154,14 +161,15 @@ class _Model:
         self.begins = np.log(self.begins / self.begins.sum())
         return self
 
-    def bits(self, told: _Told) -> float:
-        """Of a window's DNA and genes, after ``settled``."""
+    def bits(self, told: _Told) -> tuple[float, float]:
+        """Total and coding (``Bits``) of a window, after ``settled``."""
         size = told.codes.shape[1]
         each = [self.bases[told.tables[row], told.ids[row]] for row in range(2)]
-        total = self.bases[_REST, told.ids[0]].sum()
+        coding = 0.0
         for row in range(2):
-            coding = told.tables[row] != _REST
-            total += (each[row] - self.bases[_REST, told.ids[row]])[coding].sum()
+            chosen = told.tables[row] != _REST
+            coding += (each[row] - self.bases[_REST, told.ids[row]])[chosen].sum()
+        total = self.bases[_REST, told.ids[0]].sum() + coding
         for gene in told.genes:
             event = _event(gene, size)
             total += self.begins[1] - np.log(2)  # its strand
@@ -176,7 +184,7 @@ class _Model:
             total += sum(self.goes_on[int(first), int(further)] for first, further in event.goes_on)
             if not gene.partial5 and not gene.partial3:
                 total += np.log(3)  # of three lengths of the last segment, one ends with a codon
-        return float(-total / np.log(2))
+        return float(-total / np.log(2)), float(coding / np.log(2))
 
 
 def _around(codes: np.ndarray, at: int, reach: tuple[int, int]) -> np.ndarray | None:

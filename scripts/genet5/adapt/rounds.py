@@ -2,8 +2,9 @@
 counts join the potentials of the next round.
 
 It begins with a small share of the counts and goes on with larger ones (``STRENGTHS``). The guard takes the first one
-that no other beats: its genes must explain held-back DNA better. As the guard judges, each half of the windows is read
-with counts of the other half. What is kept at last is counted from all windows.
+that no other beats: its genes must explain held-back DNA better, and their codons must be seen there, too. Dropping
+genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
+the windows is read with counts of the other half. What is kept at last is counted from all windows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
-from genet5.adapt.guard import FOLDS, gain, window_bits
+from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
 from genet5.adapt.sampling import SampledWindow, find_repeats, sampled_regions, window_sites
 from genet5.crf.chains import strand_marginals
 from genet5.crf.decoding import best_genes
@@ -60,14 +61,16 @@ def adapt_to_windows(decoder: WindowDecoder, windows: Sequence[SampledWindow], s
             halves[fold] = _learnt(decoder, others, halves[fold], strength)
         genes = _genes(decoder, windows, halves)
         bits = window_bits(windows, genes)
-        found = gain(bits, best, bases)
-        better = found.exceeds(LEAST_ERRORS)
+        found = gain(best.total - bits.total, bases)
+        coding = gain(bits.coding, bases)
+        better = found.exceeds(LEAST_ERRORS) and coding.exceeds(LEAST_ERRORS)
         row = {"strength": strength, "gain_bits_per_kb": round(found.bits_per_kb, 3), "error": round(found.error, 3)}
+        row |= {"coding_bits_per_kb": round(coding.bits_per_kb, 3), "coding_error": round(coding.error, 3)}
         said["tried"].append(row | {"taken": better} | _shape(genes, bits, bases))
         if better:
             best, taken = bits, strength
     if not taken:
-        return _neutral(said, "no adaptation explains held-back DNA better")
+        return _neutral(said, "none explains held-back DNA better by codons that hold there, too")
     found, steps = neutral, [strength for strength in STRENGTHS if strength <= taken]
     for strength in steps:
         found = _learnt(decoder, windows, found, strength)
@@ -119,12 +122,12 @@ def _genes(
     return list(decoder.each(read, range(len(windows))))
 
 
-def _shape(genes: Sequence[Sequence[WindowGene]], bits: np.ndarray, bases: np.ndarray) -> dict[str, Any]:
+def _shape(genes: Sequence[Sequence[WindowGene]], bits: Bits, bases: np.ndarray) -> dict[str, Any]:
     """What a gene set looks like, for people to see."""
     found = [gene for window in genes for gene in window]
     multi = sum(len(gene.cds) > 1 for gene in found)
     return {
-        "bits_per_kb": round(float(1000 * bits.sum() / bases.sum()), 3),
+        "bits_per_kb": round(float(1000 * bits.total.sum() / bases.sum()), 3),
         "genes": len(found),
         "multi_exon_genes": multi,
         "introns": sum(len(gene.cds) - 1 for gene in found),
