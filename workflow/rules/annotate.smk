@@ -55,48 +55,6 @@ rule calibrate:
         """
 
 
-rule adapt:
-    """Fit the model to a new genome without labels, where the key annotate.adapt asks for it."""
-    input:
-        unpack(model_files),
-        genome="data/raw/{species}/fna",
-        index="data/raw/{species}/fna.fai",
-    output:
-        "data/annotation/{run}/{stage}/{species}.adaptation.npz",
-    log:
-        "data/logs/adapt/{run}/{stage}/{species}.log",
-    conda:
-        "../../envs/train.yaml"
-    threads: 8
-    resources:
-        gpu=1,
-        nodes=1,
-        mem_mb=32000,
-        runtime=1440,
-    params:
-        genetic_code=lambda wildcards: GENETIC_CODES[wildcards.species],
-        clade=lambda wildcards: CLADES[wildcards.species],
-        clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
-        decoder=decoder_flag,
-        model=model_flag,
-        version=model_version,
-        bases=config["annotate"]["adapt_bp"],
-    shell:
-        """
-        bash "$GENET5_SCRIPTS/launch.sh" --one gpu "$GENET5_SCRIPTS/adapt.py" \
-            --device "$GENET5_DEVICE" \
-            {params.model:q} \
-            --genome {input.genome:q} \
-            --genetic-code {params.genetic_code} \
-            --clade {params.clade} \
-            --clade-folder "$GENET5_CLADE_FOLDER" \
-            {params.decoder:q} \
-            --adapt-bp {params.bases} \
-            --output {output:q} \
-            2>&1 | tee -i {log:q}
-        """
-
-
 rule annotate_genome:
     """Tile a genome (or its held-out regions), decode genes under the rules of its clade, and join them."""
     input:
@@ -162,6 +120,11 @@ rule annotate_genome:
 if PARTS > 1:
 
     include: "annotate_parts.smk"
+
+
+if config["annotate"]["adapt"]:
+
+    include: "adapt.smk"
 
 
 rule annotate:

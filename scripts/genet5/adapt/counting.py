@@ -15,7 +15,7 @@ from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, NUM_SITES, START_SITE, STOP_SITE
 
-SURE = 0.9  # with half of the bases and sites less certain than this, errors feed on themselves (docs/decisions.md)
+SURE = 0.95  # counts that take less for certain feed on their own errors (docs/decisions.md)
 BEFORE_BP, AFTER_BP = 20, 10  # bases around a site
 AROUND_BP = BEFORE_BP + AFTER_BP
 #: Of each kind of site, the bases before and after it that say something.

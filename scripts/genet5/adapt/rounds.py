@@ -25,7 +25,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.window_genes import WindowGene
 
-STRENGTHS = (0.25, 0.5, 1.0)
+STRENGTHS = (0.15, 0.3, 0.5, 0.7, 1.0, 1.5)
 ROUNDS = 2  # of each strength
 LEAST_ERRORS = 2.0  # standard errors that a gain must exceed
 LEAST_WINDOWS = 8  # with fewer, there is nothing to hold back
