@@ -134,6 +134,26 @@ def test_the_guard_is_asked_for_each_strength(monkeypatch: pytest.MonkeyPatch) -
     assert not any(row["taken"] for row in adaptation.about["tried"]) and not adaptation.about["adapted"]
 
 
+def test_no_window_is_judged_with_counts_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows, learnt, read = simulated(8, True).windows, {}, rounds._genes
+
+    def learning(decoder, chosen, start, strength):
+        made = Adaptation.neutral()
+        learnt[id(made)] = made, chosen
+        return made
+
+    def reading(decoder, windows, halves):
+        for number, window in enumerate(windows):
+            _, seen = learnt.get(id(halves[number % rounds.FOLDS]), (None, []))
+            assert not any(one is window for one in seen)
+        return read(decoder, windows, halves)
+
+    monkeypatch.setattr(rounds, "_learnt", learning)
+    monkeypatch.setattr(rounds, "_genes", reading)
+    adapt_to_windows(DECODER, windows, {})
+    assert sorted(len(chosen) for _, chosen in learnt.values()) == [4] * (2 * len(rounds.STRENGTHS))
+
+
 # -------------------------------------------------------------------- the sample
 
 
