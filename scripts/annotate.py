@@ -15,7 +15,17 @@ from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
-OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
+OPTIONS = (
+    "decoder",
+    "window_bp",
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "min_confidence",
+    "adapt",
+    "adaptation",
+    "adapt_bp",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -42,6 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.adapt.adaptation import adaptation_line
     from genet5.annotate.api import Annotator, load
     from genet5.annotate.choosing_clade import choose
     from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
@@ -90,6 +101,8 @@ def main(argv: list[str] | None = None) -> None:
             clade_folder=arguments.clade_folder,
         )
     summary = found.summary
+    if "adaptation" in summary:
+        print(adaptation_line(summary["adaptation"]))
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s: {prefix}.gff3")
 
 

@@ -9,8 +9,11 @@ With --part, this is one of several jobs for one genome. It decodes its share an
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+from genet5.adapt.adaptation import adaptation_line
+from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.choosing_clade import choose
@@ -36,7 +39,17 @@ from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
 
-OPTIONS = ("decoder", "window_bp", "overlap_bp", "batch_size", "beam_width", "min_confidence")
+OPTIONS = (
+    "decoder",
+    "window_bp",
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "min_confidence",
+    "adapt",
+    "adaptation",
+    "adapt_bp",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -70,11 +83,13 @@ def main(argv: list[str] | None = None) -> None:
     clades = read_clades(arguments.clade_folder)
     if arguments.model and arguments.clade == AUTO:
         raise InputError(f"--model: a model of your own needs its --clade; {AUTO} chooses among those of GeneT5")
+    if part and wanted.adapt:
+        raise InputError("--part: jobs that share a genome share an adaptation; make it first, and give --adaptation")
     asked_code = code_from_text(arguments.genetic_code) if arguments.genetic_code else None
     with Genome(arguments.genome) as genome:
         choice = None
+        regions = chosen_regions(genome, arguments.regions)
         if AUTO in (arguments.clade, asked_code):
-            regions = chosen_regions(genome, arguments.regions)
             choice = choose(genome, regions, clades, arguments.clade, asked_code)
             print("\n".join(choice.lines()), flush=True)
         clade = clade_named(clades, choice.clade if choice else arguments.clade)
@@ -87,6 +102,7 @@ def main(argv: list[str] | None = None) -> None:
         how = how_to_annotate(clade, code, wanted, model, shipped, arguments.precision, validated)
         calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
         rules = clade.gene_rules(how.genetic_code)
+        adaptation = adaptation_wanted(model, clades, genome, regions, how, wanted)
         if part:
             tiles = annotate_part(
                 arguments.output_prefix,
@@ -100,18 +116,21 @@ def main(argv: list[str] | None = None) -> None:
                 arguments.track_loci,
                 how,
                 choice.summary() if choice else None,
+                adaptation,
             )
             print(f"part {part}: {tiles} tiles decoded", flush=True)
             return
-        regions = chosen_regions(genome, arguments.regions)
         loci = chosen_loci(regions, arguments.track_loci)
-        found = annotate_genome(model, calibration, clades, genome, regions, how)
+        found = annotate_genome(model, calibration, clades, genome, regions, how, adaptation)
+        found = replace(found, fitted=adaptation if wanted.adapt else None)
         if choice:
             found.summary["chosen"] = choice.summary()
         write_annotation(arguments.output_prefix, found, genome)
         tracks = f"{arguments.output_prefix}.tracks.npz"
         write_tracks(tracks, model, rules, genome, loci, arguments.precision)
     summary = found.summary
+    if adaptation is not None:
+        print(adaptation_line(adaptation.about), flush=True)
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 
 

@@ -326,6 +326,24 @@ def test_the_dna_chooses_clade_and_code_where_the_keys_say_auto(workspace):
     assert own.returncode == 1 and "clade: auto chooses among shipped models" in own.stdout
 
 
+def test_a_new_genome_is_adapted_to_where_the_user_asks(workspace):
+    """Once, whatever the number of jobs that annotate; not where an adaptation is given."""
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    made = "data/annotation/main/shipped-fungi/my.adaptation.npz"
+    for parts, annotating in ((1, {"annotate_genome": 1}), (2, {"annotate_part": 2, "join_annotation": 1})):
+        overlay = workspace.overlay(f"annotate: {{adapt: true, adapt_bp: 500000, parts: {parts}}}")
+        result = workspace.run(*SHIPPED, "clade=fungi", "--configfile", overlay)
+        assert result.returncode == 0, result.stdout
+        assert jobs(result.stdout) == {"index_genome": 1, "adapt": 1, "annotate": 1} | annotating
+        (command,) = [line for line in commands(result.stdout) if "adapt.py" in line]
+        assert "--clade fungi " in command and f"--adapt-bp 500000 --output {made} " in command
+        using = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
+        assert len(using) == parts and all(f" --adaptation {made} " in line for line in using)
+    (workspace.folder / "given.npz").write_bytes(b"")
+    result = workspace.run(*SHIPPED, "clade=fungi", "annotate={adaptation: given.npz}")
+    assert "adapt" not in jobs(result.stdout) and " --adaptation given.npz " in result.stdout
+
+
 def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
     trained = workspace.folder / "data/model/main/grpo/model.safetensors"

@@ -58,7 +58,7 @@ rule calibrate:
 rule annotate_genome:
     """Tile a genome (or its held-out regions), decode genes under the rules of its clade, and join them."""
     input:
-        unpack(model_files),
+        unpack(annotation_files),
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
     output:
@@ -92,6 +92,7 @@ rule annotate_genome:
         tiling=tiling_flags,
         model=model_flag,
         version=model_version,
+        adaptation=adaptation_flag,
         part=[],
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -109,6 +110,7 @@ rule annotate_genome:
             --batch-size {params.how[batch_size]} \
             --beam-width {params.how[beam_width]} \
             --min-confidence {params.how[min_confidence]} \
+            {params.adaptation:q} \
             {params.part:q} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee -i {log:q}
@@ -118,6 +120,11 @@ rule annotate_genome:
 if PARTS > 1:
 
     include: "annotate_parts.smk"
+
+
+if config["annotate"]["adapt"]:
+
+    include: "adapt.smk"
 
 
 rule annotate:

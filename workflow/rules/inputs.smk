@@ -130,6 +130,25 @@ def model_version(wildcards):
     return [file_sha256(path) for one in models for path in (one.folder / "model.safetensors", one.calibration)]
 
 
+def annotation_files(wildcards):
+    """What annotates a genome: its model, and an adaptation of it to a new genome."""
+    return model_files(wildcards) | adaptation_files(wildcards)
+
+
+def adaptation_files(wildcards):
+    """The adaptation of the model to the new genome, if the user wants one: made here, or one that is there."""
+    options = config["annotate"]
+    if wildcards.species != NEW_GENOME or not (options["adapt"] or options["adaptation"]):
+        return {}
+    made = f"data/annotation/{wildcards.run}/{wildcards.stage}/{wildcards.species}.adaptation.npz"
+    return {"adaptation": options["adaptation"] or made}
+
+
+def adaptation_flag(wildcards):
+    """The flag for an adaptation; none without one."""
+    return optional("--adaptation", *adaptation_files(wildcards).values())
+
+
 def how_to_annotate(wildcards):
     """How a genome is decoded: what the user sets, else what a shipped model recommends, else what the clade says.
 

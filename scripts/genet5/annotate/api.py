@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
 from genet5.annotate.choosing_clade import choose
@@ -59,8 +60,11 @@ class Annotator:
         how = how_to_annotate(
             self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped, validated=validated
         )
-        chosen = chosen_regions(genome, regions, "regions")
-        return annotate_genome(self.model, self.calibration_of(how.decoder), self.clades, genome, chosen, how)
+        chosen, wanted = chosen_regions(genome, regions, "regions"), options or AnnotateOptions()
+        adaptation = adaptation_wanted(self.model, self.clades, genome, chosen, how, wanted)
+        calibration = self.calibration_of(how.decoder)
+        found = annotate_genome(self.model, calibration, self.clades, genome, chosen, how, adaptation)
+        return replace(found, fitted=adaptation if wanted.adapt else None)
 
 
 def load(name: str | Path, clade: str = "", clade_folder: str | Path = "", device: str = "auto") -> Annotator:
@@ -93,6 +97,8 @@ def annotate(
     regions: str = "",
     decoder: str | None = None,
     min_confidence: float = 0.0,
+    adapt: bool = False,
+    adaptation: str | Path = "",
     clade_folder: str | Path = "",
     device: str = "auto",
 ) -> list[Gene]:
@@ -101,8 +107,9 @@ def annotate(
     clade: its name, or ``auto`` for the shipped model whose genes make the DNA most predictable. model: what ``load``
     gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table, or ``auto`` where the
     DNA is to say it; by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything.
-    decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. device:
-    one of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
+    decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. adapt: fit
+    the model to this genome first; adaptation: the file of one that was made before (``AnnotateOptions``). device: one
+    of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
     annotator = model if isinstance(model, Annotator) else None
     if annotator and clade and clade != annotator.clade.name:
@@ -121,6 +128,8 @@ def annotate(
             choice = choose(opened, chosen_regions(opened, regions, "regions"), clades, asked, genetic_code)
             genetic_code = choice.genetic_code
             annotator = annotator or load(choice.clade, choice.clade, clade_folder, device)
-        options = AnnotateOptions(decoder=decoder, min_confidence=min_confidence)
+        options = AnnotateOptions(
+            decoder=decoder, min_confidence=min_confidence, adapt=adapt, adaptation=str(adaptation)
+        )
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes

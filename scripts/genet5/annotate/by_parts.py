@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genet5 import __version__
+from genet5.adapt.adaptation import Adaptation
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.models import Model
 from genet5.annotate.part_files import join_parts, part_path, read_part, write_part
@@ -39,6 +40,7 @@ def annotate_part(
     track_loci: int,
     how: How,
     chosen: Mapping[str, Any] | None = None,
+    adaptation: Adaptation | None = None,
 ) -> int:
     """Decode a part and write its file; the number of tiles decoded.
 
@@ -63,7 +65,9 @@ def annotate_part(
         "track_loci": track_loci,
         "version": __version__,
     }
-    decoded = decode_genome(model, calibration, clades, genome, of_genome, how, part)
+    if adaptation is not None:
+        origin["adaptation"] = dict(adaptation.about)
+    decoded = decode_genome(model, calibration, clades, genome, of_genome, how, part, adaptation)
     tracks: dict[str, np.ndarray] = {}
     if part.number == 1:
         tracks = crf_tracks(model.crf, clade.gene_rules(how.genetic_code), genome, loci, how.precision)
@@ -91,7 +95,7 @@ def join_annotation(
         raise InputError(f"{first.path}: made with other rules of genes than {clade.path}; make the parts again")
     regions = chosen_regions(genome, origin["regions"], f"{first.path}, regions")
     calibration = Calibration(**origin["calibration"])
-    found = annotation_of(joined, calibration, clades, genome, regions, how)
+    found = annotation_of(joined, calibration, clades, genome, regions, how, origin.get("adaptation"))
     if origin["chosen"]:
         found.summary["chosen"] = origin["chosen"]
     return found, first.tracks

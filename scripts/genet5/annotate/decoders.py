@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from genet5.clades import Clade, clade_named
 from genet5.crf.model import Crf
-from genet5.crf.window_decoder import WindowDecoder
+from genet5.crf.window_decoder import Addition, WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import ScoredGene
@@ -37,11 +37,12 @@ class Decoder(Protocol):
 @dataclass(frozen=True)
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
-    precision: of the CRF's networks (``training/precision.py``).
+    precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF, for viterbi alone.
     """
 
     beam_width: int = 1
     precision: str = "auto"
+    add: Addition | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Viterbi:
     """The best chain of genes under the CRF."""
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
-        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision)
+        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add)
 
     def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
         return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
@@ -136,10 +137,18 @@ def check_decoder(name: str, clade: Clade, has_writer: bool) -> None:
         )
 
 
+def check_adaptable(decoder: str) -> None:
+    """Raise ``InputError`` for a decoder that takes no potentials."""
+    if decoder != "viterbi":
+        raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: viterbi")
+
+
 def make_decoder(
     name: str, model: Model, clades: Mapping[str, Clade], clade: str, genetic_code: int, options: DecodingOptions
 ) -> Decoder:
     """The decoder ``name`` for an organism. Raises ``InputError`` as ``check_decoder`` does."""
     found = clade_named(clades, clade, "clade")
     check_decoder(name, found, model.has_writer)
+    if options.add is not None:
+        check_adaptable(name)
     return DECODERS[name].make(model, Organism(found, genetic_code), options)

@@ -78,6 +78,15 @@ class AnnotateOptions:
         "validation bases of each species that the calibration of scores is fitted to; 0: leave scores as they are",
         minimum=0,
     )
+    adapt: bool = option(
+        False,
+        "fit the CRF to the new genome before it is annotated, without labels: hexamers and sites of its own DNA are "
+        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder viterbi",
+    )
+    adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
+    adapt_bp: int = option(
+        2_000_000, "most bases of the genome that an adaptation is learnt from, evenly spread", minimum=1
+    )
     parts: int = option(
         1,
         "number of jobs that share the annotation of one genome, for instance one on each node; the files are the same "

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from genet5.adapt.adaptation import Adaptation, adaptation_line, save_adaptation
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.decoders import DecodingOptions, make_decoder
 from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of_tiles, tiles_of
@@ -77,10 +78,13 @@ def how_to_annotate(
 
 @dataclass
 class Annotated:
-    """genes: those kept, in genomic order. summary: what was done, as ``{prefix}.json`` says it."""
+    """genes: those kept, in genomic order. summary: what was done, as ``{prefix}.json`` says it. fitted: the adaptation
+    that was made for it, None where none was asked for or one was given.
+    """
 
     genes: list[Gene]
     summary: dict[str, Any]
+    fitted: Adaptation | None = None
 
 
 def annotate_genome(
@@ -90,10 +94,12 @@ def annotate_genome(
     genome: Genome,
     regions: Sequence[Region],
     how: How,
+    adaptation: Adaptation | None = None,
 ) -> Annotated:
     """Genes of ``regions``. Raises ``InputError`` for settings that do not fit the model, the clade or the genome."""
-    decoded = decode_genome(model, calibration, clades, genome, regions, how)
-    return annotation_of(decoded, calibration, clades, genome, regions, how)
+    decoded = decode_genome(model, calibration, clades, genome, regions, how, adaptation=adaptation)
+    about = None if adaptation is None else adaptation.about
+    return annotation_of(decoded, calibration, clades, genome, regions, how, about)
 
 
 def decode_genome(
@@ -104,12 +110,12 @@ def decode_genome(
     regions: Sequence[Region],
     how: How,
     part: Part = WHOLE,
+    adaptation: Adaptation | None = None,
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    decoder = make_decoder(
-        how.decoder, model, clades, how.clade, how.genetic_code, DecodingOptions(how.beam_width, how.precision)
-    )
+    options = DecodingOptions(how.beam_width, how.precision, adaptation)
+    decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     check_bases(genome, regions)
     cpu, wall = time.process_time(), time.perf_counter()
@@ -125,8 +131,9 @@ def annotation_of(
     genome: Genome,
     regions: Sequence[Region],
     how: How,
+    adaptation: Mapping[str, Any] | None = None,
 ) -> Annotated:
-    """Genes of decoded tiles: stitched, numbered, scored. It takes no model."""
+    """Genes of decoded tiles: stitched, numbered, scored. It takes no model; ``adaptation``: what is said of it."""
     cpu, wall = time.process_time(), time.perf_counter()
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     tiles, code = tiles_of(genome, regions, how.tiling), GeneticCode.from_table(how.genetic_code)
@@ -143,6 +150,8 @@ def annotation_of(
         "options": asdict(how),
         "wall_s": round(wall, 2),
     }
+    if adaptation is not None:
+        summary["adaptation"] = dict(adaptation)
     return Annotated(genes, summary)
 
 
@@ -170,7 +179,7 @@ def chosen_regions(genome: Genome, text: str = "", where: str = "--regions") -> 
 
 
 def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> None:
-    """Write ``{prefix}.gff3``, ``.faa``, ``.cds.fna`` and ``.json``.
+    """Write ``{prefix}.gff3``, ``.faa``, ``.cds.fna`` and ``.json``, and ``.adaptation.npz`` if one was made.
 
     The GFF3 gets its name only after it was read back and found valid. Raises ``InputError`` for a gene that cannot be
     right.
@@ -186,13 +195,18 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
     finally:
         unchecked.unlink(missing_ok=True)
     write_json(f"{prefix}.json", found.summary)
+    if found.fitted is not None:
+        save_adaptation(f"{prefix}.adaptation.npz", found.fitted)
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
-    """What the header of the GFF3 says of clade and genetic code, where the DNA was asked for one of them."""
-    if "chosen" not in summary:
-        return []
-    return [f"clade {summary['chosen']['clade']}", f"genetic-code {summary['chosen']['genetic_code']}"]
+    """What the header of the GFF3 says of clade and code, where the DNA was asked for one, and of an adaptation."""
+    notes = []
+    if chosen := summary.get("chosen"):
+        notes += [f"clade {chosen['clade']}", f"genetic-code {chosen['genetic_code']}"]
+    if adapted := summary.get("adaptation"):
+        notes.append(f"adaptation {adaptation_line(adapted)}")
+    return notes
 
 
 def chosen_loci(regions: Sequence[Region], number: int) -> list[Region]:

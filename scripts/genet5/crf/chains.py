@@ -299,6 +299,25 @@ def strand_sums(potentials: np.ndarray, site: np.ndarray, allowed: np.ndarray, p
     return StrandSums(before, after, total)
 
 
+class Marginals(NamedTuple):
+    """Probabilities under all chains of one strand; float64.
+
+    of_base: [W, 4], that a base is coding at codon position 0, 1, 2 or intron. of_site: [4, W + 1], that a chain has a
+    site there.
+    """
+
+    of_base: np.ndarray
+    of_site: np.ndarray
+
+
+def strand_marginals(potentials: np.ndarray, site: np.ndarray, allowed: np.ndarray, penalty: float) -> Marginals:
+    """Arguments as in ``strand_sums``."""
+    before, after, total = strand_sums(potentials, site, allowed, penalty)
+    found, nothing = Marginals(np.zeros_like(potentials), np.zeros_like(site)), np.zeros(1, np.int64)
+    _marginals(potentials, site, allowed, penalty, nothing, False, before, after, total, 1.0, *found)
+    return found
+
+
 # -------------------------------------------------------------------- what may follow
 
 LEAST_HAZARD = 1e-7

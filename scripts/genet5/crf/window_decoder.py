@@ -19,17 +19,21 @@ from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene
 from genet5.training.precision import chosen_precision, native_bf16
 
+Reader = Callable[[WindowSites], WindowPotentials]
+Addition = Callable[[WindowSites, WindowPotentials], WindowPotentials]
+
 
 class WindowDecoder:
     """The best genes of windows under a CRF.
 
-    precision: of its networks (``training/precision.py``). Windows are read by as many threads as PyTorch is set to
+    precision: of its networks (``training/precision.py``). add: makes a window's potentials from those of the networks
+    (``adapt/adaptation.py``). Windows are read by as many threads as PyTorch is set to
     use, each window by one of them on a CPU, so that no number depends on how many there are. A GPU reads all windows
     of a call at once.
     """
 
-    def __init__(self, crf: Crf, rules: GeneRules, precision: str = "fp32") -> None:
-        self.crf, self.rules, self.precision = crf, rules, precision
+    def __init__(self, crf: Crf, rules: GeneRules, precision: str = "fp32", add: Addition | None = None) -> None:
+        self.crf, self.rules, self.precision, self.add = crf, rules, precision, add
         self.gene_penalty = crf.gene_penalty.item()
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
         # Also a single one: the memory that it gives back does not pile up in that of the main thread.
@@ -48,6 +52,14 @@ class WindowDecoder:
         sites = WindowSites(window, self.rules)
         return self._genes(sites, self.read(sites))
 
+    def read_windows(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
+        """What the networks say of windows, ``add`` left out."""
+        if self.read is not None:
+            found = list(self.each(self.read, sites))
+            give_back_memory()
+            return found
+        return [self._read_all([one])[0] for one in sites]
+
     def _read_all(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
         scores = score_codes(self.crf, window_codes(sites).to(self.crf.device), self.precision)
         bases, of_sites = scores.potentials.cpu().numpy(), scores.site_potentials.cpu().numpy()
@@ -57,6 +69,8 @@ class WindowDecoder:
         ]
 
     def _genes(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
+        if self.add is not None:
+            potentials = self.add(sites, potentials)
         genes = [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
         probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]
@@ -71,8 +85,6 @@ def give_back_memory() -> None:
     """Free memory back to the system. The C library keeps what windows leave, in pieces that the next may not fit."""
     _malloc_trim()(0)
 
-
-Reader = Callable[[WindowSites], WindowPotentials]
 
 #: Of x86 processors, on which the annotating network was faster than the plain one (docs/decisions.md).
 MEASURED_CAPABILITIES = ("AVX2", "AVX512")

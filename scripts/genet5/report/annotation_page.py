@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from genet5 import __version__
+from genet5.adapt.adaptation import adaptation_line
 from genet5.annotate.stitching import COUNTS
 from genet5.clades import Clade, read_clades
 from genet5.configuration import AUTO
@@ -332,6 +333,8 @@ def _method_section(title: str, summary: Mapping[str, Any]) -> list[Markup]:
         ("Scores", "calibrated: probabilities" if summary["calibrated"] else "not calibrated"),
     ]
     files = [(f"{title}.{ending}", what) for ending, what in FILES]
+    if "adaptation" in summary:
+        took.append(("Adaptation", adaptation_line(summary["adaptation"])))
     steps = [(STEP_NAMES.get(key, key.replace("_", " ")), count(value)) for key, value in summary["counts"].items()]
     cards = [
         card("Settings", "", pairs_table(settings)),

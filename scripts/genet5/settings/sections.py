@@ -98,7 +98,9 @@ SECTIONS = {
     "sft": Section(SftOptions, ("train_sft.py",)),
     "grpo_prompts": Section(GrpoPromptOptions, ("grpo_prompts.py",)),
     "grpo": Section(GrpoOptions, ("train_grpo.py",)),
-    "annotate": Section(AnnotateOptions, ("annotate_genome.py", "calibrate.py"), ("model", "stage", "parts")),
+    "annotate": Section(
+        AnnotateOptions, ("annotate_genome.py", "adapt.py", "calibrate.py"), ("model", "stage", "parts")
+    ),
     "score": Section(ScoreOptions, ("score.py",)),
     "busco": Section(BuscoOptions, ("fetch_lineage.py",), ("genome",)),
 }

@@ -1,0 +1,122 @@
+"""An adaptation: what the DNA of one genome adds to the potentials of a gene finder, and its file."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+from genet5.adapt.counting import AROUND_BP, BEFORE_BP, Counts, hexamers_before
+from genet5.crf.annotating_network import WindowPotentials
+from genet5.crf.hexamer_loops import HEXAMERS
+from genet5.crf.labels import NUM_CLASSES
+from genet5.errors import InputError
+from genet5.files import atomic_write
+from genet5.genome.sites import NUM_SITES, WindowSites
+
+FORMAT = 1
+_SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Log-odds of hexamers and sites (``Counts``), float32, and the share of them that is added.
+
+    hexamers: [4, HEXAMERS], of the base at which the hexamer ends. sites: [4, AROUND_BP, 5]. strength: 0 adds nothing.
+    about: what it was made from, and how; JSON values.
+    """
+
+    hexamers: np.ndarray
+    sites: np.ndarray
+    strength: float
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, counts: Counts, strength: float) -> Adaptation:
+        return cls(counts.hexamer_log_odds(), counts.site_log_odds(), strength)
+
+    @classmethod
+    def neutral(cls) -> Adaptation:
+        """One that changes nothing."""
+        return cls(*(np.zeros(shape, np.float32) for shape in _SHAPES.values()), 0.0)
+
+    def __call__(self, sites: WindowSites, potentials: WindowPotentials) -> WindowPotentials:
+        """The potentials of a window and what is added to them; the arrays that come in stay as they are."""
+        if not self.strength:
+            return potentials
+        bases, of_sites = potentials.bases.copy(), potentials.sites.copy()
+        for row, codes in enumerate(sites.strand_codes):
+            allowed, strength = sites.allowed[row], np.float32(self.strength)
+            _add(codes, allowed, self.hexamers, self.sites, strength, bases[row], of_sites[row])
+        return WindowPotentials(bases, of_sites)
+
+
+@numba.njit(cache=True, nogil=True)
+def _add(codes, allowed, hexamers, around, strength, bases, sites):
+    """Adds to bases [W, 4] and, at sites that the bases allow, to sites [4, W + 1]."""
+    ids = hexamers_before(codes)
+    for at in range(len(codes)):
+        for kind in range(bases.shape[1]):
+            bases[at, kind] += strength * hexamers[kind, ids[at]]
+    for kind in range(len(allowed)):
+        for at in range(allowed.shape[1]):
+            if allowed[kind, at]:
+                total = np.float32(0)
+                for place in range(AROUND_BP):
+                    base = at - BEFORE_BP + place
+                    if 0 <= base < len(codes):
+                        total += around[kind, place, min(codes[base], 4)]
+                sites[kind, at] += strength * total
+
+
+def adaptation_line(about: Mapping[str, Any]) -> str:
+    """What was done, in one line."""
+    if not about["adapted"]:
+        return f"not adapted to this genome: {about['reason']}"
+    start, end = about["start"], [row for row in about["tried"] if row["taken"]][-1]
+    saved = start["bits_per_kb"] - end["bits_per_kb"]
+    return (
+        f"adapted to this genome without labels: strength {about['strength']:g} after {about['rounds']} rounds; "
+        f"held-back DNA takes {saved:.2f} bits per kb less"
+    )
+
+
+def save_adaptation(path: str | Path, adaptation: Adaptation) -> None:
+    """Write a NumPy archive that ``load_adaptation`` reads."""
+    about = {"format": FORMAT, "strength": adaptation.strength, "about": dict(adaptation.about)}
+    text = np.array(json.dumps(about, sort_keys=True))
+    with atomic_write(path, "wb") as stream:
+        np.savez_compressed(stream, hexamers=adaptation.hexamers, sites=adaptation.sites, adaptation=text)
+
+
+def load_adaptation(path: str | Path) -> Adaptation:
+    """Raises ``InputError`` for a file that is none, is cut short or damaged, or has another format."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            said = json.loads(str(archive["adaptation"]))
+            arrays = {name: archive[name] for name in _SHAPES}
+        found, strength, about = said["format"], float(said["strength"]), dict(said["about"])
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: no adaptation of a gene finder ({error}); make it with genet5 adapt") from error
+    if found != FORMAT:
+        raise InputError(f"{path}: format {found!r}, allowed: {FORMAT}; make the adaptation again")
+    for name, shape in _SHAPES.items():
+        if arrays[name].shape != shape or arrays[name].dtype != np.float32:
+            raise InputError(
+                f"{path}: {name} is {arrays[name].dtype} {list(arrays[name].shape)}, allowed: float32 {list(shape)}"
+            )
+        if not np.isfinite(arrays[name]).all():
+            raise InputError(f"{path}: {name} holds values that are not finite")
+    if not 0 <= strength < np.inf:
+        raise InputError(f"{path}: strength is {strength:g}, allowed: 0 or more")
+    return Adaptation(**arrays, strength=strength, about=about)

@@ -1,0 +1,134 @@
+"""Rounds of expectation-maximisation: the gene finder reads a sample, its certain bases and sites are counted, and the
+counts join the potentials of the next round.
+
+It begins with a small share of the counts and goes on with larger ones (``STRENGTHS``). The guard takes the first one
+that no other beats: its genes must explain held-back DNA better, and their codons must be seen there, too. Dropping
+genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
+the windows is read with counts of the other half. What is kept at last is counted from all windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from genet5.adapt.adaptation import Adaptation
+from genet5.adapt.counting import Counts
+from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
+from genet5.adapt.sampling import SampledWindow, find_repeats, sampled_regions, window_sites
+from genet5.crf.chains import strand_marginals
+from genet5.crf.decoding import best_genes
+from genet5.crf.window_decoder import WindowDecoder
+from genet5.genome.fasta import Genome
+from genet5.genome.genes import Region
+from genet5.genome.window_genes import WindowGene
+
+STRENGTHS = (0.15, 0.3, 0.5, 0.7, 1.0, 1.5)
+ROUNDS = 2  # of each strength
+LEAST_ERRORS = 2.0  # standard errors that a gain must exceed
+LEAST_WINDOWS = 8  # with fewer, there is nothing to hold back
+
+
+def adapt(decoder: WindowDecoder, genome: Genome, regions: Sequence[Region], most_bp: int) -> Adaptation:
+    """An adaptation to ``most_bp`` bases of ``regions``; a neutral one where the guard finds no gain.
+
+    decoder: of the gene finder as it is. ``about`` of what is returned says what was tried, and why it ended.
+    """
+    chosen = sampled_regions(regions, most_bp)
+    said: dict[str, Any] = {"bases": sum(end - start for _, start, end in chosen), "windows": len(chosen)}
+    if len(chosen) < LEAST_WINDOWS:
+        reason = f"{len(chosen)} windows of DNA are too few, at least {LEAST_WINDOWS} are needed"
+        return _neutral(said | {"tried": []}, reason)
+    sites = window_sites(genome, chosen, decoder.rules)
+    windows = [SampledWindow(*row) for row in zip(sites, decoder.read_windows(sites), find_repeats(sites), strict=True)]
+    return adapt_to_windows(decoder, windows, said)
+
+
+def adapt_to_windows(decoder: WindowDecoder, windows: Sequence[SampledWindow], said: dict[str, Any]) -> Adaptation:
+    """The same, of windows that are read."""
+    bases = np.array([window.sites.window_bp for window in windows], float)
+    neutral = Adaptation.neutral()
+    halves = [neutral] * FOLDS
+    genes = _genes(decoder, windows, halves)
+    best = window_bits(windows, genes)
+    said = said | {"start": _shape(genes, best, bases), "tried": []}
+    taken = 0.0
+    for strength in STRENGTHS:
+        for fold in range(FOLDS):
+            others = [window for number, window in enumerate(windows) if number % FOLDS != fold]
+            halves[fold] = _learnt(decoder, others, halves[fold], strength)
+        genes = _genes(decoder, windows, halves)
+        bits = window_bits(windows, genes)
+        found = gain(best.total - bits.total, bases)
+        coding = gain(bits.coding, bases)
+        better = found.exceeds(LEAST_ERRORS) and coding.exceeds(LEAST_ERRORS)
+        row = {"strength": strength, "gain_bits_per_kb": round(found.bits_per_kb, 3), "error": round(found.error, 3)}
+        row |= {"coding_bits_per_kb": round(coding.bits_per_kb, 3), "coding_error": round(coding.error, 3)}
+        said["tried"].append(row | {"taken": better} | _shape(genes, bits, bases))
+        if better:
+            best, taken = bits, strength
+    if not taken:
+        return _neutral(said, "none explains held-back DNA better by codons that hold there, too")
+    found, steps = neutral, [strength for strength in STRENGTHS if strength <= taken]
+    for strength in steps:
+        found = _learnt(decoder, windows, found, strength)
+    reason = "it explains held-back DNA better"
+    about = said | {"adapted": True, "reason": reason, "rounds": ROUNDS * len(steps), "strength": found.strength}
+    return Adaptation(found.hexamers, found.sites, found.strength, about)
+
+
+def _neutral(said: dict[str, Any], reason: str) -> Adaptation:
+    neutral = Adaptation.neutral()
+    about = said | {"adapted": False, "reason": reason, "rounds": 0, "strength": 0.0}
+    return Adaptation(neutral.hexamers, neutral.sites, 0.0, about)
+
+
+def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float) -> Adaptation:
+    """``ROUNDS`` rounds, the first one read with ``start``."""
+    found = start
+    for _ in range(ROUNDS):
+        counts = Counts()
+        for one in decoder.each(lambda window, by=found: _counts(decoder, window, by), windows):
+            counts.add(one)
+        found = Adaptation.of(counts, strength)
+    return found
+
+
+def _counts(decoder: WindowDecoder, window: SampledWindow, adaptation: Adaptation) -> Counts:
+    """Of one window."""
+    bases, of_sites = adaptation(window.sites, window.potentials)
+    counts = Counts()
+    for row, codes in enumerate(window.counted_codes):
+        allowed = window.sites.allowed[row]
+        marginals = strand_marginals(
+            bases[row].astype(np.float64), of_sites[row].astype(np.float64), allowed, decoder.gene_penalty
+        )
+        counts.add_strand(codes, allowed, marginals)
+    return counts
+
+
+def _genes(
+    decoder: WindowDecoder, windows: Sequence[SampledWindow], halves: Sequence[Adaptation]
+) -> list[list[WindowGene]]:
+    """Genes of all windows, each read with the adaptation of its fold."""
+
+    def read(number: int) -> list[WindowGene]:
+        window = windows[number]
+        potentials = halves[number % FOLDS](window.sites, window.potentials)
+        return [gene for gene, _ in best_genes(*potentials, window.sites, decoder.gene_penalty)]
+
+    return list(decoder.each(read, range(len(windows))))
+
+
+def _shape(genes: Sequence[Sequence[WindowGene]], bits: Bits, bases: np.ndarray) -> dict[str, Any]:
+    """What a gene set looks like, for people to see."""
+    found = [gene for window in genes for gene in window]
+    multi = sum(len(gene.cds) > 1 for gene in found)
+    return {
+        "bits_per_kb": round(float(1000 * bits.total.sum() / bases.sum()), 3),
+        "genes": len(found),
+        "multi_exon_genes": multi,
+        "introns": sum(len(gene.cds) - 1 for gene in found),
+    }

@@ -1,0 +1,151 @@
+"""A model fitted to the genome it annotates: files that repeat, jobs that share them, and every mistake is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from annotate_toy_genome import train_tiny_crf
+from toy_bacterium import CLADE, write_genome, write_run
+
+import adapt
+import annotate_genome
+import genet5
+import join_annotation
+from genet5.adapt.adaptation import Adaptation, load_adaptation, save_adaptation
+from genet5.adapt.sampling import WINDOW_BP
+from genet5.annotate.part_files import part_path
+from genet5.annotate.parts import Part
+from genet5.errors import InputError
+from genet5.report.annotation_page import write_annotation_page
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ENDINGS = (".gff3", ".faa", ".cds.fna", ".tracks.npz")
+GENOME_BP = 10 * WINDOW_BP
+
+
+@pytest.fixture(scope="module")
+def crf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a CRF that has seen 60 kb of the chromosome."""
+    return train_tiny_crf(write_run(tmp_path_factory.mktemp("toy")))
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_genome(tmp_path_factory.mktemp("genome") / "my.fna", start=1_200_000, length_bp=GENOME_BP)
+
+
+def annotated(crf: Path, fasta: Path, prefix: Path, *more: str) -> dict:
+    """The summary of an annotation."""
+    common = [f"--model={crf}", f"--genome={fasta}", f"--clade={CLADE}", "--window-bp=12000", "--track-loci=2"]
+    annotate_genome.main([*common, f"--output-prefix={prefix}", *more])
+    path = Path(f"{prefix}.json")
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+@pytest.fixture(scope="module")
+def adapted(crf: Path, fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prefix of an annotation with an adaptation."""
+    prefix = tmp_path_factory.mktemp("adapted") / "my"
+    annotated(crf, fasta, prefix, "--adapt")
+    return prefix
+
+
+def test_an_adaptation_is_said_and_written(adapted: Path, crf: Path, fasta: Path, tmp_path: Path) -> None:
+    summary = json.loads(Path(f"{adapted}.json").read_text())
+    about = summary["adaptation"]
+    assert about["adapted"] and about["rounds"] > 0 and about["bases"] == GENOME_BP
+    assert about["tried"][0]["gain_bits_per_kb"] > 2 * about["tried"][0]["error"]
+    said = Path(f"{adapted}.gff3").read_text().splitlines()[1]
+    assert said.startswith(f"# GeneT5 adapted to this genome without labels: strength {about['strength']:g} after ")
+    assert load_adaptation(f"{adapted}.adaptation.npz").about == about
+    plain = annotated(crf, fasta, tmp_path / "plain")
+    assert "adaptation" not in plain and not (tmp_path / "plain.adaptation.npz").exists()
+    assert not (tmp_path / "plain.gff3").read_text().splitlines()[1].startswith("# ")
+    assert (tmp_path / "plain.faa").read_bytes() != Path(f"{adapted}.faa").read_bytes()
+
+
+def test_a_given_adaptation_repeats_the_annotation(adapted: Path, crf: Path, fasta: Path, tmp_path: Path) -> None:
+    """Also one that the command adapt made, and one by several jobs."""
+    path = tmp_path / "made.npz"
+    adapt.main([f"--genome={fasta}", f"--clade={CLADE}", f"--model={crf}", f"--output={path}"])
+    assert path.read_bytes() == Path(f"{adapted}.adaptation.npz").read_bytes()
+    annotated(crf, fasta, tmp_path / "again", f"--adaptation={path}")
+    for part in (1, 2):
+        annotated(crf, fasta, tmp_path / "joined", f"--adaptation={path}", f"--part={part}/2")
+    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
+    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    for name in ("again", "joined"):
+        for ending in ENDINGS:
+            assert (tmp_path / f"{name}{ending}").read_bytes() == Path(f"{adapted}{ending}").read_bytes(), ending
+        one, other = (json.loads(Path(f"{prefix}.json").read_text()) for prefix in (adapted, tmp_path / name))
+        assert one["adaptation"] == other["adaptation"]
+        assert not (tmp_path / f"{name}.adaptation.npz").exists()
+
+
+def test_an_adaptation_of_nothing_changes_no_byte_but_the_line_that_says_so(
+    adapted: Path, crf: Path, fasta: Path, tmp_path: Path
+) -> None:
+    belongs = load_adaptation(f"{adapted}.adaptation.npz").about
+    about = {key: belongs[key] for key in ("model", "clade", "genetic_code")}
+    neutral = Adaptation.neutral()
+    zeros = Adaptation(neutral.hexamers, neutral.sites, 1.0, about | {"adapted": False, "reason": "it is empty"})
+    save_adaptation(tmp_path / "zeros.npz", zeros)
+    annotated(crf, fasta, tmp_path / "plain")
+    annotated(crf, fasta, tmp_path / "zeros", f"--adaptation={tmp_path / 'zeros.npz'}")
+    for ending in ENDINGS[1:]:
+        assert (tmp_path / f"zeros{ending}").read_bytes() == (tmp_path / f"plain{ending}").read_bytes(), ending
+    rows = (tmp_path / "zeros.gff3").read_text().splitlines()
+    assert rows.pop(1) == "# GeneT5 not adapted to this genome: it is empty"
+    assert rows == (tmp_path / "plain.gff3").read_text().splitlines()
+
+
+def test_the_page_says_it(adapted: Path, fasta: Path, tmp_path: Path) -> None:
+    summary = json.loads(Path(f"{adapted}.json").read_text())
+    write_annotation_page(
+        tmp_path / "page.html", title="my", genome_path=fasta, genes=[], lengths={"chr": GENOME_BP}, summary=summary,
+        tracks=f"{adapted}.tracks.npz",
+    )  # fmt: skip
+    assert "adapted to this genome without labels" in (tmp_path / "page.html").read_text()
+
+
+def test_from_python(adapted: Path, crf: Path, fasta: Path) -> None:
+    genes = genet5.annotate(fasta, CLADE, model=crf, adaptation=f"{adapted}.adaptation.npz")
+    assert genes == genet5.annotate(fasta, CLADE, model=crf, adapt=True)
+    assert genes != genet5.annotate(fasta, CLADE, model=crf)
+
+
+def test_a_mistake_is_one_line(adapted: Path, crf: Path, fasta: Path, tmp_path: Path) -> None:
+    made = f"{adapted}.adaptation.npz"
+
+    def refused(said: str, *more: str) -> None:
+        with pytest.raises(InputError, match=said) as error:
+            annotated(crf, fasta, tmp_path / "x", *more)
+        assert "\n" not in str(error.value)
+        assert not list(tmp_path.glob("x*"))
+
+    refused("is given, so none is made; allowed: one of the two", "--adapt", f"--adaptation={made}")
+    refused(r"--part: .*make it first, and give --adaptation", "--adapt", "--part=1/2")
+    refused("made for genetic_code 11, here it is 4; make it again", f"--adaptation={made}", "--genetic-code=4")
+    refused("nothing.npz: cannot be read: No such file", f"--adaptation={tmp_path / 'nothing.npz'}")
+    refused("--adapt-bp: found 0, allowed: at least 1", "--adapt", "--adapt-bp=0")
+    other = load_adaptation(made)
+    wrong = Adaptation(other.hexamers, other.sites, other.strength, {**other.about, "model": "another"})
+    save_adaptation(tmp_path / "wrong.npz", wrong)
+    refused("wrong.npz: made for model another, here it is ", f"--adaptation={tmp_path / 'wrong.npz'}")
+
+
+def test_the_writer_takes_no_adaptation(fasta: Path) -> None:
+    from genet5.annotate.decoders import DecodingOptions, make_decoder
+    from genet5.annotate.models import Model
+    from genet5.clades import read_clades
+    from genet5.crf.config import CrfConfig
+    from genet5.crf.model import make_crf
+
+    model = Model(make_crf(CrfConfig(), 0).eval(), object())
+    options = DecodingOptions(add=Adaptation.neutral())
+    assert make_decoder("viterbi", model, read_clades(), CLADE, 11, options)
+    with pytest.raises(InputError, match="adapt: the decoder lm takes no adaptation, allowed: viterbi"):
+        make_decoder("lm", model, read_clades(), CLADE, 11, options)
