@@ -205,7 +205,7 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     if chosen := summary.get("chosen"):
         notes += [f"clade {chosen['clade']}", f"genetic-code {chosen['genetic_code']}"]
     if adapted := summary.get("adaptation"):
-        notes.append(f"adaptation {adaptation_line(adapted)}")
+        notes.append(adaptation_line(adapted))
     return notes
 
 

@@ -59,7 +59,7 @@ def test_an_adaptation_is_said_and_written(adapted: Path, crf: Path, fasta: Path
     assert about["adapted"] and about["rounds"] > 0 and about["bases"] == GENOME_BP
     assert about["tried"][0]["gain_bits_per_kb"] > 2 * about["tried"][0]["error"]
     said = Path(f"{adapted}.gff3").read_text().splitlines()[1]
-    assert said.startswith(f"# GeneT5 adapted to this genome without labels: strength {about['strength']:g} after ")
+    assert said.startswith(f"#!adapted to this genome without labels: strength {about['strength']:g} after ")
     assert load_adaptation(f"{adapted}.adaptation.npz").about == about
     plain = annotated(crf, fasta, tmp_path / "plain")
     assert "adaptation" not in plain and not (tmp_path / "plain.adaptation.npz").exists()
@@ -98,7 +98,7 @@ def test_an_adaptation_of_nothing_changes_no_byte_but_the_line_that_says_so(
     for ending in ENDINGS[1:]:
         assert (tmp_path / f"zeros{ending}").read_bytes() == (tmp_path / f"plain{ending}").read_bytes(), ending
     rows = (tmp_path / "zeros.gff3").read_text().splitlines()
-    assert rows.pop(1) == "# GeneT5 not adapted to this genome: it is empty"
+    assert rows.pop(1) == "#!not adapted to this genome: it is empty"
     assert rows == (tmp_path / "plain.gff3").read_text().splitlines()
 
 
