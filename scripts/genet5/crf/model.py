@@ -77,16 +77,39 @@ def join_crfs(crfs: Sequence[Crf], names: Sequence[object]) -> Crf:
 
     Raises ``InputError`` if their shapes differ.
     """
+    _check_shapes(crfs, names)
     first = crfs[0].config
-    for crf, name in zip(crfs, names, strict=True):
-        for field, value in crf.config.one_network.items():
-            if value != first.one_network[field]:
-                raise InputError(f"{name}: {field} is {value}, in {names[0]} {first.one_network[field]}")
     count = sum(crf.config.num_networks for crf in crfs)
     joined = Crf(CrfConfig(**first.one_network, num_networks=count))
     for network, trained in zip(joined.networks, [n for crf in crfs for n in crf.networks], strict=True):
         network.load_state_dict(trained.state_dict())
     return joined.eval()
+
+
+def average_crfs(crfs: Sequence[Crf], shares: Sequence[float], names: Sequence[object]) -> Crf:
+    """One gene finder whose weights are the sum of ``shares`` times those of each; ``names`` are for messages.
+
+    Raises ``InputError`` if their shapes or numbers of networks differ.
+    """
+    _check_shapes(crfs, names)
+    first = crfs[0].config
+    for crf, name in zip(crfs, names, strict=True):
+        if crf.config.num_networks != first.num_networks:
+            raise InputError(f"{name}: {crf.config.num_networks} networks, in {names[0]} {first.num_networks}")
+    averaged = Crf(first)
+    states = [crf.state_dict() for crf in crfs]
+    averaged.load_state_dict(
+        {key: sum(share * state[key].float() for share, state in zip(shares, states, strict=True)) for key in states[0]}
+    )
+    return averaged.eval()
+
+
+def _check_shapes(crfs: Sequence[Crf], names: Sequence[object]) -> None:
+    first = crfs[0].config
+    for crf, name in zip(crfs, names, strict=True):
+        for field, value in crf.config.one_network.items():
+            if value != first.one_network[field]:
+                raise InputError(f"{name}: {field} is {value}, in {names[0]} {first.one_network[field]}")
 
 
 @torch.no_grad()

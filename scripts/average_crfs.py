@@ -1,0 +1,39 @@
+"""Average the weights of CRFs of which one was trained further from another: one network that knows what both know.
+
+A CRF that learns new species forgets some of the old ones. Between its weights and those it started from lie networks
+that are good at both (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Annotating takes no longer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from genet5.command_line import argument_parser
+from genet5.errors import InputError, run_command
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argument_parser(__doc__)
+    parser.add_argument("--models", type=Path, nargs="+", required=True, help="folders of trained CRFs")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", help="part of each in the average, in the same order (default: equal)"
+    )
+    parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
+    arguments = parser.parse_args(argv)
+    shares = arguments.shares or [1 / len(arguments.models)] * len(arguments.models)
+    if len(shares) != len(arguments.models):
+        raise InputError(f"--shares: {len(shares)} numbers for {len(arguments.models)} models")
+    if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise InputError(f"--shares: {' '.join(f'{share:g}' for share in shares)}, expected parts that add up to 1")
+
+    # Here, so that --help and a wrong flag do not wait for torch.
+    from genet5.crf.folder import load_crf, save_crf
+    from genet5.crf.model import average_crfs
+
+    averaged = average_crfs([load_crf(folder) for folder in arguments.models], shares, arguments.models)
+    save_crf(averaged, arguments.output_dir)
+    print(f"{arguments.output_dir}: the average of {len(shares)} CRFs", flush=True)
+
+
+if __name__ == "__main__":
+    run_command(main)
