@@ -30,7 +30,7 @@ RULES = GeneRules(splice_pairs=(("GT", "AG"), ("GC", "AG"), ("AT", "AC")))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=REPOSITORY / "resources/models/plant_invertebrate")
+    parser.add_argument("--model", type=Path, default=REPOSITORY / "resources/models/invertebrate")
     parser.add_argument("--window-bp", type=int, default=48_000, help="(default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="of each, alternating; the best counts (%(default)s)")
     arguments = parser.parse_args()

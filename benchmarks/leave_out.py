@@ -69,7 +69,7 @@ def train_without(recipe: Path, left_out: list[str], max_steps: int, work: Path)
 def table_without(sheet: str, left_out: Collection[str]) -> str:
     """The species table without the rows of species. Raises ``InputError`` for a species that it does not have."""
     rows = list(csv.reader(io.StringIO(sheet), delimiter="\t"))
-    names = {row[0] for row in rows}
+    names = {row[0] for row in rows if row}
     if unknown := sorted(set(left_out) - names):
         raise InputError(f"--group: {', '.join(unknown)} is not in the species table of the recipe")
     return "".join("\t".join(row) + "\n" for row in rows if row and row[0] not in left_out)

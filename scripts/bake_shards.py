@@ -9,8 +9,8 @@ from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.command_line import argument_parser, check_threads
 from genet5.errors import run_command
-from genet5.genome.genes import ALL_GENES, ANNOTATED
 from genet5.options import add_option_arguments, options_from_arguments
+from genet5.species_table import ALL_GENES, ANNOTATED
 
 BAKED = ("flank_bp", "empty_share", "max_windows", "max_validation_windows", "samples_per_shard", "seed")
 

@@ -14,7 +14,6 @@ from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genet5.configuration import check_against_schema, load_schema, suggestion
 from genet5.errors import InputError
-from genet5.genome.genes import ALL_GENES, ANNOTATED
 
 #: NCBI translation tables that exist.
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
@@ -22,6 +21,8 @@ GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
 PRODIGAL = "prodigal"
 #: How the columns genome and annotation of a simulated genome begin; AUGUSTUS's name of the species follows.
 SIMULATED = "simulated:"
+#: Whether an annotation names all genes of its DNA, or some: the column annotated.
+ALL_GENES, SOME_GENES = ANNOTATED = ("all", "some")
 #: Least bases of a simulated genome: room for a few genes.
 LEAST_SIMULATED_BP = 20_000
 #: Names of lineages as BUSCO publishes them: fungi_odb10, fungi_odb12, fungi_odb12.2. All other text is a path.

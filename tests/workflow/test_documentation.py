@@ -11,8 +11,10 @@ import yaml
 from snakemake.cli import parse_args
 
 import genet5
+from genet5.clades import read_clades
 
-MODEL_CARDS = tuple(f"resources/models/{name}/README.md" for name in ("fungi", "plasmodium", "plant_invertebrate"))
+CLADES = tuple(sorted(read_clades()))
+MODEL_CARDS = tuple(f"resources/models/{clade}/README.md" for clade in CLADES)
 DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 
 import patience
 import pytest
+import yaml
 from dry_runs import commands, jobs
 from file_servers import Hub
 from script_flags import check_flags
@@ -16,7 +18,6 @@ from genet5.tokens.dna import train_bpe
 
 DEMO = ("--configfile", "config/examples/demo.yaml", "--")
 SPLITS = ("train", "validation", "test") * 8
-SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +189,26 @@ def test_every_example_plans_its_stages(workspace, repository, files):
     check_flags(commands(result.stdout), repository)
 
 
+CLADES = sorted(Path(__file__).resolve().parents[2].glob("config/clades/*.yaml"))
+
+
+@pytest.mark.parametrize("recipe", CLADES, ids=lambda path: path.stem)
+def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, recipe):
+    settings = yaml.safe_load(recipe.read_text())
+    start = settings["crf"].get("init_from", "scratch")
+    if start != "scratch":
+        (workspace.folder / start).mkdir(parents=True)
+        for name in ("model.safetensors", "config.json"):
+            (workspace.folder / start / name).write_bytes(b"")
+    target = f"data/model/{settings['run']}/crf/model.safetensors"
+    result = workspace.run(target, "-n", "-p", "--configfile", f"config/clades/{recipe.name}")
+    assert result.returncode == 0, result.stdout
+    planned = jobs(result.stdout)
+    assert planned["train_crf"] == 1 and planned["bake_shards"] == planned["index_genome"] > 1
+    (command,) = [line for line in commands(result.stdout) if "train_crf.py" in line]
+    assert f"--init-from {start} " in command and f"--max-steps {settings['crf']['max_steps']} " in command
+
+
 def test_no_example_is_left_out(repository):
     listed = {name for files in EXAMPLES for name in files} | {"config/examples/demo.yaml"}
     found = {str(path.relative_to(repository)) for path in (repository / "config/examples").glob("*.yaml")}
@@ -256,105 +277,6 @@ def test_wrong_types_are_one_clear_line(workspace):
     )
 
 
-def test_a_new_genome_is_annotated_with_the_model_of_the_run(workspace):
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run(
-        "annotate", "-n", "-p", "--configfile", "config/examples/demo.yaml", "--config", "genome=my.fa",
-        "annotate={model: run}",
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout
-    assert jobs(result.stdout)["annotate_genome"] == 1 and "score" not in jobs(result.stdout)
-    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-    assert "--genetic-code 11 --clade bacteria " in command and "--regions" not in command
-    assert "--genome data/raw/my/fna " in command and "--output-prefix data/annotation/demo/grpo/my " in command
-    assert "index_genome.py --archive my.fa --output data/raw/my/fna" in "\n".join(commands(result.stdout))
-
-
-def test_a_new_genome_needs_a_clade_when_the_training_species_differ(workspace):
-    result = workspace.run("annotate", "-n", "--config", "genome=my.fa", "annotate={model: run}")
-    assert result.returncode == 1
-    assert "error: config key clade is needed for a new genome" in result.stdout.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (["clade=vertebrate"], "no model comes with GeneT5 for 'vertebrate'"),
-        (["clade=vertebrate", "genetic_code=1"], "no model comes with GeneT5 for 'vertebrate'"),
-        ([], "missing, a shipped model needs one"),
-    ],
-)
-def test_a_training_starts_only_where_it_is_asked_for(workspace, words, problem):
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run(*SHIPPED, *words)
-    assert (result.returncode, result.stdout.splitlines()[-1]) == (
-        1,
-        f"error: config key clade: {problem}, and data/model/main/grpo is not trained; clades with a model: fungi, "
-        "invertebrate, plant, protist; to train on the 7 training species of config/species.tsv first, add "
-        "'annotate={model: run}'",
-    )
-    asked = workspace.run(*SHIPPED, "clade=vertebrate", "genetic_code=1", "annotate={model: run}")
-    assert asked.returncode == 0 and jobs(asked.stdout)["train_crf"] == 1
-
-
-# -------------------------------------------------------------------- models that come with the workflow
-
-
-def test_a_new_genome_needs_no_training_where_a_model_is_shipped(workspace):
-    clade = "protist"
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run(*SHIPPED, f"clade={clade}")
-    assert result.returncode == 0, result.stdout
-    assert jobs(result.stdout) == {"index_genome": 1, "annotate_genome": 1, "annotate": 1}
-    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-    assert "--model" not in command and f"--genetic-code 1 --clade {clade} " in command
-    assert f"--output-prefix data/annotation/main/shipped-{clade}/my " in command
-    assert "--decoder viterbi --window-bp 48000 --overlap-bp 8000 " in command
-
-
-def test_the_dna_chooses_clade_and_code_where_the_keys_say_auto(workspace):
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run(*SHIPPED, "clade=auto", "genetic_code=auto")
-    assert result.returncode == 0, result.stdout
-    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-    assert "--genetic-code auto --clade auto " in command and "--model" not in command
-    assert "--output-prefix data/annotation/main/shipped-auto/my " in command
-    assert not any(flag in command for flag in ("--window-bp", "--overlap-bp", "--decoder"))
-    named_code = workspace.run(*SHIPPED, "clade=auto", "genetic_code=4")
-    assert any("--genetic-code 4 --clade auto " in line for line in commands(named_code.stdout))
-    own = workspace.run(*SHIPPED, "clade=auto", "annotate={model: run}")
-    assert own.returncode == 1 and "clade: auto chooses among shipped models" in own.stdout
-
-
-def test_a_new_genome_is_adapted_to_where_the_user_asks(workspace):
-    """Once, whatever the number of jobs that annotate; not where an adaptation is given."""
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    made = "data/annotation/main/shipped-fungi/my.adaptation.npz"
-    for parts, annotating in ((1, {"annotate_genome": 1}), (2, {"annotate_part": 2, "join_annotation": 1})):
-        overlay = workspace.overlay(f"annotate: {{adapt: true, adapt_bp: 500000, parts: {parts}}}")
-        result = workspace.run(*SHIPPED, "clade=fungi", "--configfile", overlay)
-        assert result.returncode == 0, result.stdout
-        assert jobs(result.stdout) == {"index_genome": 1, "adapt": 1, "annotate": 1} | annotating
-        (command,) = [line for line in commands(result.stdout) if "adapt.py" in line]
-        assert "--clade fungi " in command and f"--adapt-bp 500000 --output {made} " in command
-        using = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-        assert len(using) == parts and all(f" --adaptation {made} " in line for line in using)
-    (workspace.folder / "given.npz").write_bytes(b"")
-    result = workspace.run(*SHIPPED, "clade=fungi", "annotate={adaptation: given.npz}")
-    assert "adapt" not in jobs(result.stdout) and " --adaptation given.npz " in result.stdout
-
-
-def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    trained = workspace.folder / "data/model/main/grpo/model.safetensors"
-    trained.parent.mkdir(parents=True)
-    trained.write_bytes(b"")
-    result = workspace.run(*SHIPPED, "clade=fungi", "genetic_code=1")
-    assert "--output-prefix data/annotation/main/grpo/my " in result.stdout
-    asked = workspace.run(*SHIPPED, "clade=fungi", "annotate={model: shipped}")
-    assert "--output-prefix data/annotation/main/shipped-fungi/my " in asked.stdout
-
-
 def test_a_crf_that_training_starts_from_must_be_there(workspace):
     (workspace.folder / "start.yaml").write_text("crf: {init_from: nothere}\n")
     result = workspace.run("data/model/main/crf/model.safetensors", "-n", "--configfile", "start.yaml")
@@ -419,38 +341,3 @@ def test_every_rule_that_reads_clades_is_told_of_ones_own(workspace, repository)
     checked = [line for line in planned if any(path.name in line for path in scripts)]
     assert len(checked) > 5
     assert all('--clade-folder "$GENET5_CLADE_FOLDER"' in line for line in checked)
-
-
-def test_a_named_clade_gives_the_genetic_code(workspace):
-    """The species of the table have codes 1 and 11; the clade of the genome says which it is."""
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    trained = workspace.folder / "data/model/main/grpo/model.safetensors"
-    trained.parent.mkdir(parents=True)
-    trained.write_bytes(b"")
-    result = workspace.run(*SHIPPED, "clade=fungi")
-    assert result.returncode == 0, result.stdout
-    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
-    assert "--genetic-code 1 --clade fungi " in command and "annotation/main/grpo/my " in command
-
-
-def test_the_clade_that_all_training_species_share_finds_its_shipped_model(workspace):
-    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
-    result = workspace.run(
-        "annotate", "-n", "-p", "--configfile", "config/examples/fungi.yaml", "--config", "genome=my.fa"
-    )
-    assert result.returncode == 0, result.stdout
-    assert "--output-prefix data/annotation/fungi/shipped-fungi/my " in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("clade", "problem"),
-    [
-        ("clade=vertebrate", "no model comes with GeneT5 for 'vertebrate'"),
-        ("genetic_code=1", "missing, a shipped model needs one"),
-    ],
-)
-def test_a_shipped_model_that_is_not_there_is_named(workspace, clade, problem):
-    result = workspace.run(*SHIPPED, clade, "annotate={model: shipped}")
-    assert result.returncode == 1
-    there_are = "clades with a model: fungi, invertebrate, plant, protist"
-    assert result.stdout.splitlines()[-1] == f"error: config key clade: {problem}; {there_are}"

@@ -38,11 +38,12 @@ from genet5.files import file_sha256, write_json
 from genet5.genome.annotation import read_annotation
 from genet5.genome.collector import collector_paused
 from genet5.genome.fasta import Genome
-from genet5.genome.genes import ALL_GENES, ANNOTATED, SOME_GENES, Annotation, Region
+from genet5.genome.genes import Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.simulation_origin import simulated_from
 from genet5.genome.some_genes import only_near_genes
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
+from genet5.species_table import ALL_GENES, ANNOTATED, SOME_GENES
 
 BAKED_SPLITS = ("train", "validation")
 """Splits whose windows are written. Test regions are annotated from the genome itself, so they are only counted."""

@@ -28,10 +28,6 @@ class Region(NamedTuple):
     end: int
 
 
-ALL_GENES, SOME_GENES = ANNOTATED = ("all", "some")
-"""Whether an annotation names all genes of its DNA, or some: the column annotated of the species table."""
-
-
 class DontCare(NamedTuple):
     """Bases that earn neither credit nor blame. ``strand`` is ``+``, ``-`` or ``.`` (both strands)."""
 

@@ -219,11 +219,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
             "clade: no clade 'lichen'; known: bacteria, ciliate, eukaryote, fungi, ",
         ),
         ({"clade": "fungus"}, "clade: no clade 'fungus'; did you mean 'fungi'?"),
-        (
-            {"clade": "vertebrate"},
-            "clade: no model comes with GeneT5 for 'vertebrate'; clades with a model: fungi, invertebrate, plant, prot",
-        ),
-        ({}, "clade: none given, known: bacteria, fungi, "),
+        ({}, "clade: none given, known: bacteria, ciliate, eukaryote, fungi, "),
         ({"clade": "fungi", "regions": "three"}, "regions"),
         ({"clade": "fungi", "regions": "one:1-90000"}, "regions"),
         ({"clade": "fungi", "decoder": "vitrebi"}, "decoder 'vitrebi' is unknown, allowed: viterbi, lm, joint"),
@@ -236,6 +232,14 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
 )
 def test_a_mistake_is_one_line(arguments: dict, message: str, fasta: Path) -> None:
     assert message in failure(lambda: genet5.annotate(fasta, **arguments))
+
+
+def test_a_clade_of_ones_own_without_a_model_needs_one(fasta: Path, crf: Path, tmp_path: Path) -> None:
+    rules, _, _ = read_clades()["bacteria"].path.read_text().partition("model:")
+    (tmp_path / "archaea.yaml").write_text(rules)
+    found = failure(lambda: genet5.annotate(fasta, "archaea", clade_folder=tmp_path))
+    assert found.startswith("clade: no model comes with GeneT5 for 'archaea'; clades with a model: bacteria, ciliate, ")
+    assert genet5.annotate(fasta, "archaea", clade_folder=tmp_path, model=crf, regions="two")
 
 
 def test_a_folder_named_like_a_clade_is_in_nobodys_way(
@@ -263,7 +267,7 @@ def test_a_loaded_model_is_not_used_for_another_clade(fasta: Path) -> None:
 
 def test_a_model_folder_needs_a_clade(crf: Path) -> None:
     found = failure(lambda: genet5.load(crf))
-    assert found.startswith(f"{crf}: a model folder needs a clade, known: bacteria, fungi, ")
+    assert found.startswith(f"{crf}: a model folder needs a clade, known: bacteria, ciliate, eukaryote, fungi, ")
 
 
 def test_a_file_that_is_no_genome_is_one_line(tmp_path: Path) -> None:

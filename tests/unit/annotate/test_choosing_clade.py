@@ -74,6 +74,19 @@ def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_ce
     assert list(ranked({"b": evidence(20), "a": evidence(20)})) == ["a", "b"]
 
 
+def test_each_rule_of_the_order_decides_where_those_before_it_do_not() -> None:
+    # Among those nearly as good as the best, bits decide last: after a usual number of genes, and after certainty.
+    assert list(ranked({"a": evidence(19.5), "b": evidence(20)})) == ["b", "a"]
+    # A usual number goes before certainty, whatever the bits.
+    both = {"a": evidence(20, 0.9, usual=False), "b": evidence(19, 0.1), "c": evidence(19.9, 0.2, usual=False)}
+    assert list(ranked(both)) == ["b", "a", "c"]
+    # All others follow by bits alone, and by name.
+    rest = {"a": evidence(20, 0.1, usual=False), "b": evidence(5, 0.9), "d": evidence(9), "c": evidence(9, 0.1, False)}
+    assert list(ranked(rest)) == ["a", "c", "d", "b"]
+    # Where the best one saves nothing, certainty still goes before bits.
+    assert list(ranked({"a": evidence(-1, 0.2), "b": evidence(-9, 0.8)})) == ["b", "a"]
+
+
 def test_clades_of_one_model_and_the_same_rules_are_read_once(
     fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genet5.annotate.choosing_code import StopEvidence, code_for, stops_of_dna
-from genet5.annotate.coding_by_codons import OPPOSITE, codons_at
+from genet5.annotate.coding_by_codons import OPPOSITE, STOP_NUMBERS, STOPS, _scores, codons_at, learn_codons
 from genet5.clades import read_clades
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 
@@ -92,6 +92,26 @@ def test_a_clade_keeps_its_code_unless_the_dna_has_other_stops(clade: str, stops
     assert found.table == code
     assert clade in found.reason or stops == GeneticCode.from_table(code).stops
     assert ("12 and 26" in found.reason) == (clade == "fungi" and code == 1)
+
+
+def test_the_three_stops_have_no_score_of_their_own_and_the_others_share_the_rest() -> None:
+    """Whatever the counts say of the stops, in frame or absent."""
+    rng = np.random.default_rng(5)
+    counts, share = rng.integers(0, 900, 64).astype(float), rng.dirichlet(np.ones(64))
+    stops = np.isin(CODONS, ["TAA", "TAG", "TGA"])
+    found = _scores(counts, share)
+    assert (found[stops] == 0).all() and (found[~stops] != 0).all()
+    assert np.exp(found) @ share == pytest.approx(1)  # of all codons in frame
+    for changed in (0.0, 10_000.0):
+        assert np.array_equal(_scores(np.where(stops, changed, counts), share), found)
+
+
+@pytest.mark.parametrize("code", [1, 6])
+def test_a_learned_model_says_nothing_of_stops(code: int) -> None:
+    ends = frozenset(STOP_NUMBERS[STOPS.index(stop)] for stop in GeneticCode.from_table(code).stops)
+    found = learn_codons([codons_at(genome(code))], ends)
+    assert found is not None and (found.scores[list(STOP_NUMBERS)] == 0).all()
+    assert abs(found.scores).max() > 0.5
 
 
 def test_codons_are_numbered_on_both_strands() -> None:

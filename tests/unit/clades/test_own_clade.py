@@ -31,7 +31,7 @@ windows: {{window_bp: 15000, stride_bp: 7500}}
 genes_per_mb: [100, 700]
 model:
   folder: {folder}
-  calibration: calibration.plant.json
+  calibration: calibration.json
   decoder: viterbi
   window_bp: 12000
   overlap_bp: 2000
@@ -41,7 +41,7 @@ model:
 @pytest.fixture(params=["absolute", "relative"])
 def own(request: pytest.FixtureRequest, repository: Path, tmp_path: Path) -> Path:
     """The folder with algae.yaml, whose path to the weights starts at the file or is absolute."""
-    weights, folder = repository / "resources/models/plant_invertebrate", tmp_path / "own"
+    weights, folder = repository / "resources/models/plant", tmp_path / "own"
     folder.mkdir()
     shown = weights if request.param == "absolute" else os.path.relpath(weights, folder)
     (folder / "algae.yaml").write_text(ALGAE.format(folder=shown))
@@ -98,7 +98,7 @@ def test_the_script_annotates_algae_alike(own: Path, fasta: Path, tmp_path: Path
 
 
 def test_without_the_folder_there_are_no_algae(fasta: Path) -> None:
-    with pytest.raises(InputError, match="clade: no clade 'algae'; known: bacteria, fungi, "):
+    with pytest.raises(InputError, match="clade: no clade 'algae'; known: bacteria, ciliate, eukaryote, fungi, "):
         genet5.annotate(fasta, clade="algae")
 
 

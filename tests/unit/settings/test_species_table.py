@@ -17,7 +17,7 @@ from genet5.species_table import (
     shared_by_training,
 )
 
-CLADES = ("bacteria", "fungi", "invertebrate", "other", "plant", "protist", "vertebrate")
+CLADES = ("bacteria", "fungi", "invertebrate", "eukaryote", "plant", "protist", "vertebrate")
 YEAST = {
     "species": "S.cerevisiae",
     "clade": "fungi",
@@ -104,7 +104,7 @@ def test_names_of_strains_and_parts_are_allowed(write, name):
         ({"species": "-"}, "line 2, column species is missing"),
         (
             {"clade": "fungus"},
-            "(S.cerevisiae), column clade: fungus is not allowed (allowed: bacteria, fungi, invertebrate,",
+            "(S.cerevisiae), column clade: fungus is not allowed (allowed: bacteria, eukaryote, fungi,",
         ),
         ({"genetic_code": "8"}, "column genetic_code: 8 is not allowed (allowed: 1, 2, 3,"),
         (
