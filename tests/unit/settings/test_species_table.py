@@ -17,7 +17,7 @@ from genet5.species_table import (
     shared_by_training,
 )
 
-CLADES = ("bacteria", "fungi", "invertebrate", "eukaryote", "plant", "protist", "vertebrate")
+CLADES = ("bacteria", "eukaryote", "fungi", "invertebrate", "plant", "protist", "vertebrate")
 YEAST = {
     "species": "S.cerevisiae",
     "clade": "fungi",
