@@ -37,14 +37,14 @@ class Known(NamedTuple):
 
 
 FUNGI, PROTIST, PLANT = Known(("fungi",)), Known(("protist",)), Known(("plant",))
-NEMATODE, INSECT = Known(("nematode", "invertebrate")), Known(("invertebrate",))
+NEMATODE, INSECT = Known(("nematode",)), Known(("invertebrate",))
 VERTEBRATE, BACTERIA = Known(("vertebrate",)), Known(("bacteria",), (11,))
 ARCHAEA, MYCOPLASMA = Known(("archaea", "bacteria"), (11,)), Known(("bacteria",), (4,))
 GENOMES = {
     "S.pombe": FUNGI,
     "S.cryophilus": FUNGI,
     "S.cerevisiae": FUNGI,
-    "P.falciparum": PROTIST,
+    "P.falciparum": Known(("plasmodium",)),
     "Babesia.bovis": PROTIST,
     "Cryptosporidium.muris": PROTIST,
     "A.thaliana.TIGR": PLANT,

@@ -22,7 +22,7 @@ from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import ScoredGene
 
 #: Clades that save this share less than the best one are as good as it is.
-EQUAL_SHARE = 0.06
+EQUAL_SHARE = 0.01
 LEAST_BP = 20_000  # of known bases; with less, a choice is a guess
 
 
