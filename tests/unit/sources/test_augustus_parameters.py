@@ -193,3 +193,17 @@ def test_the_published_species_can_be_read() -> None:
     assert read["tetrahymena"].genetic_code == 6 and read["tetrahymena"].stops["TGA"] == 1
     assert read["tetrahymena"].classes[0].intron.shape == (64, 4), "its introns are of order 3"
     assert read["chlamy2011"].gc_donors and not read["fly"].gc_donors
+
+
+def test_counts_that_some_files_repeat_below_the_patterns_are_not_read(tmp_path: Path) -> None:
+    """Files of AUGUSTUS's newer training list the same patterns again for initial and terminal exon parts."""
+    made = MadeParameters(order=2)
+    folder = made.write(tmp_path)
+    path = folder / "made_exon_probs.pbl"
+    lines = path.read_text().splitlines()
+    motif = lines.index("[TRANSINIT]")
+    words = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT"]
+    counts = [f"{word}\t7 7 7" for word in words]
+    path.write_text("\n".join([*lines[:motif], "# initial patterns", *counts, *lines[motif:]]) + "\n")
+    found = read_parameters(tmp_path, "made").classes[0].exon
+    np.testing.assert_allclose(found, made.conditional(0, 3), atol=1e-5)
