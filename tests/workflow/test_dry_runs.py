@@ -197,7 +197,7 @@ def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, recipe):
     settings = yaml.safe_load(recipe.read_text())
     start = settings["crf"].get("init_from", "scratch")
     if start != "scratch":
-        (workspace.folder / start).mkdir(parents=True)
+        (workspace.folder / start).mkdir(parents=True, exist_ok=True)
         for name in ("model.safetensors", "config.json"):
             (workspace.folder / start / name).write_bytes(b"")
     target = f"data/model/{settings['run']}/crf/model.safetensors"

@@ -281,7 +281,7 @@ def small_genome(tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
         tsv = tmp_path / "rows.tsv"
         flags = ["--cache", str(tmp_path / cache), "--tsv", str(tsv), "--markdown", str(tmp_path / "tables.md")]
-        monkeypatch.setattr(sys, "argv", ["any_genome.py", *flags, "--bootstrap", "20", *more])
+        monkeypatch.setattr(sys, "argv", ["any_genome.py", *flags, "--bootstrap", "20", "--no-shipped", *more])
         any_genome.main()
         with tsv.open(encoding="utf-8") as stream:
             (only,) = csv.DictReader(stream, delimiter="\t")

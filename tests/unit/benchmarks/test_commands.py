@@ -10,7 +10,13 @@ import pytest
 from script_flags import flags_of
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-LIBRARIES = ("experiment.py", "measured_commands.py", "pseudo_chromosomes.py", "simulated_genome.py")
+LIBRARIES = (
+    *(f"any_genome_{part}.py" for part in ("pieces", "sets", "tables", "tools")),
+    "experiment.py",
+    "measured_commands.py",
+    "pseudo_chromosomes.py",
+    "simulated_genome.py",
+)
 FILES = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 OF_SPEED = (
     "adapted_rows.py",

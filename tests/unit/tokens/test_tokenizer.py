@@ -20,7 +20,9 @@ MAX_WINDOW_BP = 200  # on purpose no multiple of the segment
 LENGTHS = {"segment_bp": SEGMENT_BP, "max_window_bp": MAX_WINDOW_BP}
 WINDOWS = st.text(alphabet="ACGTACGTACGTacgtNnR", max_size=MAX_WINDOW_BP)
 
-CLADES = ("bacteria", "fungi", "invertebrate", "other", "plant", "protist", "vertebrate")
+CLADES = tuple(
+    "bacteria ciliate eukaryote fungi invertebrate kinetoplastid nematode plant plasmodium protist vertebrate".split()
+)
 STRUCTURE = [
     *("<pad>", "<bos>", "<eos>", "<sep>"),
     *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
@@ -160,17 +162,17 @@ def test_golden_ids() -> None:
     assert dna_tokens[:8] == ["<unk>", "N", "A", "C", "G", "T", "AAAAAA", "AAAAAC"]
     base.expand(segment_bp=96, max_window_bp=45000, extra=["<hint>"])
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert [base.token(id) for id in range(4102, 4122)] == STRUCTURE
-    assert (base.loc_base, base.num_loc, base.off_base) == (4122, 469, 4591)
-    assert base.token(4590) == "<loc_468>"
-    assert base.token(4686) == "<off_95>"
-    assert (base.id("<hint>"), base.size) == (4687, 4688)
+    assert [base.token(id) for id in range(4102, 4126)] == STRUCTURE
+    assert (base.loc_base, base.num_loc, base.off_base) == (4126, 469, 4595)
+    assert base.token(4594) == "<loc_468>"
+    assert base.token(4690) == "<off_95>"
+    assert (base.id("<hint>"), base.size) == (4691, 4692)
     named = (base.pad, base.bos, base.eos, base.sep, base.plus, base.minus, base.cds, base.end, base.partial5)
     assert named == tuple(range(4102, 4111))
-    assert (base.partial3, base.phase(0), base.phase(2), base.clade("other")) == (4111, 4112, 4114, 4118)
-    assert base.append_tokens(["<later>", "[HIT]"]) == [4688, 4689]
+    assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4118)
+    assert base.append_tokens(["<later>", "[HIT]"]) == [4692, 4693]
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4689)) == (4591, 4687, "[HIT]")
+    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4693)) == (4595, 4691, "[HIT]")
 
 
 @KINDS
