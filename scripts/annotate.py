@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genet5.annotate.options import AnnotateOptions, code_from_text
+from genet5.annotate.options import ANNOTATION_FLAGS, AnnotateOptions, code_from_text
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import AUTO, new_genome_name
@@ -15,26 +15,14 @@ from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
-OPTIONS = (
-    "decoder",
-    "window_bp",
-    "overlap_bp",
-    "batch_size",
-    "beam_width",
-    "min_confidence",
-    "adapt",
-    "adaptation",
-    "adapt_bp",
-)
-
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
     parser.add_argument("genome", type=Path, help="FASTA file, plain or gzip")
     parser.add_argument(
         "--clade",
-        default=AUTO,
-        help="clade of the organism, such as fungi; auto: the one whose model makes most of the DNA",
+        default="",
+        help="clade of the organism, such as fungi (needed); auto: a guess from the DNA, often wrong for animals",
     )
     parser.add_argument("--output", type=Path, default=Path("out"), help="folder to write")
     parser.add_argument("--model", type=Path, help="folder of a model of your own (default: the clade's shipped one)")
@@ -48,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     add_threads_argument(parser)
     parser.add_argument("--track-loci", type=int, default=6, help="loci drawn on the page")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
-    add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
+    add_option_arguments(parser, AnnotateOptions, "annotation", ANNOTATION_FLAGS)
     arguments = parser.parse_args(argv)
 
     # Here, so that --help and a wrong flag do not wait for torch.
@@ -59,6 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     from genet5.genome.fasta import open_genome
     from genet5.report.annotation_page import write_annotation_page
 
+    if not arguments.clade:
+        known = ", ".join(name for name, clade in read_clades(arguments.clade_folder).items() if clade.model)
+        raise InputError(f"--clade is missing; clades with a model: {known}; or {AUTO}, a guess from the DNA")
     if arguments.model and arguments.clade == AUTO:
         raise InputError(f"--model: a model of your own needs its --clade; {AUTO} chooses among those of GeneT5")
     asked_code = code_from_text(arguments.genetic_code)
@@ -81,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
             genome,
             genetic_code=choice.genetic_code if choice else asked_code,
             regions=arguments.regions,
-            options=options_from_arguments(AnnotateOptions, arguments, OPTIONS),
+            options=options_from_arguments(AnnotateOptions, arguments, ANNOTATION_FLAGS),
         )
         if choice:
             found.summary["chosen"] = choice.summary()

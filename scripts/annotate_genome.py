@@ -18,7 +18,7 @@ from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.choosing_clade import choose
 from genet5.annotate.models import load_annotator
-from genet5.annotate.options import AnnotateOptions, code_from_text
+from genet5.annotate.options import ANNOTATION_FLAGS, AnnotateOptions, code_from_text
 from genet5.annotate.parts import part_from_text
 from genet5.annotate.run import (
     annotate_genome,
@@ -38,18 +38,6 @@ from genet5.errors import InputError, run_command
 from genet5.genome.fasta import Genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
-
-OPTIONS = (
-    "decoder",
-    "window_bp",
-    "overlap_bp",
-    "batch_size",
-    "beam_width",
-    "min_confidence",
-    "adapt",
-    "adaptation",
-    "adapt_bp",
-)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -75,10 +63,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--output-prefix", type=Path, required=True, help="path before .gff3, .faa, .cds.fna, .json, .tracks.npz"
     )
-    add_option_arguments(parser, AnnotateOptions, "annotation", OPTIONS)
+    add_option_arguments(parser, AnnotateOptions, "annotation", ANNOTATION_FLAGS)
     arguments = parser.parse_args(argv)
     use_threads(arguments.threads)
-    wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
+    wanted = options_from_arguments(AnnotateOptions, arguments, ANNOTATION_FLAGS)
     part = part_from_text(arguments.part) if arguments.part else None
     clades = read_clades(arguments.clade_folder)
     if arguments.model and arguments.clade == AUTO:

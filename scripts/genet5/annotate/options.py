@@ -11,6 +11,18 @@ from genet5.errors import InputError
 from genet5.options import option
 
 DECODERS = ("viterbi", "lm", "joint")
+#: Options that a command which annotates has as flags.
+ANNOTATION_FLAGS = (
+    "decoder",
+    "window_bp",
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "min_confidence",
+    "adapt",
+    "adaptation",
+    "adapt_bp",
+)
 #: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
 OVERLAP_BP = 4_000
 

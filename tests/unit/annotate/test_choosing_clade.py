@@ -129,7 +129,7 @@ def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
         starts = dataclasses.replace(tiny["fungi"].rules, starts=("GTG",))
         strange = {"fungi": dataclasses.replace(tiny["fungi"], rules=starts)}
         assert "rules.starts: GTG" in failure(lambda: choose(genome, chosen_regions(genome), strange, "auto", 6))
-    assert "needs its --clade" in failure(lambda: annotate.main([str(fasta), own]))
+    assert "needs its --clade" in failure(lambda: annotate.main([str(fasta), "--clade=auto", own]))
     flags = [f"--genome={fasta}", "--clade=auto", "--output-prefix=x", own]
     assert "needs its --clade" in failure(lambda: annotate_genome.main(flags))
     assert "found 'six'" in failure(lambda: annotate.main([str(fasta), "--genetic-code=six"]))
@@ -145,8 +145,16 @@ def test_no_clade_of_the_users_own_is_called_auto(tmp_path: Path, repository: Pa
 # -------------------------------------------------------------------- files
 
 
+def test_a_clade_is_asked_for(fasta: Path, tmp_path: Path) -> None:
+    found = failure(lambda: annotate.main([str(fasta), f"--output={tmp_path / 'out'}"]))
+    assert (
+        found == f"--clade is missing; clades with a model: {', '.join(read_clades())}; or auto, a guess from the DNA"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_and_page_name_what_was_chosen(fasta: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    annotate.main([str(fasta), f"--output={tmp_path}", "--track-loci=0"])
+    annotate.main([str(fasta), "--clade=auto", f"--output={tmp_path}", "--track-loci=0"])
     chosen = json.loads((tmp_path / "my.json").read_text())["chosen"]
     with_model = {name for name, clade in read_clades().items() if clade.model}
     assert set(chosen["evidence"]) == with_model

@@ -21,19 +21,7 @@ from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.splits import parse_regions
 
 #: Clades; each has a model in a folder of its name.
-MODELS = (
-    "bacteria",
-    "ciliate",
-    "eukaryote",
-    "fungi",
-    "invertebrate",
-    "kinetoplastid",
-    "nematode",
-    "plant",
-    "plasmodium",
-    "protist",
-    "vertebrate",
-)
+MODELS = tuple(read_clades())
 MOST_MB, MOST_MB_OF_ALL = 4, 45
 
 

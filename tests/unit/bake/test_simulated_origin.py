@@ -18,6 +18,7 @@ from genet5.clades import read_clades
 from genet5.genome.fasta import decompress_genome
 from genet5.genome.simulate import simulate_genome, write_simulated
 from genet5.genome.simulation_options import SimulateOptions
+from genet5.genome.simulation_origin import simulated_in_words
 from genet5.report.build import _by_species
 from genet5.report.datacard import data_card, read_data_card
 from genet5.sources.augustus_parameters import read_parameters
@@ -73,3 +74,10 @@ def test_the_data_card_names_it(baked) -> None:
     assert [card.simulated_from for card in cards] == ["made", None]
     said = "simulated from AUGUSTUS"
     assert said in str(data_card(cards[0])) and said not in str(data_card(cards[1]))
+
+
+def test_shares_of_training_bases_in_words() -> None:
+    assert simulated_in_words([("", 10)]) == simulated_in_words([]) == simulated_in_words([("fly", 0), ("", 5)]) == ""
+    assert simulated_in_words([("", 300), ("human", 50), ("fly", 50)]) == (
+        "25.0% of the training bases were simulated, drawn from AUGUSTUS's published parameters of fly, human."
+    )

@@ -24,7 +24,7 @@ from genet5.genome.simulate import SimulatedGenome, mean_intergenic_bp, simulate
 from genet5.genome.simulated_decoys import DecoySampler, damaged, mutated
 from genet5.genome.simulated_genes import GeneSampler
 from genet5.genome.simulation_options import SimulateOptions
-from genet5.genome.simulation_origin import simulated_from, simulated_in_words
+from genet5.genome.simulation_origin import simulated_from
 from genet5.sources.augustus_parameters import DEFAULT_CONFIG, AugustusParameters, read_parameters
 
 STANDARD = GeneticCode.from_table(1)
@@ -133,13 +133,6 @@ def test_the_file_says_where_it_comes_from(tmp_path: Path, parameters) -> None:
     assert simulated_from(tmp_path / "gff.gz") == "made"
     (tmp_path / "other.gff").write_text("##gff-version 3\n# simulated-from\nc\tx\tgene\t1\t9\t.\t+\t.\tID=g\n")
     assert simulated_from(tmp_path / "other.gff") == ""
-
-
-def test_shares_of_training_bases_in_words() -> None:
-    assert simulated_in_words([("", 10)]) == simulated_in_words([]) == simulated_in_words([("fly", 0), ("", 5)]) == ""
-    assert simulated_in_words([("", 300), ("human", 50), ("fly", 50)]) == (
-        "25.0% of the training bases were simulated, drawn from AUGUSTUS's published parameters of fly, human."
-    )
 
 
 # -------------------------------------------------------------------- as often as the parameters say
