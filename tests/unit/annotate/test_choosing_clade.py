@@ -132,7 +132,7 @@ def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
     assert "needs its --clade" in failure(lambda: annotate.main([str(fasta), "--clade=auto", own]))
     flags = [f"--genome={fasta}", "--clade=auto", "--output-prefix=x", own]
     assert "needs its --clade" in failure(lambda: annotate_genome.main(flags))
-    assert "found 'six'" in failure(lambda: annotate.main([str(fasta), "--genetic-code=six"]))
+    assert "found 'six'" in failure(lambda: annotate.main([str(fasta), "--clade=auto", "--genetic-code=six"]))
     assert "name the clade" in failure(lambda: genet5.annotate(fasta, "auto", model=tiny["algae"].model.folder))
 
 
