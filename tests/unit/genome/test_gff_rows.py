@@ -152,3 +152,15 @@ def test_rows_of_real_files(shared_data: Path, monkeypatch: pytest.MonkeyPatch) 
             first_columns = {line.split(b"\t", 1)[0].decode("utf-8", "replace") for line in stream if b"\t" in line}
         lengths = dict.fromkeys(sorted(first_columns)[: 1 + 3 * len(first_columns) // 4], 10**9)
         assert outcome(annotation_rows, path, lengths) == outcome(rows_line_by_line, path, lengths), path
+
+
+def test_a_row_over_the_origin_ends_beyond_its_sequence(tmp_path: Path) -> None:
+    """NCBI's tables write its end as it is on the circle. A row that is merely turned round stays a mistake."""
+    path, lengths = tmp_path / "annotation", {"circle": 1000}
+    path.write_text("circle\tx\tCDS\t951\t40\t.\t+\t0\tID=a\n")
+    names, draft = SequenceNames(path, lengths), AnnotationDraft(path)
+    ((_, _, seqid, _, start, end, *_),) = annotation_rows(path, names, draft)
+    assert (seqid, start, end, draft.circular) == ("circle", 950, 1040, {"circle"})
+    path.write_text("circle\tx\tCDS\t400\t300\t.\t+\t0\tID=a\n")
+    with pytest.raises(InputError, match="line 1: start 400, end 300; starts count from 1 and must not exceed ends"):
+        list(annotation_rows(path, SequenceNames(path, lengths), AnnotationDraft(path)))
