@@ -39,15 +39,17 @@ def codes() -> Tensor:
     return drawn
 
 
+@pytest.mark.parametrize("dilation", [1, 2, 16, 30])
 @pytest.mark.parametrize("padded", [False, True])
-def test_a_convolution_and_its_gradients(padded: bool, codes: Tensor) -> None:
+def test_a_convolution_and_its_gradients(padded: bool, dilation: int, codes: Tensor) -> None:
+    """With the longest dilations some taps lie beyond the row for some or all bases."""
     torch.manual_seed(1)
-    layer = Convolution(8, 5, 2, dropout=0.0)
+    layer = Convolution(8, 5, dilation, dropout=0.0)
     values = torch.randn(2, 40, 8, requires_grad=True)
     known = Known.of(codes if padded else codes.clamp(max=4))
     assert (known.mask is None) != padded
     leaves = (values, layer.conv.weight, layer.conv.bias)
-    made = F.conv1d(values.transpose(1, 2), layer.conv.weight, layer.conv.bias, padding=4, dilation=2)
+    made = F.conv1d(values.transpose(1, 2), layer.conv.weight, layer.conv.bias, padding=2 * dilation, dilation=dilation)
     wanted = known.only(values + F.silu(made).transpose(1, 2))
     found = layer(values, known)
     agree([found], [wanted])
