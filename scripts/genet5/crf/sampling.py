@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from genet5.crf.chains import NUM_STATES, StrandSums, _overlap_stop, strand_sums
+from genet5.crf.chains import NUM_STATES, StrandSums, _marginals, _overlap_stop, strand_sums
 from genet5.crf.labels import INTRON
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
 
@@ -257,3 +257,11 @@ def _add_features(events, weight, size, low, high, of_base, of_site):
             _fill(begin, at, state, weight, low, high, of_base)
             begin, state = at, state - 3
     return genes
+
+
+def expected_features(strand: Strand, sums: StrandSums) -> Features:
+    """What all chains hold, each times its probability: the gradient of log Z, the sign of genes turned."""
+    of_base, of_site = np.zeros_like(strand.potentials), np.zeros_like(strand.site)
+    nothing = np.zeros(1, np.int64)
+    genes = _marginals(*strand, nothing, False, *sums, 1.0, of_base, of_site)
+    return Features(of_base, of_site, genes)
