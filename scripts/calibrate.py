@@ -20,12 +20,20 @@ from genet5.annotate.options import AnnotateOptions
 from genet5.bake.manifest import read_manifest
 from genet5.clades import clade_named, read_clades
 from genet5.command_line import argument_parser
+from genet5.crf.expected import ExpectedOptions
 from genet5.crf.folder import MODEL_TYPE, WEIGHTS_FILE, model_type
 from genet5.device import add_device_argument
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
-OPTIONS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
+OPTIONS = (
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "expected_temperature",
+    "expected_threshold",
+    "calibration_bp",
+)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -51,19 +59,21 @@ def main(argv: list[str] | None = None) -> None:
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
     check_lists(arguments)
     species = list(zip(arguments.manifests, arguments.genomes, arguments.annotations, arguments.window_bp, strict=True))
-    possible = ["viterbi"] if model_type(arguments.model) == MODEL_TYPE else list(DECODERS)
+    writes = model_type(arguments.model) != MODEL_TYPE
+    possible = [name for name, kind in DECODERS.items() if writes or not kind.needs_writer]
     judged: dict[str, dict[str, Judged]] = {decoder: {} for decoder in arguments.decoder or possible}
     regions: dict[str, list[str]] = {}
     if species and wanted.calibration_bp:
         model = load_annotator(arguments.model).on(arguments.device)
         clades = read_clades(arguments.clade_folder)
-        options = DecodingOptions(wanted.beam_width)
+        expected = ExpectedOptions(temperature=wanted.expected_temperature, threshold=wanted.expected_threshold)
+        options = DecodingOptions(wanted.beam_width, expected=expected)
         longest = model.longest_window_bp
         for manifest, genome, annotation, window_bp in species:
             source = ValidationDna(read_manifest(manifest)["parameters"], genome, annotation)
             name, clade = source.about["species"], clade_named(clades, source.about["clade"], str(manifest))
             decoders = arguments.decoder or decoders_for(clade, model.has_writer)
-            if set(decoders) != {"viterbi"} and longest is not None and window_bp > longest:
+            if any(DECODERS[name].needs_writer for name in decoders) and longest is not None and window_bp > longest:
                 raise InputError(f"--window-bp: {window_bp}, the model writes windows of at most {longest}")
             # The tiles do not depend on the decoder.
             how = wanted.settled("viterbi", window_bp)

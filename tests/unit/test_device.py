@@ -73,7 +73,10 @@ def test_a_crf_alone_needs_no_gpu(driver: Path) -> None:
         Model(crf).on("gpu")
 
 
-@pytest.mark.parametrize("script", ["train_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome"])
+GPU_SCRIPTS = ("train_crf", "train_grpo_crf", "train_sft", "train_grpo", "calibrate", "annotate_genome")
+
+
+@pytest.mark.parametrize("script", GPU_SCRIPTS)
 def test_every_command_with_a_gpu_rule_takes_the_device(script: str) -> None:
     path = Path(__file__).parents[2] / f"scripts/{script}.py"
     shown = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True, check=True)

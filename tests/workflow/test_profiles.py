@@ -7,7 +7,16 @@ import re
 import pytest
 import yaml
 
-GPU_RULES = {"train_crf", "train_sft", "train_grpo", "calibrate", "adapt", "annotate_genome", "annotate_part"}
+GPU_RULES = {
+    "train_crf",
+    "train_grpo_crf",
+    "train_sft",
+    "train_grpo",
+    "calibrate",
+    "adapt",
+    "annotate_genome",
+    "annotate_part",
+}
 GPU_RULES |= {"dna_llm_pretrain", "dna_llm_finetune", "vq_train", "cpivae_train"}
 
 

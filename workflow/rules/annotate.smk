@@ -1,7 +1,14 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
 PARTS = int(config["annotate"]["parts"])
-CALIBRATION_KEYS = ("overlap_bp", "batch_size", "beam_width", "calibration_bp")
+CALIBRATION_KEYS = (
+    "overlap_bp",
+    "batch_size",
+    "beam_width",
+    "expected_temperature",
+    "expected_threshold",
+    "calibration_bp",
+)
 
 
 rule calibrate:
@@ -23,7 +30,7 @@ rule calibrate:
     log:
         "data/logs/calibrate/{run}/{stage}.log",
     wildcard_constraints:
-        stage="crf|sft|grpo",
+        stage="crf|grpo_crf|sft|grpo",
     conda:
         "../../envs/train.yaml"
     threads: 8

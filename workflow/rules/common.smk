@@ -81,7 +81,9 @@ SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
 PUBLISHED = published_files()
 STAGES = config["stages"]
-STAGE_PATTERN = "crf|sft|grpo|shipped-[a-z0-9_]+"
+STAGE_PATTERN = "crf|grpo_crf|sft|grpo|shipped-[a-z0-9_]+"
+# The CRF that the writer is built around.
+DECIDING_CRF = "grpo_crf" if "grpo_crf" in STAGES else "crf"
 BEST_STAGE = config["annotate"]["stage"] or STAGES[-1]
 NEW_GENOME = or_exit(new_genome_name, config["genome"]) if config["genome"] else None
 if NEW_GENOME in SPECIES:

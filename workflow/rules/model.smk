@@ -34,8 +34,8 @@ rule expand_tokenizer:
 rule init_model:
     """Make the first weights of the writer around the trained CRF: from scratch, from DNABERT-2 or from a GeneT5 model."""
     input:
-        crf_weights="data/model/{run}/crf/model.safetensors",
-        crf_config="data/model/{run}/crf/config.json",
+        crf_weights=f"data/model/{{run}}/{DECIDING_CRF}/model.safetensors",
+        crf_config=f"data/model/{{run}}/{DECIDING_CRF}/config.json",
         tokenizer="data/model/{run}/tokenizer/tokenizer.json",
         settings="data/model/{run}/tokenizer/genet5_tokenizer.json",
     output:

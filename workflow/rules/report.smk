@@ -1,6 +1,11 @@
 """The report: data/report/{run}/index.html, one page that needs no network."""
 
-TRAINING_LOGS = {"crf": "training_log.csv", "sft": "training_log.csv", "grpo": "grpo_log.csv"}
+TRAINING_LOGS = {
+    "crf": "training_log.csv",
+    "grpo_crf": "grpo_log.csv",
+    "sft": "training_log.csv",
+    "grpo": "grpo_log.csv",
+}
 
 
 rule report:

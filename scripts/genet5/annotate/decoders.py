@@ -1,21 +1,24 @@
 """Decoders: how a model turns the DNA of windows into genes. One table of objects behind one interface.
 
-viterbi: dynamic programming over the CRF alone. lm: the language model under the grammar. joint: the language model
-among the reading frames that the CRF takes, in clades without introns.
+viterbi: dynamic programming over the CRF alone. expected: the genes of the CRF with the highest expected F1. lm: the
+language model under the grammar. joint: the language model among the reading frames that the CRF takes, in clades
+without introns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from genet5.clades import Clade, clade_named
+from genet5.crf.annotating_network import WindowPotentials
+from genet5.crf.expected import ExpectedOptions, expected_genes
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import Addition, WindowDecoder
 from genet5.errors import InputError
-from genet5.genome.sites import GeneRules
-from genet5.genome.window_genes import ScoredGene
+from genet5.genome.sites import GeneRules, WindowSites
+from genet5.genome.window_genes import ScoredGene, WindowGene
 
 if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
     from genet5.annotate.models import Model
@@ -38,11 +41,13 @@ class Decoder(Protocol):
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
     precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF, for viterbi alone.
+    expected: of the decoder expected.
     """
 
     beam_width: int = 1
     precision: str = "auto"
     add: Addition | None = None
+    expected: ExpectedOptions = field(default_factory=ExpectedOptions)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,19 @@ class Viterbi:
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
         self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add)
+
+    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
+        return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
+
+
+class Expected:
+    """The legal chain of genes with the highest expected exon and gene F1 under the CRF."""
+
+    def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
+        def choose(sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
+            return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected)
+
+        self.decoder = WindowDecoder(crf, rules, options.precision, choose=choose)
 
     def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
         return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
@@ -100,6 +118,10 @@ def _viterbi(model: Model, organism: Organism, options: DecodingOptions) -> Deco
     return Viterbi(model.crf, organism.rules, options)
 
 
+def _expected(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
+    return Expected(model.crf, organism.rules, options)
+
+
 def _lm(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
     return LanguageModel(model, organism, options)
 
@@ -119,6 +141,7 @@ class DecoderKind:
 
 DECODERS: Mapping[str, DecoderKind] = {
     "viterbi": DecoderKind(_viterbi),
+    "expected": DecoderKind(_expected),
     "lm": DecoderKind(_lm, needs_writer=True),
     "joint": DecoderKind(_joint, needs_writer=True, spliced=False),
 }
@@ -130,7 +153,8 @@ def check_decoder(name: str, clade: Clade, has_writer: bool) -> None:
         raise InputError(f"decoder {name!r} is unknown, allowed: {', '.join(DECODERS)}")
     kind = DECODERS[name]
     if kind.needs_writer and not has_writer:
-        raise InputError(f"decoder {name}: the model is a CRF without a language model, allowed: viterbi")
+        without = ", ".join(other for other, one in DECODERS.items() if not one.needs_writer)
+        raise InputError(f"decoder {name}: the model is a CRF without a language model, allowed: {without}")
     if not kind.spliced and clade.rules.splice_pairs:
         raise InputError(
             f"decoder {name}: works in clades without introns, and {clade.name} has them; use lm or viterbi"

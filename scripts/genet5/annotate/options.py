@@ -10,7 +10,7 @@ from genet5.configuration import AUTO
 from genet5.errors import InputError
 from genet5.options import option
 
-DECODERS = ("viterbi", "lm", "joint")
+DECODERS = ("viterbi", "expected", "lm", "joint")
 #: Options that a command which annotates has as flags.
 ANNOTATION_FLAGS = (
     "decoder",
@@ -18,6 +18,8 @@ ANNOTATION_FLAGS = (
     "overlap_bp",
     "batch_size",
     "beam_width",
+    "expected_temperature",
+    "expected_threshold",
     "min_confidence",
     "adapt",
     "adaptation",
@@ -60,11 +62,14 @@ class AnnotateOptions:
         choices=("auto", "run", "shipped"),
     )
     stage: str | None = option(
-        None, "the stage whose model annotates a new genome; null: the last of stages", choices=("crf", "sft", "grpo")
+        None,
+        "the stage whose model annotates a new genome; null: the last of stages",
+        choices=("crf", "grpo_crf", "sft", "grpo"),
     )
     decoder: str | None = option(
         None,
-        "viterbi: the CRF alone, by dynamic programming; lm: the writer, under the grammar; joint: the writer, "
+        "viterbi: the CRF alone, by dynamic programming; expected: the CRF alone, the genes with the highest expected "
+        "F1; lm: the writer, under the grammar; joint: the writer, "
         "limited to the reading frames of viterbi, for clades without introns; null: what the shipped model "
         "recommends, else the one that found most exons and genes of the validation DNA",
         choices=DECODERS,
@@ -81,6 +86,16 @@ class AnnotateOptions:
     batch_size: int = option(8, "number of tiles that are decoded together", minimum=1)
     beam_width: int = option(
         1, "number of most probable structure sequences of a tile that the writer keeps at a time; 1: greedy", minimum=1
+    )
+    expected_temperature: float = option(
+        1.0, "what the decoder expected divides the potentials of the CRF by; above 1: it is less sure", above=0
+    )
+    expected_threshold: float | None = option(
+        None,
+        "the decoder expected takes an exon that is more probable than half of this; null: what gives each tile the "
+        "highest expected F1",
+        minimum=0,
+        maximum=2,
     )
     min_confidence: float = option(
         0.0, "leave out genes whose calibrated score is lower; a value over 0 needs a calibration", minimum=0, maximum=1

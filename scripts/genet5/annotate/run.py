@@ -12,13 +12,14 @@ import numpy as np
 
 from genet5.adapt.adaptation import Adaptation, adaptation_line, save_adaptation
 from genet5.annotate.calibration import Calibration
-from genet5.annotate.decoders import DecodingOptions, make_decoder
+from genet5.annotate.decoders import DECODERS, DecodingOptions, make_decoder
 from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of_tiles, tiles_of
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.parts import WHOLE, Part
 from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
+from genet5.crf.expected import ExpectedOptions
 from genet5.errors import InputError
 from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import Genome, check_bases
@@ -42,6 +43,8 @@ class How:
     beam_width: int = 1
     precision: str = "auto"
     min_confidence: float = 0.0
+    expected_temperature: float = 1.0
+    expected_threshold: float | None = None
 
     @property
     def tiling(self) -> Tiling:
@@ -73,6 +76,8 @@ def how_to_annotate(
         beam_width=settled.beam_width,
         precision=precision,
         min_confidence=settled.min_confidence,
+        expected_temperature=settled.expected_temperature,
+        expected_threshold=settled.expected_threshold,
     )
 
 
@@ -114,7 +119,8 @@ def decode_genome(
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    options = DecodingOptions(how.beam_width, how.precision, adaptation)
+    expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
+    options = DecodingOptions(how.beam_width, how.precision, adaptation, expected)
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     check_bases(genome, regions)
@@ -167,7 +173,7 @@ def _check(how: How, model: Model, calibration: Calibration) -> None:
             f"({calibration.reason})"
         )
     longest = model.longest_window_bp
-    if how.decoder != "viterbi" and longest is not None and how.window_bp > longest:
+    if DECODERS[how.decoder].needs_writer and longest is not None and how.window_bp > longest:
         raise InputError(f"window_bp: {how.window_bp}, the model writes windows of at most {longest}")
 
 

@@ -7,7 +7,7 @@ strand is decoded again around the other's, and the one that loses less by it yi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -46,23 +46,6 @@ def best_genes(
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds values that are not finite")
     bases, boundaries = potentials.astype(np.float64), site_potentials.astype(np.float64)
-    found = _both_strands(bases, boundaries, sites, gene_penalty, max_opposite_overlap_bp)
-    genes = [
-        (_window_gene(gene, "+-"[row], size), gene.score)
-        for row, strand_genes in enumerate(found)
-        for gene in strand_genes
-    ]
-    return sorted(genes, key=lambda gene: gene_order_key(gene[0]))
-
-
-def _both_strands(
-    bases: np.ndarray, boundaries: np.ndarray, sites: WindowSites, gene_penalty: float, max_overlap_bp: int
-) -> list[list[Found]]:
-    """Genes of + and of -, without conflicts; arguments are potentials.
-
-    Where genes conflict, both strands are read around the other's; the one that loses less by it yields.
-    """
-    size = sites.window_bp
 
     def read(row: int, taken: np.ndarray) -> list[Found]:
         odds = bases[row]
@@ -71,6 +54,27 @@ def _both_strands(
             odds[taken, :3] = TAKEN_POTENTIAL
         return best_chain(sites.strand("+-"[row]), StrandPotentials.of(odds, boundaries[row]), gene_penalty)
 
+    return genes_of_both(settle_strands(read, size, max_opposite_overlap_bp), size)
+
+
+def genes_of_both(found: Sequence[Sequence[Found]], size: int) -> list[tuple[WindowGene, float]]:
+    """Genes of + and of - as a window shows them, with their scores, in the codec's order."""
+    genes = [
+        (_window_gene(gene, "+-"[row], size), gene.score)
+        for row, strand_genes in enumerate(found)
+        for gene in strand_genes
+    ]
+    return sorted(genes, key=lambda gene: gene_order_key(gene[0]))
+
+
+def settle_strands(
+    read: Callable[[int, np.ndarray], list[Found]], size: int, max_overlap_bp: int = MAX_OPPOSITE_OVERLAP_BP
+) -> list[list[Found]]:
+    """Genes of + and of -, without conflicts.
+
+    read: the best genes of a strand (0: +) where no base of a mask, bool [size] in strand coordinates, is coding. Where
+    genes conflict, both strands are read around the other's; the one that loses less by it yields.
+    """
     taken = np.zeros((2, size), dtype=bool)
     found = [read(row, taken[row]) for row in (0, 1)]
     for _ in range(YIELDING_ROUNDS):

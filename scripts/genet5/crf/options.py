@@ -62,6 +62,15 @@ class CrfOptions(ReadingOptions):
     chain_weight: float = option(
         10.0, "weight of the negative log-likelihood per base of the right chain of genes", minimum=0
     )
+    objective: str = option(
+        "likelihood",
+        "what chains of genes are trained for: the likelihood of the right one; softmax_margin: the same, where wrong "
+        "chains start ahead by what they cost; expected_f1: likelihood, and the expected F1 of sites",
+        choices=("likelihood", "softmax_margin", "expected_f1"),
+    )
+    margin_per_base: float = option(0.02, "softmax_margin: cost of a base of a wrong class, in nats", minimum=0)
+    margin_per_site: float = option(1.0, "softmax_margin: cost of a wrong or a missing site, in nats", minimum=0)
+    f1_weight: float = option(1.0, "expected_f1: weight of one minus the expected F1 of sites", minimum=0)
 
     @property
     def counts_hexamers(self) -> bool:

@@ -22,6 +22,7 @@ from genet5.crf.labels import NOT_A_SITE
 from genet5.crf.layers import Convolution
 from genet5.crf.losses import base_losses
 from genet5.crf.model import Crf, make_crf
+from genet5.crf.objectives import EXPECTED_F1, SOFTMAX_MARGIN, expected_site_f1, margin_costs
 from genet5.crf.options import SCRATCH, CrfOptions
 from genet5.errors import InputError
 from genet5.files import file_sha256
@@ -60,13 +61,14 @@ class CrfTraining(TrainableModule):
         allowed = batch.sites > NOT_A_SITE
         output, options = self.network(batch.codes, allowed.any(2)), self.options
         parts = base_losses(output.class_logits, output.site_logits, batch.labels, batch.sites)
+        penalty, strands = self.network.gene_penalty, batch.lengths.repeat_interleave(2)
+        labels, sites = batch.chains.flatten(0, 1), batch.sites.flatten(0, 1)
+        bases, boundaries = output.potentials.flatten(0, 1), output.site_potentials.flatten(0, 1)
+        margins = torch.zeros((), device=bases.device), torch.zeros((), device=bases.device)
+        if options.objective == SOFTMAX_MARGIN and self.training:
+            margins = margin_costs(labels, sites, options.margin_per_base, options.margin_per_site)
         chains = chain_loss(
-            output.potentials.flatten(0, 1),
-            output.site_potentials.flatten(0, 1),
-            self.network.gene_penalty,
-            allowed.flatten(0, 1),
-            batch.chains.flatten(0, 1),
-            batch.lengths.repeat_interleave(2),
+            bases + margins[0], boundaries + margins[1], penalty, allowed.flatten(0, 1), labels, strands
         )
         weight = batch.lengths.sum()
         chain = chains.loss.sum()
@@ -75,6 +77,9 @@ class CrfTraining(TrainableModule):
             + options.soft_f1_weight * parts["soft_f1"]
             + options.site_weight * parts["site"]
         )
+        if options.objective == EXPECTED_F1:
+            parts["site_f1"] = expected_site_f1(bases, boundaries, penalty, sites, strands)
+            loss = loss + options.f1_weight * (1 - parts["site_f1"])
         losses = {"sum": loss * weight + options.chain_weight * chain, "weight": weight}
         losses |= {name: value * weight for name, value in parts.items()}
         return losses | {"chain": chain * 1000, "refused": chains.refused.float().mean() * weight}

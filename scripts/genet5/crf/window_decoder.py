@@ -16,24 +16,33 @@ from genet5.crf.decoding import best_genes
 from genet5.crf.model import Crf, score_codes, window_codes
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.sites import GeneRules, WindowSites
-from genet5.genome.window_genes import ScoredGene
+from genet5.genome.window_genes import ScoredGene, WindowGene
 from genet5.training.precision import chosen_precision, native_bf16
 
 Reader = Callable[[WindowSites], WindowPotentials]
 Addition = Callable[[WindowSites, WindowPotentials], WindowPotentials]
+Choice = Callable[[WindowSites, WindowPotentials], list[WindowGene]]
 
 
 class WindowDecoder:
     """The best genes of windows under a CRF.
 
     precision: of its networks (``training/precision.py``). add: makes a window's potentials from those of the networks
-    (``adapt/adaptation.py``). Windows are read by as many threads as PyTorch is set to
-    use, each window by one of them on a CPU, so that no number depends on how many there are. A GPU reads all windows
-    of a call at once.
+    (``adapt/adaptation.py``). choose: genes of a window's potentials; None: the best chains. Windows are read by
+    as many threads as PyTorch is set to use, each window by one of them on a CPU, so that no number depends on how many
+    there are. A GPU reads all windows of a call at once.
     """
 
-    def __init__(self, crf: Crf, rules: GeneRules, precision: str = "fp32", add: Addition | None = None) -> None:
+    def __init__(
+        self,
+        crf: Crf,
+        rules: GeneRules,
+        precision: str = "fp32",
+        add: Addition | None = None,
+        choose: Choice | None = None,
+    ) -> None:
         self.crf, self.rules, self.precision, self.add = crf, rules, precision, add
+        self.choose = choose or self._best
         self.gene_penalty = crf.gene_penalty.item()
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
         # Also a single one: the memory that it gives back does not pile up in that of the main thread.
@@ -71,9 +80,12 @@ class WindowDecoder:
     def _genes(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
         if self.add is not None:
             potentials = self.add(sites, potentials)
-        genes = [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
+        genes = self.choose(sites, potentials)
         probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]
+
+    def _best(self, sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
+        return [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
 
 
 @cache

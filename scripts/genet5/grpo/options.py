@@ -21,8 +21,8 @@ class GrpoPromptOptions:
 
 
 @dataclass(frozen=True)
-class GrpoOptions(RunOptions):
-    """Reinforcement learning on exon and gene F1 (group relative policy optimisation)."""
+class GrpoRunOptions(RunOptions):
+    """What reinforcement learning of the writer and of the CRF have in common."""
 
     batch_option: ClassVar[str] = "batch_size"
 
@@ -56,15 +56,7 @@ class GrpoOptions(RunOptions):
         "batch_size; 0: one batch",
     )
     group_size: int = option(8, "number of completions sampled per prompt", minimum=2)
-    token_budget: int = option(
-        65_536, "number of tokens in a batch at most: prompts x (the longest prompt + its completions)", minimum=1
-    )
-    max_gen_length: int = option(
-        256, "number of tokens of a completion at most; a longer one is cut and judged by its genes so far", minimum=1
-    )
     temperature: float = option(0.8, "divisor of the logits, in sampling and in the objective", above=0)
-    top_k: int = option(50, "sample among this many most probable tokens; 0: all", minimum=0)
-    top_p: float = option(0.9, "sample among the most probable tokens that make up this share", above=0, maximum=1)
     # --- reward
     exon_weight: float = option(0.6, "weight of exon F1 in the reward", minimum=0)
     gene_weight: float = option(0.4, "weight of gene F1 in the reward", minimum=0)
@@ -75,14 +67,59 @@ class GrpoOptions(RunOptions):
     boundary_bp: int = option(30, "distance in bases from which an exon end earns nothing", minimum=1)
     # --- objective
     beta: float = option(0.05, "weight of the KL divergence from the model it starts from; 0: none", minimum=0)
-    clip_low: float = option(0.2, "probability ratios below 1 - clip_low earn no further gradient", above=0, below=1)
-    clip_high: float = option(0.2, "probability ratios above 1 + clip_high earn no further gradient", above=0)
-    scale_rewards: bool = option(True, "divide advantages by the standard deviation of their group")
-    updates_per_rollout: int = option(1, "number of optimizer updates on the same completions", minimum=1)
     # --- evaluation, safety
     eval_samples: int = option(
         0, "number of the windows in eval.json that are decoded and scored; 0: all of them", minimum=0
     )
     max_steps_without_variance: int = option(
         20, "stop with a message after this many steps in which every group had equal rewards; 0: never", minimum=0
+    )
+
+
+@dataclass(frozen=True)
+class GrpoOptions(GrpoRunOptions):
+    """Reinforcement learning on exon and gene F1 (group relative policy optimisation)."""
+
+    # --- rollouts
+    token_budget: int = option(
+        65_536, "number of tokens in a batch at most: prompts x (the longest prompt + its completions)", minimum=1
+    )
+    max_gen_length: int = option(
+        256, "number of tokens of a completion at most; a longer one is cut and judged by its genes so far", minimum=1
+    )
+    top_k: int = option(50, "sample among this many most probable tokens; 0: all", minimum=0)
+    top_p: float = option(0.9, "sample among the most probable tokens that make up this share", above=0, maximum=1)
+    # --- objective
+    clip_low: float = option(0.2, "probability ratios below 1 - clip_low earn no further gradient", above=0, below=1)
+    clip_high: float = option(0.2, "probability ratios above 1 + clip_high earn no further gradient", above=0)
+    scale_rewards: bool = option(True, "divide advantages by the standard deviation of their group")
+    updates_per_rollout: int = option(1, "number of optimizer updates on the same completions", minimum=1)
+
+
+@dataclass(frozen=True)
+class CrfGrpoOptions(GrpoRunOptions):
+    """Reinforcement learning of the CRF on exon and gene F1: exact samples of its annotations are the completions."""
+
+    monitor: str = with_default(
+        GrpoRunOptions,
+        "monitor",
+        "reward",
+        "value of the validation windows, decoded by viterbi, that selects the best weights",
+    )
+    lr: float = with_default(RunOptions, "lr", 1e-4)
+    batch_size: int = with_default(GrpoRunOptions, "batch_size", 1)
+    windows_per_step: int = with_default(RunOptions, "windows_per_step", 4)
+    group_size: int = with_default(GrpoRunOptions, "group_size", 16, "number of annotations sampled per strand")
+    temperature: float = with_default(
+        GrpoRunOptions, "temperature", 1.0, "divisor of the potentials, in sampling and in the objective"
+    )
+    credit: str = option(
+        "locus",
+        "what an annotation is rewarded for: each locus by itself, or its strand as a whole; a locus is a stretch that "
+        "genes of the reference or of a sample cover",
+        choices=("locus", "strand"),
+    )
+    beta: float = with_default(GrpoRunOptions, "beta", 0.01)
+    likelihood_weight: float = option(
+        0.05, "weight of the negative log-likelihood of the right chain of genes, in nats per strand", minimum=0
     )

@@ -75,7 +75,7 @@ def run_grpo(
         "validation": file_sha256(validation),
         "eval_windows": file_sha256(eval_windows),
         "model": weights_sha256(model_dir),
-        "clades": {name: clade_named(clades, name, "clade").identity() for name in _clades_of(prompts)},
+        "clades": {name: clade_named(clades, name, "clade").identity() for name in clades_of(prompts)},
     }
     if export_finished(output_dir, options, fingerprint, restart):
         return
@@ -119,18 +119,18 @@ def run_grpo(
             sorted(set(data.species)),
             result.metrics,
             dataclasses.asdict(options),
-            _simulated(data.shards),
+            simulated_part(data.shards),
         ),
     )
 
 
-def _simulated(shards: ShardReader) -> str:
+def simulated_part(shards: ShardReader) -> str:
     """A sentence on the simulated part of the prompts."""
     about = (shards.meta(index) for index in range(len(shards)))
     return simulated_in_words([(meta.get("simulated_from", ""), meta["end"] - meta["start"]) for meta in about])
 
 
-def _clades_of(prompts: Path) -> list[str]:
+def clades_of(prompts: Path) -> list[str]:
     """Clades of the windows in a tar."""
     with ShardReader(prompts) as shards:
         return sorted({shards.meta(index)["clade"] for index in range(len(shards))})

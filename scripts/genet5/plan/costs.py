@@ -79,15 +79,16 @@ def writer_parameters(shape: GeneT5Config) -> int:
 def stage_costs(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> list[StageCost]:
     """Costs of the stages that a run trains, and of annotation with each that it scores."""
     known = [genome for genome in genomes if genome.train]
-    make = {"crf": _crf, "sft": _sft, "grpo": _grpo}
+    make = {"crf": _crf, "grpo_crf": _grpo_crf, "sft": _sft, "grpo": _grpo}
     costs = [make[name](config, known, of) for name in trained_stages(config)] if known else []
     test_bp = sum(genome.test_bp for genome in genomes)
     return costs + [_annotation(name, test_bp, config, genomes, of) for name in config["stages"] if test_bp]
 
 
 def trained_stages(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages up to the last one that is scored: each needs those before it."""
-    return STAGES[: max(map(STAGES.index, config["stages"])) + 1]
+    """The stages up to the last one that is scored: each needs those before it, but the CRF's own reinforcement."""
+    stages = STAGES[: max(map(STAGES.index, config["stages"])) + 1]
+    return tuple(stage for stage in stages if stage != "grpo_crf" or stage in config["stages"])
 
 
 def _crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:
@@ -96,6 +97,19 @@ def _crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks)
     bases = sum(share * genome.window_bp for genome, share in drawn) * windows
     flops = PASSES * of.crf_flops_per_base * bases
     return StageCost("crf", steps, windows, windows / max(steps, 1), 0.0, bases, flops)
+
+
+def _grpo_crf(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:
+    """Prompts are read for the reference of the KL divergence and for the update; samples cost little beside that."""
+    section = config["grpo_crf"]
+    prompts = min(config["grpo_prompts"]["num_prompts"], sum(genome.train for genome in genomes))
+    a_step = section["batch_size"] * _batches_per_step(section, "batch_size")
+    steps = math.ceil(prompts * section["epochs"] / a_step)
+    steps = min(steps, section["max_steps"]) if section["max_steps"] else steps
+    read = steps * a_step
+    bases = read * sum(genome.window_bp for genome in genomes) / len(genomes)
+    passes = PASSES + (section["beta"] > 0)
+    return StageCost("grpo_crf", steps, read, a_step, 0.0, bases, passes * of.crf_flops_per_base * bases)
 
 
 def _sft(config: Mapping[str, Any], genomes: Sequence[GenomePlan], of: Networks) -> StageCost:

@@ -28,7 +28,7 @@ SYSTEM_NAMES = {
     "prodigal": "Prodigal",
     "augustus": "AUGUSTUS",
 }
-STAGES = ("grpo", "sft", "crf")
+STAGES = ("grpo", "sft", "grpo_crf", "crf")
 
 
 def system_label(name: str) -> str:

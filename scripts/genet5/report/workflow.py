@@ -69,6 +69,8 @@ def rules_used(results: Results) -> frozenset[str]:
         used |= {"merge_validation", "train_crf", "calibrate"}
     if {"sft", "grpo"} & stages:
         used |= WRITER_RULES
+    if "grpo_crf" in stages:
+        used |= {"grpo_prompts", "train_grpo_crf"}
     if "grpo" in stages:
         used |= {"grpo_prompts", "train_grpo"}
     if results.predictions or results.boards:

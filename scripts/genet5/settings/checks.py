@@ -12,15 +12,20 @@ from genet5.bake.options import WindowSizes
 from genet5.configuration import check_against_schema
 from genet5.crf.options import CrfOptions
 from genet5.errors import InputError
-from genet5.grpo.options import GrpoOptions
+from genet5.grpo.options import CrfGrpoOptions, GrpoOptions
 from genet5.options import read_options
 from genet5.settings.renamed import check_renamed
-from genet5.settings.sections import STAGES, schema
+from genet5.settings.sections import CRF_STAGES, STAGES, schema
 from genet5.tokens.options import KINDS_WITH_BASE
 from genet5.training.options import RunOptions
 from genet5.writer.options import SftOptions, writer_shape
 
-_TRAINING: Mapping[str, type[RunOptions]] = {"crf": CrfOptions, "sft": SftOptions, "grpo": GrpoOptions}
+_TRAINING: Mapping[str, type[RunOptions]] = {
+    "crf": CrfOptions,
+    "grpo_crf": CrfGrpoOptions,
+    "sft": SftOptions,
+    "grpo": GrpoOptions,
+}
 
 
 class HasWindows(Protocol):
@@ -80,8 +85,14 @@ def check_windows(config: Mapping[str, Any], clades: Clades, clade: str) -> None
 
 
 def stage_decoder(config: Mapping[str, Any], stage: str) -> str | None:
-    """The decoder of a stage of this run; none where validation decides. The stage crf has no writer, only viterbi."""
-    return "viterbi" if stage == "crf" else config["annotate"]["decoder"]
+    """The decoder of a stage of this run; none where validation decides.
+
+    A stage without a writer takes viterbi, unless expected is asked for.
+    """
+    wanted = config["annotate"]["decoder"]
+    if stage in CRF_STAGES:
+        return wanted if wanted == "expected" else "viterbi"
+    return wanted
 
 
 def annotation_of(
@@ -102,7 +113,7 @@ def annotation_of(
             f"({found.window_bp})"
         )
     longest = config["tokenizer"]["max_window_bp"]
-    if stage in STAGES and found.decoder != "viterbi" and found.window_bp > longest:
+    if stage in STAGES and found.decoder not in ("viterbi", "expected") and found.window_bp > longest:
         raise InputError(
             f"config key annotate.window_bp: {found.window_bp} is longer than tokenizer.max_window_bp ({longest})"
         )

@@ -14,7 +14,7 @@ from genet5.device import DEVICE_HELP, DEVICES
 from genet5.evaluate.options import BuscoOptions, ScoreOptions
 from genet5.files import here_or_shipped, shipped
 from genet5.genome.simulation_options import SimulateOptions
-from genet5.grpo.options import GrpoOptions, GrpoPromptOptions
+from genet5.grpo.options import CrfGrpoOptions, GrpoOptions, GrpoPromptOptions
 from genet5.options import option, plain
 from genet5.settings.schema import section_schema
 from genet5.sources.options import DownloadOptions
@@ -22,7 +22,8 @@ from genet5.species_table import GENETIC_CODES
 from genet5.tokens.options import TokenizerOptions
 from genet5.writer.options import SftOptions, WriterOptions
 
-STAGES = ("crf", "sft", "grpo")
+CRF_STAGES = ("crf", "grpo_crf")
+STAGES = (*CRF_STAGES, "sft", "grpo")
 # Sections with defaults in config/studies/defaults.yaml and schemas in workflow/schemas/studies.
 STUDIES = ("dna_llm", "vq_transformer", "cpivae")
 STUDY_DEFAULTS = shipped("config") / "studies/defaults.yaml"
@@ -98,6 +99,7 @@ SECTIONS = {
     "sft": Section(SftOptions, ("train_sft.py",)),
     "grpo_prompts": Section(GrpoPromptOptions, ("grpo_prompts.py",)),
     "grpo": Section(GrpoOptions, ("train_grpo.py",)),
+    "grpo_crf": Section(CrfGrpoOptions, ("train_grpo_crf.py",)),
     "annotate": Section(
         AnnotateOptions, ("annotate_genome.py", "adapt.py", "calibrate.py"), ("model", "stage", "parts")
     ),

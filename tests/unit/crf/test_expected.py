@@ -1,0 +1,162 @@
+"""Expected F1: posteriors of exons, and the best legal chain under them, against a list of all chains."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from all_chains import PENALTY, RULES, WINDOWS, all_paths, case, genes_of, log_sum
+
+from genet5.crf.best_chain import StrandPotentials, best_chain
+from genet5.crf.exon_posterior import exon_posteriors
+from genet5.crf.expected import (
+    ExpectedOptions,
+    Offer,
+    StrandReader,
+    _order,
+    exons_of,
+    expected_genes,
+    gene_of,
+    ratio_of,
+)
+from genet5.crf.gain_chain import END
+from genet5.crf.sampled_genes import StrandGene
+from genet5.crf.sampling import Strand
+from genet5.genome.sites import GeneRules, WindowSites
+
+#: none where a gene could share either of two stop codons in a row: the list of chains does not tell which one it was
+BASES = [*WINDOWS[:3], *WINDOWS[4:], "ATGGTAGTGACATGTAA", "CATGAGTCCAGTAGATGA", "ATGTAATGTAGCC", "TATGACGAC"]
+THRESHOLDS = (0.05, 0.2, 0.5, 0.9)
+
+
+def strand_of(bases: str, seed: int) -> Strand:
+    return Strand.of(*(part[0].numpy() for part in case(bases, seed)), PENALTY)
+
+
+def all_chains(bases: str, seed: int) -> dict[tuple[StrandGene, ...], float]:
+    """Every chain of genes that the CRF holds, with its probability."""
+    given = case(bases, seed)
+    paths = all_paths(given)
+    found: dict[tuple, list[float]] = defaultdict(list)
+    for path in paths:
+        genes = genes_of(path, given.allowed[0].numpy())
+        chain = (StrandGene(tuple(map(tuple, gene.cds)), gene.phase if gene.partial5 else None, gene.partial3)
+                 for gene in genes)  # fmt: skip
+        found[tuple(chain)].append(path.score)
+    total = log_sum([path.score for path in paths])
+    return {genes: float(np.exp(log_sum(scores) - total)) for genes, scores in found.items()}
+
+
+@pytest.mark.parametrize("bases", BASES)
+def test_the_posterior_of_an_exon_is_the_share_of_the_chains_that_have_it(bases):
+    shares: dict[tuple[int, int], float] = defaultdict(float)
+    for genes, share in all_chains(bases, 3).items():
+        for exon in {segment for gene in genes for segment in gene.segments}:
+            shares[exon] += share
+    strand = strand_of(bases, 3)
+    found = exon_posteriors(strand, strand.sums(), np.array(sorted(shares)))
+    assert found.tolist() == pytest.approx([shares[exon] for exon in sorted(shares)], abs=1e-9)
+
+
+class Given(StrandReader):
+    """All genes of a strand on offer, with shares that a list of all chains gives."""
+
+    def __init__(self, bases: str, seed: int, options: ExpectedOptions) -> None:
+        self.chains = all_chains(bases, seed)
+        super().__init__(WindowSites(bases, RULES).plus, strand_of(bases, seed), options)
+
+    def _offer(self, _genes) -> Offer:
+        return super()._offer(sorted({gene for genes in self.chains for gene in genes}, key=_order))
+
+    def is_legal(self, genes: tuple[StrandGene, ...]) -> bool:
+        """Rules that the CRF leaves to the decoder; genes that share bases are not offered here (max_overlap_bp 0)."""
+        size = self.sites.window_bp
+        apart = all(one.segments[-1][1] <= other.segments[0][0] for one, other in pairwise(genes))
+        return apart and all(self._is_legal(exons_of(gene, size)) for gene in genes)
+
+    def gain(self, genes: tuple[StrandGene, ...], threshold: float) -> float:
+        weight, total = self.options.gene_weight, 0.0
+        for gene in genes:
+            of_exons, of_gene = self.shares(gene)
+            total += sum(2 * share - threshold for share in of_exons) + weight * (2 * of_gene - threshold)
+        return total
+
+    def ratio(self, genes: tuple[StrandGene, ...]) -> float:
+        return ratio_of([self], [genes], self.options.gene_weight)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("bases", BASES)
+def test_the_chain_is_the_best_of_all_legal_ones(bases, weight):
+    reader = Given(bases, 3, ExpectedOptions(samples=1, gene_weight=weight))
+    legal = [genes for genes in reader.chains if reader.is_legal(genes)]
+    for threshold in THRESHOLDS:
+        found = tuple(StrandGene(gene.segments, gene.phase, gene.partial3) for gene in reader.read(threshold))
+        assert reader.is_legal(found)
+        best = max(reader.gain(genes, threshold) for genes in legal)
+        assert reader.gain(found, threshold) == pytest.approx(best, abs=1e-9)
+        assert sum(gene.score for gene in reader.read(threshold)) == pytest.approx(best, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize("bases", BASES)
+def test_the_iteration_ends_with_the_best_ratio_of_all_legal_chains(bases, seed):
+    reader = Given(bases, seed, ExpectedOptions(samples=1))
+    threshold, ratio = 1.0, -1.0
+    while abs(ratio - threshold) > 1e-12:
+        threshold = ratio if ratio >= 0 else threshold
+        ratio = ratio_of([reader], [reader.read(threshold)], 1.0)
+    best = max(reader.ratio(genes) for genes in reader.chains if reader.is_legal(genes))
+    assert ratio == pytest.approx(best, abs=1e-9)
+
+
+def test_expected_counts_are_those_of_the_chains():
+    for bases in BASES:
+        reader, exons, whole = Given(bases, 3, ExpectedOptions(samples=1)), 0.0, 0.0
+        for genes, share in reader.chains.items():
+            exons += share * sum(len(gene.segments) for gene in genes)
+            whole += share * len(genes)
+        # Genes of which the strand shows no coding base count there, and here as genes alone.
+        assert reader.offer.expected[0] == pytest.approx(exons, abs=1e-9)
+        assert reader.offer.expected[1] >= whole - 1e-9
+
+
+def test_exons_tell_their_gene():
+    for bases in BASES:
+        for genes in all_chains(bases, 3):
+            for gene in genes:
+                exons = exons_of(gene, len(bases))
+                assert gene_of(exons, len(bases)) == gene and exons[-1][END] == gene.segments[-1][1]
+
+
+@pytest.fixture(scope="module")
+def window():
+    rng = np.random.default_rng(11)
+    bases = "".join(rng.choice(list("ACGT"), size=1500))
+    sites = WindowSites(bases, RULES)
+    potentials, site = rng.normal(0, 0.4, (2, 1500, 4)), rng.normal(0, 2, (2, 4, 1501))
+    return potentials, site, sites
+
+
+def test_a_low_threshold_finds_more_and_a_high_one_less(window):
+    numbers = [len(expected_genes(*window, PENALTY, ExpectedOptions(threshold=at))) for at in (0.02, 0.5, 1.99)]
+    assert numbers[0] > numbers[1] > numbers[2] >= 0
+
+
+def test_a_cold_crf_decodes_as_viterbi(window):
+    """At a low temperature one chain has all the weight: the most probable one, as rules without introns allow it."""
+    potentials, site, sites = window
+    potentials = potentials - np.array([0, 0, 0, 5.0])  # the CRF could else take the whole strand for an intron
+    simple = WindowSites("".join("ACGT"[code] for code in sites.codes), GeneRules(min_gene_bp=0, max_overlap_bp=0))
+    for row, strand in enumerate((simple.plus, simple.minus)):
+        best = best_chain(strand, StrandPotentials.of(potentials[row], site[row]), PENALTY)
+        cold = Strand.of(potentials[row], site[row], strand.allowed, PENALTY, 1e-3)
+        found = StrandReader(strand, cold, ExpectedOptions(samples=8)).read(1.0)
+        assert len(best) > 5 and [gene[:3] for gene in found] == [gene[:3] for gene in best]
+
+
+def test_the_same_seed_gives_the_same_genes(window):
+    one, two = (expected_genes(*window, PENALTY, ExpectedOptions(samples=16)) for _ in range(2))
+    assert one == two

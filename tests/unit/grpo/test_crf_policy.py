@@ -1,0 +1,281 @@
+"""The CRF as a policy: gradients against small differences and against all chains, loci, the divergence, whole runs."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from all_chains import PENALTY, all_paths, case, genes_of, log_sum
+from grpo_toy import CLADES, CLOCK, ToyInputs, planted_windows, tensors, write_inputs
+
+from genet5.crf.config import crf_config
+from genet5.crf.folder import save_crf
+from genet5.crf.model import make_crf
+from genet5.crf.sampling import Features, Strand, chain_score, count_features
+from genet5.errors import InputError
+from genet5.genome.genes import Interval
+from genet5.genome.window_genes import WindowGene
+from genet5.grpo import crf_run
+from genet5.grpo.crf_policy import (
+    LOCUS,
+    STRAND,
+    Sampled,
+    divergence,
+    learn,
+    leave_one_out,
+    sample_strand,
+)
+from genet5.grpo.crf_training import run_crf_grpo
+from genet5.grpo.options import CrfGrpoOptions
+from genet5.grpo.rewards import RewardWeights
+from genet5.options import read_options
+
+BASES = "ATGGTTAGTTGAC"
+WEIGHTS = RewardWeights(exon=0.3, gene=0.2, nucleotide=0.5)
+
+
+def strand_of(bases: str = BASES, seed: int = 0, temperature: float = 1.0, **moved: Any) -> Strand:
+    """Of a case; moved: array, place and difference."""
+    potentials, site, allowed = (part[0].numpy().copy() for part in case(bases, seed))
+    penalty = PENALTY
+    for name, (place, step) in moved.items():
+        if name == "penalty":
+            penalty += step
+        else:
+            {"potentials": potentials, "site": site}[name][place] += step
+    return Strand.of(potentials, site, allowed, penalty, temperature)
+
+
+def reference_of(bases: str, seed: int = 0) -> list[WindowGene]:
+    """Genes of one of the better chains."""
+    given = case(bases, seed)
+    paths = sorted(all_paths(given), key=lambda path: -path.score)
+    return next(genes for genes in (genes_of(path, given.allowed[0].numpy()) for path in paths) if genes)
+
+
+def differences(value, strand: Strand) -> Features:
+    """Gradient of ``value(strand maker's keywords)`` by small differences."""
+    step = 1e-5
+
+    def slope(name: str, place: Any) -> float:
+        return (value(**{name: (place, step)}) - value(**{name: (place, -step)})) / (2 * step)
+
+    of_base, of_site = np.zeros_like(strand.potentials), np.zeros_like(strand.site)
+    for place in np.ndindex(of_base.shape):
+        of_base[place] = slope("potentials", place)
+    for place in zip(*np.nonzero(strand.allowed), strict=True):
+        of_site[place] = slope("site", place)
+    return Features(of_base, of_site, -slope("penalty", ()))
+
+
+def assert_same(found: Features, expected: Features, tolerance: float) -> None:
+    assert np.abs(found.of_base - expected.of_base).max() < tolerance
+    assert np.abs(found.of_site - expected.of_site).max() < tolerance
+    assert abs(found.genes - expected.genes) < tolerance
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.8])
+def test_the_gradient_of_the_objective_is_that_of_small_differences(temperature):
+    """Of log-probabilities with log Z, which the code leaves out: advantages add up to 0."""
+    strand, reference = strand_of(temperature=temperature), reference_of(BASES)
+    sampled = sample_strand(strand, "+", reference, 64, 5, STRAND)
+    lesson = learn(sampled, reference, [], WEIGHTS, len(BASES), temperature)
+    advantages = leave_one_out(np.array([reward.reward for reward in lesson.rewards]))
+    assert lesson.varied and abs(advantages.sum()) < 1e-12
+
+    def objective(**moved: Any) -> float:
+        one = strand_of(temperature=temperature, **moved)
+        total = one.sums().total
+        return -float(
+            np.mean(
+                [a * (chain_score(chain, one) - total) for a, chain in zip(advantages, sampled.chains, strict=True)]
+            )
+        )
+
+    assert_same(lesson.features, differences(objective, strand), 1e-7)
+
+
+def test_the_mean_of_many_samples_is_the_gradient_of_the_expected_reward():
+    strand, reference, given = strand_of(), reference_of(BASES), case(BASES)
+    allowed = given.allowed[0].numpy()
+    paths = all_paths(given)
+    rewards = np.array([WEIGHTS.of(reference, genes_of(path, allowed)).reward for path in paths])
+
+    def expected_loss(**moved: Any) -> float:
+        one = strand_of(**moved)
+        scores = []
+        for path in paths:
+            score = sum(one.potentials[at, min(state, 4) - 1] for at, state in enumerate(path.states) if state)
+            scores.append(score + path.score - base[path])
+        return -float((np.exp(np.array(scores) - log_sum(scores)) * rewards).sum())
+
+    base = {
+        path: sum(strand.potentials[at, min(state, 4) - 1] for at, state in enumerate(path.states) if state)
+        for path in paths
+    }
+    exact = differences(expected_loss, strand).of_base
+    number = 8_000
+    sampled = sample_strand(strand, "+", reference, number, 9, STRAND)
+    found = learn(sampled, reference, [], WEIGHTS, len(BASES), 1.0).features.of_base
+    assert np.abs(exact).max() > 0.03
+    assert np.abs(found - exact).max() < 0.012
+
+
+def test_equal_rewards_teach_nothing():
+    strand = strand_of()
+    sampled = sample_strand(strand, "+", [], 16, 1, LOCUS)
+    equal = RewardWeights(exon=0, gene=0, nucleotide=0)
+    lesson = learn(sampled, reference_of(BASES), [], equal, len(BASES), 1.0)
+    assert not lesson.varied and not lesson.features.of_base.any() and not lesson.features.of_site.any()
+    assert lesson.features.genes == 0 and (leave_one_out(np.full(4, 0.1 + 0.2)) == 0).all()
+
+
+@dataclass
+class TwoLoci:
+    """A strand with two open reading frames far apart."""
+
+    bases: str = "CC" + "ATGGCCTAA" + "C" * 30 + "ATGGCATGA" + "CC"
+    first = WindowGene("+", (Interval(2, 11),))
+    second = WindowGene("+", (Interval(41, 50),))
+
+
+def test_a_locus_earns_by_itself():
+    two = TwoLoci()
+    potentials, site, allowed = (part[0].numpy() for part in case(two.bases, 1, 0.0))
+    strand = Strand.of(potentials, site, allowed, 0.0)
+    sampled = sample_strand(strand, "+", [two.first], 64, 3, LOCUS)
+    kinds = {tuple(genes) for genes in sampled.genes}
+    assert {(two.first,), (two.second,), (two.first, two.second), ()} <= kinds
+    keep = [number for number, genes in enumerate(sampled.genes) if set(genes) <= {two.first, two.second}]
+    chains, genes = ([part[number] for number in keep] for part in (sampled.chains, sampled.genes))
+    loci = sample_strand(strand, "+", [two.first, two.second], 2, 3, LOCUS).loci
+    lesson = learn(Sampled(chains, genes, [(2, 12), (41, 51)]), [two.first], [], RewardWeights(), len(two.bases), 1.0)
+    assert loci and lesson.varied
+    # At the first locus the gene is right, at the second it is wrong, whatever the other locus holds.
+    for gene, wanted in ((two.first, 1.0), (two.second, 0.0)):
+        earned = np.array([wanted if gene in group else 1 - wanted for group in genes])
+        advantages = leave_one_out(earned)
+        low, high = gene.start, gene.end
+        alone = count_features(chains, -advantages / len(chains), len(two.bases)).of_base[low:high]
+        assert lesson.features.of_base[low:high] == pytest.approx(alone, abs=1e-12) and np.abs(alone).max() > 0.01
+    assert not lesson.features.of_base[12:41].any()
+    assert lesson.features.of_site[0, 2] < 0 < lesson.features.of_site[0, 41]
+
+
+def test_the_divergence_and_its_gradient_are_those_of_a_list_of_all_chains():
+    start, policy = case(BASES, 1), case(BASES, 2)
+    one, two = (Strand.of(*(part[0].numpy() for part in given), PENALTY) for given in (start, policy))
+    scores = [np.array([path.score for path in all_paths(given)]) for given in (start, policy)]
+    logs = [part - log_sum(part.tolist()) for part in scores]
+    value, gradient = divergence(two, one)
+    assert value == pytest.approx(float((np.exp(logs[0]) * (logs[0] - logs[1])).sum()), abs=1e-9)
+    assert divergence(one, one)[0] == pytest.approx(0, abs=1e-9)
+    assert_same(gradient, differences(lambda **moved: divergence(strand_of(seed=2, **moved), one)[0], two), 1e-7)
+
+
+# ---------------------------------------------------------------- a whole run
+
+OPTIONS: dict[str, Any] = {
+    "log_memory": False,
+    "memwatch": 0.0,
+    "precision": "fp32",
+    "batch_size": 2,
+    "windows_per_step": 4,
+    "group_size": 4,
+    "lr": 1e-3,
+    "epochs": 4,
+    "max_steps": 4,
+    "early_stopping": 0,
+    "eval_steps": 2,
+    "save_steps": 1,
+    "beta": 0.1,
+    "nucleotide_weight": 0.5,
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> ToyInputs:
+    made = write_inputs(tmp_path_factory.mktemp("grpo") / "inputs")
+    shape = {"stem_channels": 8, "codon_channels": 8, "stretch_channels": 8, "site_channels": 8}
+    save_crf(make_crf(crf_config("demo", shape), 3), made.folder / "crf")
+    return made
+
+
+def run_toy(inputs: ToyInputs, output_dir: Path, **options: Any) -> None:
+    checked = read_options(CrfGrpoOptions, OPTIONS | options, "test")
+    run_crf_grpo(**inputs.arguments | {"model_dir": inputs.folder / "crf"}, options=checked, output_dir=output_dir)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as stream:
+        hidden = CLOCK | {"step_s"}
+        return [{k: v for k, v in row.items() if k not in hidden} for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="module")
+def whole(inputs: ToyInputs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    run_toy(inputs, folder)
+    return folder
+
+
+def test_a_run_leaves_a_crf_and_its_logs(inputs: ToyInputs, whole: Path):
+    log = rows(whole / "grpo_log.csv")
+    assert [row["step"] for row in log] == ["1", "2", "3", "4"]
+    for row in log:
+        parts = float(row["policy_loss"]) + 0.1 * float(row["kl"]) + 0.05 * float(row["likelihood_loss"])
+        assert float(row["total_loss"]) == pytest.approx(parts, abs=1e-5)
+        assert 0 <= float(row["reward_mean"]) <= 1.5
+    assert float(log[0]["kl"]) < 1e-4 < float(log[-1]["kl"])
+    assert [row["step"] for row in rows(whole / "eval_log.csv")] == ["0", "2", "4"]
+    start = tensors(inputs.folder / "crf")
+    assert any(not torch.equal(start[name], tensor) for name, tensor in tensors(whole / "final").items())
+
+
+@pytest.mark.parametrize("calls", [[2], [7, 3]])
+def test_a_stopped_run_goes_on_as_if_nothing_had_been(inputs, whole, tmp_path, monkeypatch, calls):
+    sample = crf_run.sample_strand
+    for number in calls:
+        count = [0]
+
+        def deadly(*arguments, count=count, number=number, **keywords):
+            count[0] += 1
+            if count[0] == number:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return sample(*arguments, **keywords)
+
+        monkeypatch.setattr(crf_run, "sample_strand", deadly)
+        with pytest.raises(SystemExit):
+            run_toy(inputs, tmp_path)
+    monkeypatch.setattr(crf_run, "sample_strand", sample)
+    run_toy(inputs, tmp_path)
+    for log in ("grpo_log.csv", "eval_log.csv"):
+        assert rows(tmp_path / log) == rows(whole / log)
+    for folder in ("best", "final", "."):
+        for name, tensor in tensors(tmp_path / folder).items():
+            assert torch.equal(tensor, tensors(whole / folder)[name]), (folder, name)
+
+
+def test_a_run_without_variance_changes_nothing_and_ends_with_one_line(inputs, tmp_path):
+    nothing = {"exon_weight": 0.0, "gene_weight": 0.0, "nucleotide_weight": 0.0}
+    with pytest.raises(InputError, match="all samples of every strand earned the same for 2 steps") as error:
+        run_toy(inputs, tmp_path, **nothing, beta=0.0, likelihood_weight=0.0, max_steps_without_variance=2)
+    assert "\n" not in str(error.value)
+    run_toy(inputs, tmp_path / "on", **nothing, beta=0.0, likelihood_weight=0.0, weight_decay=0.0, max_steps=2,
+            max_steps_without_variance=0)  # fmt: skip
+    start, end = tensors(inputs.folder / "crf"), tensors(tmp_path / "on/final")
+    assert all(torch.equal(tensor, end[name]) for name, tensor in start.items())
+
+
+def test_missing_input_is_one_line(inputs, tmp_path):
+    arguments = inputs.arguments | {"model_dir": tmp_path, "options": CrfGrpoOptions(), "output_dir": tmp_path / "out"}
+    with pytest.raises(InputError, match="--model must be the folder of a trained CRF"):
+        run_crf_grpo(**arguments)
+    assert CLADES and planted_windows(1, 0) and not (tmp_path / "out").exists()
