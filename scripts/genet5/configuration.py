@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from genet5.errors import InputError
-from genet5.files import shipped
+from genet5.files import check_depth, one_line, shipped
 
 SCHEMAS = shipped("workflow/schemas")
 
@@ -28,6 +28,13 @@ AUTO = "auto"
 
 #: How to speak of a place in a document: path of keys -> words, as in "config key sft.lr".
 Subject = Callable[[Sequence[str | int]], str]
+
+#: A configuration of a hundred species has a tenth of this; PyYAML reads 50 kB in a second.
+LONGEST_YAML_BYTES = 200_000
+#: Whole numbers beyond this are no int64.
+_LARGEST = 2**63 - 1
+
+_MOST_SHOWN = 200
 
 _TYPE_NAMES = {
     "string": "text",
@@ -95,6 +102,8 @@ def check_against_schema(document: Any, schema: Mapping, subject: Subject = conf
     for path, value in _leaves(document):
         if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{subject(path)}: {value} is not a finite number")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise InputError(f"{subject(path)}: the number is too large, allowed: at most {_LARGEST}")
 
 
 def explain(error: ValidationError, subject: Subject = config_subject) -> str:
@@ -104,7 +113,7 @@ def explain(error: ValidationError, subject: Subject = config_subject) -> str:
     match error.validator:
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))
-            unknown = sorted(key for key in found if key not in known)[0]
+            unknown = sorted((key for key in found if key not in known), key=str)[0]
             return f"{subject([*path, unknown])} is unknown{suggestion(str(unknown), known)}"
         case "required":
             missing = next(key for key in limit if key not in found)
@@ -127,19 +136,36 @@ def explain(error: ValidationError, subject: Subject = config_subject) -> str:
         case "uniqueItems":
             return f"{place}: an entry is there twice"
         case name if name in _LIMITS:
-            return f"{place}: {found} is out of range, expected {_LIMITS[name]} {limit}"
-    return f"{place}: {error.message}"
+            return f"{place}: {_brief(found)} is out of range, expected {_LIMITS[name]} {limit}"
+    return f"{place}: {' '.join(error.message.split())}"
 
 
 def read_yaml(path: str | Path, named_by: str) -> Any:
-    """Content of a YAML file; ``named_by`` says in messages where its name came from."""
+    """Content of a YAML file; ``named_by`` says in messages where its name came from.
+
+    Raises ``InputError`` for a file that cannot be read or is no YAML, is over ``LONGEST_YAML_BYTES`` or nested deeply,
+    and for one whose aliases (``*name``) make a value of many more.
+    """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{named_by}: cannot read '{path}' ({error.strerror or error})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{named_by}: '{path}' is not valid YAML ({reason})") from error
+    return yaml_value(content, f"{named_by}: '{path}'")
+
+
+def yaml_value(text: str | bytes, where: str) -> Any:
+    """The value that a YAML text holds; ``where`` names it in messages. This is the one place that reads YAML."""
+    if len(text) > LONGEST_YAML_BYTES:
+        raise InputError(f"{where} has {len(text)} bytes, allowed: {LONGEST_YAML_BYTES}")
+    try:
+        value = yaml.safe_load(text)
+    except RecursionError as error:
+        raise InputError(f"{where} is not valid YAML (nested too deep)") from error
+    # PyYAML makes dates and numbers of text, and raises what these raise: ValueError, KeyError, AttributeError, ...
+    except Exception as error:
+        raise InputError(f"{where} is not valid YAML ({one_line(error)})") from error
+    check_depth(value, where, most_values=LONGEST_YAML_BYTES)
+    return value
 
 
 def new_genome_name(genome: str, where: str = "config key genome") -> str:
@@ -177,7 +203,15 @@ def _describe(value: Any) -> str:
     if isinstance(value, list):
         return "a list is there"
     kind = "text" if isinstance(value, str) else "true or false" if isinstance(value, bool) else "a number"
-    return f"{value!r} is {kind}"
+    return f"{_brief(value)} is {kind}"
+
+
+def _brief(value: Any) -> str:
+    """A value for a message. Python refuses to write whole numbers of thousands of digits."""
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return f"a number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
 def _fix(value: Any, wanted: Sequence[str]) -> str:
@@ -189,12 +223,12 @@ def _fix(value: Any, wanted: Sequence[str]) -> str:
             number = float(value)
         except ValueError:
             return ""
-        if "number" not in wanted and number != int(number):
+        if "number" not in wanted and not number.is_integer():
             return ""
         mantissa, exponent, power = value.lower().partition("e")
         written = f"{mantissa}.0e{power}" if exponent and "." not in mantissa else value
         return f" (write {written if 'number' in wanted else int(number)})"
-    if isinstance(value, float) and "integer" in wanted and value == int(value):
+    if isinstance(value, float) and "integer" in wanted and value.is_integer():
         return f" (write {int(value)})"
     if "string" in wanted and isinstance(value, (int, float)):
         return f' (write "{value}" with quotes; on the command line \'"{value}"\')'

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from collections.abc import Callable
+
+_REMEDIES = {
+    errno.ENOSPC: "; make room and run the same command again",
+    errno.EDQUOT: "; make room and run the same command again",
+    errno.EROFS: "; choose a folder that can be written",
+    errno.EACCES: "; ask its owner, or choose another folder",
+    errno.EPERM: "; ask its owner, or choose another folder",
+}
 
 
 class InputError(Exception):
@@ -12,10 +22,24 @@ class InputError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; an ``InputError`` becomes one line on standard error and exit status 1."""
+    """Run a script's ``main``; an ``InputError`` becomes one line on standard error and exit status 1.
+
+    So does an error of the system (a full disk, no permission, a folder where a file is due): whoever writes a file
+    writes it whole or not at all, so nothing half-written is left.
+    """
     # The modules that are loaded by now live to the end: not to search them for garbage saves 0.3 s at the exit.
     gc.freeze()
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {system_error(error)}")
+
+
+def system_error(error: OSError) -> str:
+    """One line about an error of the system: which file it is, what is wrong, and what helps where that is known."""
+    files = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    what = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    help_text = _REMEDIES.get(error.errno or 0, "")
+    return f"{': '.join([*files[:1], what])}{help_text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -13,6 +14,10 @@ from typing import IO, Any
 
 from genet5.errors import InputError
 
+DEEPEST = 100
+"""Levels of lists and objects in JSON and YAML. Files of this package have fewer than ten."""
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -36,9 +41,13 @@ def here_or_shipped(path: str) -> str:
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     """Open a temporary file beside ``path``; on success it replaces ``path``, on any error it is removed."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     encoding = None if "b" in mode else "utf-8"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        # The file that is asked for is named in messages, not the temporary one.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         with os.fdopen(handle, mode, encoding=encoding) as stream:
             yield stream
@@ -48,9 +57,11 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
         os.umask(umask)
         os.chmod(name, 0o666 & ~umask)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK and error.filename in (None, name):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
@@ -79,12 +90,65 @@ def write_json(path: str | Path, value: Any, *, sort_keys: bool = True, indent: 
 
 def read_json(path: str | Path) -> dict[str, Any]:
     """The JSON object in a file. Raises ``InputError`` for a file that is missing, or holds anything else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from error
+    content = json_value(read_bytes(path), str(path))
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, expected a JSON object")
     return content
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a file. Raises ``InputError`` for one that cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def read_text(path: str | Path) -> str:
+    """The text (UTF-8, with or without a mark at its beginning) of a file. Raises ``InputError`` where it is none."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}") from error
+
+
+def json_value(text: str | bytes, where: str) -> Any:
+    """The value that a JSON text holds; ``where`` names it in messages.
+
+    This is the one place that reads JSON which somebody else may have written. Raises ``InputError`` for other text,
+    for values nested deeper than ``DEEPEST``, and for numbers of thousands of digits.
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise InputError(f"{where}: not JSON (nested too deep, allowed: {DEEPEST} levels)") from error
+    except ValueError as error:
+        raise InputError(f"{where}: not JSON ({one_line(error)})") from error
+    check_depth(value, where)
+    return value
+
+
+def check_depth(value: Any, where: str, most_values: int | None = None) -> None:
+    """Raise ``InputError`` for lists and objects nested deeper than ``DEEPEST``: whoever walks them would fail.
+
+    most_values: how many values there may be in all. In YAML one value may stand in many places, also in itself.
+    """
+    level, seen = [[value]], 0
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        seen += sum(map(len, level))
+        if most_values is not None and seen > most_values:
+            raise InputError(f"{where}: more than {most_values} values")
+        if not level:
+            return
+    raise InputError(f"{where}: nested too deep, allowed: {DEEPEST} levels")
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error of a library, which may have several lines, or none: then the name of its kind."""
+    return " ".join(str(error).split()) or type(error).__name__

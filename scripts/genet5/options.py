@@ -21,6 +21,7 @@ from genet5.errors import InputError
 
 Options = TypeVar("Options")
 REQUIRED = dataclasses.MISSING
+_LARGEST = 2**63 - 1
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 _LIMITS = {
     "minimum": ("at least", lambda value, bound: value >= bound),
@@ -120,6 +121,8 @@ def _check(value: Any, hint: Any, limits: Mapping[str, Any], where: str) -> Any:
     """``value`` as the type ``hint`` within its limits, or an InputError that starts with ``where``."""
     if limits["some_of"]:
         return _check_mapping(value, limits, where)
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        raise InputError(f"{where}: the number is too large, allowed: at most {_LARGEST}")
     kind = _alternative(value, hint)
     if kind is None:
         expected = " or ".join(name_of(one) for one in alternatives(hint))

@@ -14,6 +14,8 @@ from Bio.Data.CodonTable import unambiguous_dna_by_id
 
 from genet5.configuration import check_against_schema, load_schema, suggestion
 from genet5.errors import InputError
+from genet5.files import read_text
+from genet5.tables import table_rows
 
 #: NCBI translation tables that exist.
 GENETIC_CODES = tuple(sorted(unambiguous_dna_by_id))
@@ -29,7 +31,7 @@ LEAST_SIMULATED_BP = 20_000
 LINEAGE_NAME = re.compile(r"[a-z0-9_]+_odb\d+(\.\d+)?")
 
 _REGION_COLUMNS = ("validation_regions", "test_regions", "excluded_regions")
-_SPAN = re.compile(r"(?P<seqid>.+):(?P<start>\d[\d]*)-(?P<end>\d[\d]*)")
+_SPAN = re.compile(r"(?P<seqid>.+):(?P<start>[0-9]{1,18})-(?P<end>[0-9]{1,18})")
 
 
 @dataclass(frozen=True)
@@ -90,16 +92,12 @@ def read_species_table(path: str | Path, data_root: str, clades: Collection[str]
 
     clades: the names that the column clade may have. Raises ``InputError``.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"config key species_sheet: cannot read '{path}' ({error})") from error
-    reader = csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE)
+    text = read_text(path)
     header: list[str] | None = None
     schema = _row_schema(clades)
     table: dict[str, Species] = {}
     lines: dict[str, int] = {}  # of each name, in lower case: files of two names that differ in case alone may be one
-    for cells in reader:
+    for number, cells in table_rows(io.StringIO(text, newline=""), path, quoting=csv.QUOTE_NONE):
         cells = [cell.strip() for cell in cells]
         if not any(cells) or cells[0].startswith("#"):
             continue
@@ -107,10 +105,10 @@ def read_species_table(path: str | Path, data_root: str, clades: Collection[str]
             header = cells
             _check_header(header, path)
             continue
-        where = f"{path} line {reader.line_num}"
+        where = f"{path} line {number}"
         row = _parse_row(header, cells, where, schema, data_root)
-        first = lines.setdefault(row.species.casefold(), reader.line_num)
-        if first != reader.line_num:
+        first = lines.setdefault(row.species.casefold(), number)
+        if first != number:
             raise InputError(f"{where}, column species: '{row.species}' is in line {first} already")
         table[row.species] = row
     if not table:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +12,12 @@ import numba
 import numpy as np
 
 from genet5.adapt.counting import AROUND_BP, BEFORE_BP, Counts, hexamers_before
+from genet5.arrays import FLOATS, TEXT, Wanted, read_arrays
 from genet5.crf.annotating_network import WindowPotentials
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, json_value, one_line
 from genet5.genome.sites import NUM_SITES, WindowSites
 
 FORMAT = 1
@@ -99,15 +98,14 @@ def save_adaptation(path: str | Path, adaptation: Adaptation) -> None:
 def load_adaptation(path: str | Path) -> Adaptation:
     """Raises ``InputError`` for a file that is none, is cut short or damaged, or has another format."""
     path = Path(path)
+    what, remedy = "no adaptation of a gene finder", "make it with genet5 adapt"
+    wanted = {"adaptation": Wanted(TEXT, 0), **{name: Wanted(FLOATS) for name in _SHAPES}}
+    arrays = read_arrays(path, what, remedy, wanted)
+    said = json_value(str(arrays.pop("adaptation")), str(path))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            said = json.loads(str(archive["adaptation"]))
-            arrays = {name: archive[name] for name in _SHAPES}
         found, strength, about = said["format"], float(said["strength"]), dict(said["about"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: no adaptation of a gene finder ({error}); make it with genet5 adapt") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: {what} ({one_line(error)}); {remedy}") from error
     if found != FORMAT:
         raise InputError(f"{path}: format {found!r}, allowed: {FORMAT}; make the adaptation again")
     for name, shape in _SHAPES.items():

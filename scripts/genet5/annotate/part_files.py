@@ -7,8 +7,6 @@ has checksums, so a file that was cut short or damaged cannot be read.
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,9 @@ import numpy as np
 
 from genet5.annotate.genomes import DecodedTiles
 from genet5.annotate.parts import Part
+from genet5.arrays import read_arrays
 from genet5.errors import InputError
-from genet5.files import atomic_write
+from genet5.files import atomic_write, json_value, one_line
 from genet5.genome.genes import Interval
 from genet5.genome.window_genes import ScoredGene, WindowGene
 
@@ -79,18 +78,16 @@ def write_part(
 def read_part(path: str | Path) -> PartFile:
     """Read the file of a part. Raises ``InputError`` for one that is missing, cut short, or anything else."""
     path = Path(path)
+    what, remedy = "no whole part of an annotation", "make the part again"
+    arrays = read_arrays(path, what, remedy)
+    about = json_value(str(arrays.pop("about", "")), str(path))
     try:
-        with np.load(path) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        about = json.loads(str(arrays.pop("about")))
         if about["format"] != FORMAT:
             raise InputError(f"{path}: format {about['format']!r}, expected {FORMAT}; make the part again")
         decoded = _decoded(arrays, about)
         part, origin = Part(*about["part"]), dict(about["origin"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: no whole part of an annotation ({error}); make the part again") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration, RuntimeError) as error:
+        raise InputError(f"{path}: {what} ({one_line(error)}); {remedy}") from error
     tracks = {name.removeprefix(_TRACKS): values for name, values in arrays.items() if name.startswith(_TRACKS)}
     return PartFile(path, part, origin, decoded, tracks)
 

@@ -27,7 +27,7 @@ WHOLE = Part(1, 1)
 
 def part_from_text(text: str, flag: str = "--part") -> Part:
     """``2/3``: the second of three parts. Raises ``InputError`` for any other text."""
-    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+    found = re.fullmatch(r"([1-9][0-9]{0,8})/([1-9][0-9]{0,8})", text)
     if not found or int(found[1]) > int(found[2]):
         raise InputError(f"{flag}: found {text!r}, allowed: K/N with K from 1 to N, such as 1/2")
     return Part(int(found[1]), int(found[2]))

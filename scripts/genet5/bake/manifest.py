@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from genet5.bake.shards import ShardRecord
+from genet5.configuration import check_against_schema, dotted
 from genet5.errors import InputError
-from genet5.files import file_sha256, json_text, write_json
+from genet5.files import file_sha256, json_text, read_json, write_json
 
 NAME = "manifest.json"
 FORMAT = 1
@@ -23,6 +23,50 @@ MANIFEST_FIELDS = {
     "shards": "in order: `name`, `split`, `samples`, `size` in bytes, `sha256`",
     "files": "sha256 of the other files of the folder",
     "counts": "samples by split; `empty`: of these, without a gene; `bases`: flanks included",
+}
+
+_COUNT = {"type": "integer", "minimum": 0}
+_SHA256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "64 hexadecimal digits"}
+_REGIONS = ("validation_regions", "test_regions", "excluded_regions")
+_SPLIT_COUNTS = {
+    "type": "object",
+    "required": ["samples", "empty", "bases"],
+    "properties": {"samples": _COUNT, "empty": _COUNT, "bases": _COUNT},
+}
+_SHARD = {
+    "type": "object",
+    "required": ["name", "split", "samples", "size", "sha256"],
+    "properties": {
+        # Plain names: a shard lies beside its manifest and nowhere else.
+        "name": {"type": "string", "pattern": r"^(train|validation)_[0-9]+\.tar$", "description": "train_000.tar"},
+        "split": {"enum": ["train", "validation"]},
+        "samples": _COUNT,
+        "size": _COUNT,
+        "sha256": _SHA256,
+    },
+}
+_SCHEMA = {
+    "type": "object",
+    "required": ["format", "parameters", "counts", "shards", "files"],
+    "properties": {
+        "format": {"type": "integer"},
+        "parameters": {
+            "type": "object",
+            "required": ["species", "clade", "genetic_code", "split", *_REGIONS],
+            "properties": {
+                "species": {"type": "string", "minLength": 1},
+                "genetic_code": {"type": "integer", "minimum": 1},
+                **{key: {"type": "string"} for key in ("clade", "split", "simulated_from", *_REGIONS)},
+            },
+        },
+        "counts": {
+            "type": "object",
+            "required": ["train", "validation"],
+            "properties": {"train": _SPLIT_COUNTS, "validation": _SPLIT_COUNTS},
+        },
+        "shards": {"type": "array", "items": _SHARD},
+        "files": {"type": "object", "additionalProperties": _SHA256},
+    },
 }
 
 _OWN_FILES = re.compile(
@@ -72,15 +116,13 @@ def write_manifest(
 
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest at ``path``; InputError when it is missing or not one of this version."""
-    try:
-        content = json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such manifest; bake the species first (scripts/bake_shards.py)") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); bake the species again") from error
-    found = content.get("format") if isinstance(content, dict) else None
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such manifest; bake the species first (scripts/bake_shards.py)")
+    content = read_json(path)
+    found = content.get("format")
     if found != FORMAT:
         raise InputError(f"{path}: format {found!r}, expected a manifest of format {FORMAT}; bake the species again")
+    check_against_schema(content, _SCHEMA, lambda place: f"{path}, key {dotted(place)}" if place else str(path))
     return content
 
 

@@ -10,6 +10,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from genet5.errors import InputError
+from genet5.files import json_value
+from genet5.genome.fasta import IUPAC_LETTERS
 from genet5.genome.genes import Interval
 from genet5.genome.genetic_code import reverse_complement as reverse_complement_bases
 from genet5.genome.window_genes import WindowGene, gene_order_key
@@ -17,6 +19,8 @@ from genet5.genome.window_genes import WindowGene, gene_order_key
 MEMBERS = ("dna", "genes.json", "json")
 """Extensions of a sample's files in a shard, in the order in which they are written."""
 
+_FARTHEST_BP = 2**62
+_STRANDS = ("+", "-", ".")
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 MIN_VISIBLE_BP = 30
@@ -135,10 +139,14 @@ class Sample:
         """
         key = members.get("__key__", "")
         try:
-            structures = json.loads(members["genes.json"])
-            dont_care = tuple(map(Span._make, structures["dont_care"]))
-            genes = stored_genes(structures)
-            return cls(key, bytes(members["dna"]), genes, dont_care, json.loads(members["json"]))
+            bases = bytes(members["dna"])
+            genes, dont_care = stored_structures(members["genes.json"], f"sample {key!r}")
+            meta = stored_meta(members["json"], f"sample {key!r}")
+            if strange := bases.translate(None, IUPAC_LETTERS):
+                raise ValueError(f"{chr(strange[0])!r} is no base")
+            if not 0 <= meta.get("flank5", 0) <= len(bases) - meta.get("flank3", 0) <= len(bases):
+                raise ValueError("the flanks are longer than the bases")
+            return cls(key, bases, genes, dont_care, meta)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"sample {key!r}: not a sample of this version ({type(error).__name__}: {error}); "
@@ -146,18 +154,60 @@ class Sample:
             ) from error
 
 
-def stored_genes(structures: Mapping[str, Any]) -> tuple[SampleGene, ...]:
-    """The genes that a sample's ``genes.json`` holds."""
-    return tuple(
-        SampleGene(
-            gene["id"],
-            gene["strand"],
-            tuple(map(Interval._make, gene["cds"])),
-            tuple(gene["phases"]),
-            gene["complete5"],
-            gene["complete3"],
+def stored_meta(text: bytes | str, where: str) -> dict[str, Any]:
+    """What a sample's ``json`` holds (``META_FIELDS``). Raises InputError for anything else."""
+    meta = json_value(text, where)
+    if not isinstance(meta, dict):
+        raise InputError(f"{where}: its .json holds a {type(meta).__name__}, expected an object; bake again")
+    for name in ("flank5", "flank3", "start", "end", "num_genes"):
+        if name in meta and not (type(meta[name]) is int and 0 <= meta[name] <= _FARTHEST_BP):
+            raise InputError(f"{where}: {name} is {str(meta[name])[:40]!r}, expected a whole number; bake again")
+    return meta
+
+
+def stored_structures(text: bytes | str, where: str) -> tuple[tuple[SampleGene, ...], tuple[Span, ...]]:
+    """The genes and don't-care spans that a sample's ``genes.json`` holds. Raises InputError for anything else."""
+    structures = json_value(text, where)
+    try:
+        genes = tuple(
+            SampleGene(
+                gene["id"],
+                gene["strand"],
+                tuple(map(Interval._make, gene["cds"])),
+                tuple(gene["phases"]),
+                gene["complete5"],
+                gene["complete3"],
+            )
+            for gene in structures["genes"]
         )
-        for gene in structures["genes"]
+        dont_care = tuple(map(Span._make, structures["dont_care"]))
+        sound = all(map(_is_gene, genes)) and all(_is_span(*span) for span in dont_care)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{where}: not a sample of this version ({type(error).__name__}: {error}); expected the members "
+            f"{', '.join(MEMBERS)}: bake again"
+        ) from error
+    if not sound:
+        raise InputError(f"{where}: a gene or span in its .genes.json can be none; bake again")
+    return genes, dont_care
+
+
+def _is_gene(gene: SampleGene) -> bool:
+    return (
+        isinstance(gene.id, str)
+        and gene.strand in ("+", "-")
+        and len(gene.phases) == len(gene.cds) > 0
+        and all(_is_span(start, end, ".") for start, end in gene.cds)
+        and all(one.start < two.start and one.end < two.end for one, two in pairwise(gene.cds))
+        and all(type(phase) is int and 0 <= phase <= 2 for phase in gene.phases)
+        and type(gene.complete5) is bool
+        and type(gene.complete3) is bool
+    )
+
+
+def _is_span(start: int, end: int, strand: str) -> bool:
+    return (
+        type(start) is int and type(end) is int and -_FARTHEST_BP <= start < end <= _FARTHEST_BP and strand in _STRANDS
     )
 
 

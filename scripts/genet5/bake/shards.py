@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import bisect
-import errno
 import hashlib
-import json
 import mmap
 import os
 import tarfile
@@ -16,14 +14,10 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from genet5.bake.samples import MEMBERS, Sample, SampleGene, stored_genes
+from genet5.bake.samples import MEMBERS, Sample, SampleGene, stored_meta, stored_structures
+from genet5.bake.shard_index import BLOCK, check_member, shard_table
 from genet5.errors import InputError
 from genet5.files import atomic_write
-
-_BLOCK = tarfile.BLOCKSIZE
-_INDEX_MAGIC = int.from_bytes(b"GT5IDX01", "little")
-_INDEX_HEADER = 4
-"""int64 numbers before the table of an index file: magic, bytes of the tar, its mtime in ns, samples."""
 
 
 class ShardRecord(NamedTuple):
@@ -61,7 +55,7 @@ def _write_shard(path: Path, encoded: Iterable[bytes], split: str) -> ShardRecor
             hashing.write(record)
             count += 1
         # The format's end: two empty blocks, the file filled up to whole records.
-        hashing.write(bytes(2 * _BLOCK))
+        hashing.write(bytes(2 * BLOCK))
         hashing.write(bytes(-hashing.size % tarfile.RECORDSIZE))
     return ShardRecord(path.name, split, count, hashing.size, hashing.sha256.hexdigest())
 
@@ -71,7 +65,7 @@ def encode_record(record: Mapping[str, str | bytes]) -> bytes:
     parts = []
     for name in MEMBERS:
         content = record[name]
-        parts += (_header(f"{record['__key__']}.{name}", len(content)), content, bytes(-len(content) % _BLOCK))
+        parts += (_header(f"{record['__key__']}.{name}", len(content)), content, bytes(-len(content) % BLOCK))
     return b"".join(parts)
 
 
@@ -79,8 +73,7 @@ class ShardReader:
     """The samples of one shard by number.
 
     The offsets of the members are kept in ``{path}.idx`` beside the tar where that can be written; an index that does
-    not belong to the tar's present size and modification time is made anew. Copies sent to worker processes map the
-    file again.
+    not belong to the tar is made anew (see ``shard_index``). Copies sent to worker processes map the file again.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -95,11 +88,7 @@ class ShardReader:
         except ValueError as error:
             raise InputError(f"{self.path}: empty file, expected a shard; bake it again") from error
         self._map_advice()
-        index = Path(f"{self.path}.idx")
-        self._table = _load_index(index, status)
-        if self._table is None:
-            self._table = _scan(self._map, self.path)
-            _save_index(index, status, self._table)
+        self._table = shard_table(self.path, self._map, status)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -111,8 +100,8 @@ class ShardReader:
         """The undecoded files of sample ``index`` with their ``__key__``, as ``Sample.from_members`` takes them."""
         row = self._row(index)
         result: dict[str, str | bytes] = {"__key__": self._key(row)}
-        for column, name in enumerate(MEMBERS):
-            result[name] = self._map[row[2 * column] : row[2 * column] + row[2 * column + 1]]
+        for name in MEMBERS:
+            result[name] = self._member(row, name)
         return result
 
     def read(self, index: int) -> Sample:
@@ -121,13 +110,13 @@ class ShardReader:
 
     def meta(self, index: int) -> dict[str, Any]:
         """The ``json`` member of sample ``index`` alone; its bases are not touched."""
-        offset, size = self._row(index)[4:]
-        return json.loads(self._map[offset : offset + size])
+        row = self._row(index)
+        return stored_meta(self._member(row, "json"), f"{self.path}: sample {self._key(row)!r}")
 
     def genes(self, index: int) -> tuple[SampleGene, ...]:
         """The genes of sample ``index`` alone; its bases are not touched."""
-        offset, size = self._row(index)[2:4]
-        return stored_genes(json.loads(self._map[offset : offset + size]))
+        row = self._row(index)
+        return stored_structures(self._member(row, "genes.json"), f"{self.path}: sample {self._key(row)!r}")[0]
 
     def key(self, index: int) -> str:
         """The key of sample ``index``: the name of its files without extension."""
@@ -151,8 +140,14 @@ class ShardReader:
             raise IndexError(f"{self.path}: sample {index}, it has {len(self._table)}")
         return self._table[index].tolist()
 
+    def _member(self, row: list[int], name: str) -> bytes:
+        column = 2 * MEMBERS.index(name)
+        offset, size = row[column : column + 2]
+        check_member(self._map, self.path, offset, size, name)
+        return self._map[offset : offset + size]
+
     def _key(self, row: list[int]) -> str:
-        name = self._map[row[0] - _BLOCK : row[0] - _BLOCK + 100].split(b"\0", 1)[0].decode("ascii")
+        name = self._map[row[0] - BLOCK : row[0] - BLOCK + 100].split(b"\0", 1)[0].decode("ascii", "replace")
         return name.split(".", 1)[0]
 
     def _map_advice(self) -> None:
@@ -250,54 +245,3 @@ def _empty_header() -> bytes:
 _NAME_BYTES, _LARGEST = 100, 0o77777777777
 _EMPTY_HEADER = _empty_header()
 _EMPTY_SUM = int(_EMPTY_HEADER[148:154], 8)
-
-
-def _scan(tar: mmap.mmap, path: Path) -> np.ndarray:
-    """Offset and size of each member, int64 of shape (samples, 2 * members), from the headers alone."""
-    rows: list[int] = []
-    position = 0
-    while True:
-        header = tar[position : position + _BLOCK]
-        if len(header) < _BLOCK:
-            raise InputError(f"{path}: cut short at byte {position}; delete it and bake again")
-        if not header.strip(b"\0"):
-            break
-        name = header[:100].split(b"\0", 1)[0].decode("latin-1")
-        expected = MEMBERS[len(rows) // 2 % len(MEMBERS)]
-        if header[257:262] != b"ustar" or name.partition(".")[2] != expected:
-            raise InputError(f"{path}: found {name[:60]!r} at byte {position}, expected a sample's .{expected} file")
-        size = int(header[124:135], 8)
-        rows += (position + _BLOCK, size)
-        position += _BLOCK + (size + _BLOCK - 1) // _BLOCK * _BLOCK
-    if len(rows) % (2 * len(MEMBERS)):
-        raise InputError(f"{path}: the last sample lacks files, expected {', '.join(MEMBERS)}; bake again")
-    return np.array(rows, dtype=np.int64).reshape(-1, 2 * len(MEMBERS))
-
-
-def _load_index(path: Path, status: os.stat_result) -> np.ndarray | None:
-    """The table of a cached index, or None when there is none that belongs to this state of the shard."""
-    try:
-        numbers = np.fromfile(path, dtype="<i8")
-    except (FileNotFoundError, PermissionError):
-        return None
-    width = 2 * len(MEMBERS)
-    if len(numbers) < _INDEX_HEADER:
-        return None
-    magic, size, mtime_ns, samples = numbers[:_INDEX_HEADER].tolist()
-    if (magic, size, mtime_ns) != (_INDEX_MAGIC, status.st_size, status.st_mtime_ns):
-        return None
-    if len(numbers) != _INDEX_HEADER + samples * width:
-        return None
-    return numbers[_INDEX_HEADER:].reshape(samples, width)
-
-
-def _save_index(path: Path, status: os.stat_result, table: np.ndarray) -> None:
-    header = np.array([_INDEX_MAGIC, status.st_size, status.st_mtime_ns, len(table)], dtype="<i8")
-    try:
-        with atomic_write(path, "wb") as stream:
-            stream.write(header.tobytes())
-            stream.write(table.astype("<i8").tobytes())
-    except OSError as error:
-        # The cache only saves a scan: shards on a read-only or full disk are read all the same.
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
-            raise

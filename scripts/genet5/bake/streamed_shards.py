@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from webdataset.tariterators import group_by_keys, tar_file_expander
 
 from genet5.bake.addresses import shard_address
 from genet5.bake.manifest import read_manifest
-from genet5.bake.samples import Sample
+from genet5.bake.samples import Sample, stored_meta
 from genet5.errors import InputError
 from genet5.sources.streams import ByteStream
 
@@ -92,9 +91,9 @@ def decode(members: Mapping[str, Any]) -> Sample:
 def core_bp(members: Mapping[str, Any]) -> int:
     """Bases of the core window of a streamed sample. Raises InputError for a sample that is none."""
     try:
-        meta = json.loads(members["json"])
+        meta = stored_meta(members["json"], f"sample {members['__key__']!r}")
         return len(members["dna"]) - meta["flank5"] - meta["flank3"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, InputError) as error:
         key = members["__key__"]
         raise InputError(f"{members['__url__']}: sample {key!r}: not a sample of this version; bake again") from error
 

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from genet5.compressed import open_input
+from genet5.compressed import lines_of, open_input
 from genet5.errors import InputError
 from genet5.evaluate.lineages import Lineage, prepare_lineage
 from genet5.files import read_json
@@ -120,7 +120,7 @@ def prepare_proteins(proteins: Path, output: Path) -> int:
             written += 1
 
         name, number = "", 0
-        for number, raw in enumerate(stream, 1):
+        for number, raw in enumerate(lines_of(proteins, stream), 1):
             line = raw.decode("utf-8", "replace").strip()
             if line.startswith(">"):
                 finish()

@@ -8,13 +8,16 @@ again, with another meaning. BUSCO before 5.8.2 knows ``_odb10`` alone, so the r
 
 from __future__ import annotations
 
+import lzma
 import re
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
 from genet5.errors import InputError
+from genet5.files import one_line
 
 #: The first version that reads these releases of OrthoDB.
 READS_ODB12, READS_ODB12_2 = (5, 8, 2), (6, 1)
@@ -91,8 +94,9 @@ def _unpacked(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive) as tar:
             for member in tar:
                 _write_member(tar, member, folder)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise InputError(f"{archive}: not a readable tar of a BUSCO lineage ({error})") from error
+    # tarfile passes on what its members raise: of zlib, lzma and codecs, names of files that no disk takes.
+    except (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{archive}: not a readable tar of a BUSCO lineage ({one_line(error)})") from error
     found = sorted(folder.glob("dataset.cfg")) + sorted(folder.glob("*/dataset.cfg"))
     if not found:
         raise InputError(f"{archive}: not a BUSCO lineage: dataset.cfg is missing; needed: {', '.join(_NEEDED)}")

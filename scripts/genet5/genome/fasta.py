@@ -13,12 +13,13 @@ from typing import IO
 
 import numpy as np
 
-from genet5.compressed import open_input
+from genet5.compressed import LONGEST_LINE_BYTES, long_line, open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.genome.drafts import shown_names
 from genet5.genome.genbank import genbank_sequences
 from genet5.genome.genes import Region
+from genet5.tables import whole_number
 
 LINE_BP = 60
 """Bases per line in the FASTA files written here."""
@@ -113,8 +114,10 @@ def _checked_pieces(path: Path, stream: IO[bytes]) -> Iterator[tuple[str, str, b
         if not has_bases:
             raise InputError(f"{path}, line {header_line}: sequence {name!r} has no bases")
 
-    for line_number, is_header, text in _pieces(stream):
+    for line_number, is_header, text in _pieces(path, stream):
         if is_header:
+            if len(text) > LONGEST_LINE_BYTES:
+                raise long_line(path, line_number)
             finish_record()
             words = text[1:].split(None, 1)
             if not words:
@@ -145,11 +148,13 @@ def _checked_pieces(path: Path, stream: IO[bytes]) -> Iterator[tuple[str, str, b
         raise InputError(f"{path}: not a FASTA file: no '>' header found")
 
 
-def _pieces(stream: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
+def _pieces(path: Path, stream: IO[bytes]) -> Iterator[tuple[int, bool, bytes]]:
     """Header lines and the stretches between them: (1-based number of the first line, is it a header, bytes)."""
     line_number, rest, inside_line = 1, b"", False
     while block := stream.read(_BLOCK_BYTES):
         block = rest + block
+        if len(rest) > LONGEST_LINE_BYTES:
+            raise long_line(path, line_number)
         # Only a header must be seen whole. Bases may be cut anywhere, so one endless line needs no more memory.
         cut = block.rfind(b"\n") + 1
         if not block.startswith(b">", cut) or (not cut and inside_line):
@@ -308,27 +313,71 @@ def check_bases(genome: Genome, regions: Iterable[Region]) -> None:
 def _read_index(index: Path) -> dict[str, tuple[int, int, int, int]]:
     """Bases, offset of the first one, bases and bytes of a line, for each sequence of a ``.fai`` in its order."""
     records = {}
-    with index.open(encoding="utf-8") as lines:
+    with index.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                name, *numbers = line.split("\t")
-                bases, offset, width, step = map(int, numbers)
-            except ValueError:
+                name, *numbers = line.rstrip("\n").split("\t")
+                bases, offset, width, step = map(_whole, numbers)
+            except (TypeError, ValueError):
                 raise InputError(
                     f"{index}, line {number}: no line of a FASTA index; delete it, it is made anew"
                 ) from None
+            if name in records:
+                raise InputError(f"{index}, line {number}: {name[:60]!r} appears twice; delete it, it is made anew")
             records[name] = bases, offset, width, step
     return records
 
 
-def index_genome(fna: str | Path) -> Path:
-    """The ``.fai`` of a FASTA file, built by pyfaidx when it is missing or older than the file; returns its path.
+def _whole(text: str) -> int:
+    """A number of an index; ValueError for what is none."""
+    number = whole_number(text)
+    if number is None:
+        raise ValueError(text)
+    return number
 
-    The index appears whole or not at all. A FASTA that cannot be indexed is an InputError.
+
+def _belongs(index: Path, fna: Path) -> bool:
+    """Whether an index is of this file: each record follows a header of its name, and the last one ends the file.
+
+    Before a record stands ``>NAME``, and after it the next header or the end of the file. A record whose place is wrong
+    by a base fails one of both. Reads some bytes for each record.
+    """
+    try:
+        records = _read_index(index)
+    except InputError:
+        return False
+    size, position = fna.stat().st_size, 0
+    with fna.open("rb") as stream:
+        for name, (bases, offset, width, step) in records.items():
+            if not (0 < bases <= size and position < offset < size and 0 < width < step <= width + 2):
+                return False
+            stream.seek(position)
+            lines = stream.read(min(offset - position, LONGEST_LINE_BYTES)).split(b"\n")
+            # The header is the last line before the bases, and only line ends stand before it.
+            if len(lines) < 2 or lines[-1] or any(line.strip() for line in lines[:-2]):
+                return False
+            if lines[-2][:1] != b">" or lines[-2][1:].decode("utf-8", "replace").split()[:1] != [name]:
+                return False
+            before, column = divmod(bases - 1, width)
+            position = offset + before * step + column + 1
+            if before:  # the last line end within the record
+                stream.seek(offset + before * step - 1)
+                if stream.read(1) != b"\n":
+                    return False
+        stream.seek(position)
+        return 0 < position <= size and not stream.read(LONGEST_LINE_BYTES).strip()
+
+
+def index_genome(fna: str | Path) -> Path:
+    """The ``.fai`` of a FASTA file, built by pyfaidx when it is missing or not of this file; returns its path.
+
+    Times alone say too little: a file that is copied keeps its old time (``cp -p``, ``rsync -t``). So names and places
+    of all records are compared with the file. The index appears whole or not at all. A FASTA that cannot be indexed is
+    an InputError.
     """
     fna = Path(fna)
     index = Path(f"{fna}.fai")
-    if index.exists() and index.stat().st_mtime_ns >= fna.stat().st_mtime_ns:
+    if index.exists() and index.stat().st_mtime_ns >= fna.stat().st_mtime_ns and _belongs(index, fna):
         return index
     # Importing pyfaidx takes longer than reading an index that is there.
     import pyfaidx

@@ -7,10 +7,11 @@ import itertools
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from genet5.compressed import open_input
+from genet5.compressed import DAMAGED_GZIP, LONGEST_LINE_BYTES, long_line, open_input
 from genet5.errors import InputError
+from genet5.files import one_line
 from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, TranscriptDraft
 from genet5.genome.genes import DontCare
 
@@ -34,16 +35,32 @@ def genbank_sequences(path: str | Path) -> Iterator[tuple[str, str]]:
 def _records(path: Path) -> Iterator[SeqRecord]:
     from Bio import BiopythonParserWarning, BiopythonWarning, SeqIO
 
-    with open_input(path) as stream, io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as text:
+    with open_input(path) as stream, _Text(path, stream) as text:
         with warnings.catch_warnings():
             # Old programs write LOCUS lines with other column widths; what matters in them is still read.
             warnings.simplefilter("ignore", BiopythonParserWarning)
             warnings.simplefilter("ignore", BiopythonWarning)
             try:
                 yield from SeqIO.parse(text, "genbank")
-            except (ValueError, AssertionError, IndexError) as error:
-                problem = " ".join(str(error).split())
-                raise InputError(f"{path}: not a readable GenBank file: {problem}") from error
+            except (InputError, OSError, *DAMAGED_GZIP):
+                raise
+            except Exception as error:  # Biopython's parser raises a dozen kinds of errors, and none in common
+                raise InputError(f"{path}: not a readable GenBank file: {one_line(error)}") from error
+
+
+class _Text(io.TextIOWrapper):
+    """The text of an open file, whose lines have an end: InputError for a line over LONGEST_LINE_BYTES letters."""
+
+    def __init__(self, path: Path, stream: IO[bytes]) -> None:
+        super().__init__(stream, encoding="utf-8", errors="replace")
+        self._path, self._lines = path, 0
+
+    def readline(self, size: int = -1) -> str:
+        line = super().readline(LONGEST_LINE_BYTES + 1)
+        self._lines += 1
+        if len(line) > LONGEST_LINE_BYTES:
+            raise long_line(self._path, self._lines)
+        return line
 
 
 def read_genbank(path: str | Path, lengths: Mapping[str, int]) -> AnnotationDraft:
@@ -70,6 +87,9 @@ def read_genbank(path: str | Path, lengths: Mapping[str, int]) -> AnnotationDraf
             if seqid is None:
                 names.note_unknown(record.id, f"record {record.id}", coding=feature.type == "CDS")
                 continue
+            if feature.location is None:
+                # Biopython warns of a location that it cannot read, and leaves it out.
+                raise InputError(f"{path}, record {record.id}: feature {number + 1} ({feature.type}) has no location")
             is_pseudogene = "pseudo" in feature.qualifiers or "pseudogene" in feature.qualifiers
             locus = _qualifier(feature, "locus_tag") or _qualifier(feature, "gene")
             if is_pseudogene and all(part.ref is None for part in feature.location.parts):

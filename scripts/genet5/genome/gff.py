@@ -172,6 +172,7 @@ class _Gff3Reader:
         # CDS rows by sequence and Parent attribute as written, in runs with one ID and the same marks.
         self._coding: dict[tuple[str, str], list[_Run]] = {}
         self._stops: dict[tuple[str, str], list[Segment]] = {}
+        self._above: dict[tuple[str, str], tuple[str, str]] = {}
         self._lineages: dict[tuple[str, str], _Lineage] = {}
         self._transcripts: dict[tuple[str, str, str], TranscriptDraft] = {}  # by sequence, parent and own name
         self._orphans: list[TranscriptDraft] = []
@@ -284,11 +285,12 @@ class _Gff3Reader:
         else:
             names = [unquote(written) if "%" in written else written]
         parents: dict[str, None] = {}
+        others = set(names)
         for name in names:
             feature = self._features.get((seqid, name))
             if feature is None:
                 # TAIR writes "Parent=T,T-Protein"; an extract may have lost both rows.
-                if any(name == f"{other}-Protein" for other in names):
+                if name.endswith("-Protein") and name.removesuffix("-Protein") in others:
                     continue
             elif feature.kind in ("protein", "polypeptide"):
                 name = _text(feature.attributes, "Derives_from=") or name
@@ -302,31 +304,41 @@ class _Gff3Reader:
         return lineage
 
     def _climb(self, seqid: str, name: str) -> _Lineage:
-        names: list[str] = [name]
-        chain: list[_Feature] = []
-        while (feature := self._features.get((seqid, names[-1]))) is not None:
-            chain.append(feature)
-            parent = _value(feature.attributes, "Parent=")
-            if "," in parent or "%" in parent:
-                parent = unquote(parent.split(",")[0])
-            if not parent or parent in names or parent in self._sequence_ids:
-                break
-            names.append(parent)
-        if not chain:
+        feature = self._features.get((seqid, name))
+        if feature is None:
             return _Lineage(name, False, False, "", RANK_CODING)
-        locus = names[min(1, len(names) - 1)]
-        for place, feature in enumerate(chain):
-            if is_gene_kind(feature.kind):
-                locus = names[place]
-                break
-        first, klass = chain[0], ""
-        for feature in chain:
-            if klass := _class_of(feature.kind, feature.attributes):
-                break
-        if not klass and is_noncoding_kind(first.kind):
+        gene, klass = self._gene_and_class(seqid, name)
+        if not klass and is_noncoding_kind(feature.kind):
             klass = "noncoding"
-        is_gene = is_gene_kind(first.kind)
-        return _Lineage(locus, True, is_gene, klass, _rank(first.attributes, is_gene))
+        is_gene = is_gene_kind(feature.kind)
+        locus = gene or self._parent_of(feature) or name
+        return _Lineage(locus, True, is_gene, klass, _rank(feature.attributes, is_gene))
+
+    def _gene_and_class(self, seqid: str, name: str) -> tuple[str, str]:
+        """The nearest gene among a feature and what it descends from, and the nearest class; '' where there is none.
+
+        Each feature is asked once, however deep rows are nested. A circle of parents ends where it closes.
+        """
+        path: dict[str, _Feature] = {}
+        while name and name not in path and (seqid, name) not in self._above:
+            feature = self._features.get((seqid, name))
+            if feature is None:
+                break
+            path[name] = feature
+            name = self._parent_of(feature)
+        gene, klass = self._above.get((seqid, name), ("", ""))
+        for name, feature in reversed(path.items()):
+            gene = name if is_gene_kind(feature.kind) else gene
+            klass = _class_of(feature.kind, feature.attributes) or klass
+            self._above[seqid, name] = gene, klass
+        return gene, klass
+
+    def _parent_of(self, feature: _Feature) -> str:
+        """The (first) parent of a row, '' where it has none but the whole sequence."""
+        parent = _value(feature.attributes, "Parent=")
+        if "," in parent or "%" in parent:
+            parent = unquote(parent.split(",")[0])
+        return "" if parent in self._sequence_ids else parent
 
     def add_genes_without_cds(self) -> None:
         """Pseudogenes and transposon genes given without CDS rows: their whole extent is a don't-care region."""

@@ -16,9 +16,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from genet5.compressed import open_input
+from genet5.compressed import LONGEST_LINE_BYTES, long_line, open_input
 from genet5.errors import InputError
 from genet5.genome.drafts import AnnotationDraft, SequenceNames
+from genet5.tables import whole_number
 
 SKIP, CODING, STOP_CODON, SEQUENCE, FEATURE = range(5)
 """What a row's type means here: evidence, CDS, stop codon, the whole sequence, or anything a CDS may descend from."""
@@ -64,17 +65,21 @@ def annotation_rows(path: Path, names: SequenceNames, draft: AnnotationDraft) ->
     """
     reader = _RowReader(path, names, draft.circular)
     with open_input(path) as stream:
-        for block in _blocks(stream):
+        for block in _blocks(path, stream):
             yield from reader.rows(block)
             if reader.at_fasta:
                 break
     draft.counts["rows"] = reader.num_rows
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Whole lines, some megabytes together; the last line may lack its newline. Lines end in LF, CRLF or CR."""
+def _blocks(path: Path, stream: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines, some megabytes together; the last line may lack its newline. Lines end in LF, CRLF or CR.
+
+    InputError for a line over LONGEST_LINE_BYTES, when the lines before it are read: after ``##FASTA`` nobody asks.
+    """
     waiting: list[bytes] = []
     size, is_first = 0, True
+    lines, open_bytes = 0, 0  # lines so far, and bytes of the one that has not ended
     failure: Exception | None = None
     while True:
         try:
@@ -84,6 +89,13 @@ def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
             failure, piece = error, b""
         waiting.append(piece)
         size += len(piece)
+        ends = sorted((piece.find(b"\n") + 1 or len(piece), piece.find(b"\r") + 1 or len(piece)))
+        if open_bytes + ends[0] > LONGEST_LINE_BYTES:
+            failure, piece = long_line(path, lines + 1), b""
+        else:
+            lines += piece.count(b"\n")
+            last = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+            open_bytes = len(piece) - last if last else open_bytes + len(piece)
         if piece and (size < _BLOCK_BYTES or b"\n" not in piece):
             continue
         block = b"".join(waiting)
@@ -243,10 +255,11 @@ class _RowReader:
         one = columns.take(np.array([index]))
         place = f"{self._path}, line {one.line[0]}"
         first, last, strand = (one.raw(column)[0].decode("utf-8", "replace") for column in (3, 4, 6))
-        try:
-            start, end = int(first) - 1, int(last)
-        except ValueError:
-            raise InputError(f"{place}: start and end must be numbers, found {first!r}, {last!r}") from None
+        number, end = _coordinate(first), _coordinate(last)
+        if number is None or end is None:
+            found = ", ".join(repr(text[:40]) for text in (first, last))
+            raise InputError(f"{place}: start and end must be numbers, found {found}")
+        start = number - 1
         if 0 < end <= start:
             end += self._over_the_origin(one.raw(0)[0].decode("utf-8", "replace"), start, end)
         if not 0 <= start < end:
@@ -268,6 +281,14 @@ class _RowReader:
             return 0
         self._circular.add(seqid)
         return length
+
+
+def _coordinate(text: str) -> int | None:
+    """A number, blanks around it allowed; one below 0, which a message tells of; None for other text."""
+    digits = text.strip(" ")
+    negative = digits.startswith("-")
+    number = whole_number(digits[negative:])
+    return -number if negative and number is not None else number
 
 
 def _numbers(columns: _Columns, column: int) -> tuple[_Places, NDArray[np.bool_]]:

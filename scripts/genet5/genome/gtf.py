@@ -10,7 +10,8 @@ from genet5.genome.drafts import AnnotationDraft, Segment, SequenceNames, Transc
 from genet5.genome.genes import DontCare
 from genet5.genome.gff_rows import CODING, SEQUENCE, STOP_CODON, annotation_rows
 
-_VALUES = re.compile(r'(\w+)\s+(?:"([^"]*)"|([^\s;"]+))')
+# Possessive (++): a word that no value follows is read once, not from each of its letters on.
+_VALUES = re.compile(r'(?<!\w)(\w++)\s++(?:"([^"]*+)"|([^\s;"]++))')
 _BIOTYPES = ("gene_biotype", "gene_type", "transcript_biotype", "transcript_type")
 
 

@@ -16,6 +16,7 @@ from itertools import accumulate, pairwise
 from genet5.errors import InputError
 from genet5.genome.fasta import shown_names
 from genet5.genome.genes import Annotation, Gene, Region
+from genet5.tables import whole_number
 
 SPLITS = ("train", "validation", "test")
 
@@ -154,9 +155,9 @@ def _parse_region(item: str, lengths: Mapping[str, int], key: str) -> Region:
     seqid = match["seqid"] if match and match["seqid"] in lengths else None
     if match is None or seqid is None:
         raise _unknown_contig(match["seqid"] if match else item, lengths, key)
-    if not (match["start"].isdecimal() and match["end"].isdecimal()):
-        raise InputError(f"{key}: {item!r} is not NAME:START-END with whole numbers")
-    start, end = int(match["start"]), int(match["end"])
+    start, end = whole_number(match["start"]), whole_number(match["end"])
+    if start is None or end is None:
+        raise InputError(f"{key}: {item[:100]!r} is not NAME:START-END with whole numbers")
     if not 1 <= start <= end <= lengths[seqid]:
         raise InputError(f"{key}: {item!r} is not within 1-{lengths[seqid]} of {seqid} (1-based, both ends included)")
     return Region(seqid, start - 1, end)

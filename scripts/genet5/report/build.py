@@ -6,9 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import yaml
-
 from genet5.clades import read_clades
+from genet5.configuration import read_yaml
 from genet5.errors import InputError
 from genet5.files import atomic_write, file_sha256, read_json
 from genet5.report.completeness import read_busco
@@ -102,10 +101,7 @@ def _configuration(path: str | None) -> Mapping[str, object] | None:
         return None
     if Path(path).suffix not in (".yaml", ".yml"):
         return read_json(path)
-    try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
+    document = read_yaml(path, "--config")
     if not isinstance(document, Mapping):
         raise InputError(f"{path}: holds a {type(document).__name__}, expected a mapping of keys")
     return document

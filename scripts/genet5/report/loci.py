@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from genet5.arrays import FLOATS, INTEGERS, TEXT, read_arrays
 from genet5.errors import InputError
 from genet5.evaluate.verdicts import EXACT, UNJUDGED, WRONG
 from genet5.genome.genes import Annotation, Gene, Region
+from genet5.tables import whole_number
 
 GENES_PER_LOCUS = 12
 SHORTEST_LOCUS_BP = 6_000
@@ -36,25 +37,24 @@ def read_tracks(path: str | Path) -> list[Locus]:
 
     Raises InputError when the file is no such archive, a name is malformed or a track's length is not its locus's.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable .npz of tracks ({error}); annotate writes one") from error
+    arrays = read_arrays(path, "not a readable .npz of tracks", "annotate writes one")
     if "names" not in arrays:
         raise InputError(f"{path}: has no array 'names'; found {', '.join(sorted(arrays)) or 'nothing'}")
     loci = []
+    if arrays["names"].dtype.kind not in TEXT + FLOATS or arrays["names"].ndim != 1:
+        raise InputError(f"{path}: its array 'names' is no list of names")
     for index, name in enumerate(arrays["names"].astype(str).tolist()):
         match = LOCUS_NAME.fullmatch(name)
-        if match is None or int(match[2]) >= int(match[3]):
+        start, end = (whole_number(match[2]), whole_number(match[3])) if match else (None, None)
+        if start is None or end is None or start >= end:
             raise InputError(f"{path}: locus name {name!r} is not 'seqid:start-end'")
-        region = Region(match[1], int(match[2]), int(match[3]))
+        region = Region(match[1], start, end)
         tracks = {}
         for track in TRACK_NAMES:
             values = arrays.get(f"locus_{index}_{track}")
             if values is None:
                 continue
-            if values.shape != (region.end - region.start,):
+            if values.dtype.kind not in FLOATS + INTEGERS or values.shape != (region.end - region.start,):
                 shape, bases = values.shape, region.end - region.start
                 raise InputError(f"{path}: locus_{index}_{track} has shape {shape}, the locus {name} has {bases} bases")
             tracks[track] = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(0.0, 1.0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 
 MISSING = "–"
 
 
 def is_number(value: object) -> bool:
-    """True for a finite int or float (not for a bool or None)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """True for a finite int or float (not for a bool or None); whole numbers that are no float are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def count(value: object) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import json
+import math
 import platform
 import struct
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genet5.errors import InputError
-from genet5.files import read_json
+from genet5.files import json_value, one_line, read_json, read_text
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import MISSING, bases, count, is_number, seconds, significant
 from genet5.report.results import species_of, stage_of
+from genet5.tables import table_records
 
+_LONGEST_HEADER_BYTES = 100_000_000  # as in the safetensors library
 PACKAGES = (
     "torch",
     "transformers",
@@ -67,17 +69,12 @@ def model_parameters(path: str | Path) -> int:
     try:
         with open(path, "rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
-    except (OSError, struct.error, ValueError, OverflowError, MemoryError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            size = 1
-            for extent in tensor["shape"]:
-                size *= extent
-            total += size
-    return total
+            if length > _LONGEST_HEADER_BYTES:
+                raise InputError(f"{path}: not a safetensors file (a header of {length} bytes)")
+            header = json_value(stream.read(length), f"{path}: not a safetensors file")
+        return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    except (OSError, struct.error, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{path}: not a safetensors file ({one_line(error)})") from error
 
 
 def read_step_time(path: str | Path) -> StepTime:
@@ -102,11 +99,7 @@ def read_step_time(path: str | Path) -> StepTime:
             numbers["bases"],
             inner=True,
         )
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    rows = table_records(read_text(path).splitlines(), path)
     if not rows or "s" not in rows[0]:
         raise InputError(
             f"{path}: not a benchmark table of Snakemake: expected a header with a column 's' and one line"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from genet5.errors import InputError
+from genet5.files import one_line
+from genet5.tables import table_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,9 @@ def read_log(path: str | Path) -> Log:
     try:
         text = path.read_text(encoding="utf-8")
         # A line without its end was cut short by a kill; the run that continues writes it again.
-        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        rows = [row for _, row in table_rows(text[: text.rfind("\n") + 1].splitlines(), path, ",")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
     if not rows:
         raise InputError(f"{path}: is empty, expected a header line of column names")
     header = rows[0]

@@ -6,7 +6,6 @@ So no network is needed where tokens are made, and equal k-mers have equal token
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from genet5.errors import InputError
+from genet5.files import read_json
 from genet5.tokens.dna import LARGEST_K, SINGLE_TOKENS, SMALLEST_K, KmerEncoder
 
 FORMAT_VERSION = 1
@@ -31,13 +31,8 @@ class VqCodes(NamedTuple):
 
 def read_vq_codes(path: str | Path) -> VqCodes:
     """The table in a file. Raises ``InputError`` for a file that is none."""
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the table of codes: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); a table of codes is written by vq_table.py") from error
-    if not isinstance(document, Mapping) or document.get("format_version") != FORMAT_VERSION:
+    document = read_json(path)
+    if document.get("format_version") != FORMAT_VERSION:
         raise InputError(f"{path}: not a table of codes of format_version {FORMAT_VERSION} (vq_table.py)")
     return parse_vq_codes(document, str(path))
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from genet5.errors import InputError
-from genet5.files import read_json, write_json
+from genet5.files import one_line, read_json, write_json
 
 STEP_PREFIX = "checkpoint_step_"
 LATEST = "checkpoint_latest"
@@ -94,8 +94,11 @@ class RunFolder:
         target = self.path / f"{STEP_PREFIX}{step}"
 
         def write(folder: Path) -> None:
-            safetensors.torch.save_model(model, str(folder / "model.safetensors"))
-            safetensors.torch.save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
+            try:
+                safetensors.torch.save_model(model, str(folder / "model.safetensors"))
+                safetensors.torch.save_file(_optimizer_tensors(model, optimizer), folder / "optimizer.safetensors")
+            except safetensors.SafetensorError as error:
+                raise InputError(f"{target}: the checkpoint cannot be written ({one_line(error)})") from error
             write_json(folder / "state.json", state)
 
         self.save_folder(target.name, write)
@@ -112,7 +115,11 @@ class RunFolder:
         target, temporary, old = self.path / name, self.path / f".{name}.tmp", self.path / f".{name}.old"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        write(temporary)
+        try:
+            write(temporary)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
         for path in [*temporary.rglob("*"), temporary]:
             _share(path)
             _sync(path)
@@ -167,13 +174,13 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     try:
         safetensors.torch.load_model(model, folder / "model.safetensors")
         tensors = safetensors.torch.load_file(folder / "optimizer.safetensors")
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    except (OSError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        state = read_json(folder / "state.json")
+        _load_optimizer_tensors(model, optimizer, tensors)
+    except (OSError, RuntimeError, ValueError, KeyError, safetensors.SafetensorError, InputError) as error:
         reason = " ".join(str(error).split())
         raise InputError(
             f"{folder}: cannot resume from this checkpoint ({reason}); delete it to use an older one"
         ) from None
-    _load_optimizer_tensors(model, optimizer, tensors)
     return state
 
 

@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genet5.files import atomic_write
+from genet5.errors import InputError
+from genet5.files import atomic_write, read_text
+from genet5.tables import table_records, table_rows, whole_number
 
 
 class CsvLog:
@@ -36,12 +38,18 @@ class CsvLog:
         """Drop the rows after ``step`` (and a row cut short by a kill): they will be written again."""
         if not self.path.exists():
             return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        rows = list(csv.DictReader(line for line in lines if line.endswith("\n")))
+        lines = read_text(self.path).splitlines(keepends=True)
+        rows = table_records((line for line in lines if line.endswith("\n")), self.path, ",")
         kept = [lines[0]] if lines and lines[0].endswith("\n") else []
-        kept += [line for line, row in zip(lines[1:], rows, strict=False) if int(row["step"]) <= step]
+        kept += [line for line, row in zip(lines[1:], rows, strict=False) if self._step(row) <= step]
         with atomic_write(self.path) as stream:
             stream.writelines(kept)
+
+    def _step(self, row: Mapping[str, str]) -> int:
+        step = whole_number(row.get("step", ""))
+        if step is None:
+            raise InputError(f"{self.path}: step {row.get('step', '')[:40]!r} is no number; delete the file to go on")
+        return step
 
     def sync(self) -> None:
         """Force the rows to the disk itself, before a checkpoint that counts on them."""
@@ -53,7 +61,7 @@ class CsvLog:
         """The columns of the file on disk, or a new header."""
         if self.path.exists() and self.path.stat().st_size:
             with open(self.path, encoding="utf-8", newline="") as stream:
-                return next(csv.reader(stream))
+                return next(iter(table_rows(stream, self.path, ",")))[1]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._write(columns)
         return columns

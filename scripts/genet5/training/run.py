@@ -214,7 +214,8 @@ class Run:
         """Go to the newest checkpoint; rows that were logged after it are dropped."""
         name = self.fabric.broadcast(path.name if (path := self.folder.newest_checkpoint()) else None)
         if name:
-            self.state = TrainingState(**load_checkpoint(self.folder.path / name, self.model, self.optimizer))
+            stored = load_checkpoint(self.folder.path / name, self.model, self.optimizer)
+            self.state = TrainingState.stored(stored, str(self.folder.path / name / "state.json"))
             self.train = self.train.read_by(self.state.processes)
             planned = self.train.num_batches(self.state.epoch, self.state.group)
             if self.state.batch and planned != self.state.num_batches:

@@ -68,7 +68,11 @@ def _identity(options: RunOptions, fingerprint: Mapping[str, Any]) -> dict[str, 
 
 def _result(folder: RunFolder) -> FitResult | None:
     facts = folder.finished()
-    return FitResult(**facts, best=folder.path / "best", final=folder.path / "final") if facts else None
+    try:
+        return FitResult(**facts, best=folder.path / "best", final=folder.path / "final") if facts else None
+    except TypeError as error:
+        path = folder.path / "finished.json"
+        raise InputError(f"{path}: no result of a training ({error}); train anew with --restart") from error
 
 
 def export(best: Path, output_dir: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+from genet5.errors import InputError
 from genet5.training.losses import mean_losses
 
 
@@ -50,6 +52,20 @@ class TrainingState:
     tokens: int = 0
     training_s: float = 0.0
 
+    @classmethod
+    def stored(cls, values: Mapping[str, Any], where: str) -> TrainingState:
+        """The state that a checkpoint holds; ``where`` names it in messages. ``InputError`` for one that is damaged."""
+        known = {one.name: getattr(cls, one.name, None) for one in fields(cls)}
+        for name, value in values.items():
+            if name not in known or not _is_like(value, name, known[name]):
+                raise InputError(
+                    f"{where}: {name} {str(value)[:40]!r} is no state of a training; delete the checkpoint to use an "
+                    "older one"
+                )
+        if "group" not in values:
+            raise InputError(f"{where}: group is missing; delete the checkpoint to use an older one")
+        return cls(**values)
+
     def count_losses(self, names: Sequence[str], sums: Sequence[float], norm: float) -> None:
         """Add a step's summed losses to the open row."""
         self.names = list(names)
@@ -82,3 +98,22 @@ class TrainingState:
         ended = self.batch == 0 and self.step > 0
         epoch, batch = (self.epoch, self.num_batches) if ended else (self.epoch + 1, self.batch)
         return {"epoch": epoch, "step": self.step, "batch": batch, "num_batches": self.num_batches}
+
+
+def _is_like(value: Any, name: str, default: Any) -> bool:
+    """Whether a stored value can be that of a field with this default."""
+    if name == "metrics":
+        return isinstance(value, dict) and all(one is None or _is_number(one) for one in value.values())
+    if name == "names":
+        return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    if name == "sums":
+        return isinstance(value, list) and all(map(_is_number, value))
+    if name == "best_value":
+        return value is None or _is_number(value)
+    if isinstance(default, float):
+        return _is_number(value)
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

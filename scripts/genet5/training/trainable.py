@@ -5,10 +5,16 @@ from __future__ import annotations
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from genet5.errors import InputError
 from genet5.training.compiling import prepare_compiling
+
+DAMAGED_NETWORK = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, SafetensorError
+)  # fmt: skip
+"""What making a network of a damaged config.json, and reading damaged weights into it, raises."""
 
 
 @runtime_checkable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
+from genet5.files import json_value
 from genet5.studies.cpivae.settings import check_settings, default_settings, merged, write_settings
 
 
@@ -18,10 +18,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--changes", default="{}", help="JSON: what differs from config/studies/cpivae_training.yaml")
     parser.add_argument("--output", type=Path, required=True, help="YAML file to write")
     arguments = parser.parse_args(argv)
-    try:
-        changes = json.loads(arguments.changes)
-    except ValueError as error:
-        raise InputError(f"--changes: not JSON ({error})") from None
+    changes = json_value(arguments.changes, "--changes")
     if not isinstance(changes, dict):
         raise InputError("--changes: expected an object")
     settings = merged(default_settings(), changes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, whe
 
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
-from genet5.files import atomic_write, write_json
+from genet5.files import atomic_write, read_json, write_json
 from genet5.studies.dna_llm import figures
 from genet5.studies.dna_llm.binding_windows import load_windows
 from genet5.studies.dna_llm.comparison import (
@@ -60,10 +59,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def read_losses(path: Path) -> dict:
     """A losses_*.json."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no losses of pretraining ({error})") from None
+    return read_json(path)
 
 
 if __name__ == "__main__":

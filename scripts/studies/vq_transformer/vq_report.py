@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the library, where it is not installed
 
+from genet5.arrays import read_arrays
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
 from genet5.files import atomic_write, read_json
@@ -36,8 +35,8 @@ def main(argv: list[str] | None = None) -> None:
     figures.rate_distortion_figure(results, limits, pictures["rate_distortion"])
     figures.lossless_figure(results, limits, pictures["lossless"])
     figures.training_figure(histories, pictures["training"])
-    with np.load(study / "points" / arguments.main / "picture.npz", allow_pickle=False) as arrays:
-        figures.codes_figure(dict(arrays), arguments.main, pictures["codes"])
+    picture = read_arrays(study / "points" / arguments.main / "picture.npz", "no picture of codes", "evaluate again")
+    figures.codes_figure(picture, arguments.main, pictures["codes"])
     with atomic_write(output / "results.tsv") as stream:
         stream.write(results_tsv(results))
     page = build_page(arguments.run, arguments.main, results, histories, limits, round_trip, pictures)

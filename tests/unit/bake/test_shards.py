@@ -111,7 +111,7 @@ def test_the_index_is_kept_and_made_anew_for_another_file(tmp_path: Path, monkey
     with ShardReader(path) as reader:
         assert [reader.read(number) for number in range(5)] == [make_sample(4 - number) for number in range(5)]
     assert index.read_bytes() != kept
-    monkeypatch.setattr("genet5.bake.shards._scan", lambda *_: pytest.fail("a fresh index must be used"))
+    monkeypatch.setattr("genet5.bake.shard_index._scan", lambda *_: pytest.fail("a fresh index must be used"))
     with ShardReader(path) as reader:
         assert reader.key(0) == "00004"
     monkeypatch.undo()
@@ -126,7 +126,7 @@ def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path: Path, mo
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("genet5.bake.shards.atomic_write", refuse)
+    monkeypatch.setattr("genet5.bake.shard_index.atomic_write", refuse)
     assert ShardReader(path).read(1) == make_sample(1)
     assert not Path(f"{path}.idx").exists()
 

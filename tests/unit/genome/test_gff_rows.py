@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def rows_line_by_line(path: Path, names: SequenceNames, draft: AnnotationDraft) 
             if role == SKIP:
                 continue
             try:
-                start, end = int(columns[3]) - 1, int(columns[4])
+                start, end = number(columns[3]) - 1, number(columns[4])
             except ValueError:
                 found = f"{columns[3]!r}, {columns[4]!r}"
                 raise InputError(f"{path}, line {line_number}: start and end must be numbers, found {found}") from None
@@ -62,6 +63,13 @@ def rows_line_by_line(path: Path, names: SequenceNames, draft: AnnotationDraft) 
             names.known_coding_rows += role == CODING
             yield role, line_number, seqid, columns[2], start, end, columns[6], columns[7].strip(), attributes
     draft.counts["rows"] = num_rows
+
+
+def number(text: str) -> int:
+    """As ``int``, but ASCII digits alone, as many as fit an int64."""
+    if not re.fullmatch(" *-?[0-9]{1,18} *", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def outcome(read, path: Path, lengths: dict[str, int]) -> tuple:

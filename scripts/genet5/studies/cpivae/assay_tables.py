@@ -13,8 +13,11 @@ from typing import TextIO
 
 import pandas as pd
 
+from genet5.compressed import DAMAGED_GZIP, damaged_gzip
 from genet5.errors import InputError
+from genet5.files import one_line
 from genet5.studies.cpivae.tables import Table
+from genet5.tables import table_rows
 
 _ACCESSIONS = re.compile(r"[\s,;|_]+")
 
@@ -48,10 +51,12 @@ def open_text(path: Path) -> Iterator[TextIO]:
         opened = gzip.open(path, "rt", encoding="utf-8-sig") if start[:2] == b"\x1f\x8b" else None
         with opened or path.open(encoding="utf-8-sig") as text:
             yield text
+    except DAMAGED_GZIP as error:
+        raise damaged_gzip(path, error) from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the table ({error.strerror or error})") from None
-    except (UnicodeDecodeError, EOFError) as error:
-        raise InputError(f"{path}: not a text file ({error})") from None
+    except (ValueError, csv.Error) as error:  # no UTF-8, or no table for pandas
+        raise InputError(f"{path}: not a table ({one_line(error)})") from None
 
 
 def header_of(path: Path) -> tuple[list[str], str]:
@@ -59,7 +64,7 @@ def header_of(path: Path) -> tuple[list[str], str]:
     with open_text(path) as stream:
         line = stream.readline().rstrip("\r\n")
     separator = next((sign for sign in "\t;" if sign in line), ",")
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])], separator
+    return [name.strip() for name in next((row for _, row in table_rows([line], path, separator)), [])], separator
 
 
 def accessions(text: object) -> frozenset[str]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from genet5.errors import InputError
-from genet5.files import atomic_write, write_json
+from genet5.arrays import read_arrays
+from genet5.files import atomic_write, read_json, write_json
 from genet5.studies.cpivae import metrics
 from genet5.studies.cpivae.intervals import LEVELS, Intervals
 from genet5.studies.cpivae.paired_data import PLATFORMS, PairedData, Part, other
@@ -114,10 +113,5 @@ def write_result(folder: Path, result: Mapping[str, Any], arrays: Mapping[str, n
 
 def read_result(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What ``write_result`` wrote. Raises ``InputError`` when it is not there."""
-    try:
-        result = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
-        with np.load(folder / ARRAYS_FILE, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: no result of a predictor ({error})") from None
-    return result, arrays
+    result = read_json(folder / RESULT_FILE)
+    return result, read_arrays(folder / ARRAYS_FILE, "no result of a predictor", "evaluate it again")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from genet5.errors import InputError
-from genet5.files import write_json
+from genet5.files import read_json, write_json
 
 INTERVALS_FILE = "intervals.json"
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -78,7 +76,7 @@ def write_intervals(by_target: dict[str, Intervals], path: Path) -> None:
 def read_intervals(path: Path, targets: Sequence[str] = ("a", "b")) -> dict[str, Intervals]:
     """What ``write_intervals`` wrote. Raises ``InputError`` when it is not there."""
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         return {
             target: Intervals(
                 np.array(document[target]["noise_variance"]),
@@ -86,5 +84,5 @@ def read_intervals(path: Path, targets: Sequence[str] = ("a", "b")) -> dict[str,
             )
             for target in targets
         }
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no intervals of a trained model ({error})") from None

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from genet5.arrays import BOOLEANS, FLOATS, TEXT, Wanted, read_arrays
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.studies.cpivae import metrics
@@ -74,18 +75,15 @@ def read_fold(folder: Path) -> FoldRun:
     result, _ = read_result(folder)
     if not result.get("cross_validation", {}).get("folds"):
         raise InputError(f"{folder}: not a run of a cross-validation (data.cross_validation.folds, or --folds)")
-    try:
-        with np.load(folder / PREDICTIONS_FILE, allow_pickle=False) as stored:
-            targets = {
-                target: Predicted(
-                    stored[f"features_{target}"].tolist(),
-                    *(stored[f"{kind}_{target}"] for kind in ("scaled", "truth", "observed", "units")),
-                )
-                for target in PLATFORMS
-            }
-            samples = stored["samples"].tolist()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder / PREDICTIONS_FILE}: no predictions of a fold ({error})") from None
+    kinds = {"scaled": FLOATS, "truth": FLOATS, "observed": BOOLEANS + FLOATS, "units": FLOATS}
+    wanted = {"samples": Wanted(TEXT, 1), **{f"features_{target}": Wanted(TEXT, 1) for target in PLATFORMS}}
+    wanted |= {f"{kind}_{target}": Wanted(values, 2) for kind, values in kinds.items() for target in PLATFORMS}
+    stored = read_arrays(folder / PREDICTIONS_FILE, "no predictions of a fold", "train the fold again", wanted)
+    targets = {
+        target: Predicted(stored[f"features_{target}"].tolist(), *(stored[f"{kind}_{target}"] for kind in kinds))
+        for target in PLATFORMS
+    }
+    samples = stored["samples"].tolist()
     return FoldRun(folder, result, samples, targets)
 
 

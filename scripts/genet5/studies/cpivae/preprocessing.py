@@ -5,7 +5,6 @@ Everything is fitted on training samples alone. Order: fill, log(x + shift), sca
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +14,10 @@ from typing import Any
 import numpy as np
 import yaml
 
+from genet5.arrays import FLOATS, Wanted, read_arrays
+from genet5.configuration import read_yaml
 from genet5.errors import InputError
-from genet5.files import atomic_write, write_json
+from genet5.files import atomic_write, read_json, read_text, write_json
 from genet5.studies.cpivae.tables import Table
 
 log = logging.getLogger(__name__)
@@ -194,15 +195,18 @@ def save_preprocessors(folder: Path, by_platform: Mapping[str, Preprocessor]) ->
 
 def load_preprocessors(folder: Path, platforms: Sequence[str] = ("a", "b")) -> dict[str, Preprocessor]:
     """What ``save_preprocessors`` wrote. Raises ``InputError`` when a file is missing or broken."""
+    log_params = read_yaml(folder / "log_params.yaml", "no complete preprocessing of a trained model")
     try:
-        log_params = yaml.safe_load((folder / "log_params.yaml").read_text(encoding="utf-8"))
         loaded = {}
         for platform in platforms:
-            document = json.loads((folder / f"scaler_{platform}.json").read_text(encoding="utf-8"))
-            names = (folder / f"feature_names_{platform}.txt").read_text(encoding="utf-8").splitlines()
+            document = read_json(folder / f"scaler_{platform}.json")
+            names = read_text(folder / f"feature_names_{platform}.txt").splitlines()
             reference = None
             if document["missing_value_strategy"] == "knn":
-                reference = np.load(folder / f"imputer_{platform}.npz", allow_pickle=False)["reference"]
+                wanted = {"reference": Wanted(FLOATS, 2)}
+                reference = read_arrays(
+                    folder / f"imputer_{platform}.npz", "no complete preprocessing", "train again", wanted
+                )["reference"]
             logged = log_params[f"platform_{platform}"]
             loaded[platform] = Preprocessor(
                 features=names,
@@ -216,6 +220,6 @@ def load_preprocessors(folder: Path, platforms: Sequence[str] = ("a", "b")) -> d
                 scale=np.array(document["scale"]),
                 reference=reference,
             )
-    except (OSError, ValueError, KeyError, yaml.YAMLError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: no complete preprocessing of a trained model ({error})") from None
     return loaded

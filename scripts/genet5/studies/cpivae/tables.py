@@ -13,7 +13,10 @@ from typing import TextIO
 import numpy as np
 import pandas as pd
 
+from genet5.compressed import DAMAGED_GZIP, damaged_gzip
 from genet5.errors import InputError
+from genet5.files import one_line
+from genet5.tables import table_rows
 
 log = logging.getLogger(__name__)
 _SHOWN = 5
@@ -61,10 +64,12 @@ def read_table(path: Path, wanted: Callable[[str], bool] | None = None, id_colum
             frame = pd.read_csv(
                 stream, sep=separator, header=None, names=range(len(header)), usecols=[own, *used], dtype={own: str}
             )[[own, *used]]
+    except DAMAGED_GZIP as error:
+        raise damaged_gzip(path, error) from None
     except OSError as error:
         raise InputError(f"{path}: cannot read the table ({error.strerror or error})") from None
-    except (ValueError, UnicodeDecodeError, EOFError, csv.Error) as error:
-        raise InputError(f"{path}: not a table ({' '.join(str(error).split())})") from None
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise InputError(f"{path}: not a table ({one_line(error)})") from None
     if frame.empty:
         raise InputError(f"{path}: no samples")
     features = [header[at] for at in used]
@@ -93,9 +98,11 @@ def read_labels(path: Path) -> dict[str, str]:
     try:
         with gzip.open(path, "rt", encoding="utf-8") if _packed(path) else path.open(encoding="utf-8") as stream:
             lines = stream.read().splitlines()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise InputError(f"{path}: cannot read the labels ({error})") from None
-    rows = list(csv.reader(lines, delimiter="\t" if lines and "\t" in lines[0] else ","))
+    except DAMAGED_GZIP as error:
+        raise damaged_gzip(path, error) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot read the labels ({one_line(error)})") from None
+    rows = [row for _, row in table_rows(lines, path, "\t" if lines and "\t" in lines[0] else ",")]
     if any(len(row) < 2 for row in rows):
         raise InputError(f"{path}: expected two columns, sample id and label")
     return {row[0]: row[1] for row in rows[1:]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from genet5.compressed import open_input
+from genet5.arrays import FLOATS, INTEGERS, TEXT, Wanted, read_arrays
+from genet5.compressed import DAMAGED_GZIP, lines_of, open_input
 from genet5.errors import InputError
-from genet5.files import atomic_write, write_json
+from genet5.files import atomic_write, one_line, write_json
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.shared_kmers import KmerSet
+from genet5.tables import table_records
 
 SPLITS = ("train", "validation", "test")
 LEFT_OUT = "left_out"
-_NAME = re.compile(r"(?P<seqid>.+)_(?P<start>\d+)_(?P<end>\d+)")
+_NAME = re.compile(r"(?P<seqid>.+)_(?P<start>[0-9]{1,18})_(?P<end>[0-9]{1,18})")
+_LONGEST_ROW_BYTES = 64_000_000  # a column for each of a million windows
 _LETTERS = np.frombuffer(BASES.encode(), dtype=np.uint8)
 
 
@@ -68,7 +69,8 @@ def read_windows(sequences: Path, scores: Path) -> BindingWindows:
         InputError: columns missing, names that differ, sequences of several lengths or with letters beside A, C, G, T.
     """
     with open_input(sequences) as stream:
-        rows = list(csv.DictReader(io.TextIOWrapper(stream, "utf-8", errors="replace"), delimiter="\t"))
+        text = (line.decode("utf-8", "replace") for line in lines_of(sequences, stream))
+        rows = table_records(text, sequences)
     missing = {"sequence", "window_name"} - set(rows[0] if rows else ())
     if missing:
         raise InputError(f"{sequences}: no column {', '.join(sorted(missing))}, or no row")
@@ -84,7 +86,8 @@ def read_windows(sequences: Path, scores: Path) -> BindingWindows:
             f"{sequences}: windows of {min(lengths)} to {max(lengths)} bp, "
             f"but {scores} has {numbers.shape[1]} rows of scores"
         )
-    letters = np.frombuffer("".join(texts).encode(), dtype=np.uint8).reshape(len(texts), -1)
+    # A letter beyond ASCII becomes one byte, which is none of the four.
+    letters = np.frombuffer("".join(texts).encode("ascii", "replace"), dtype=np.uint8).reshape(len(texts), -1)
     codes = np.full(256, 255, dtype=np.uint8)
     codes[_LETTERS] = np.arange(4)
     bases = codes[letters]
@@ -99,12 +102,14 @@ def read_windows(sequences: Path, scores: Path) -> BindingWindows:
 def _read_scores(path: Path, names: list[str], sequences: Path) -> np.ndarray:
     """Scores of the windows, float32, [windows, bp]."""
     with open_input(path) as stream:
-        if stream.readline().decode("utf-8", "replace").split() != names:
+        if stream.readline(_LONGEST_ROW_BYTES).decode("utf-8", "replace").split() != names:
             raise InputError(f"{path}: its columns are not the windows of {sequences}, in the same order")
         try:
-            values = np.loadtxt(stream, delimiter="\t", dtype=np.float32, ndmin=2)
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
+            values = np.loadtxt(lines_of(path, stream, _LONGEST_ROW_BYTES), delimiter="\t", dtype=np.float32, ndmin=2)
+        except DAMAGED_GZIP:
+            raise
+        except Exception as error:  # NumPy's parser raises ValueError, IndexError, and errors of its own
+            raise InputError(f"{path}: not a table of numbers ({one_line(error)})") from None
     if values.shape[1] != len(names) or not np.isfinite(values).all() or (values < 0).any():
         raise InputError(f"{path}: a score is missing, negative or no number")
     return np.ascontiguousarray(values.T)
@@ -190,8 +195,18 @@ def save_windows(windows: BindingWindows, report: Mapping[str, Any], path: Path,
 
 def load_windows(path: Path) -> BindingWindows:
     """Raises ``InputError`` when the file is missing or no such file."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return BindingWindows(**arrays)
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: no binding windows ({error}); make them with dna_llm_windows.py") from None
+    wanted = {
+        "bases": Wanted(INTEGERS, 2),
+        "scores": Wanted(FLOATS, 2),
+        "seqids": Wanted(TEXT, 1),
+        "starts": Wanted(INTEGERS, 1),
+        "splits": Wanted(TEXT, 1),
+    }
+    what, remedy = "no binding windows", "make them with dna_llm_windows.py"
+    arrays = read_arrays(path, what, remedy, wanted)
+    bases = arrays["bases"]
+    if bases.shape != arrays["scores"].shape or {len(array) for array in arrays.values()} != {len(bases)}:
+        raise InputError(f"{path}: {what} (its arrays differ in length); {remedy}")
+    if bases.size and not 0 <= bases.min() <= bases.max() <= 3:
+        raise InputError(f"{path}: {what} (codes of bases beyond 0 to 3); {remedy}")
+    return BindingWindows(**arrays)

@@ -6,7 +6,6 @@ that were never neighbours, and no letter of a contig's name is in the text.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from genet5.arrays import INTEGERS, read_array
 from genet5.errors import InputError
-from genet5.files import atomic_write, write_json
+from genet5.files import atomic_write, one_line, read_json, write_json
 from genet5.genome.fasta import fasta_records
 from genet5.genome.spans import true_runs
 from genet5.studies.dna_llm.alphabets import BPE32, Alphabet, alphabet_named
@@ -137,14 +137,18 @@ class Corpus:
     """One split of a written corpus; windows of any length that do not cross the end of a stretch."""
 
     def __init__(self, folder: Path, split: str):
+        what, remedy = "not a corpus", "make it with dna_llm_corpus.py"
+        self.meta = read_json(folder / "meta.json")
+        self.file = folder / f"{split}.bin"
         try:
-            self.meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-            self.file = folder / f"{split}.bin"
             self.tokens = np.memmap(self.file, dtype=np.uint8, mode="r")
-            self.ends = np.load(folder / f"{split}_stretches.npy", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder}: not a corpus ({error}); make it with dna_llm_corpus.py") from None
-        self.alphabet = alphabet_named(self.meta["alphabet"], self.meta.get("merges", ()))
+            self.alphabet = alphabet_named(self.meta["alphabet"], self.meta.get("merges", ()))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{folder}: {what} ({one_line(error)}); {remedy}") from None
+        self.ends = read_array(folder / f"{split}_stretches.npy", what, remedy)
+        steps = np.diff(self.ends, prepend=0) if self.ends.dtype.kind in INTEGERS and self.ends.ndim == 1 else None
+        if steps is None or (steps < 0).any() or (len(self.ends) and self.ends[-1] > len(self.tokens)):
+            raise InputError(f"{folder}: {what} (stretches do not fit its tokens); {remedy}")
         self.starts = np.concatenate(([0], self.ends[:-1]))
 
     def random_starts(self, length: int, rng: np.random.Generator, count: int) -> np.ndarray:

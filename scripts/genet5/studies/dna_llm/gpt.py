@@ -6,7 +6,6 @@ The shape is that of GPT-2 (Radford et al. 2019); the full size has 4 layers of 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-from genet5.files import write_json
+from genet5.files import read_json, write_json
 from genet5.studies.dna_llm.alphabets import Alphabet, alphabet_named
 from genet5.studies.dna_llm.bpe import PAD
-from genet5.training.trainable import TrainableModule
+from genet5.training.trainable import DAMAGED_NETWORK, TrainableModule
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
@@ -157,10 +156,10 @@ def save_gpt(model: Gpt, folder: Path) -> None:
 def load_gpt(folder: Path) -> Gpt:
     """Raises ``InputError`` when the folder holds no such model."""
     try:
-        settings = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        settings = read_json(folder / CONFIG_FILE)
         settings.pop("parameters", None)
         model = Gpt(GptConfig(**settings))
         safetensors.torch.load_model(model, str(folder / WEIGHTS_FILE))
-    except (OSError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+    except (*DAMAGED_NETWORK, InputError) as error:
         raise InputError(f"{folder}: not a nucleotide GPT ({' '.join(str(error).split())})") from None
     return model

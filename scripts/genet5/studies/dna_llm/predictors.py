@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import safetensors.torch
@@ -12,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-from genet5.files import write_json
+from genet5.files import read_json, write_json
 from genet5.studies.dna_llm.alphabets import BASES
 from genet5.studies.dna_llm.bpe import TokenReader
 from genet5.studies.dna_llm.gpt import CONFIG_FILE, WEIGHTS_FILE, Gpt, GptConfig, parameter_count
 from genet5.studies.dna_llm.variants import DIRECTIONS
-from genet5.training.trainable import TrainableModule
+from genet5.training.trainable import DAMAGED_NETWORK, TrainableModule
 
 KERNEL_BP = 11
 HEAD_CHANNELS = 128
@@ -208,13 +207,13 @@ def load_predictor(folder: Path) -> ScorePredictor:
         InputError: the folder holds none.
     """
     try:
-        about = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        about = read_json(folder / CONFIG_FILE)
         if about["kind"] == "cnn":
             model: ScorePredictor = CnnBaseline(about["dropout"], about["one_sided"])
         else:
             core = Gpt(GptConfig(**about["core"]))
             model = GptPredictor(core, about["direction"], about["frozen"], about["dropout"], bases=about["bases"])
         safetensors.torch.load_model(model, str(folder / WEIGHTS_FILE))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+    except (*DAMAGED_NETWORK, InputError) as error:
         raise InputError(f"{folder}: not a predictor ({' '.join(str(error).split())})") from None
     return model.eval()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from genet5.arrays import FLOATS, Wanted, read_arrays
 from genet5.errors import InputError
-from genet5.files import atomic_write, write_json
+from genet5.files import atomic_write, read_json, write_json
 from genet5.studies.dna_llm.binding_windows import BindingWindows
 
 HELD_OUT = ("validation", "test")
@@ -30,12 +30,9 @@ class Result:
 
 def read_result(folder: Path, windows: BindingWindows) -> Result:
     """Raises ``InputError`` when the folder holds no result, or one of other windows."""
-    try:
-        facts = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        with np.load(folder / "predictions.npz", allow_pickle=False) as arrays:
-            predictions = {split: arrays[split] for split in HELD_OUT}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{folder}: no result of a predictor ({error})") from None
+    facts = read_json(folder / "result.json")
+    wanted = {split: Wanted(FLOATS, 2) for split in HELD_OUT}
+    predictions = read_arrays(folder / "predictions.npz", "no result of a predictor", "predict again", wanted)
     for split in HELD_OUT:
         expected = windows.part(split).bases.shape
         if predictions[split].shape != expected:

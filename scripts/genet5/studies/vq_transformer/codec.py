@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genet5.arrays import INTEGERS, TEXT, Wanted, read_arrays
 from genet5.errors import InputError
 from genet5.files import atomic_write, write_json
 from genet5.genome.spans import true_runs
@@ -144,14 +144,22 @@ def save_coded(sequences: Mapping[str, CodedDna], path: Path) -> None:
 
 def load_coded(path: Path) -> dict[str, CodedDna]:
     """What ``save_coded`` wrote. ``InputError`` when the file is something else."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            codes = np.split(arrays["codes"], np.cumsum(arrays["num_codes"])[:-1])
-            unknown = np.split(arrays["unknown"], np.cumsum(arrays["num_unknown"])[:-1])
-            rows = zip(arrays["names"].tolist(), codes, arrays["lengths"].tolist(), unknown, strict=True)
-            return {name: CodedDna(part, length, runs) for name, part, length, runs in rows}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a file of codes ({error}); make it with vq_encode.py") from None
+    what, remedy = "not a file of codes", "make it with vq_encode.py"
+    counts = {name: Wanted(INTEGERS, 1) for name in ("lengths", "num_codes", "num_unknown")}
+    wanted = {"names": Wanted(TEXT, 1), "codes": Wanted("u", 2), "unknown": Wanted(INTEGERS, 2), **counts}
+    arrays = read_arrays(path, what, remedy, wanted)
+    if any((arrays[name] < 0).any() for name in counts) or arrays["unknown"].shape[1] != 2:
+        raise InputError(f"{path}: {what} (negative numbers); {remedy}")
+    for name, number in (("codes", "num_codes"), ("unknown", "num_unknown")):
+        if len(arrays[name]) != arrays[number].sum() or (arrays[number] > len(arrays[name])).any():
+            raise InputError(f"{path}: {what} ({number} does not fit {name}); {remedy}")
+    codes = np.split(arrays["codes"], np.cumsum(arrays["num_codes"])[:-1])
+    unknown = np.split(arrays["unknown"], np.cumsum(arrays["num_unknown"])[:-1])
+    names, lengths = arrays["names"].tolist(), arrays["lengths"].tolist()
+    if len({len(names), len(lengths), len(codes), len(unknown)}) > 1 or len(set(names)) < len(names):
+        raise InputError(f"{path}: {what} (names, lengths and codes are not as many); {remedy}")
+    rows = zip(names, codes, lengths, unknown, strict=True)
+    return {name: CodedDna(part, length, runs) for name, part, length, runs in rows}
 
 
 def kmer_table(tokenizer: VqTokenizer, dna: Sequence[np.ndarray]) -> np.ndarray:

@@ -5,13 +5,13 @@ A span is DNA that stands together in one sequence and belongs to one split; no 
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from genet5.arrays import INTEGERS, TEXT, Wanted, read_arrays
 from genet5.compressed import open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
@@ -119,14 +119,23 @@ class Corpus:
     @classmethod
     def load(cls, path: Path) -> Corpus:
         """Raises ``InputError`` when the file is no corpus."""
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                spans = {split: arrays[f"spans_{split}"] for split in SPLITS}
-                return cls(
-                    arrays["bases"], spans, tuple(arrays["names"].tolist()), arrays["offsets"], arrays["classes"]
-                )
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise InputError(f"{path}: not a corpus ({error}); make it with vq_corpus.py") from None
+        what, remedy = "not a corpus", "make it with vq_corpus.py"
+        wanted = {
+            "bases": Wanted(INTEGERS, 1),
+            "names": Wanted(TEXT, 1),
+            "offsets": Wanted(INTEGERS, 1),
+            "classes": Wanted(INTEGERS, 1),
+            **{f"spans_{split}": Wanted(INTEGERS, 2) for split in SPLITS},
+        }
+        arrays = read_arrays(path, what, remedy, wanted)
+        spans = {split: arrays[f"spans_{split}"] for split in SPLITS}
+        bases = arrays["bases"]
+        for found in spans.values():
+            if found.shape[1] != 2 or not ((0 <= found) & (found <= len(bases))).all():
+                raise InputError(f"{path}: {what} (spans beyond its bases); {remedy}")
+        if len(arrays["classes"]) != len(bases):
+            raise InputError(f"{path}: {what} (bases and classes are not as many); {remedy}")
+        return cls(bases, spans, tuple(arrays["names"].tolist()), arrays["offsets"], arrays["classes"])
 
     @property
     def held_out(self) -> bool:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from genet5.errors import InputError
-from genet5.files import write_json
+from genet5.files import read_json, write_json
 from genet5.studies.vq_transformer.encodings import UNKNOWN, KmerEncoding, encoding_named
 from genet5.studies.vq_transformer.points import LARGEST_CODEBOOK
 from genet5.studies.vq_transformer.quantiser import Quantised, VectorQuantiser
-from genet5.training.trainable import TrainableModule
+from genet5.training.trainable import DAMAGED_NETWORK, TrainableModule
 
 _FAINT = 0.1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -221,10 +219,10 @@ def save_network(network: VqTransformer, folder: Path) -> None:
 def load_network(folder: Path) -> VqTransformer:
     """The network that ``save_network`` wrote, in eval mode. ``InputError`` when there is none."""
     try:
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        settings = read_json(folder / CONFIG)
         network = VqTransformer(VqConfig(**settings))
         safetensors.torch.load_model(network, folder / WEIGHTS)
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except (*DAMAGED_NETWORK, InputError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{folder}: no network of this study ({reason}); train it with vq_train.py") from None
     return network.eval()
