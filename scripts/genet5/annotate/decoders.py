@@ -14,6 +14,8 @@ from genet5.clades import Clade, clade_named
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import Addition, WindowDecoder
 from genet5.errors import InputError
+from genet5.evidence.potentials import WindowEvidence
+from genet5.genome.genes import Region
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import ScoredGene
 
@@ -29,20 +31,22 @@ class DecodedWindow(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Turns windows (upper-case bases) into genes."""
+    """Turns windows (upper-case bases) into genes. places: where the windows lie, given where there is evidence."""
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]: ...
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]: ...
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
     precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF, for viterbi alone.
+    evidence: hints, for viterbi alone.
     """
 
     beam_width: int = 1
     precision: str = "auto"
     add: Addition | None = None
+    evidence: WindowEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +65,10 @@ class Viterbi:
     """The best chain of genes under the CRF."""
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
-        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add)
+        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add, options.evidence)
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
+        return [DecodedWindow(genes) for genes in self.decoder.decode(windows, places)]
 
 
 class LanguageModel:
@@ -79,7 +83,7 @@ class LanguageModel:
         self.clade = organism.clade.name
         self.grammar = Grammar(model.tokenizer, organism.rules)
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
         from genet5.writer.decoding import write_genes
 
         frames = None
@@ -143,6 +147,12 @@ def check_adaptable(decoder: str) -> None:
         raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: viterbi")
 
 
+def check_takes_evidence(decoder: str) -> None:
+    """Raise ``InputError`` for a decoder that takes no hints."""
+    if decoder != "viterbi":
+        raise InputError(f"rnaseq, proteins: the decoder {decoder} takes no evidence, allowed: viterbi")
+
+
 def make_decoder(
     name: str, model: Model, clades: Mapping[str, Clade], clade: str, genetic_code: int, options: DecodingOptions
 ) -> Decoder:
@@ -151,4 +161,6 @@ def make_decoder(
     check_decoder(name, found, model.has_writer)
     if options.add is not None:
         check_adaptable(name)
+    if options.evidence is not None:
+        check_takes_evidence(name)
     return DECODERS[name].make(model, Organism(found, genetic_code), options)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from genet5.configuration import AUTO
 from genet5.errors import InputError
+from genet5.evidence.weights import LEARNED, WEIGHTS
 from genet5.options import option
 
 DECODERS = ("viterbi", "lm", "joint")
@@ -22,6 +23,9 @@ ANNOTATION_FLAGS = (
     "adapt",
     "adaptation",
     "adapt_bp",
+    "rnaseq",
+    "proteins",
+    "hint_weight",
 )
 #: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
 OVERLAP_BP = 4_000
@@ -98,6 +102,22 @@ class AnnotateOptions:
     adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
     adapt_bp: int = option(
         2_000_000, "most bases of the genome that an adaptation is learnt from, evenly spread", minimum=1
+    )
+    rnaseq: str = option(
+        "",
+        "RNA-seq of this genome, for the decoder viterbi: files separated by commas, plain or gzip: hints in GFF "
+        "(AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
+    )
+    proteins: str = option(
+        "",
+        "proteins of relatives, for the decoder viterbi: files separated by commas: FASTA (aligned with miniprot or "
+        "spaln), GFF of miniprot or spaln, hints of ProtHint",
+    )
+    hint_weight: str = option(
+        LEARNED,
+        "learned: hints are weighed against what the DNA says; hard: genes have to agree with each hint that the DNA "
+        "allows, of hints that contradict each other with the one that has most counts",
+        choices=WEIGHTS,
     )
     parts: int = option(
         1,
