@@ -161,7 +161,7 @@ def made_hints(one: Set, rng: np.random.Generator, kind: int) -> list[HintFile]:
     files = []
     if kind != 1:
         kept = thinned(one.hints.hints, rng, rng.uniform(*RECALL))
-        genes = [gene for gene in one.annotation.trusted]
+        genes = one.annotation.trusted
         true = {(g.seqid, *intron, g.strand) for g in genes for t in g.transcripts for intron in t.introns}
         lengths = [end - start for _, start, end, _ in true]
         share = rng.uniform(*FALSE_SHARE)

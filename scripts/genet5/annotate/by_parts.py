@@ -48,9 +48,9 @@ def annotate_part(
 ) -> int:
     """Decode a part and write its file; the number of tiles decoded.
 
-    folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks,
-    and the evidence. chosen: how clade and code were chosen, where the DNA was asked. The seconds of it differ between jobs and are left
-    out.
+    folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks and
+    the evidence. chosen: how clade and code were chosen, where the DNA was asked. The seconds of it differ between jobs
+    and are left out.
     """
     of_genome = chosen_regions(genome, regions)
     loci = chosen_loci(of_genome, track_loci)

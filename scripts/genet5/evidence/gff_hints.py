@@ -1,4 +1,4 @@
-"""Hints in GFF: AUGUSTUS's format (bam2hints, VARUS, ProtHint), ProtHint's own, and protein alignments (miniprot, spaln).
+"""Hints in GFF: AUGUSTUS's format (bam2hints, VARUS, ProtHint), ProtHint's own, and alignments of proteins.
 
 AUGUSTUS's format: https://github.com/Gaius-Augustus/Augustus, docs/RUNNING-AUGUSTUS.md. Of its attributes ``mult``,
 ``src`` and ``grp`` matter; ``pri`` (which of two groups wins) does not, since all hints are weighed together.
@@ -7,6 +7,7 @@ AUGUSTUS's format: https://github.com/Gaius-Augustus/Augustus, docs/RUNNING-AUGU
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,7 +181,7 @@ def _count(counts: dict[tuple, int], kind: str, row: Row, start: int, end: int, 
 
 def _count_protein(counts: dict[tuple, int], parts: list[Row]) -> None:
     parts = sorted(parts, key=lambda row: row.start)
-    for left, right in zip(parts, parts[1:], strict=False):
+    for left, right in pairwise(parts):
         if right.start - left.end >= 4:
             _count(counts, INTRON, left, left.end, right.start)
     for row in parts:

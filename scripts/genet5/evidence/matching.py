@@ -129,8 +129,8 @@ def match(files: Sequence[HintFile], genome: Genome, rules: GeneRules) -> Eviden
         trust = trusted_share(legal, introns)
         if trust < 0.5:
             found.notes.append(
-                f"{file.path}: {legal} of {introns} introns have splice sites in this genome, hardly more than by chance, "
-                f"so its hints count for {100 * trust:.0f} %; is it of this assembly?"
+                f"{file.path}: {legal} of {introns} introns have splice sites in this genome, hardly more than by "
+                f"chance, so its hints count for {100 * trust:.0f} %; is it of this assembly?"
             )
         for seqid, checked in kept:
             taken.setdefault(seqid, []).extend(one._replace(trust=trust) for one in checked)

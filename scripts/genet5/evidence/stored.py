@@ -37,7 +37,7 @@ def evidence_from_arrays(arrays: Mapping[str, np.ndarray]) -> Evidence:
 
 
 def hinted_introns(evidence: Evidence, loci: Sequence[Region]) -> dict[str, np.ndarray]:
-    """``locus_{i}_hints``: int64 [N, 4], the hinted introns of a locus: start, end, 1 for the reverse strand, counts."""
+    """``locus_{i}_hints``: int64 [N, 4], the hinted introns there: start, end, 1 if on the reverse strand, mult."""
     found = {}
     for number, (seqid, start, end) in enumerate(loci):
         rows = np.zeros((0, 4), np.int64)

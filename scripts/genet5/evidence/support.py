@@ -52,7 +52,7 @@ class Supported:
 
 
 def support_of(genes: Iterable[Gene], evidence: Evidence) -> Supported:
-    """The support of every transcript, and the fates of the hinted introns in all of the genome's contigs with genes."""
+    """The support of every transcript, and the fates of all hinted introns."""
     by_contig: dict[str, list[Gene]] = {}
     for gene in genes:
         by_contig.setdefault(gene.seqid, []).append(gene)

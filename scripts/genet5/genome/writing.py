@@ -42,7 +42,8 @@ def write_gff3(
     start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
     or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
     path that ends in ``.gz`` is compressed; equal genes give equal bytes. ``notes``: lines for the head of the file,
-    each after ``#!``. ``attributes``: more of them for mRNA rows, by the id of the transcript. Raises InputError for an id used twice, and for CDS outside their contig.
+    each after ``#!``. ``attributes``: more of them for mRNA rows, by the id of the transcript. Raises InputError for an
+    id used twice, and for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
