@@ -15,6 +15,7 @@ LEARNED, HARD = WEIGHTS = ("learned", "hard")
 #: What a hint that is forced earns, beyond all that a network may say.
 HARD_NATS = 200.0
 HARD_NATS_PER_BASE = 20.0
+LEAST_FORCED = 0.5  # share of its strongest rival's counts from which on a hint is forced
 #: What the parts of a hint weigh; names are ``{source}.{part}``. "spread" is earned over all bases of the part.
 PARTS = {
     "site": "donor and acceptor of an intron, each",
@@ -40,8 +41,11 @@ class Weights:
     def strength(self, mult: np.ndarray, share: np.ndarray) -> np.ndarray:
         """0 to 1: 1 - exp(-log(1 + mult) / slowness), and less for a hint that stronger ones contradict.
 
-        share: counts over those of the strongest rival; 1 keeps all, a tenth half, a hundredth nothing.
+        share: counts over those of the strongest rival; 1 keeps all, a tenth half, a hundredth nothing. Of hints that are
+        forced the strongest alone counts.
         """
+        if self.hard:
+            return (share > LEAST_FORCED).astype(np.float64)
         with np.errstate(divide="ignore"):
             left = np.clip(1 + np.log10(share) / 2, 0, 1)
         return (1 - np.exp(-np.log1p(mult) / self.slowness)) * left
