@@ -2,9 +2,9 @@
 """Hints of RNA-seq and proteins: what they are worth to GeneT5 and to AUGUSTUS, on the same DNA with the same files.
 
 Rows of a set: without hints, with RNA-seq, with proteins, with both; and with wrong hints: all moved by 30 bp, and
-those of another chromosome. AUGUSTUS gets the files as ``--hintsfile``, with an extrinsic configuration of BRAKER's kind: an
-intron that is hinted counts 1,000,000-fold, one that is not .34-fold; of proteins also starts, stops and coding parts
-1,000- and 100,000-fold. Its parameters were trained on genes of these species.
+those of another chromosome. AUGUSTUS gets the files as ``--hintsfile``, with an extrinsic configuration of BRAKER's
+kind: an intron that is hinted counts 1,000,000-fold, one that is not .34-fold; of proteins also starts, stops and
+coding parts 1,000- and 100,000-fold. Its parameters were trained on genes of these species.
 
 Our weights of hints were learned on other DNA (``evidence_weights.py``). Scored as in ``any_genome.py``. A row is kept
 under ``--cache`` and not made again.

@@ -66,27 +66,31 @@ class Row(NamedTuple):
     attributes: bytes
 
 
-def gff_rows(lines: Iterable[bytes], path: str | Path) -> Iterator[Row]:
-    """The rows of a GFF file. Raises ``InputError`` with the line for one that is none."""
+def gff_rows(lines: Iterable[bytes], path: str | Path) -> Iterator[tuple]:
+    """The rows of a GFF file, each with the fields of ``Row``. Raises ``InputError`` with the line of one that is none.
+
+    Plain tuples, since files have millions of rows.
+    """
     names: dict[bytes, str] = {}
     for number, line in enumerate(lines, start=1):
-        if line[:1] in b"#\n\r":
-            if line.startswith(b"##FASTA"):
-                return
-            continue
         columns = line.rstrip(b"\r\n").split(b"\t")
         try:
             seqid, _, kind, first, last, score, strand, frame, attributes = columns
             start, end = int(first) - 1, int(last)
-            sign = _STRANDS[strand]
+            sign, name = _STRANDS[strand], names.get(seqid)
         except (ValueError, KeyError):
+            if line[:1] in b"#\n\r":
+                if line.startswith(b"##FASTA"):
+                    return
+                continue
             raise InputError(f"{path}, line {number}: {_what_is_wrong(columns)}") from None
+        if name is None:
+            if line[:1] == b"#":
+                continue
+            name = names[seqid] = seqid.decode("utf-8", "replace")
         if not 0 <= start < end:
             raise InputError(f"{path}, line {number}: start {start + 1}, end {end}; expected 1 <= start <= end")
-        name = names.get(seqid)
-        if name is None:
-            name = names[seqid] = seqid.decode("utf-8", "replace")
-        yield Row(number, name, kind, start, end, score, sign, _FRAMES.get(frame, NO_FRAME), attributes)
+        yield number, name, kind, start, end, score, sign, _FRAMES.get(frame, NO_FRAME), attributes
 
 
 def _what_is_wrong(columns: list[bytes]) -> str:
@@ -105,42 +109,49 @@ def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> Hin
     the one with most counts.
     """
     skipped: dict[str, int] = {}
-    counts: dict[tuple, int] = {}
+    by_src: dict[bytes, dict[tuple, int]] = {}
     prothint = False
-    for row in gff_rows(lines, path):
-        kind = HINT_TYPES.get(row.kind)
-        if kind is None:
-            name = row.kind.decode("utf-8", "replace")
-            skipped[name] = skipped.get(name, 0) + 1
+    for number, name, kind, start, end, score, strand, frame, attributes in gff_rows(lines, path):
+        hint = HINT_TYPES.get(kind)
+        if hint is None:
+            other = kind.decode("utf-8", "replace")
+            skipped[other] = skipped.get(other, 0) + 1
             continue
-        attributes = row.attributes
-        mult = 1
-        at = attributes.find(b"mult=")
-        if at >= 0:
-            text = attributes[at + 5 :].split(b";", 1)[0]
-            if not text.isdigit():
-                raise InputError(
-                    f"{path}, line {row.number}: mult={text.decode('utf-8', 'replace')}, expected a whole number"
-                )
-            mult = int(text)
-        elif row.kind in _PROTHINT and row.score.isdigit():
-            mult, prothint = int(row.score), True
-        at = attributes.find(b"src=")
-        src = attributes[at + 4 : at + 6] if at >= 0 else b""
-        key = (kind, row.seqid, row.start, row.end, row.strand, row.frame if kind == CDS_PART else NO_FRAME, src)
-        counts[key] = counts.get(key, 0) + max(mult, 1)
-    return HintFile(str(path), source, "ProtHint" if prothint else "AUGUSTUS hints", _merged(counts, source), skipped)
+        _, _, text = attributes.partition(b"mult=")
+        if text:
+            try:
+                mult = int(text.partition(b";")[0]) or 1
+            except ValueError:
+                said = text.partition(b";")[0].decode("utf-8", "replace")
+                raise InputError(f"{path}, line {number}: mult={said}, expected a whole number") from None
+        elif kind in _PROTHINT and score.isdigit():
+            mult, prothint = int(score) or 1, True
+        else:
+            mult = 1
+        src = attributes.partition(b"src=")[2][:2]
+        counts = by_src.get(src)
+        if counts is None:
+            counts = by_src[src] = {}
+        key = hint, name, start, end, strand, frame if hint == CDS_PART else NO_FRAME
+        counts[key] = counts.get(key, 0) + mult
+    form = "ProtHint" if prothint else "AUGUSTUS hints"
+    return HintFile(str(path), source, form, _hints(_most(list(by_src.values())), source), skipped)
 
 
-def _merged(counts: dict[tuple, int], source: str) -> list[Hint]:
-    found: dict[tuple, int] = {}
-    for key, mult in counts.items():
-        hint = key[:-1]
-        if mult > found.get(hint, 0):
-            found[hint] = mult
+def _most(several: list[dict[tuple, int]]) -> dict[tuple, int]:
+    """Of each hint the largest of its counts."""
+    found = several[0] if several else {}
+    for counts in several[1:]:
+        for key, mult in counts.items():
+            if mult > found.get(key, 0):
+                found[key] = mult
+    return found
+
+
+def _hints(counts: dict[tuple, int], source: str) -> list[Hint]:
     return [
         Hint(source, kind, seqid, start, end, strand, mult, frame)
-        for (kind, seqid, start, end, strand, frame), mult in found.items()
+        for (kind, seqid, start, end, strand, frame), mult in counts.items()
     ]
 
 
@@ -154,7 +165,7 @@ def read_alignments(lines: Iterable[bytes], path: str | Path, source: str) -> Hi
     proteins: dict[bytes, list[Row]] = {}
     counts: dict[tuple, int] = {}
     skipped: dict[str, int] = {}
-    for row in gff_rows(lines, path):
+    for row in map(Row._make, gff_rows(lines, path)):
         if row.kind in _ALIGNED_PARTS:
             parent = _attribute(row.attributes, b"Parent") or _attribute(row.attributes, b"ID")
             if not parent:
@@ -167,11 +178,7 @@ def read_alignments(lines: Iterable[bytes], path: str | Path, source: str) -> Hi
             skipped[name] = skipped.get(name, 0) + 1
     for parts in proteins.values():
         _count_protein(counts, parts)
-    hints = [
-        Hint(source, kind, seqid, start, end, strand, mult, frame)
-        for (kind, seqid, start, end, strand, frame), mult in counts.items()
-    ]
-    return HintFile(str(path), source, "protein alignments", hints, skipped)
+    return HintFile(str(path), source, "protein alignments", _hints(counts, source), skipped)
 
 
 def _count(counts: dict[tuple, int], kind: str, row: Row, start: int, end: int, frame: int = NO_FRAME) -> None:

@@ -41,8 +41,8 @@ class Weights:
     def strength(self, mult: np.ndarray, share: np.ndarray) -> np.ndarray:
         """0 to 1: 1 - exp(-log(1 + mult) / slowness), and less for a hint that stronger ones contradict.
 
-        share: counts over those of the strongest rival; 1 keeps all, a tenth half, a hundredth nothing. Of hints that are
-        forced the strongest alone counts.
+        share: counts over those of the strongest rival; 1 keeps all, a tenth half, a hundredth nothing. Of hints
+        that are forced the strongest alone counts.
         """
         if self.hard:
             return (share > LEAST_FORCED).astype(np.float64)

@@ -46,7 +46,7 @@ def test_the_bases_say_the_strand_of_an_intron_without_one(genome: Genome) -> No
         (intron(6, 26, "-"), "splice"),
         (intron(8, 25, "."), "splice"),
         (intron(6, 14), "length"),
-        (intron(6, 90), "length"),
+        (intron(6, 70), "length"),
         (intron(90, 130), "outside"),
         (Hint(RNASEQ, START, "chr1", 1, 4, "+"), "start"),
         (Hint(RNASEQ, STOP, "chr1", 28, 31, "+"), "stop"),
