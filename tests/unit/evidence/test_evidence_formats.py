@@ -92,9 +92,9 @@ def test_prothint_in_both_of_its_formats(tmp_path: Path) -> None:
         Hint(PROTEINS, INTRON, "2L", 2220258, 2220319, "+", 25),
         Hint(PROTEINS, STOP, "2L", 133679, 133682, "+", 24),
     ]
-    assert read(tmp_path, "augustus.gff", PROTHINT_AUGUSTUS, PROTEINS) == [
-        Hint(PROTEINS, INTRON, "2L", 2220258, 2220319, "+", 25),
+    assert sorted(read(tmp_path, "augustus.gff", PROTHINT_AUGUSTUS, PROTEINS)) == [
         Hint(PROTEINS, CDS_PART, "2L", 456077, 456208, "+", 1, 2),
+        Hint(PROTEINS, INTRON, "2L", 2220258, 2220319, "+", 25),
         Hint(PROTEINS, START, "2L", 455930, 455933, "+", 2),
         Hint(PROTEINS, STOP, "2L", 133679, 133682, "+", 24),
     ]
@@ -177,7 +177,7 @@ def test_bam_and_cram(tmp_path: Path, mode: str) -> None:
 def test_a_bam_file_that_is_cut_short(tmp_path: Path) -> None:
     whole = write_reads(tmp_path / "reads.bam", "wb").read_bytes()
     (tmp_path / "cut.bam").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"cut\.bam: no whole BAM or CRAM file"):
+    with pytest.raises(InputError, match=r"cut\.bam: (no whole BAM or CRAM file|truncated gzip)"):
         read_hints(tmp_path / "cut.bam", RNASEQ)
 
 
