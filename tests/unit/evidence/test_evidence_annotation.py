@@ -127,7 +127,8 @@ def test_miniprot_is_called_as_its_manual_says(tmp_path: Path, monkeypatch: pyte
     """A stand-in writes down how it was called, and what miniprot would write."""
     program = tmp_path / "bin/miniprot"
     program.parent.mkdir()
-    rows = "c1\\tminiprot\\tmRNA\\t1\\t90\\t9\\t+\\t.\\tID=M1\\nc1\\tminiprot\\tCDS\\t1\\t90\\t9\\t+\\t0\\tParent=M1;Target=p 1 30\\n"
+    rows = "c1\\tminiprot\\tmRNA\\t1\\t90\\t9\\t+\\t.\\tID=M1\\n"
+    rows += "c1\\tminiprot\\tCDS\\t1\\t90\\t9\\t+\\t0\\tParent=M1;Target=p 1 30\\n"
     program.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/called\nprintf '{rows}'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
@@ -157,7 +158,7 @@ def test_an_aligner_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_mistakes(fasta: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="rnaseq: .*nothing.bam: no such file"):
+    with pytest.raises(InputError, match=r"rnaseq: .*nothing\.bam: no such file"):
         run(fasta, tmp_path / "out", f"--rnaseq={tmp_path / 'nothing.bam'}")
     (tmp_path / "other.gff").write_text("two\tb2h\tintron\t5\t90\t.\t+\t.\tsrc=E\n")
     with pytest.raises(InputError, match="its sequences are named 'two'; the genome has 'one'"):
