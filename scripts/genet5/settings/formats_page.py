@@ -175,12 +175,13 @@ With RNA-seq or proteins an mRNA row also has:
 | attribute | meaning |
 | --- | --- |
 | `hints_supported` | hints that agree with it: its introns, its start, its stop, coding parts in its frame |
-| `hints_contradicted` | hinted introns of its strand that cut its coding exons; those with less than a tenth of a rival's counts are left out |
-| `support` | `full`: each intron is hinted, or of a transcript without introns start and stop; `partial`: some hint agrees; `none` |
+| `hints_contradicted` | hinted introns of its strand that cut its coding exons, with a tenth of a rival's counts or more |
+| `support` | `full`: each intron is hinted, or of one exon start and stop; `partial`: some hint agrees; `none` |
 
-`{prefix}.json` then has `evidence`: hints `read`, `matched` and `refused` (by reason), the `files` with their formats, the
-first refused ones (`listed`), `notes`, hinted `introns` (confirmed, missed, contradicted) and `transcripts` by support.
-`{prefix}.tracks.npz` has `locus_{i}_hints`, int64 [N, 4]: start, end (0-based, half-open), 1 on the reverse strand, counts.
+`{prefix}.json` then has `evidence`: hints `read`, `matched` and `refused` (by reason), the `files` with their formats,
+the first refused ones (`listed`), `notes`, hinted `introns` (confirmed, missed, contradicted) and `transcripts` by
+support. `{prefix}.tracks.npz` has `locus_{i}_hints`, int64 [N, 4]: start, end (0-based, half-open), 1 on the reverse
+strand, counts.
 """
 
 
