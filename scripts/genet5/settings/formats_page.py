@@ -175,7 +175,7 @@ With RNA-seq or proteins an mRNA row also has:
 | attribute | meaning |
 | --- | --- |
 | `hints_supported` | hints that agree with it: its introns, its start, its stop, coding parts in its frame |
-| `hints_contradicted` | hinted introns of its strand that cut its coding exons, with a tenth of a rival's counts or more |
+| `hints_contradicted` | hinted introns of its strand that cut its coding exons; a tenth of a rival's counts, at least |
 | `support` | `full`: each intron is hinted, or of one exon start and stop; `partial`: some hint agrees; `none` |
 
 `{prefix}.json` then has `evidence`: hints `read`, `matched` and `refused` (by reason), the `files` with their formats,
