@@ -49,7 +49,7 @@ check: $(INSTALLED)
 
 # Programs of the operating system that some tests need, and their packages. BUSCO is also needed for species that name a
 # lineage; the last five make two nodes out of one machine.
-TOOLS := gt:genometools busco:busco hmmsearch:hmmer augustus:augustus \
+TOOLS := gt:genometools busco:busco hmmsearch:hmmer augustus:augustus spaln:spaln \
 	squeue:slurm-wlm munge:munge sshd:openssh-server ssh:openssh-client ip:iproute2
 tools:
 	@missing=; for pair in $(TOOLS); do \

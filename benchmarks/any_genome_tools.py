@@ -21,6 +21,7 @@ from measured_commands import REPOSITORY, script, use_of
 from genet5.errors import InputError
 from genet5.files import atomic_write, read_json, write_json
 
+OUR_FILES = ("scripts/genet5", "resources/clades", "resources/evidence")  # with other ones, an annotation is made anew
 INSTALL = {
     "augustus": "sudo apt-get install augustus augustus-data",
     "snap-hmm": "sudo apt-get install snap",
@@ -74,7 +75,7 @@ def run_ours(clade: str, model: Path | None, fasta: Path, code: int, flags: Sequ
     command = script("annotate.py", fasta, f"--clade={clade}", f"--genetic-code={code}", "--device=cpu", "--threads=1")
     command += [f"--model={model.resolve()}"] if model else []
     command += flags
-    rest = sorted(path for folder in ("scripts/genet5", "resources/clades") for path in _files(REPOSITORY / folder))
+    rest = sorted(path for folder in OUR_FILES for path in _files(REPOSITORY / folder))
     model_files = _files(model) if model else _files(REPOSITORY / "resources/models")
 
     def annotate() -> tuple[str, float]:

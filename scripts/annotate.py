@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
         write_annotation(prefix, found, genome)
         rules = annotator.clade.gene_rules(found.summary["options"]["genetic_code"])
         tracks = Path(f"{prefix}.tracks.npz")
-        write_tracks(tracks, annotator.model, rules, genome, loci)
+        write_tracks(tracks, annotator.model, rules, genome, loci, evidence=found.evidence)
         write_annotation_page(
             Path(f"{prefix}.html"),
             title=name,
@@ -94,6 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     summary = found.summary
     if "adaptation" in summary:
         print(adaptation_line(summary["adaptation"]))
+    if found.evidence is not None:
+        print("\n".join(found.evidence.lines()))
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s: {prefix}.gff3")
 
 

@@ -17,6 +17,7 @@ from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
 from genet5.annotate.choosing_clade import choose
+from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import ANNOTATION_FLAGS, AnnotateOptions, code_from_text
 from genet5.annotate.parts import part_from_text
@@ -91,6 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
         rules = clade.gene_rules(how.genetic_code)
         adaptation = adaptation_wanted(model, clades, genome, regions, how, wanted)
+        evidence = evidence_wanted(genome, clade, how, wanted)
         if part:
             tiles = annotate_part(
                 arguments.output_prefix,
@@ -105,20 +107,23 @@ def main(argv: list[str] | None = None) -> None:
                 how,
                 choice.summary() if choice else None,
                 adaptation,
+                evidence,
             )
             print(f"part {part}: {tiles} tiles decoded", flush=True)
             return
         loci = chosen_loci(regions, arguments.track_loci)
-        found = annotate_genome(model, calibration, clades, genome, regions, how, adaptation)
+        found = annotate_genome(model, calibration, clades, genome, regions, how, adaptation, evidence)
         found = replace(found, fitted=adaptation if wanted.adapt else None)
         if choice:
             found.summary["chosen"] = choice.summary()
         write_annotation(arguments.output_prefix, found, genome)
         tracks = f"{arguments.output_prefix}.tracks.npz"
-        write_tracks(tracks, model, rules, genome, loci, arguments.precision)
+        write_tracks(tracks, model, rules, genome, loci, arguments.precision, evidence)
     summary = found.summary
     if adaptation is not None:
         print(adaptation_line(adaptation.about), flush=True)
+    if evidence is not None:
+        print("\n".join(evidence.lines()), flush=True)
     print(f"{len(found.genes)} genes in {summary['bases'] / 1e6:.2f} Mb, {summary['wall_s']:.0f} s", flush=True)
 
 

@@ -52,6 +52,8 @@ class Species:
     busco_lineage: str = ""
     genome_bp: int = 0
     annotated: str = ALL_GENES
+    rnaseq: str = ""
+    proteins: str = ""
 
     @property
     def labelled(self) -> bool:
@@ -165,6 +167,7 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
     _check_simulated(row, subject)
     _check_regions(row, subject)
+    _check_evidence(row, subject)
     if row.busco_lineage and not row.lineage_to_fetch and not Path(row.busco_lineage).exists():
         raise InputError(
             f"{subject(['busco_lineage'])}: '{row.busco_lineage}' does not exist, expected the name of a BUSCO lineage "
@@ -190,6 +193,14 @@ def _check_simulated(row: Species, subject) -> None:
     for column in ("genome_sha256", "annotation_sha256"):
         if getattr(row, column):
             raise InputError(f"{subject([column])}: the genome is simulated here, expected -")
+
+
+def _check_evidence(row: Species, subject) -> None:
+    """Each file of RNA-seq and proteins is there."""
+    for column in ("rnaseq", "proteins"):
+        for path in filter(None, getattr(row, column).split(",")):
+            if not Path(path).is_file():
+                raise InputError(f"{subject([column])}: '{path}' does not exist, expected files, separated by commas")
 
 
 def _check_regions(row: Species, subject) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 #: From first to last. Modules beside these folders (files, errors, ...) come before all of them, scripts after.
 ROOMS = (
-    "sources", "genome", "clades", "evaluate", "tokens", "bake", "training", "crf", "adapt", "writer", "grpo",
-    "annotate", "report", "studies", "settings", "plan",
+    "sources", "genome", "clades", "evidence", "evaluate", "tokens", "bake", "training", "crf", "adapt", "writer",
+    "grpo", "annotate", "report", "studies", "settings", "plan",
 )  # fmt: skip
 BASE, SCRIPTS = "the base", "scripts"
 PACKAGE = "genet5"

@@ -100,6 +100,7 @@ rule annotate_genome:
         model=model_flag,
         version=model_version,
         adaptation=adaptation_flag,
+        evidence=evidence_flags,
         part=[],
         prefix=subpath(output.gff, strip_suffix=".gff3"),
     shell:
@@ -118,6 +119,7 @@ rule annotate_genome:
             --beam-width {params.how[beam_width]} \
             --min-confidence {params.how[min_confidence]} \
             {params.adaptation:q} \
+            {params.evidence:q} \
             {params.part:q} \
             --output-prefix {params.prefix:q} \
             2>&1 | tee -i {log:q}

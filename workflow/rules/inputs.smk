@@ -131,8 +131,26 @@ def model_version(wildcards):
 
 
 def annotation_files(wildcards):
-    """What annotates a genome: its model, and an adaptation of it to a new genome."""
-    return model_files(wildcards) | adaptation_files(wildcards)
+    """What annotates a genome: its model, an adaptation of it to a new genome, and evidence."""
+    return model_files(wildcards) | adaptation_files(wildcards) | evidence_files(wildcards)
+
+
+def evidence_files(wildcards):
+    """Files of RNA-seq and proteins: of the new genome those of the configuration, else those of the species table."""
+    new = wildcards.species == NEW_GENOME
+    given = {
+        source: config["annotate"][source] if new else getattr(SPECIES[wildcards.species], source)
+        for source in ("rnaseq", "proteins")
+    }
+    found = {source: [path.strip() for path in text.split(",") if path.strip()] for source, text in given.items()}
+    return {source: paths for source, paths in found.items() if paths}
+
+
+def evidence_flags(wildcards):
+    """The flags for evidence; none without it."""
+    files = evidence_files(wildcards)
+    said = [word for source, paths in files.items() for word in (f"--{source}", ",".join(paths))]
+    return said and [*said, "--hint-weight", config["annotate"]["hint_weight"]]
 
 
 def adaptation_files(wildcards):

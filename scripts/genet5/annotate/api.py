@@ -9,6 +9,7 @@ from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
 from genet5.annotate.choosing_clade import choose
+from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import Annotated, annotate_genome, chosen_regions, how_to_annotate
@@ -17,6 +18,7 @@ from genet5.clades import Clade, clade_named, read_clades
 from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
+from genet5.evidence.weights import LEARNED
 from genet5.genome.fasta import Genome, open_genome
 from genet5.genome.genes import Gene
 
@@ -63,7 +65,8 @@ class Annotator:
         chosen, wanted = chosen_regions(genome, regions, "regions"), options or AnnotateOptions()
         adaptation = adaptation_wanted(self.model, self.clades, genome, chosen, how, wanted)
         calibration = self.calibration_of(how.decoder)
-        found = annotate_genome(self.model, calibration, self.clades, genome, chosen, how, adaptation)
+        evidence = evidence_wanted(genome, self.clade, how, wanted)
+        found = annotate_genome(self.model, calibration, self.clades, genome, chosen, how, adaptation, evidence)
         return replace(found, fitted=adaptation if wanted.adapt else None)
 
 
@@ -99,6 +102,9 @@ def annotate(
     min_confidence: float = 0.0,
     adapt: bool = False,
     adaptation: str | Path = "",
+    rnaseq: str | Path = "",
+    proteins: str | Path = "",
+    hint_weight: str = LEARNED,
     clade_folder: str | Path = "",
     device: str = "auto",
 ) -> list[Gene]:
@@ -108,7 +114,8 @@ def annotate(
     gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table, or ``auto`` where the
     DNA is to say it; by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything.
     decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. adapt: fit
-    the model to this genome first; adaptation: the file of one that was made before (``AnnotateOptions``). device: one
+    the model to this genome first; adaptation: the file of one that was made before. rnaseq, proteins: files of
+    evidence, separated by commas; hint_weight: one of ``evidence.weights.WEIGHTS`` (``AnnotateOptions``). device: one
     of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
     annotator = model if isinstance(model, Annotator) else None
@@ -129,7 +136,13 @@ def annotate(
             genetic_code = choice.genetic_code
             annotator = annotator or load(choice.clade, choice.clade, clade_folder, device)
         options = AnnotateOptions(
-            decoder=decoder, min_confidence=min_confidence, adapt=adapt, adaptation=str(adaptation)
+            decoder=decoder,
+            min_confidence=min_confidence,
+            adapt=adapt,
+            adaptation=str(adaptation),
+            rnaseq=str(rnaseq),
+            proteins=str(proteins),
+            hint_weight=hint_weight,
         )
         found = annotator.annotate(opened, genetic_code=genetic_code, regions=regions, options=options)
     return found.genes

@@ -21,11 +21,14 @@ from genet5.annotate.tracks import crf_tracks
 from genet5.clades import Clade, clade_named
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
+from genet5.evidence.matching import Evidence
+from genet5.evidence.stored import evidence_arrays, evidence_from_arrays, hinted_introns
 from genet5.files import file_sha256
 from genet5.genome.fasta import Genome
 from genet5.training.precision import chosen_precision
 
 CONFIG_FILE = "config.json"
+_EVIDENCE = "evidence."  # how names of its arrays begin among those of the tracks
 
 
 def annotate_part(
@@ -41,12 +44,13 @@ def annotate_part(
     how: How,
     chosen: Mapping[str, Any] | None = None,
     adaptation: Adaptation | None = None,
+    evidence: Evidence | None = None,
 ) -> int:
     """Decode a part and write its file; the number of tiles decoded.
 
-    folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks.
-    chosen: how clade and code were chosen, where the DNA was asked. The seconds of it differ between jobs and are left
-    out.
+    folder: of ``model``. regions, track_loci: as the flags of these names. The first part also holds the tracks and
+    the evidence. chosen: how clade and code were chosen, where the DNA was asked. The seconds of it differ between jobs
+    and are left out.
     """
     of_genome = chosen_regions(genome, regions)
     loci = chosen_loci(of_genome, track_loci)
@@ -67,10 +71,15 @@ def annotate_part(
     }
     if adaptation is not None:
         origin["adaptation"] = dict(adaptation.about)
-    decoded = decode_genome(model, calibration, clades, genome, of_genome, how, part, adaptation)
+    if evidence is not None:
+        origin["evidence"] = _as_json(evidence.summary())
+    decoded = decode_genome(model, calibration, clades, genome, of_genome, how, part, adaptation, evidence)
     tracks: dict[str, np.ndarray] = {}
     if part.number == 1:
         tracks = crf_tracks(model.crf, clade.gene_rules(how.genetic_code), genome, loci, how.precision)
+        if evidence is not None:
+            tracks |= hinted_introns(evidence, loci)
+            tracks |= {_EVIDENCE + name: values for name, values in evidence_arrays(evidence).items()}
     write_part(part_path(prefix, part), part, origin, decoded, tracks)
     return len(decoded.done)
 
@@ -95,10 +104,14 @@ def join_annotation(
         raise InputError(f"{first.path}: made with other rules of genes than {clade.path}; make the parts again")
     regions = chosen_regions(genome, origin["regions"], f"{first.path}, regions")
     calibration = Calibration(**origin["calibration"])
-    found = annotation_of(joined, calibration, clades, genome, regions, how, origin.get("adaptation"))
+    stored = {name: values for name, values in first.tracks.items() if name.startswith(_EVIDENCE)}
+    evidence = None
+    if stored:
+        evidence = evidence_from_arrays({name.removeprefix(_EVIDENCE): values for name, values in stored.items()})
+    found = annotation_of(joined, calibration, clades, genome, regions, how, origin.get("adaptation"), evidence)
     if origin["chosen"]:
         found.summary["chosen"] = origin["chosen"]
-    return found, first.tracks
+    return found, {name: values for name, values in first.tracks.items() if name not in stored}
 
 
 def _as_json(value: Any) -> Any:

@@ -17,6 +17,8 @@ from genet5.crf.expected import ExpectedOptions, expected_genes
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import Addition, WindowDecoder
 from genet5.errors import InputError
+from genet5.evidence.potentials import WindowEvidence
+from genet5.genome.genes import Region
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene, WindowGene
 
@@ -32,21 +34,26 @@ class DecodedWindow(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Turns windows (upper-case bases) into genes."""
+    """Turns windows (upper-case bases) into genes. places: where the windows lie, given where there is evidence."""
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]: ...
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]: ...
+
+
+#: Decoders that take an adaptation and evidence.
+OF_THE_CRF = ("viterbi", "expected")
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
-    precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF, for viterbi alone.
-    expected: of the decoder expected.
+    precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF.
+    evidence: hints. Both are for the decoders of the CRF alone. expected: of the decoder expected.
     """
 
     beam_width: int = 1
     precision: str = "auto"
     add: Addition | None = None
+    evidence: WindowEvidence | None = None
     expected: ExpectedOptions = field(default_factory=ExpectedOptions)
 
 
@@ -66,10 +73,10 @@ class Viterbi:
     """The best chain of genes under the CRF."""
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
-        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add)
+        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add, options.evidence)
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
+        return [DecodedWindow(genes) for genes in self.decoder.decode(windows, places)]
 
 
 class Expected:
@@ -79,10 +86,10 @@ class Expected:
         def choose(sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
             return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected)
 
-        self.decoder = WindowDecoder(crf, rules, options.precision, choose=choose)
+        self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence, choose)
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in self.decoder.decode(windows)]
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
+        return [DecodedWindow(genes) for genes in self.decoder.decode(windows, places)]
 
 
 class LanguageModel:
@@ -97,7 +104,7 @@ class LanguageModel:
         self.clade = organism.clade.name
         self.grammar = Grammar(model.tokenizer, organism.rules)
 
-    def decode(self, windows: Sequence[str]) -> list[DecodedWindow]:
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
         from genet5.writer.decoding import write_genes
 
         frames = None
@@ -163,8 +170,14 @@ def check_decoder(name: str, clade: Clade, has_writer: bool) -> None:
 
 def check_adaptable(decoder: str) -> None:
     """Raise ``InputError`` for a decoder that takes no potentials."""
-    if decoder != "viterbi":
-        raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: viterbi")
+    if decoder not in OF_THE_CRF:
+        raise InputError(f"adapt: the decoder {decoder} takes no adaptation, allowed: {', '.join(OF_THE_CRF)}")
+
+
+def check_takes_evidence(decoder: str) -> None:
+    """Raise ``InputError`` for a decoder that takes no hints."""
+    if decoder not in OF_THE_CRF:
+        raise InputError(f"rnaseq, proteins: the decoder {decoder} takes no evidence, allowed: {', '.join(OF_THE_CRF)}")
 
 
 def make_decoder(
@@ -175,4 +188,6 @@ def make_decoder(
     check_decoder(name, found, model.has_writer)
     if options.add is not None:
         check_adaptable(name)
+    if options.evidence is not None:
+        check_takes_evidence(name)
     return DECODERS[name].make(model, Organism(found, genetic_code), options)

@@ -80,9 +80,15 @@ def tiles_of(genome: Genome, regions: Sequence[Region], tiling: Tiling) -> list[
 
 
 def decode_tiles(
-    decoder: Decoder, rules: GeneRules, genome: Genome, tiles: Sequence[Tile], tiling: Tiling, part: Part = WHOLE
+    decoder: Decoder,
+    rules: GeneRules,
+    genome: Genome,
+    tiles: Sequence[Tile],
+    tiling: Tiling,
+    part: Part = WHOLE,
+    placed: bool = False,
 ) -> DecodedTiles:
-    """Decode the tiles in batches; of a part, only the batches that are its own.
+    """Decode the tiles in batches; of a part, only the batches that are its own. placed: tell where tiles lie.
 
     A part takes whole batches as one job forms them: a network rounds otherwise in a batch of other tiles.
     """
@@ -91,7 +97,9 @@ def decode_tiles(
     batches = _batches(genome, tiles, tiling.batch_size, rules.min_gene_bp, found.counts)
     for batch, (seen, numbers, bases) in enumerate(batches):
         if part.takes(batch):
-            for number, written in zip(numbers, decoder.decode(bases), strict=True):
+            places = [Region(*tiles[number][:3]) for number in numbers]
+            decoded = decoder.decode(bases, places) if placed else decoder.decode(bases)
+            for number, written in zip(numbers, decoded, strict=True):
                 found.windows[number] = written.genes
                 found.counts["sequences_truncated"] += written.truncated
             found.done += numbers

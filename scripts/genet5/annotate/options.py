@@ -8,6 +8,7 @@ from typing import Protocol
 
 from genet5.configuration import AUTO
 from genet5.errors import InputError
+from genet5.evidence.weights import LEARNED, WEIGHTS
 from genet5.options import option
 
 DECODERS = ("viterbi", "expected", "lm", "joint")
@@ -24,6 +25,9 @@ ANNOTATION_FLAGS = (
     "adapt",
     "adaptation",
     "adapt_bp",
+    "rnaseq",
+    "proteins",
+    "hint_weight",
 )
 #: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
 OVERLAP_BP = 4_000
@@ -108,11 +112,27 @@ class AnnotateOptions:
     adapt: bool = option(
         False,
         "fit the CRF to the new genome before it is annotated, without labels: hexamers and sites of its own DNA are "
-        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder viterbi",
+        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder viterbi or expected",
     )
     adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
     adapt_bp: int = option(
         2_000_000, "most bases of the genome that an adaptation is learnt from, evenly spread", minimum=1
+    )
+    rnaseq: str = option(
+        "",
+        "RNA-seq of this genome, for the decoders viterbi and expected: files separated by commas, plain or gzip: hints in GFF "
+        "(AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
+    )
+    proteins: str = option(
+        "",
+        "proteins of relatives, for the decoders viterbi and expected: files separated by commas: FASTA (aligned with miniprot or "
+        "spaln), GFF of miniprot or spaln, hints of ProtHint",
+    )
+    hint_weight: str = option(
+        LEARNED,
+        "learned: hints are weighed against what the DNA says; hard: genes have to agree with each hint that the DNA "
+        "allows, of hints that contradict each other with the one that has most counts",
+        choices=WEIGHTS,
     )
     parts: int = option(
         1,

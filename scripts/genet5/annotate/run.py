@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.crf.expected import ExpectedOptions
 from genet5.errors import InputError
+from genet5.evidence.matching import Evidence
+from genet5.evidence.potentials import WindowEvidence
+from genet5.evidence.stored import hinted_introns
+from genet5.evidence.support import support_of
+from genet5.evidence.weights import LEARNED, weights_of
 from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Gene, Region
@@ -45,6 +50,7 @@ class How:
     min_confidence: float = 0.0
     expected_temperature: float = 1.0
     expected_threshold: float | None = None
+    hint_weight: str = LEARNED
 
     @property
     def tiling(self) -> Tiling:
@@ -78,18 +84,22 @@ def how_to_annotate(
         min_confidence=settled.min_confidence,
         expected_temperature=settled.expected_temperature,
         expected_threshold=settled.expected_threshold,
+        hint_weight=settled.hint_weight,
     )
 
 
 @dataclass
 class Annotated:
     """genes: those kept, in genomic order. summary: what was done, as ``{prefix}.json`` says it. fitted: the adaptation
-    that was made for it, None where none was asked for or one was given.
+    that was made for it, None where none was asked for or one was given. attributes: of rows in the GFF3, by the
+    transcript's id: what hints say of it. evidence: the hints that were used.
     """
 
     genes: list[Gene]
     summary: dict[str, Any]
     fitted: Adaptation | None = None
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
 
 def annotate_genome(
@@ -100,11 +110,12 @@ def annotate_genome(
     regions: Sequence[Region],
     how: How,
     adaptation: Adaptation | None = None,
+    evidence: Evidence | None = None,
 ) -> Annotated:
     """Genes of ``regions``. Raises ``InputError`` for settings that do not fit the model, the clade or the genome."""
-    decoded = decode_genome(model, calibration, clades, genome, regions, how, adaptation=adaptation)
+    decoded = decode_genome(model, calibration, clades, genome, regions, how, adaptation=adaptation, evidence=evidence)
     about = None if adaptation is None else adaptation.about
-    return annotation_of(decoded, calibration, clades, genome, regions, how, about)
+    return annotation_of(decoded, calibration, clades, genome, regions, how, about, evidence)
 
 
 def decode_genome(
@@ -116,16 +127,19 @@ def decode_genome(
     how: How,
     part: Part = WHOLE,
     adaptation: Adaptation | None = None,
+    evidence: Evidence | None = None,
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
     expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
-    options = DecodingOptions(how.beam_width, how.precision, adaptation, expected)
+    hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
+    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected)
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     check_bases(genome, regions)
     cpu, wall = time.process_time(), time.perf_counter()
-    decoded = decode_tiles(decoder, rules, genome, tiles_of(genome, regions, how.tiling), how.tiling, part)
+    tiles = tiles_of(genome, regions, how.tiling)
+    decoded = decode_tiles(decoder, rules, genome, tiles, how.tiling, part, hints is not None)
     decoded.cpu_s, decoded.wall_s = time.process_time() - cpu, time.perf_counter() - wall
     return decoded
 
@@ -138,8 +152,11 @@ def annotation_of(
     regions: Sequence[Region],
     how: How,
     adaptation: Mapping[str, Any] | None = None,
+    evidence: Evidence | None = None,
 ) -> Annotated:
-    """Genes of decoded tiles: stitched, numbered, scored. It takes no model; ``adaptation``: what is said of it."""
+    """Genes of decoded tiles: stitched, numbered, scored, and how hints support them. It takes no model;
+    ``adaptation``: what is said of it.
+    """
     cpu, wall = time.process_time(), time.perf_counter()
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     tiles, code = tiles_of(genome, regions, how.tiling), GeneticCode.from_table(how.genetic_code)
@@ -153,12 +170,23 @@ def annotation_of(
         "calibrated": calibration.calibrated,
         "counts": counts,
         "cpu_s": round(cpu, 2),
-        "options": asdict(how),
+        "options": _told(how, evidence),
         "wall_s": round(wall, 2),
     }
     if adaptation is not None:
         summary["adaptation"] = dict(adaptation)
-    return Annotated(genes, summary)
+    if evidence is None:
+        return Annotated(genes, summary)
+    support = support_of(genes, evidence)
+    summary["evidence"] = evidence.summary() | support.summary()
+    attributes = {name: one.attributes() for name, one in support.by_transcript.items()}
+    return Annotated(genes, summary, attributes=attributes, evidence=evidence)
+
+
+def _told(how: How, evidence: Evidence | None) -> dict[str, Any]:
+    """The settings as the summary tells them; how hints are weighed, only where there are some."""
+    told = asdict(how)
+    return told if evidence is not None else {key: value for key, value in told.items() if key != "hint_weight"}
 
 
 def _check(how: How, model: Model, calibration: Calibration) -> None:
@@ -193,7 +221,7 @@ def write_annotation(prefix: str | Path, found: Annotated, genome: Genome) -> No
     code = GeneticCode.from_table(found.summary["options"]["genetic_code"])
     unchecked = Path(f"{prefix}.unchecked.gff3")
     try:
-        write_gff3(unchecked, found.genes, genome.lengths, notes=_notes(found.summary))
+        write_gff3(unchecked, found.genes, genome.lengths, notes=_notes(found.summary), attributes=found.attributes)
         validate_gff3(unchecked, genome, code)
         write_proteins(f"{prefix}.faa", found.genes, genome, code)
         write_cds_fasta(f"{prefix}.cds.fna", found.genes, genome)
@@ -223,10 +251,17 @@ def chosen_loci(regions: Sequence[Region], number: int) -> list[Region]:
 
 
 def write_tracks(
-    path: str | Path, model: Model, rules: GeneRules, genome: Genome, loci: Sequence[Region], precision: str = "auto"
+    path: str | Path,
+    model: Model,
+    rules: GeneRules,
+    genome: Genome,
+    loci: Sequence[Region],
+    precision: str = "auto",
+    evidence: Evidence | None = None,
 ) -> None:
-    """Write the CRF's probabilities at ``loci`` (``tracks.py``)."""
-    save_tracks(path, crf_tracks(model.crf, rules, genome, loci, precision))
+    """Write the CRF's probabilities at ``loci`` (``tracks.py``), and the hinted introns there."""
+    hints = {} if evidence is None else hinted_introns(evidence, loci)
+    save_tracks(path, crf_tracks(model.crf, rules, genome, loci, precision) | hints)
 
 
 def save_tracks(path: str | Path, tracks: Mapping[str, np.ndarray]) -> None:

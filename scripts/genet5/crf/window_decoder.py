@@ -15,6 +15,8 @@ from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials
 from genet5.crf.decoding import best_genes
 from genet5.crf.model import Crf, score_codes, window_codes
 from genet5.crf.posterior import gene_log_posteriors
+from genet5.evidence.potentials import WindowEvidence
+from genet5.genome.genes import Region
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene, WindowGene
 from genet5.training.precision import chosen_precision, native_bf16
@@ -28,9 +30,9 @@ class WindowDecoder:
     """The best genes of windows under a CRF.
 
     precision: of its networks (``training/precision.py``). add: makes a window's potentials from those of the networks
-    (``adapt/adaptation.py``). choose: genes of a window's potentials; None: the best chains. Windows are read by
-    as many threads as PyTorch is set to use, each window by one of them on a CPU, so that no number depends on how many
-    there are. A GPU reads all windows of a call at once.
+    (``adapt/adaptation.py``). evidence: what hints add to them after that. choose: genes of a window's potentials; None:
+    the best chains. Windows are read by as many threads as PyTorch is set to use, each window by one of them on a CPU,
+    so that no number depends on how many there are. A GPU reads all windows of a call at once.
     """
 
     def __init__(
@@ -39,27 +41,32 @@ class WindowDecoder:
         rules: GeneRules,
         precision: str = "fp32",
         add: Addition | None = None,
+        evidence: WindowEvidence | None = None,
         choose: Choice | None = None,
     ) -> None:
-        self.crf, self.rules, self.precision, self.add = crf, rules, precision, add
+        self.crf, self.rules, self.precision, self.add, self.evidence = crf, rules, precision, add, evidence
         self.choose = choose or self._best
         self.gene_penalty = crf.gene_penalty.item()
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
         # Also a single one: the memory that it gives back does not pile up in that of the main thread.
         self.each = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)).map
 
-    def decode(self, windows: Sequence[str]) -> list[list[ScoredGene]]:
-        """Genes of each window (upper-case bases), each with its log-probability among all chains of genes."""
+    def decode(self, windows: Sequence[str], places: Sequence[Region | None] | None = None) -> list[list[ScoredGene]]:
+        """Genes of each window (upper-case bases), each with its log-probability among all chains of genes.
+
+        places: where the windows lie, which evidence needs.
+        """
+        places = places or [None] * len(windows)
         if self.read is not None:
-            found = list(self.each(self._decode_one, windows))
+            found = list(self.each(self._decode_one, windows, places))
             give_back_memory()
             return found
         sites = list(self.each(lambda window: WindowSites(window, self.rules), windows))
-        return list(self.each(self._genes, sites, self._read_all(sites)))
+        return list(self.each(self._genes, sites, self._read_all(sites), places))
 
-    def _decode_one(self, window: str) -> list[ScoredGene]:
+    def _decode_one(self, window: str, place: Region | None) -> list[ScoredGene]:
         sites = WindowSites(window, self.rules)
-        return self._genes(sites, self.read(sites))
+        return self._genes(sites, self.read(sites), place)
 
     def read_windows(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
         """What the networks say of windows, ``add`` left out."""
@@ -77,9 +84,11 @@ class WindowDecoder:
             for row, one in enumerate(sites)
         ]
 
-    def _genes(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
+    def _genes(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> list[ScoredGene]:
         if self.add is not None:
             potentials = self.add(sites, potentials)
+        if self.evidence is not None and place is not None:
+            potentials = WindowPotentials(*self.evidence.add(sites, place, *potentials))
         genes = self.choose(sites, potentials)
         probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]

@@ -32,6 +32,7 @@ def write_gff3(
     *,
     source: str = "GeneT5",
     notes: Sequence[str] = (),
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
 ) -> int:
     """Write genes as GFF3 (gene, mRNA, exon and CDS rows, every transcript); returns the number of genes.
 
@@ -41,7 +42,8 @@ def write_gff3(
     start, end, strand and id. ``Gene.score`` stands in column 6 of gene and mRNA rows. A transcript without its start
     or its end is marked as in NCBI's files: ``partial=true`` with ``start_range=.,FIRST`` or ``end_range=LAST,.``. A
     path that ends in ``.gz`` is compressed; equal genes give equal bytes. ``notes``: lines for the head of the file,
-    each after ``#!``. Raises InputError for an id used twice, and for CDS outside their contig.
+    each after ``#!``. ``attributes``: more of them for mRNA rows, by the id of the transcript. Raises InputError for an
+    id used twice, and for CDS outside their contig.
     """
     ordered = _in_file_order(path, genes, lengths)
     _check_ids(path, ordered)
@@ -51,7 +53,7 @@ def write_gff3(
         for seqid, length in lengths.items():
             output.write(f"##sequence-region {_escape(_NOT_IN_SEQID, seqid)} 1 {length}\n")
         for gene in ordered:
-            output.write(_gene_rows(gene, _escape(_NOT_IN_COLUMN, source)))
+            output.write(_gene_rows(gene, _escape(_NOT_IN_COLUMN, source), attributes or {}))
     return len(ordered)
 
 
@@ -156,7 +158,7 @@ def _cut_sides(transcript: Transcript, strand: str) -> tuple[bool, bool]:
     return cut if strand == "+" else (cut[1], cut[0])
 
 
-def _gene_rows(gene: Gene, source: str) -> str:
+def _gene_rows(gene: Gene, source: str, more: Mapping[str, Mapping[str, str]]) -> str:
     seqid = _escape(_NOT_IN_SEQID, gene.seqid)
     score = "." if gene.score is None else f"{gene.score:.6f}"
     sides = [(transcript, *_cut_sides(transcript, gene.strand)) for transcript in gene.transcripts]
@@ -181,7 +183,8 @@ def _gene_rows(gene: Gene, source: str) -> str:
     add("gene", span, score, ".", any(gene_cut), gene_cut, ID=gene.id, gene_biotype=gene.biotype)
     for transcript, left, right in sides:
         span = Interval(transcript.start, transcript.end)
-        add("mRNA", span, score, ".", left or right, (left, right), ID=transcript.id, Parent=gene.id)
+        said = more.get(transcript.id, {})
+        add("mRNA", span, score, ".", left or right, (left, right), ID=transcript.id, Parent=gene.id, **said)
         last = len(transcript.cds) - 1
         cuts = [(left and place == 0, right and place == last) for place in range(last + 1)]
         for segment, cut, name in zip(transcript.cds, cuts, _exon_ids(transcript, gene.strand), strict=True):

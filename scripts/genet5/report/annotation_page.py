@@ -22,6 +22,7 @@ from genet5.genome.genes import Gene
 from genet5.report.browser import GeneTrack, locus_figure
 from genet5.report.checks import check_cell, check_value
 from genet5.report.figures import histogram, legend
+from genet5.report.hints import evidence_section, hint_keys
 from genet5.report.loci import overlapping, read_tracks
 from genet5.report.markup import Markup, tag
 from genet5.report.numbers import bases, count, counted, percent, seconds, significant
@@ -42,6 +43,7 @@ OPTION_NAMES = {
     "beam_width": "Beam width",
     "precision": "Precision of numbers",
     "min_confidence": "Lowest confidence kept",
+    "hint_weight": "Weight of hints",
 }
 STEP_NAMES = COUNTS | {
     "tiles": "windows",
@@ -86,6 +88,7 @@ def write_annotation_page(
     sections = (
         ("genes", "Genes", _genes_section(genes, shape, checks, clade, alarm, summary)),
         ("contigs", "Contigs", _contigs_section(genes, lengths, summary["bases"])),
+        *((("evidence", "Evidence", evidence_section(summary["evidence"])),) if "evidence" in summary else ()),
         ("loci", "Loci", _loci_section(title, genes, summary["calibrated"], tracks)),
         ("method", "Method", _method_section(title, summary)),
     )
@@ -301,6 +304,8 @@ def _loci_section(title: str, genes: Sequence[Gene], calibrated: bool, tracks: s
             (f"below {middle}", "low"),
             *keys,
         ]
+    if any(locus.hints is not None for locus in loci):
+        keys = [*keys, *hint_keys()]
     figures = [
         locus_figure(locus, [track], title, counted(len(overlapping(genes, locus.region)), "gene")) for locus in loci
     ]

@@ -10,6 +10,7 @@ import numpy as np
 from genet5.evaluate.verdicts import UNJUDGED
 from genet5.genome.genes import Gene, Region
 from genet5.report.figures import CHARACTER_PX, picture, ticks
+from genet5.report.hints import hint_track
 from genet5.report.loci import Locus, overlapping
 from genet5.report.markup import Markup, coordinate, tag
 from genet5.report.numbers import bases, count, counted
@@ -66,6 +67,11 @@ def draw_locus(locus: Locus, gene_tracks: Sequence[GeneTrack], title: str) -> Ma
         drawn, height, number = _gene_track(track, scale, top)
         body.append(drawn)
         said.append(f"{track.name}: {counted(number, 'gene')}")
+        top += height + 10.0
+    if locus.hints is not None:
+        drawn, height = hint_track(locus, gene_tracks[0].genes, scale, top, LABEL_PX)
+        body.append(drawn)
+        said.append(counted(len(locus.hints), "hinted intron"))
         top += height + 10.0
     for label, style in (("coding", "coding"), ("intron", "intron")):
         plus, minus = locus.tracks.get(f"{style}_plus"), locus.tracks.get(f"{style}_minus")

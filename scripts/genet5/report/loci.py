@@ -25,11 +25,15 @@ LOCUS_NAME = re.compile(r"(.+):(\d+)-(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Locus:
-    """A stretch to draw, why it was chosen, and its tracks (maybe none): name -> probabilities, one per base."""
+    """A stretch to draw, why it was chosen, and its tracks (maybe none): name -> probabilities, one per base.
+
+    hints: hinted introns, int64 [N, 4]: start, end, 1 if on the reverse strand, counts; None without evidence.
+    """
 
     region: Region
     reason: str
     tracks: Mapping[str, np.ndarray]
+    hints: np.ndarray | None = None
 
 
 def read_tracks(path: str | Path) -> list[Locus]:
@@ -58,7 +62,7 @@ def read_tracks(path: str | Path) -> list[Locus]:
                 shape, bases = values.shape, region.end - region.start
                 raise InputError(f"{path}: locus_{index}_{track} has shape {shape}, the locus {name} has {bases} bases")
             tracks[track] = np.nan_to_num(values.astype(np.float32), nan=0.0).clip(0.0, 1.0)
-        loci.append(Locus(region, "with CRF scores", tracks))
+        loci.append(Locus(region, "with CRF scores", tracks, arrays.get(f"locus_{index}_hints")))
     return loci
 
 

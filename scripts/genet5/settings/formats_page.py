@@ -164,11 +164,24 @@ coding part of the exon. The stop codon is part of the CDS.
 | row | attributes |
 | --- | --- |
 | gene | `ID={contig}.g00001`, `gene_biotype=protein_coding`; column 6 is the score |
-| mRNA | `ID={gene}.t1`, `Parent={gene}`; column 6 is the score |
+| mRNA | `ID={gene}.t1`, `Parent={gene}`; column 6 is the score; with evidence also the three below |
 | exon | `ID={mRNA}.exon1` and so on from the 5' end, `Parent={mRNA}` |
 | CDS | `ID={mRNA}.cds` for all its rows, `Parent={mRNA}`; column 8 is the phase |
 
 A gene that the end of a contig or region cuts has `partial=true` with `start_range=.,FIRST` or `end_range=LAST,.`
+
+With RNA-seq or proteins an mRNA row also has:
+
+| attribute | meaning |
+| --- | --- |
+| `hints_supported` | hints that agree with it: its introns, its start, its stop, coding parts in its frame |
+| `hints_contradicted` | hinted introns of its strand that cut its coding exons; a tenth of a rival's counts, at least |
+| `support` | `full`: each intron is hinted, or of one exon start and stop; `partial`: some hint agrees; `none` |
+
+`{prefix}.json` then has `evidence`: hints `read`, `matched` and `refused` (by reason), the `files` with their formats,
+the first refused ones (`listed`), `notes`, hinted `introns` (confirmed, missed, contradicted) and `transcripts` by
+support. `{prefix}.tracks.npz` has `locus_{i}_hints`, int64 [N, 4]: start, end (0-based, half-open), 1 on the reverse
+strand, counts.
 """
 
 
