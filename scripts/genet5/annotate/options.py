@@ -112,7 +112,8 @@ class AnnotateOptions:
     adapt: bool = option(
         False,
         "fit the CRF to the new genome before it is annotated, without labels: hexamers and sites of its own DNA are "
-        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder viterbi or expected",
+        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder "
+        "viterbi or expected",
     )
     adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
     adapt_bp: int = option(
@@ -120,13 +121,13 @@ class AnnotateOptions:
     )
     rnaseq: str = option(
         "",
-        "RNA-seq of this genome, for the decoders viterbi and expected: files separated by commas, plain or gzip: hints in GFF "
-        "(AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
+        "RNA-seq of this genome, for the decoders viterbi and expected: files separated by commas, plain or gzip: hints "
+        "in GFF (AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
     )
     proteins: str = option(
         "",
-        "proteins of relatives, for the decoders viterbi and expected: files separated by commas: FASTA (aligned with miniprot or "
-        "spaln), GFF of miniprot or spaln, hints of ProtHint",
+        "proteins of relatives, for the decoders viterbi and expected: files separated by commas: FASTA (aligned with "
+        "miniprot or spaln), GFF of miniprot or spaln, hints of ProtHint",
     )
     hint_weight: str = option(
         LEARNED,

@@ -30,9 +30,9 @@ class WindowDecoder:
     """The best genes of windows under a CRF.
 
     precision: of its networks (``training/precision.py``). add: makes a window's potentials from those of the networks
-    (``adapt/adaptation.py``). evidence: what hints add to them after that. choose: genes of a window's potentials; None:
-    the best chains. Windows are read by as many threads as PyTorch is set to use, each window by one of them on a CPU,
-    so that no number depends on how many there are. A GPU reads all windows of a call at once.
+    (``adapt/adaptation.py``). evidence: what hints add to them after that. choose: genes of a window's potentials;
+    None: the best chains. Windows are read by as many threads as PyTorch is set to use, each window by one of them on a
+    CPU, so that no number depends on how many there are. A GPU reads all windows of a call at once.
     """
 
     def __init__(
