@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import sys
 from collections.abc import Callable
+
+_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "can't start new thread",
+    "failed to map segment",
+    "could not create a primitive",  # oneDNN
+)
+_LONGEST = 120
+_ADVICE = "free some, raise the limit (ulimit -v), or give the job less at a time (of annotate: --batch-size 1)"
 
 
 class InputError(Exception):
@@ -12,10 +26,25 @@ class InputError(Exception):
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a script's ``main``; an ``InputError`` becomes one line on standard error and exit status 1."""
+    """Run a script's ``main``; an ``InputError`` becomes one line on standard error and exit status 1.
+
+    So does memory that does not suffice.
+    """
     # The modules that are loaded by now live to the end: not to search them for garbage saves 0.3 s at the exit.
     gc.freeze()
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        sys.exit(f"error: not enough memory ({' '.join(str(error).split())[:_LONGEST] or 'none is left'}); {_ADVICE}")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice: Python's own, numpy's, torch's, or the system's."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    # torch is not imported here for the names of its errors. On a CPU it raises a plain RuntimeError.
+    return isinstance(error, RuntimeError | ImportError) and any(words in str(error).lower() for words in _NO_MEMORY)
