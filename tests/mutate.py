@@ -40,6 +40,7 @@ COPIED = "scripts tests workflow config resources profiles envs docs benchmarks"
 FILES = "pyproject.toml setup.py README.md CHANGELOG.md CONTRIBUTING.md Makefile requirements.lock".split()
 SLOW = ("tests/workflow/", "tests/fuzz/")
 PASSED, NOTHING_RAN = 0, 5
+NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
 @dataclass(frozen=True)
@@ -159,15 +160,19 @@ class Runner:
         child = os.fork()
         if child == 0:
             self._be_pytest([str(word) for word in words], numba_cache)
-        started = time.monotonic()
-        while True:
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended or time.monotonic() - started > 5 * self.limit_s:
-                break
-            time.sleep(0.05)
-        _end_group(child)
+        status = signal.SIGKILL  # where the time is over
+        try:
+            until = time.monotonic() + 10 * self.limit_s
+            while time.monotonic() < until:
+                ended, waited = os.waitpid(child, os.WNOHANG)
+                if ended:
+                    status = waited
+                    break
+                time.sleep(0.05)
+        finally:
+            _end_group(child)
         if not ended:
-            _, status = os.waitpid(child, 0)
+            os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status), self.log.read_text(errors="replace")
 
     def _be_pytest(self, words: list[str], numba_cache: Path | None) -> None:
@@ -190,7 +195,7 @@ class Runner:
             import pytest
 
             status = int(
-                pytest.main(["-x", "-q", "--no-header", "--tb=line", "-rfE", "-p", "no:cacheprovider", *words])
+                pytest.main(["-x", "-v", "--no-header", "--tb=line", "-rfE", "-p", "no:cacheprovider", *words])
             )
         finally:
             sys.stdout.flush()
@@ -228,22 +233,41 @@ class Judge:
         compiled = list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
         for one in compiled:
             one.unlink()
+        jitted = b"njit" in before
         try:
-            while True:
-                path.write_bytes(mutant.mutation.applied(before))
-                with tempfile.TemporaryDirectory() as folder:
-                    jitted = Path(folder) if b"njit" in before else None
-                    status, output = self.runner.run([*files, *self._left_out()], jitted)
-                if status in (PASSED, NOTHING_RAN):
-                    return False, f"{len(files)} test files: {_last(output)}"
-                failed = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", output, flags=re.MULTILINE)
-                path.write_bytes(before)
-                if status < 0 or not failed:
-                    return self._hang(files, status)
-                if self._is_sound(failed[0]):
-                    return True, failed[0]
+            path.write_bytes(mutant.mutation.applied(before))
+            for first, last in ((0, NEAREST), (NEAREST, most_files)):
+                if caught := self._met(files[first:last], path, before, jitted):
+                    return True, caught
         finally:
             path.write_bytes(before)
+        return False, f"{len(files)} test files"
+
+    def _met(self, files: Sequence[Path], path: Path, before: bytes, jitted: bool) -> str:
+        """The first test of some files that fails because of the mutation in ``path``; empty where none does."""
+        mutated = path.read_bytes()
+        while files:
+            status, output = self._run(files, jitted)
+            if status in (PASSED, NOTHING_RAN):
+                return ""
+            failed = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", output, flags=re.MULTILINE)
+            begun = re.findall(r"^(tests/\S+::\S+) *$", output, flags=re.MULTILINE)
+            if status < 0 and begun and self._run(begun[-1:], jitted)[0] == PASSED:
+                return ""  # the time was over, and no test hangs
+            suspect = (failed or begun[-1:] or [str(files[0])])[0]
+            path.write_bytes(before)
+            sound = self._is_sound(suspect)
+            path.write_bytes(mutated)
+            if sound:
+                return suspect if failed else f"{suspect} does not end any more"
+            if status < 0:
+                return ""
+        return ""
+
+    def _run(self, words: Sequence[str | Path], jitted: bool = False) -> tuple[int, str]:
+        """Compiled loops keep no code of a mutant: a loop that calls it would not be compiled again."""
+        with tempfile.TemporaryDirectory() as folder:
+            return self.runner.run([*words, *self._left_out()], Path(folder) if jitted else None)
 
     def _left_out(self) -> Iterator[str]:
         for name in self.broken:
@@ -259,18 +283,6 @@ class Judge:
         self.broken.append(name)
         print(f"  left out, since it fails without a mutation: {name}", flush=True)
         return False
-
-    def _hang(self, files: Sequence[Path], status: int) -> tuple[bool, str]:
-        """The time was over, or the process died: the mutant's doing if the same tests end well without it."""
-        alone, _ = self.runner.run([*files, *self._left_out()])
-        if alone == PASSED:
-            return True, f"the tests do not end any more (status {status})"
-        return False, f"{len(files)} test files take more than {self.runner.limit_s:g} s"
-
-
-def _last(output: str) -> str:
-    lines = output.strip().splitlines()
-    return lines[-1].strip("= ") if lines else "no output"
 
 
 def difference(source: str, mutant: Mutant) -> str:
@@ -298,13 +310,14 @@ def _started() -> float:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=100, help="lines to change (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the draw (default: %(default)s)")
     parser.add_argument("--rooms", nargs="*", default=[], help="rooms to draw from (default: all)")
     parser.add_argument("--only", nargs="*", type=int, default=[], help="numbers of the draw to run (default: all)")
-    parser.add_argument("--limit-s", type=float, default=60, help="CPU seconds for a mutant (default: %(default)s)")
-    parser.add_argument("--files", type=int, default=12, help="test files that it meets at most (default: %(default)s)")
+    parser.add_argument("--limit-s", type=float, default=20, help="CPU seconds for a mutant (default: %(default)s)")
+    parser.add_argument("--files", type=int, default=8, help="test files that it meets at most (default: %(default)s)")
     parser.add_argument("--target", type=float, default=0.9, help="share to be caught (default: %(default)s)")
     arguments = parser.parse_args()
     data = Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared/data")).resolve()
