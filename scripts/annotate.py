@@ -11,7 +11,7 @@ from genet5.annotate.options import ANNOTATION_FLAGS, AnnotateOptions, code_from
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.configuration import AUTO, new_genome_name
-from genet5.device import add_device_argument, add_threads_argument, use_threads
+from genet5.device import add_device_argument, add_threads_argument, check_memory_limit, use_threads
 from genet5.errors import InputError, run_command
 from genet5.options import add_option_arguments, options_from_arguments
 
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     add_option_arguments(parser, AnnotateOptions, "annotation", ANNOTATION_FLAGS)
     arguments = parser.parse_args(argv)
 
+    check_memory_limit()
     # Here, so that --help and a wrong flag do not wait for torch.
     from genet5.adapt.adaptation import adaptation_line
     from genet5.annotate.api import Annotator, load

@@ -89,10 +89,13 @@ def kill_group(process: subprocess.Popen) -> None:
 KILLER = Path(__file__).resolve().parent / "killed_at_rename"
 
 
-def killed_at_rename(name: str, environment: dict[str, str] | None = None) -> dict[str, str]:
+def killed_at_rename(name: str, environment: dict[str, str] | None = None, *, alone: bool = False) -> dict[str, str]:
     """The environment in which a command dies, and its whole group, once a file or folder gets this name.
+
+    ``name`` may begin with folders, as in ``score/toy/sft/S.toy.json``. ``alone``: the process that renames dies alone.
 
     It is as sudden as a power cut, but comes at the same step on any machine: ``killed_at_rename/sitecustomize.py``
     runs in every Python process that the command starts.
     """
-    return {**(environment or os.environ), "PYTHONPATH": str(KILLER), "KILLED_AT_RENAME": name}
+    killed = {**(environment or os.environ), "PYTHONPATH": str(KILLER), "KILLED_AT_RENAME": name}
+    return killed | {"KILLED_ALONE": "1"} if alone else killed

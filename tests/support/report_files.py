@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import html.parser
 import json
 import random
@@ -237,6 +239,19 @@ class Page(html.parser.HTMLParser):
     def with_class(self, name: str) -> list[tuple[str, dict[str, str | None]]]:
         """Elements that carry a class."""
         return [(tag, attrs) for tag, attrs, _ in self.elements if name in (attrs.get("class") or "").split()]
+
+
+def check_policy(text: str) -> None:
+    """The page's policy allows its own script, by its hash, and no other one."""
+    page = Page(text)
+    (policy,) = [attrs["content"] for _, attrs, _ in page.elements if attrs.get("http-equiv")]
+    directives = dict(part.split(maxsplit=1) for part in policy.split(";"))
+    (script,) = [data for parent, data in page.texts if parent == "script"]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert directives["script-src"] == f"'sha256-{digest}'"
+    assert directives["default-src"] == "'none'"
+    # No hash allows what stands in an attribute: such a page would not work.
+    assert not [name for _, attrs, _ in page.elements for name in attrs if name.startswith("on")]
 
 
 def table_cells(text: str, css_class: str) -> list[list[str]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from genet5.bake.shards import ShardRecord
 from genet5.configuration import check_against_schema, dotted
@@ -13,6 +16,7 @@ from genet5.errors import InputError
 from genet5.files import file_sha256, json_text, read_json, write_json
 
 NAME = "manifest.json"
+LOCK = "bake.lock"
 FORMAT = 1
 MAX_BYTES = 1_000_000
 
@@ -75,6 +79,24 @@ _OWN_FILES = re.compile(
     # A killed run leaves such files behind.
     r"|\.((train|validation)_\d+\.tar(\.idx)?|(stats|gene_index|manifest)\.json)\..*\.tmp"
 )
+
+
+@contextlib.contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of ``folder``, so that no other process bakes there. Raises InputError where one does.
+
+    The system gives the lock back when its holder is killed; the file itself stays, and is empty.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(f"{folder}: another process is baking here; wait for it or choose another folder") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def clear_folder(folder: Path) -> None:

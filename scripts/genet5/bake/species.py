@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genet5.bake.chosen_windows import SplitPlan, choose_windows
-from genet5.bake.manifest import clear_folder, write_manifest
+from genet5.bake.manifest import clear_folder, held_alone, write_manifest
 from genet5.bake.samples import Sample, Span, key_text
 from genet5.bake.shards import ShardRecord, encode_record, write_shards
 from genet5.bake.stats import (
@@ -86,7 +86,7 @@ def bake_species(
     Whatever an earlier run left there is removed first, finished or not. The same input gives the same bytes, whatever
     the number of ``threads`` (processes that look at windows). Held in memory are the annotation and some samples (and,
     while the annotation is read, one contig): nothing that grows with the genome. Raises InputError for input or
-    options that cannot be baked.
+    options that cannot be baked, and where another process bakes into ``folder``.
     """
     if threads < 1:
         raise InputError(f"threads: {threads} is not allowed, it must be at least 1")
@@ -98,8 +98,13 @@ def bake_species(
         )
     if source.annotated not in ANNOTATED:
         raise InputError(f"annotated: {source.annotated!r} is not allowed, allowed: {', '.join(ANNOTATED)}")
-    code = GeneticCode.from_table(source.genetic_code)
     source = dataclasses.replace(source, simulated_from=simulated_from(source.annotation))
+    with held_alone(folder):
+        return _bake_alone(source, rules, samples_per_shard, folder, threads)
+
+
+def _bake_alone(source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path, threads: int) -> Path:
+    code = GeneticCode.from_table(source.genetic_code)
     with Genome(source.genome) as genome:
         with collector_paused():
             regions = regions_by_split(source, genome.lengths)

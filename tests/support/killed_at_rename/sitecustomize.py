@@ -1,4 +1,4 @@
-"""Kills the process group once a file is renamed to the name in KILLED_AT_RENAME; see ``patience.py``."""
+"""Kills once a file is renamed to the name in KILLED_AT_RENAME; see ``patience.py``."""
 
 import os
 import signal
@@ -8,7 +8,10 @@ _replace = os.replace
 
 def _deadly_replace(source, target, **places):
     _replace(source, target, **places)
-    if os.path.basename(target) == os.environ.get("KILLED_AT_RENAME"):
+    wanted = os.environ.get("KILLED_AT_RENAME")
+    if wanted and f"/{os.fspath(target)}".endswith(f"/{wanted}"):
+        if os.environ.get("KILLED_ALONE"):
+            os.kill(os.getpid(), signal.SIGKILL)
         os.killpg(0, signal.SIGKILL)
 
 

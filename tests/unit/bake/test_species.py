@@ -16,7 +16,7 @@ import pytest
 from bake_toy_genome import ToyGenome, write_toy_genome
 from patience import killed_at_rename
 
-from genet5.bake.manifest import NAME, read_manifest, shard_paths
+from genet5.bake.manifest import NAME, held_alone, read_manifest, shard_paths
 from genet5.bake.samples import GENE_FIELDS, META_FIELDS, Sample, window_genes
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.bake.species import SpeciesSource, bake_species
@@ -238,7 +238,7 @@ def test_case_is_kept_and_mostly_n_is_dropped(toy: ToyGenome, tmp_path: Path) ->
 
 def test_a_test_species_has_statistics_and_no_shards(toy: ToyGenome, tmp_path: Path) -> None:
     bake_species(source(toy, split="test"), RULES, 20, tmp_path)
-    assert sorted(digests(tmp_path)) == ["gene_index.json", "manifest.json", "stats.json"]
+    assert sorted(digests(tmp_path)) == ["bake.lock", "gene_index.json", "manifest.json", "stats.json"]
     assert read_manifest(tmp_path / NAME)["shards"] == []
     assert json.loads((tmp_path / "stats.json").read_text())["splits"]["test"]["genes"] == len(toy.genes)
 
@@ -325,6 +325,22 @@ def test_an_error_in_a_worker_is_raised(toy: ToyGenome, tmp_path: Path, monkeypa
         bake_species(source(toy), RULES, 20, tmp_path, threads=2)
     with pytest.raises(InputError, match="threads: 0 is not allowed"):
         bake_species(source(toy), RULES, 20, tmp_path, threads=0)
+
+
+def test_a_second_process_in_the_folder_is_refused_and_harms_nothing(
+    repository: Path, toy: ToyGenome, tmp_path: Path
+) -> None:
+    bake_species(source(toy), RULES, 20, tmp_path)
+    before = digests(tmp_path)
+    words = "--species Toy --clade fungi --genetic-code 1 --split train --window-bp 2000 --stride-bp 1000".split()
+    files = ["--genome", toy.fasta, "--annotation", toy.gff, "--output-dir", tmp_path]
+    command = [sys.executable, repository / "scripts/bake_shards.py", *words, *files]
+    with held_alone(tmp_path):
+        refused = patience.run(command)
+    expected = f"error: {tmp_path}: another process is baking here; wait for it or choose another folder\n"
+    assert (refused.returncode, refused.stdout) == (1, expected)
+    assert digests(tmp_path) == before
+    assert patience.run(command).returncode == 0, "the lock is given back"
 
 
 @pytest.mark.parametrize("shards_before_kill", [1, 30])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_files import CONTIG, Page, changed, table_cells, toy_genes
+from report_files import CONTIG, Page, changed, check_policy, table_cells, toy_genes
 
 from genet5.clades import read_clades
 from genet5.evaluate.sanity import gene_set_shape
@@ -53,6 +53,10 @@ def written(
         tracks=tracks,
     )
     return page.read_text(encoding="utf-8")
+
+
+def test_the_page_allows_its_own_script_alone(tmp_path):
+    check_policy(written(tmp_path))
 
 
 def test_the_page_tells_the_facts_of_the_genes(tmp_path):

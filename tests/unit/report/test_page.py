@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from report_files import CONTIG, SPECIES, Page, RunFolder, changed, table_cells, toy_run
+from report_files import CONTIG, SPECIES, Page, RunFolder, changed, check_policy, table_cells, toy_run
 
 from genet5.genome.writing import write_gff3
 from genet5.report import page as page_module
@@ -70,6 +70,10 @@ def test_page_loads_nothing_from_outside(run: RunFolder, monkeypatch: pytest.Mon
         assert not re.search(r"https?:|//\w+\.|@import|url\(|fetch\(|XMLHttpRequest|import\(", code)
     # A source named in the settings is text, and stays text.
     assert "https://example.org/genome.fna.gz" in page.inside("code")
+
+
+def test_the_page_allows_its_own_script_alone(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_policy(written(run, monkeypatch))
 
 
 def test_score_table_shows_the_numbers_of_the_document(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

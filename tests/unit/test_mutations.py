@@ -1,0 +1,62 @@
+"""The mistakes that ``tests/mutate.py`` makes: in what a program does, and in nothing that it only says."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import mutations
+import pytest
+
+SAID = '''
+"""A module of 3 parts."""
+from typing import Literal
+
+def speak(count: Literal[3]) -> tuple[int, 4]:
+    """Not 5 and not 6."""
+    print(7)
+    log.info("eight", 8)
+    x: Literal[9]
+    raise_it = f"{10} bases"
+'''
+
+
+def changed(source: str) -> list[tuple[str, str]]:
+    """Kind of each mutation, and the module with it."""
+    found = mutations.mutations(source)
+    return [(one.kind, one.applied(source.encode()).decode()) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("a < b", [("comparison", "(a <= b)")]),
+        ("a not in b", [("comparison", "(a in b)")]),
+        ("a and b", [("and, or", "(a or b)")]),
+        ("x = not a", [("negation", "x = bool(a)")]),
+        ("x = a - b", [("operator", "x = (a + b)")]),
+        ("x = 2.5", [("constant", "x = 3.5")]),
+        ("x = True", [("constant", "x = False")]),
+        ("f(a)", [("statement", "pass")]),
+        ("x += a", [("statement", "pass")]),
+        ("def f():\n    return a", [("return", "def f():\n    return None")]),
+        ("x = a if b else c", [("condition", "x = a if (not (b)) else c")]),
+        ("if a:\n    raise ValueError(3)", [("condition", "if (not (a)):\n    raise ValueError(3)"),
+                                           ("statement", "if a:\n    pass")]),
+        ("'é'; x = 1", [("constant", "'é'; x = 2")]),  # columns of a tree count bytes
+    ],
+)  # fmt: skip
+def test_a_mutation_changes_one_thing(source: str, expected: list[tuple[str, str]]) -> None:
+    assert changed(source) == expected
+
+
+def test_what_is_only_said_stays() -> None:
+    assert changed(SAID) == []
+
+
+def test_every_mutation_of_the_library_is_a_valid_module(repository: Path) -> None:
+    source = (repository / "scripts/genet5/evaluate/matching.py").read_text()
+    found = changed(source)
+    assert len(found) > 20 and {kind for kind, _ in found} >= {"comparison", "operator", "constant", "return"}
+    for _, text in found:
+        assert ast.dump(ast.parse(text)) != ast.dump(ast.parse(source))
