@@ -121,8 +121,8 @@ class AnnotateOptions:
     )
     rnaseq: str = option(
         "",
-        "RNA-seq of this genome, for the decoders viterbi and expected: files separated by commas, plain or gzip: hints "
-        "in GFF (AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
+        "RNA-seq of this genome, for the decoders viterbi and expected: files separated by commas, plain or gzip: "
+        "hints in GFF (AUGUSTUS, VARUS, bam2hints), SJ.out.tab of STAR, BED of junctions, BAM or CRAM",
     )
     proteins: str = option(
         "",
