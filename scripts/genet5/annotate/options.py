@@ -20,6 +20,8 @@ ANNOTATION_FLAGS = (
     "beam_width",
     "expected_temperature",
     "expected_threshold",
+    "isoforms",
+    "isoform_posterior",
     "min_confidence",
     "adapt",
     "adaptation",
@@ -96,6 +98,15 @@ class AnnotateOptions:
         "highest expected F1",
         minimum=0,
         maximum=2,
+    )
+    isoforms: int = option(
+        1,
+        "most transcripts of a gene; 1: its best one alone; further ones are other genes that the CRF holds for "
+        "probable at the same place; needs the decoder viterbi or expected",
+        minimum=1,
+    )
+    isoform_posterior: float = option(
+        0.1, "least probability of a further transcript under the CRF", above=0, maximum=1
     )
     min_confidence: float = option(
         0.0, "leave out genes whose calibrated score is lower; a value over 0 needs a calibration", minimum=0, maximum=1
