@@ -34,9 +34,10 @@ def drawn(seed: int, size: int) -> str:
 
 @pytest.fixture(scope="module")
 def window():
-    rng, size = np.random.default_rng(5), 240
+    rng, size = np.random.default_rng(5), 400
     sites = WindowSites(drawn(5, size), RULES)
-    return rng.normal(0, 0.1, (2, size, 4)), rng.normal(1, 1, (2, 4, size + 1)), sites
+    potentials, site = rng.normal(0, 0.1, (2, size, 4)), rng.normal(0, 1, (2, 4, size + 1))
+    return potentials - np.array([0, 0, 0, 0.05]), site + np.array([1, 1, 0, 0])[:, None], sites
 
 
 def test_further_transcripts_are_probable_complete_and_of_one_gene(window):
