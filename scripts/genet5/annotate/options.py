@@ -93,7 +93,7 @@ class AnnotateOptions:
         1.0, "what the decoder expected divides the potentials of the CRF by; above 1: it is less sure", above=0
     )
     expected_threshold: float | None = option(
-        None,
+        0.6,
         "the decoder expected takes an exon that is more probable than half of this; null: what gives each tile the "
         "highest expected F1",
         minimum=0,

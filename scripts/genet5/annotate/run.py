@@ -45,7 +45,7 @@ class How:
     precision: str = "auto"
     min_confidence: float = 0.0
     expected_temperature: float = 1.0
-    expected_threshold: float | None = None
+    expected_threshold: float | None = 0.6
     isoforms: int = 1
     isoform_posterior: float = 0.1
 
