@@ -102,7 +102,7 @@ def chosen(arguments: argparse.Namespace) -> dict[str, Target]:
         return targets_of(arguments.sets)
     like = {target.clade: target for target in TARGETS.values()}
     return {
-        name: like[clade]._replace(data=name, contigs=(), limit_bp=10**9)
+        name: like[clade]._replace(data=name, contigs=(), names=(), loci=False, limit_bp=10**9)
         for clade, names in VALIDATION.items()
         for name in names
     }

@@ -14,6 +14,9 @@ tokens that the grammar forces without asking the network, and learns from the c
 the network was asked for a group of completions, "choices" how many tokens of one it chose. They are cut at 64 tokens;
 "tokens" is their real mean length.
 
+The row "ours, crf" is a step of the CRF as policy, on the same DNA: one pass of its network, G exact samples of both
+strands, rewards per locus, one update; with --beta, a pass of the reference and the exact KL divergence, too.
+
 Columns: "read" is the real length of the prompt. "rollout_s" holds sampling, rewards and, with --beta, the reference's
 log-probabilities; "update_s" the rest of the step; "cpu_s" processor seconds of a step, which other jobs on the machine
 disturb less. "peak_gb" is the most memory of the process (on a GPU: of torch) in a step; both models are in it.
@@ -60,9 +63,11 @@ from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 from genet5.bake.crops import Window  # noqa: E402
 from genet5.clades import read_clades  # noqa: E402
 from genet5.crf.config import crf_config  # noqa: E402
+from genet5.crf.data import CrfWindows  # noqa: E402
 from genet5.crf.model import make_crf  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
-from genet5.grpo.options import GrpoOptions  # noqa: E402
+from genet5.grpo.crf_run import CrfGrpoRun, CrfPolicy  # noqa: E402
+from genet5.grpo.options import CrfGrpoOptions, GrpoOptions  # noqa: E402
 from genet5.grpo.run import GrpoRun, SampledBatch  # noqa: E402
 from genet5.tokens.grammars import Grammars  # noqa: E402
 from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
@@ -78,6 +83,7 @@ from genet5.writer.config import backbone_config, sized_config  # noqa: E402
 COMPLETION_TOKENS = 64
 LR = 1e-6
 TRL_WORDS = 256
+SIDES = 3  # TRL, the writer, the CRF
 KMER, SEGMENT_BP = 6, 60  # as in config/examples/demo.yaml
 
 
@@ -135,9 +141,9 @@ def main() -> None:
     for prompt_tokens in arguments.prompt_tokens:
         for group_size in arguments.group_sizes:
             rows += measure(prompt_tokens, group_size, arguments)
-            if len(rows) == 2:
+            if len(rows) == SIDES:
                 print("  ".join(f"{name:>{_width(name)}}" for name in rows[0]))
-            for row in rows[-2:]:
+            for row in rows[-SIDES:]:
                 print("  ".join(f"{_shown(value):>{_width(name)}}" for name, value in row.items()), flush=True)
     if arguments.csv:
         with arguments.csv.open("w", newline="") as stream:
@@ -148,16 +154,18 @@ def main() -> None:
 
 def measure(prompt_tokens: int, group_size: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table, TRL's first."""
-    theirs, ours = Steps(), Steps()
+    theirs, ours, crf = Steps(), Steps(), Steps()
     with tempfile.TemporaryDirectory() as folder:
         window_tokens, step = our_step(prompt_tokens, group_size, arguments, Path(folder) / "ours", ours)
+        crf_step = our_crf_step(prompt_tokens, group_size, arguments, Path(folder) / "crf", crf)
         trainer = make_trainer(prompt_tokens, group_size, arguments, Path(folder) / "trl", theirs)
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(Alternation(theirs, step, arguments.device))
+        trainer.add_callback(Alternation(theirs, lambda: (step(), crf_step()), arguments.device))
         trainer.train()
     rows = []
     slow, fast = theirs.summary(), ours.summary()
-    for side, tokens, found in (("TRL", prompt_tokens, slow), ("ours", window_tokens, fast)):
+    sides = ("TRL", prompt_tokens, slow), ("ours", window_tokens, fast), ("ours, crf", window_tokens, crf.summary())
+    for side, tokens, found in sides:
         rows.append(
             {
                 "prompt": prompt_tokens,
@@ -246,11 +254,66 @@ def count_reads(backbone: nn.Module) -> Callable[[], int]:
 # ---------------------------------------------------------------- ours
 
 
+def window_of(prompt_tokens: int) -> int:
+    """Bases of DNA that make so many tokens."""
+    return round((prompt_tokens - 4) / (1 / KMER + 1 / SEGMENT_BP) / SEGMENT_BP) * SEGMENT_BP
+
+
+def our_crf_step(
+    prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
+) -> Callable[[], None]:
+    """A function that takes and measures one step of the CRF as policy."""
+    windows = [planted_window(window_of(prompt_tokens), arguments.clade, seed) for seed in range(arguments.steps + 1)]
+    options = CrfGrpoOptions(
+        early_stopping=0,
+        windows_per_step=1,
+        group_size=group_size,
+        beta=arguments.beta,
+        lr=LR,
+        scheduler="constant",
+        warmup_ratio=0.0,
+        nucleotide_weight=1.0,
+        max_steps_without_variance=0,
+        log_memory=False,
+    )
+    fabric = Fabric(
+        accelerator=arguments.device,
+        devices=1,
+        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[arguments.precision],
+        plugins=[LightningEnvironment()],
+    )
+    plan = BatchPlan(np.full(len(windows), prompt_tokens), prompt_tokens, 1)
+    source = BatchSource(plan, lambda indices, _epoch, _rng: [windows[index] for index in indices])
+    stop = StopRequest()
+    folder.mkdir()
+    with contextlib.redirect_stdout(io.StringIO()):
+        policy = CrfPolicy(make_crf(crf_config(arguments.size), 0))
+        evaluation = Evaluation(fabric, stop, options, None, None)
+        spec = RunSpec(fabric, RunFolder(folder), policy, source, options, evaluation, stop, lambda _: None)
+        run = CrfGrpoRun(CrfWindows(read_clades()), spec)
+    run.model.train()
+    stream = run._stream()
+    one = timed(lambda: run._step(stream), steps.step_s, arguments.device)
+
+    def step() -> None:
+        forget_peak(arguments.device)
+        before = time.process_time()
+        one()
+        steps.cpu_s.append(time.process_time() - before)
+        steps.rollout_s.append(0.0)  # sampling is part of the update
+        steps.peak_gb.append(peak_gb(arguments.device))
+        steps.reads.append(1)
+        steps.tokens.append(0.0)
+        steps.choices.append(0.0)
+
+    return step
+
+
 def our_step(
     prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
 ) -> tuple[int, Callable[[], None]]:
     """Tokens of our prompts, and a function that takes and measures one step."""
-    window_bp = round((prompt_tokens - 4) / (1 / KMER + 1 / SEGMENT_BP) / SEGMENT_BP) * SEGMENT_BP
+    window_bp = window_of(prompt_tokens)
     tokenizer = GeneTokenizer.build("kmer", KMER, segment_bp=SEGMENT_BP, max_window_bp=window_bp)
     crf = make_crf(crf_config(arguments.size), 0)
     model = resize_model(new_model(arguments.size, tokenizer.dna_only(), crf, 0), tokenizer)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from genet5.clades import Clade, clade_named
 from genet5.crf.annotating_network import WindowPotentials
 from genet5.crf.expected import ExpectedOptions, expected_genes
+from genet5.crf.isoforms import IsoformOptions, other_transcripts
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import Addition, WindowDecoder
 from genet5.errors import InputError
@@ -27,10 +29,14 @@ if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
 
 
 class DecodedWindow(NamedTuple):
-    """Genes of a window with their log-probabilities. truncated: its structure sequence was cut for its length."""
+    """Genes of a window with their log-probabilities. truncated: its structure sequence was cut for its length.
+
+    others: further transcripts of genes, where these are asked for.
+    """
 
     genes: list[ScoredGene]
     truncated: bool = False
+    others: Mapping[WindowGene, list[WindowGene]] = MappingProxyType({})
 
 
 class Decoder(Protocol):
@@ -46,8 +52,8 @@ OF_THE_CRF = ("viterbi", "expected")
 @dataclass(frozen=True)
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
-    precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF.
-    evidence: hints. Both are for the decoders of the CRF alone. expected: of the decoder expected.
+    precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF. evidence: hints.
+    expected: of the decoder expected. isoforms: further transcripts. The last four are for the decoders of the CRF.
     """
 
     beam_width: int = 1
@@ -55,6 +61,7 @@ class DecodingOptions:
     add: Addition | None = None
     evidence: WindowEvidence | None = None
     expected: ExpectedOptions = field(default_factory=ExpectedOptions)
+    isoforms: IsoformOptions = field(default_factory=IsoformOptions)
 
 
 @dataclass(frozen=True)
@@ -73,10 +80,11 @@ class Viterbi:
     """The best chain of genes under the CRF."""
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
-        self.crf, self.decoder = crf, WindowDecoder(crf, rules, options.precision, options.add, options.evidence)
+        self.crf, self.isoforms = crf, options.isoforms
+        self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence)
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in self.decoder.decode(windows, places)]
+        return _decoded(self.decoder, windows, places, self.isoforms)
 
 
 class Expected:
@@ -86,10 +94,24 @@ class Expected:
         def choose(sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
             return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected)
 
+        self.isoforms = options.isoforms
         self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence, choose)
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
-        return [DecodedWindow(genes) for genes in self.decoder.decode(windows, places)]
+        return _decoded(self.decoder, windows, places, self.isoforms)
+
+
+def _decoded(
+    decoder: WindowDecoder, windows: Sequence[str], places: Sequence[Region] | None, options: IsoformOptions
+) -> list[DecodedWindow]:
+    """Genes of windows, with further transcripts if more than one of a gene is asked for."""
+    if options.number < 2:
+        return [DecodedWindow(genes) for genes in decoder.decode(windows, places)]
+
+    def others(sites: WindowSites, potentials: WindowPotentials, genes: list[WindowGene]) -> Mapping:
+        return other_transcripts(*potentials, sites, decoder.gene_penalty, genes, options)
+
+    return [DecodedWindow(genes, False, found) for genes, found in decoder.decode_with(windows, others, places)]
 
 
 class LanguageModel:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import exp
 
 from genet5.annotate.decoders import Decoder
@@ -13,10 +13,13 @@ from genet5.annotate.parts import WHOLE, Part
 from genet5.annotate.stitching import number_genes, stitch
 from genet5.annotate.tiling import Tile, tile_region
 from genet5.genome.fasta import Genome
-from genet5.genome.genes import Gene, Region
+from genet5.genome.genes import Gene, Interval, Region, Transcript, phases_from_lengths
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import ScoredGene
+
+#: Sequence, strand and CDS of a gene.
+Place = tuple[str, str, tuple[Interval, ...]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class DecodedTiles:
     """What was written for the tiles of a genome.
 
     windows: genes of each tile, none for a tile that was not decoded. done: numbers of the tiles that were. counts:
-    tiles, those of unknown DNA, and structure sequences that were cut. cpu_s, wall_s: seconds that it took.
+    tiles, those of unknown DNA, and structure sequences that were cut. cpu_s, wall_s: seconds that it took. others:
+    CDS of further transcripts, by sequence, strand and CDS of a gene; in genome coordinates.
     """
 
     windows: list[list[ScoredGene]]
@@ -50,6 +54,7 @@ class DecodedTiles:
     counts: dict[str, int]
     cpu_s: float = 0.0
     wall_s: float = 0.0
+    others: dict[Place, dict[tuple[Interval, ...], None]] = field(default_factory=dict)
 
 
 def annotate_regions(
@@ -102,6 +107,10 @@ def decode_tiles(
             for number, written in zip(numbers, decoded, strict=True):
                 found.windows[number] = written.genes
                 found.counts["sequences_truncated"] += written.truncated
+                for gene, others in written.others.items():
+                    tile = tiles[number]
+                    known = found.others.setdefault((tile.seqid, gene.strand, _moved(gene.cds, tile.start)), {})
+                    known |= dict.fromkeys(_moved(other.cds, tile.start) for other in others)
             found.done += numbers
         progress.show(seen, part.takes(batch))
     progress.show(len(tiles))
@@ -116,8 +125,9 @@ def genes_of_tiles(
     regions: Sequence[Region],
     code: GeneticCode,
     score: Callable[[float], float] = exp,
+    most_isoforms: int = 1,
 ) -> GenomeAnnotation:
-    """Stitch what was written for all tiles, and number the genes."""
+    """Stitch what was written for all tiles, and number the genes. most_isoforms: transcripts of a gene."""
     result = stitch(
         tiles,
         decoded.windows,
@@ -128,7 +138,37 @@ def genes_of_tiles(
         score=score,
     )
     bases = sum(region.end - region.start for region in regions)
-    return GenomeAnnotation(number_genes(result.genes), decoded.counts | result.counts, bases)
+    genes = with_isoforms(result.genes, decoded.others, most_isoforms)
+    return GenomeAnnotation(number_genes(genes), decoded.counts | result.counts, bases)
+
+
+def with_isoforms(
+    genes: Sequence[Gene], others: Mapping[Place, Iterable[tuple[Interval, ...]]], most: int
+) -> list[Gene]:
+    """The genes with further transcripts, at most ``most`` each; none that shares coding bases with another gene."""
+    if most < 2:
+        return list(genes)
+    occupied: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for number, gene in enumerate(genes):
+        spans = occupied.setdefault((gene.seqid, gene.strand), [])
+        spans += [(start, end, number) for start, end in gene.canonical.cds]
+    found = []
+    for number, gene in enumerate(genes):
+        more = []
+        for cds in others.get((gene.seqid, gene.strand, gene.canonical.cds), ()):
+            taken = any(
+                start < high and low < end and number != other
+                for low, high, other in occupied[gene.seqid, gene.strand]
+                for start, end in cds
+            )
+            if not taken and len(more) < most - 1:
+                more.append(Transcript("", cds, phases_from_lengths(cds, gene.strand, 0)))
+        found.append(replace(gene, transcripts=(*gene.transcripts, *more)))
+    return found
+
+
+def _moved(cds: Sequence[Interval], by: int) -> tuple[Interval, ...]:
+    return tuple(Interval(start + by, end + by) for start, end in cds)
 
 
 def _batches(

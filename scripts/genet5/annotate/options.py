@@ -21,6 +21,8 @@ ANNOTATION_FLAGS = (
     "beam_width",
     "expected_temperature",
     "expected_threshold",
+    "isoforms",
+    "isoform_posterior",
     "min_confidence",
     "adapt",
     "adaptation",
@@ -95,11 +97,20 @@ class AnnotateOptions:
         1.0, "what the decoder expected divides the potentials of the CRF by; above 1: it is less sure", above=0
     )
     expected_threshold: float | None = option(
-        None,
+        0.6,
         "the decoder expected takes an exon that is more probable than half of this; null: what gives each tile the "
         "highest expected F1",
         minimum=0,
         maximum=2,
+    )
+    isoforms: int = option(
+        1,
+        "most transcripts of a gene; 1: its best one alone; further ones are other genes that the CRF holds for "
+        "probable at the same place; needs the decoder viterbi or expected",
+        minimum=1,
+    )
+    isoform_posterior: float = option(
+        0.1, "least probability of a further transcript under the CRF", above=0, maximum=1
     )
     min_confidence: float = option(
         0.0, "leave out genes whose calibrated score is lower; a value over 0 needs a calibration", minimum=0, maximum=1

@@ -20,6 +20,7 @@ from genet5.annotate.parts import WHOLE, Part
 from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.crf.expected import ExpectedOptions
+from genet5.crf.isoforms import IsoformOptions
 from genet5.errors import InputError
 from genet5.evidence.matching import Evidence
 from genet5.evidence.potentials import WindowEvidence
@@ -49,7 +50,9 @@ class How:
     precision: str = "auto"
     min_confidence: float = 0.0
     expected_temperature: float = 1.0
-    expected_threshold: float | None = None
+    expected_threshold: float | None = 0.6
+    isoforms: int = 1
+    isoform_posterior: float = 0.1
     hint_weight: str = LEARNED
 
     @property
@@ -85,6 +88,8 @@ def how_to_annotate(
         expected_temperature=settled.expected_temperature,
         expected_threshold=settled.expected_threshold,
         hint_weight=settled.hint_weight,
+        isoforms=settled.isoforms,
+        isoform_posterior=settled.isoform_posterior,
     )
 
 
@@ -133,7 +138,10 @@ def decode_genome(
     _check(how, model, calibration)
     expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
-    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected)
+    isoforms = IsoformOptions(how.isoforms, how.isoform_posterior)
+    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms)
+    if how.isoforms > 1 and part != WHOLE:
+        raise InputError(f"isoforms: {how.isoforms}, but parts of a genome keep one transcript of a gene; use 1 part")
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     check_bases(genome, regions)
@@ -160,7 +168,7 @@ def annotation_of(
     cpu, wall = time.process_time(), time.perf_counter()
     rules = clade_named(clades, how.clade).gene_rules(how.genetic_code)
     tiles, code = tiles_of(genome, regions, how.tiling), GeneticCode.from_table(how.genetic_code)
-    result = genes_of_tiles(tiles, decoded, rules, genome, regions, code, calibration.probability)
+    result = genes_of_tiles(tiles, decoded, rules, genome, regions, code, calibration.probability, how.isoforms)
     cpu, wall = decoded.cpu_s + time.process_time() - cpu, decoded.wall_s + time.perf_counter() - wall
     # Ids are given before, so that a gene keeps its own whatever is left out.
     genes = [gene for gene in result.genes if gene.score >= how.min_confidence]
@@ -193,6 +201,10 @@ def _check(how: How, model: Model, calibration: Calibration) -> None:
     for key, value in (("batch_size", how.batch_size), ("beam_width", how.beam_width)):
         if value < 1:
             raise InputError(f"{key}: {value}, must be at least 1")
+    if how.isoforms > 1 and DECODERS[how.decoder].needs_writer:
+        raise InputError(
+            f"isoforms: {how.isoforms}, but the decoder {how.decoder} finds one transcript; use viterbi or expected"
+        )
     if not 0 <= how.min_confidence <= 1:
         raise InputError(f"min_confidence: {how.min_confidence:g}, allowed: 0 to 1")
     if how.min_confidence > 0 and not calibration.calibrated:

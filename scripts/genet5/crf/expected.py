@@ -115,12 +115,11 @@ def ratio_of(readers: Sequence[StrandReader], found: Sequence[Sequence[Found]], 
     return right / all_ if all_ > 0 else 0.0
 
 
-class StrandReader:
-    """What a strand offers, and its best chain at a threshold."""
+class StrandRules:
+    """What the rules of genes, which are stricter than the CRF, allow on a strand."""
 
-    def __init__(self, sites: StrandSites, strand: Strand, options: ExpectedOptions, row: int = 0) -> None:
-        self.sites, self.strand, self.options = sites, strand, options
-        rules = sites.rules
+    def __init__(self, sites: StrandSites) -> None:
+        self.sites, rules = sites, sites.rules
         self.room = Room(
             rules.min_gene_bp,
             max(rules.min_exon_bp, LEAST_EXON_BP),
@@ -128,7 +127,37 @@ class StrandReader:
             rules.max_intron_bp,
             rules.max_overlap_bp,
         )
-        self.marks = _marks(sites, np.array(_overlaps(rules), dtype=np.int64))
+        marks = _marks(sites, np.array(_overlaps(rules), dtype=np.int64))
+        #: bases, stop codons, and dinucleotides of introns, as ``best_by_gains`` takes them
+        self.dna = sites.codes, sites.stops, marks.donor, marks.acceptor
+
+    def fits(self, exon: Exon) -> bool:
+        """Not where an intron splits the stop codon: the CRF has no such gene."""
+        if exon[3] == LAST:
+            return bool(self.sites.stop_here[exon[END]])
+        return exon[3] != SPLICED or exon[END] - exon[BEGIN] >= self.room.least_exon_bp
+
+    def is_legal(self, gene: Sequence[Exon]) -> bool:
+        """Whether a gene keeps all rules."""
+        first, last, size = gene[0], gene[-1], self.sites.window_bp
+        if not all(map(self.fits, gene)):
+            return False
+        if first[2] == INNER and first[BEGIN] > self.room.max_intron_bp:
+            return False
+        if last[3] == SPLICED and size - last[END] > self.room.max_intron_bp:
+            return False
+        if len(gene) == 1 and first[2] == FIRST and last[3] == LAST:
+            return last[END] - first[BEGIN] >= self.room.min_gene_bp
+        limits = self.room.min_intron_bp, self.room.max_intron_bp
+        return all(may_join(np.array(one), np.array(other), *self.dna, *limits) for one, other in pairwise(gene))
+
+
+class StrandReader:
+    """What a strand offers, and its best chain at a threshold."""
+
+    def __init__(self, sites: StrandSites, strand: Strand, options: ExpectedOptions, row: int = 0) -> None:
+        self.sites, self.strand, self.options = sites, strand, options
+        self.rules = StrandRules(sites)
         sums = strand.sums()
         chains = sample_chains(strand, sums, options.samples, 2 * options.seed + row)
         genes = {gene for chain in chains for gene in genes_of(chain, sites.stop_here)}
@@ -143,8 +172,8 @@ class StrandReader:
     def _offer(self, genes: Sequence[StrandGene]) -> Offer:
         strand, size = self.strand, self.sites.window_bp
         split = [exons_of(gene, size) for gene in genes]
-        legal = [self._is_legal(gene) for gene in split]
-        fitting = {exon for gene in split for exon in gene if self._fits(exon)}
+        legal = [self.rules.is_legal(gene) for gene in split]
+        fitting = {exon for gene in split for exon in gene if self.rules.fits(exon)}
         exons = sorted(fitting, key=lambda exon: (exon[END], exon))
         number = {exon: place for place, exon in enumerate(exons)}
         table = np.array(exons, dtype=np.int64).reshape(-1, 5)
@@ -160,33 +189,6 @@ class StrandReader:
         return Offer(
             table, exon_posteriors(strand, sums, table[:, :2]), kept, members, np.exp(np.array(shares)), expected
         )
-
-    def _fits(self, exon: Exon) -> bool:
-        """Not where an intron splits the stop codon: the CRF has no such gene."""
-        if exon[3] == LAST:
-            return bool(self.sites.stop_here[exon[END]])
-        return exon[3] != SPLICED or exon[END] - exon[BEGIN] >= self.room.least_exon_bp
-
-    def _is_legal(self, gene: Sequence[Exon]) -> bool:
-        """Whether the rules of genes, which are stricter than the CRF, allow a gene."""
-        first, last, size = gene[0], gene[-1], self.sites.window_bp
-        if not all(map(self._fits, gene)):
-            return False
-        if first[2] == INNER and first[BEGIN] > self.room.max_intron_bp:
-            return False
-        if last[3] == SPLICED and size - last[END] > self.room.max_intron_bp:
-            return False
-        if len(gene) == 1 and first[2] == FIRST and last[3] == LAST:
-            return last[END] - first[BEGIN] >= self.room.min_gene_bp
-        limits = self.room.min_intron_bp, self.room.max_intron_bp
-        return all(
-            may_join(np.array(one), np.array(other), self.sites.codes, self.sites.stops, *self._splices, *limits)
-            for one, other in pairwise(gene)
-        )
-
-    @property
-    def _splices(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.marks.donor, self.marks.acceptor
 
     def shares(self, gene: StrandGene) -> tuple[list[float], float]:
         """Posteriors of a gene's exons and of the gene; 0 of what is not on offer."""
@@ -215,8 +217,7 @@ class StrandReader:
             np.array([exons[members[-1], 3] != LAST for members, _ in genes], dtype=bool),
             np.array([gain for _, gain in genes], dtype=np.float64),
         )
-        dna = self.sites.codes, self.sites.stops, *self._splices
-        chosen, _ = best_by_gains(exons, gains, -weight * threshold, listed, self.room, size, *dna)
+        chosen, _ = best_by_gains(exons, gains, -weight * threshold, listed, self.rules.room, size, *self.rules.dna)
         found: list[Found] = []
         members: list[int] = []
         for number, ends in chosen[::-1].tolist():

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from genet5.training.precision import chosen_precision, native_bf16
 Reader = Callable[[WindowSites], WindowPotentials]
 Addition = Callable[[WindowSites, WindowPotentials], WindowPotentials]
 Choice = Callable[[WindowSites, WindowPotentials], list[WindowGene]]
+Also = Callable[[WindowSites, WindowPotentials, list[WindowGene]], Any]
 
 
 class WindowDecoder:
@@ -68,6 +70,18 @@ class WindowDecoder:
         sites = WindowSites(window, self.rules)
         return self._genes(sites, self.read(sites), place)
 
+    def decode_with(
+        self, windows: Sequence[str], also: Also, places: Sequence[Region] | None = None
+    ) -> list[tuple[list[ScoredGene], Any]]:
+        """As ``decode``, with what ``also`` makes of each window, its potentials and its genes."""
+        sites = [WindowSites(window, self.rules) for window in windows]
+        found = []
+        for one, potentials, place in zip(sites, self.read_windows(sites), places or [None] * len(sites), strict=True):
+            potentials = self._completed(one, potentials, place)
+            genes = self._genes_of(one, potentials)
+            found.append((genes, also(one, potentials, [gene for gene, _ in genes])))
+        return found
+
     def read_windows(self, sites: Sequence[WindowSites]) -> list[WindowPotentials]:
         """What the networks say of windows, ``add`` left out."""
         if self.read is not None:
@@ -85,10 +99,17 @@ class WindowDecoder:
         ]
 
     def _genes(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> list[ScoredGene]:
+        return self._genes_of(sites, self._completed(sites, potentials, place))
+
+    def _completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> WindowPotentials:
+        """Potentials with what an adaptation and hints add."""
         if self.add is not None:
             potentials = self.add(sites, potentials)
         if self.evidence is not None and place is not None:
             potentials = WindowPotentials(*self.evidence.add(sites, place, *potentials))
+        return potentials
+
+    def _genes_of(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
         genes = self.choose(sites, potentials)
         probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]

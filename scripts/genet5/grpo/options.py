@@ -106,7 +106,7 @@ class CrfGrpoOptions(GrpoRunOptions):
         "reward",
         "value of the validation windows, decoded by viterbi, that selects the best weights",
     )
-    lr: float = with_default(RunOptions, "lr", 1e-4)
+    lr: float = with_default(RunOptions, "lr", 2e-5)
     batch_size: int = with_default(GrpoRunOptions, "batch_size", 1)
     windows_per_step: int = with_default(RunOptions, "windows_per_step", 4)
     group_size: int = with_default(GrpoRunOptions, "group_size", 16, "number of annotations sampled per strand")

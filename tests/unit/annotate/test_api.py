@@ -224,7 +224,10 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
         ({}, "clade: none given, known: bacteria, ciliate, eukaryote, fungi, "),
         ({"clade": "fungi", "regions": "three"}, "regions"),
         ({"clade": "fungi", "regions": "one:1-90000"}, "regions"),
-        ({"clade": "fungi", "decoder": "vitrebi"}, "decoder 'vitrebi' is unknown, allowed: viterbi, lm, joint"),
+        (
+            {"clade": "fungi", "decoder": "vitrebi"},
+            "decoder 'vitrebi' is unknown, allowed: viterbi, expected, lm",
+        ),
         ({"clade": "fungi", "decoder": "lm"}, "decoder lm: the model is a CRF without a language model, allowed: vi"),
         ({"clade": "fungi", "genetic_code": 99}, "99"),
         ({"clade": "fungi", "min_confidence": 2}, "min_confidence: 2, allowed: 0 to 1"),

@@ -242,11 +242,11 @@ def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, monkeypatc
 def test_every_decoder_of_the_clade_is_compared_and_the_best_one_annotates(
     run: ToyRun, tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    """lm finds all genes of the validation DNA, viterbi half of them, joint none."""
+    """lm finds all genes of the validation DNA, viterbi half of them, expected one, joint none."""
     with Genome(run.genome) as genome:
         known = read_annotation(run.annotation, genome, CODE).trusted
     inside = [replace(gene, score=-0.1) for gene in known if gene.end <= 9000]
-    share = {"viterbi": inside[::2], "lm": inside, "joint": []}
+    share = {"viterbi": inside[::2], "expected": inside[:1], "lm": inside, "joint": []}
 
     def oracle(decoder, *_):
         return GenomeAnnotation(share[decoder])
@@ -287,7 +287,7 @@ def test_a_crf_alone_is_calibrated_for_its_one_decoder(run: ToyRun) -> None:
     assert "genes could be judged, 50 are needed" in calibration_beside(run.crf, "viterbi").reason
     with pytest.raises(InputError) as error:
         calibrate.main(arguments(run, model=[run.crf], output=[output], decoder=["viterbi", "lm"]))
-    assert str(error.value) == "decoder lm: the model is a CRF without a language model, allowed: viterbi"
+    assert str(error.value) == "decoder lm: the model is a CRF without a language model, allowed: viterbi, expected"
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ def score(f1: float | None, clade: str = "fungi") -> ValidationScore:
 
 
 def test_decoders_that_can_work() -> None:
-    assert decoders_for(FUNGI, has_writer=True) == ["viterbi", "lm"]
-    assert decoders_for(BACTERIA, has_writer=True) == ["viterbi", "lm", "joint"]
-    assert decoders_for(BACTERIA, has_writer=False) == ["viterbi"]
+    assert decoders_for(FUNGI, has_writer=True) == ["viterbi", "expected", "lm"]
+    assert decoders_for(BACTERIA, has_writer=True) == ["viterbi", "expected", "lm", "joint"]
+    assert decoders_for(BACTERIA, has_writer=False) == ["viterbi", "expected"]
 
 
 def test_the_mean_of_exon_and_gene_f1_decides() -> None:

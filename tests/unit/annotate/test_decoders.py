@@ -18,6 +18,7 @@ from genet5.annotate.decoders import (
     DecodedWindow,
     DecoderKind,
     DecodingOptions,
+    Expected,
     LanguageModel,
     Viterbi,
     check_decoder,
@@ -75,9 +76,10 @@ def failure(call: object) -> str:
 
 
 def test_the_table_says_what_each_decoder_needs() -> None:
-    assert list(DECODERS) == ["viterbi", "lm", "joint"]
+    assert list(DECODERS) == ["viterbi", "expected", "lm", "joint"]
     assert {name: (kind.needs_writer, kind.spliced) for name, kind in DECODERS.items()} == {
         "viterbi": (False, True),
+        "expected": (False, True),
         "lm": (True, True),
         "joint": (True, False),
     }
@@ -99,8 +101,9 @@ def test_a_decoder_turns_each_window_into_genes_that_lie_in_it(name: str, model:
 
 
 def test_decoders_are_objects_of_their_kind(model: Model) -> None:
-    viterbi, lm, joint = (made(name, model) for name in DECODERS)
+    viterbi, expected, lm, joint = (made(name, model) for name in DECODERS)
     assert isinstance(viterbi, Viterbi) and viterbi.crf is model.crf
+    assert isinstance(expected, Expected) and expected.decoder.crf is model.crf
     assert isinstance(lm, LanguageModel) and lm.frames is None
     assert isinstance(joint, LanguageModel) and isinstance(joint.frames, Viterbi)
 
@@ -111,7 +114,7 @@ def stops(gene: WindowGene, size: int) -> tuple[str, int] | None:
 
 
 def test_joint_writes_in_the_reading_frames_that_viterbi_takes(model: Model) -> None:
-    frames, free, both = (made(name, model).decode(WINDOWS) for name in DECODERS)
+    frames, free, both = (made(name, model).decode(WINDOWS) for name in ("viterbi", "lm", "joint"))
     wider = 0
     for bases, taken, lm, joint in zip(WINDOWS, frames, free, both, strict=True):
         allowed = {stops(gene, len(bases)) for gene, _ in taken.genes} - {None}
@@ -162,7 +165,7 @@ def test_a_decoder_in_the_table_is_all_that_a_new_one_needs(model: Model, tmp_pa
 
 
 def test_an_unknown_decoder_is_one_line(model: Model, clades: dict[str, Clade]) -> None:
-    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, lm, joint"
+    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, expected, lm, joint"
     assert failure(lambda: made("vitrebi", model)) == expected
     assert failure(lambda: check_decoder("vitrebi", clades["plant"], False)) == expected
 
@@ -181,7 +184,7 @@ def test_joint_in_a_clade_with_introns_says_what_to_take_instead(model: Model, c
 def test_a_crf_alone_has_no_language_model(name: str, model: Model, clades: dict[str, Clade]) -> None:
     alone = Model(model.crf)
     assert not alone.has_writer and alone.longest_window_bp is None
-    expected = f"decoder {name}: the model is a CRF without a language model, allowed: viterbi"
+    expected = f"decoder {name}: the model is a CRF without a language model, allowed: viterbi, expected"
     assert failure(lambda: made(name, alone)) == expected
     assert isinstance(made("viterbi", alone), Viterbi)
     assert failure(lambda: alone.writer) == "the model is a CRF without a language model"
@@ -191,8 +194,8 @@ def test_a_crf_alone_has_no_language_model(name: str, model: Model, clades: dict
 @pytest.mark.parametrize(
     ("folder", "decoder", "message"),
     [
-        ("crf", "lm", "decoder lm: the model is a CRF without a language model, allowed: viterbi"),
-        ("crf", "joint", "decoder joint: the model is a CRF without a language model, allowed: viterbi"),
+        ("crf", "lm", "decoder lm: the model is a CRF without a language model, allowed: viterbi, expected"),
+        ("crf", "joint", "decoder joint: the model is a CRF without a language model, allowed: viterbi, expected"),
         ("writer", "joint", "decoder joint: works in clades without introns, and fungi has them; use lm or viterbi"),
     ],
 )

@@ -96,7 +96,10 @@ def test_the_shipped_configurations_are_valid(config, repository):
             {"stages": ["sft", "grpo"], "annotate": {"stage": "crf"}},
             "config key annotate.stage: crf is not in stages (sft, grpo)",
         ),
-        ({"annotate": {"stage": "rl"}}, "config key annotate.stage: rl is not allowed (allowed: crf, sft, grpo, null)"),
+        (
+            {"annotate": {"stage": "rl"}},
+            "config key annotate.stage: rl is not allowed (allowed: crf, grpo_crf, sft, grpo, null)",
+        ),
         (
             {"annotate": {"decoder": "vitrebi"}},
             "config key annotate.decoder: vitrebi is not allowed (allowed: viterbi,",

@@ -86,7 +86,7 @@ def test_genetic_codes_are_those_that_exist():
 
 def test_names_in_options_are_those_of_the_library():
     assert tuple(BASELINES) == BASELINE_NAMES
-    assert set(DECODERS) == {"viterbi", "lm", "joint"}
+    assert set(DECODERS) == {"viterbi", "expected", "lm", "joint"}
 
 
 # -------------------------------------------------------------------- flags
