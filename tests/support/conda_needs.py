@@ -19,7 +19,8 @@ from packaging.requirements import Requirement
 
 #: Program that a script starts -> packages of conda that bring it (BUSCO's searches are HMMER's). The AWS CLI is the
 #: user's, like its credentials: it is asked for by addresses s3://... alone, and where it lacks a message says so.
-PROGRAMS = {"busco": {"busco", "hmmer"}, "aws": set()}
+#: spaln is taken only where miniprot is not there.
+PROGRAMS = {"busco": {"busco", "hmmer"}, "aws": set(), "miniprot": {"miniprot"}, "spaln": set()}
 #: What processes that launch.sh starts together need. One process alone needs what its script needs.
 LAUNCHED = "torch"
 

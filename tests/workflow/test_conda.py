@@ -96,8 +96,8 @@ LATE = "\n\ndef late():\n    import polars\n"
         ),
         ("scripts/index_genome.py", add("\nimport busco\n"), "envs/data.yaml: busco (conda), for index_genome.py"),
         (
-            "scripts/genet5/evaluate/busco.py", add("\n\ndef other():\n    return shutil.which('miniprot')\n"),
-            "envs/evaluate.yaml: miniprot (conda), for busco.py",
+            "scripts/genet5/evaluate/busco.py", add("\n\ndef other():\n    return shutil.which('prodigal')\n"),
+            "envs/evaluate.yaml: prodigal (conda), for busco.py",
         ),
         (
             "workflow/rules/report.smk", swap('    conda:\n        "../../envs/evaluate.yaml"\n', ""),

@@ -24,9 +24,12 @@ MOST_PER_PROTEIN = 3
 
 @dataclass(frozen=True)
 class Aligner:
-    """A program. run: aligns proteins with a genome in a folder of its own; returns the GFF that it wrote."""
+    """A program. there: its path, if it is on PATH. run: aligns proteins with a genome in a folder of its own; returns
+    the GFF that it wrote.
+    """
 
     program: str
+    there: Callable[[], str | None]
     run: Callable[[Path, Path, Path, int], Path]
 
 
@@ -49,13 +52,16 @@ def _spaln(genome: Path, proteins: Path, folder: Path, max_intron_bp: int) -> Pa
     return written
 
 
-ALIGNERS = (Aligner("miniprot", _miniprot), Aligner("spaln", _spaln))
+ALIGNERS = (
+    Aligner("miniprot", lambda: shutil.which("miniprot"), _miniprot),
+    Aligner("spaln", lambda: shutil.which("spaln"), _spaln),
+)
 
 
 def found_aligner() -> Aligner:
     """The first that is on PATH. Raises ``InputError`` with both install commands."""
     for aligner in ALIGNERS:
-        if shutil.which(aligner.program):
+        if aligner.there():
             return aligner
     raise InputError(f"proteins: no aligner is on PATH; {INSTALL}, or give a GFF of aligned proteins")
 
