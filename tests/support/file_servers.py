@@ -8,6 +8,7 @@ import json
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -228,3 +229,39 @@ class Hub:
             ("HF_HUB_OFFLINE", False),
         ):
             monkeypatch.setattr(constants, name, value)
+
+
+class RudeServer:
+    """A server that answers each request with these raw bytes, piece by piece, ``pause_s`` apart, then closes.
+
+    endless: the last piece is sent again and again until the client has enough.
+    """
+
+    def __init__(self, *pieces: bytes, pause_s: float = 0.0, endless: bool = False) -> None:
+        self.requests = 0
+        server = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                server.requests += 1
+                while self.rfile.readline().strip():
+                    pass
+                with contextlib.suppress(OSError):
+                    for piece in pieces:
+                        self.wfile.write(piece)
+                        time.sleep(pause_s)
+                    while endless:
+                        self.wfile.write(pieces[-1])
+                        time.sleep(pause_s)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/genome.fna.gz"
+
+    def __enter__(self) -> RudeServer:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

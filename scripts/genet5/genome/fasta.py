@@ -349,7 +349,7 @@ def _belongs(index: Path, fna: Path) -> bool:
     size, position = fna.stat().st_size, 0
     with fna.open("rb") as stream:
         for name, (bases, offset, width, step) in records.items():
-            if not (0 < bases <= size and position < offset < size and 0 < width < step <= width + 2):
+            if not (0 < bases <= size and position < offset < size and 0 < width <= step <= width + 2):
                 return False
             stream.seek(position)
             lines = stream.read(min(offset - position, LONGEST_LINE_BYTES)).split(b"\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genet5.errors import InputError
-from genet5.sources.http import transfer
+from genet5.sources.http import shown_address, transfer
 
 #: Publishers with a list of md5 sums in each folder: host, and the name of the list.
 MD5_LISTS = {
@@ -72,5 +72,6 @@ def published_md5(
         if match and match[2].rpartition("/")[2] == wanted:
             return Checksum("md5", match[1].lower())
     raise InputError(
-        f"{md5_list}: does not list {wanted}; check the address, or give its sha256, which is then checked instead"
+        f"{shown_address(md5_list)}: does not list {wanted}; check the address, or give its sha256, which is then "
+        "checked instead"
     )

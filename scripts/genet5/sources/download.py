@@ -20,7 +20,7 @@ from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.sources.checksums import Checksum, checksum, md5_list_of, published_md5
 from genet5.sources.figshare import figshare_file
-from genet5.sources.http import BLOCK_BYTES, open_part, transfer
+from genet5.sources.http import BLOCK_BYTES, emptied, open_part, shown_address, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
 FIGSHARE = "figshare"
@@ -84,27 +84,28 @@ def file_here(source: str) -> Path | None:
 def _fetch_remote(
     url: str, output: Path, expected: Checksum | None, retries: int, timeout_s: float, sleep: Callable[[float], None]
 ) -> None:
+    shown = shown_address(url)
     part = output.with_name(output.name + ".part")
     with open_part(part) as stream:
         continued = os.fstat(stream.fileno()).st_size > 0
         if continued and expected is None and not _starts_gzip(part):
             # Nothing could tell afterwards whether the old bytes and the new ones belong to the same file.
-            stream.truncate(0)
+            emptied(stream)
             continued = False
         while True:
             transfer(url, stream, retries=retries, timeout_s=timeout_s, sleep=sleep)
             os.fsync(stream.fileno())
             try:
-                _check(url, part, output, expected)
+                _check(shown, part, output, expected)
                 break
             except InputError as error:
-                stream.truncate(0)
+                emptied(stream)
                 if not continued:
                     raise
                 print(f"download: {error}; the old {part.name} is of no use, starting again", file=sys.stderr)
                 continued = False
         if output.suffix == ".gz" and not _starts_gzip(part):
-            _write(part, output, url)
+            _write(part, output, shown)
             part.unlink()
         else:
             os.replace(part, output)

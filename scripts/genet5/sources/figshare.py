@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from genet5.errors import InputError
+from genet5.files import json_value
 from genet5.sources.http import transfer
 
 API = "https://api.figshare.com/v2"
@@ -50,8 +50,8 @@ def _files(
         transfer(url, answer, retries=retries, timeout_s=timeout_s, sleep=sleep)
         answer.seek(0)
         try:
-            files = json.load(answer)
-        except ValueError:
+            files = json_value(answer.read(), url)
+        except InputError:
             files = None
     if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise InputError(f"{source}: {url} answers something else than a list of files")

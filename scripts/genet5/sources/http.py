@@ -22,11 +22,20 @@ from pathlib import Path
 from typing import IO
 
 from genet5.errors import InputError
+from genet5.files import one_line
+from genet5.tables import whole_number
 
 BLOCK_BYTES = 1 << 20
 LONGEST_WAIT_S = 300.0
 """Neither the back-off nor a server's Retry-After makes a transfer sleep longer than this at once."""
 
+SLOWEST_BYTES_PER_S = 100
+"""A transfer that brings less is as good as none."""
+
+MOST_BYTES = 1_000_000_000_000
+"""No file of a genome is larger; a server that says no length may send bytes without end."""
+
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")
 _PROGRESS_S = 10.0
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _RETRIED_FTP = (ftplib.error_temp, ftplib.error_proto, ftplib.error_reply, EOFError)
@@ -48,6 +57,28 @@ class _Incomplete(Exception):
 
 class Restart(Exception):
     """What is in the ``.part`` file cannot be continued; the next attempt starts at byte 0."""
+
+
+def shown_address(url: str) -> str:
+    """An address without what may be secret: user and password, and all that follows the path (tokens)."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+    except ValueError:
+        return url.partition("?")[0].rpartition("@")[2]
+    host = parts.netloc.rpartition("@")[2]
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def without_secrets(text: str, url: str) -> str:
+    """A message of a library about ``url``, in which its user, password and query are left out."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        secrets = [parts.netloc.rpartition("@")[0], parts.password or "", parts.query, parts.fragment]
+    except ValueError:
+        secrets = [url]
+    for secret in filter(None, [url if url != shown_address(url) else "", *secrets]):
+        text = text.replace(secret, "...")
+    return text
 
 
 @contextlib.contextmanager
@@ -89,59 +120,70 @@ def transfer(
     """Append to ``part`` until it holds all of ``url``; what is in it already is continued, not fetched again.
 
     A failed attempt is repeated up to ``retries`` times in a row without progress, after an exponentially growing wait
-    with jitter or the server's Retry-After. Raises InputError when that is used up (``part`` keeps its bytes), and at
+    with jitter or the server's Retry-After. A transfer that must begin again counts as failed for good, whatever it
+    brings then. So does one whose bytes drip: slower than ``SLOWEST_BYTES_PER_S`` over ``timeout_s``. Raises InputError
+    when that is used up (``part`` keeps its bytes), and at
     once for what no repetition can mend, such as HTTP 404.
     """
     progress = _Progress(url)
-    failures, furthest, validator = 0, _size(part), None
+    failures, restarts, furthest, validator = 0, 0, _size(part), None
+    shown = shown_address(url)
     while True:
         try:
             with open_url(url, _size(part), validator, timeout_s) as answer:
                 validator = answer.validator or validator
-                _receive(answer, part, progress)
+                _receive(answer, part, progress, timeout_s)
             return
-        except Restart:
-            part.truncate(0)
-            validator = None
-            continue
+        except Restart as restart:
+            emptied(part)
+            furthest, validator = 0, None
+            restarts += 1
+            # A server that begins again and again brings bytes each time, and would never end.
+            failures = max(failures, restarts - 1)
+            reason, wait_s = f"the transfer cannot be continued ({restart}) and begins again", None
         except urllib.error.HTTPError as error:
             error.close()
             reason = f"HTTP {error.code} {error.reason}"
             if error.code not in RETRIED_STATUS:
-                raise InputError(f"{url}: {reason}") from error
+                raise InputError(f"{shown}: {reason}") from error
             wait_s = retry_after_s(error.headers.get("Retry-After"))
         except ftplib.error_perm as error:
-            raise InputError(f"{url}: FTP server answers {error}") from error
+            raise InputError(f"{shown}: FTP server answers {one_line(error)}") from error
         except (ValueError, http.client.InvalidURL) as error:
-            raise InputError(f"{url}: not a usable address ({error})") from error
+            raise InputError(f"{shown}: not a usable address ({without_secrets(one_line(error), url)})") from error
         except (_Incomplete, OSError, http.client.HTTPException, *_RETRIED_FTP) as error:
             # Errors of the disk are InputErrors by now (see _receive): an OSError is the network's.
-            reason, wait_s = reason_of(error), None
+            reason, wait_s = without_secrets(reason_of(error), url), None
             if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
-                raise InputError(f"{url}: {reason}") from error
+                raise InputError(f"{shown}: {reason}") from error
         if _size(part) > furthest:
-            failures, furthest = 0, _size(part)
+            failures, furthest = restarts, _size(part)
         failures += 1
         if failures > retries:
             kept = f"; {_size(part)} bytes are kept, the same command continues" if _size(part) else ""
-            raise InputError(f"{url}: download failed after {failures} attempts, the last: {reason}{kept}")
+            raise InputError(f"{shown}: download failed after {failures} attempts, the last: {reason}{kept}")
         if wait_s is None:
             wait_s = min(2.0 ** (failures - 1), LONGEST_WAIT_S) * random.uniform(0.5, 1.5)
-        print(f"download: {url}: {reason}; retry {failures} of {retries} in {wait_s:.1f} s", file=sys.stderr)
+        print(f"download: {shown}: {reason}; retry {failures} of {retries} in {wait_s:.1f} s", file=sys.stderr)
         sleep(wait_s)
 
 
-def _receive(answer: Answer, part: IO[bytes], progress: _Progress) -> None:
+def _receive(answer: Answer, part: IO[bytes], progress: _Progress, timeout_s: float) -> None:
     position = _size(part)
     if answer.start != position:
         if answer.start:
-            raise Restart
+            raise Restart(f"byte {position} was asked for, byte {answer.start} came")
         # The server sent the whole file although a part of it was asked for.
-        part.truncate(0)
+        emptied(part)
         position = 0
     if answer.total is not None and position > answer.total:
-        raise Restart
+        raise Restart(f"{position} bytes are here, the server has {answer.total}")
+    began, first = time.monotonic(), position
     while block := answer.read(BLOCK_BYTES):
+        if answer.total is not None and position + len(block) > answer.total:
+            raise _Incomplete(f"more than the {answer.total} bytes that the server announced")
+        if position + len(block) > MOST_BYTES:
+            raise InputError(f"{part.name}: the server sends more than {MOST_BYTES // 1_000_000_000} GB; given up")
         try:
             part.write(block)
             part.flush()
@@ -149,8 +191,19 @@ def _receive(answer: Answer, part: IO[bytes], progress: _Progress) -> None:
             raise InputError(f"{part.name}: cannot be written ({error.strerror})") from error
         position += len(block)
         progress.show(position, answer.total)
+        waited_s = time.monotonic() - began
+        if waited_s > timeout_s:
+            if position - first < SLOWEST_BYTES_PER_S * waited_s:
+                raise _Incomplete(f"{position - first} bytes in {waited_s:.0f} s, the server drips")
+            began, first = time.monotonic(), position
     if answer.total is not None and position != answer.total:
         raise _Incomplete(f"connection closed after {position} of {answer.total} bytes")
+
+
+def emptied(part: IO[bytes]) -> None:
+    """Empty a file that is appended to. Temporary files of Python do not append, but write where they stand."""
+    part.truncate(0)
+    part.seek(0)
 
 
 def _size(part: IO[bytes]) -> int:
@@ -183,7 +236,7 @@ def _open_http(url: str, start: int, validator: str | None, timeout_s: float) ->
         error.close()
         # 416 says that nothing follows byte ``start``: either all of the file is here, or it is another file.
         if error.headers.get("Content-Range", "").strip() != f"bytes */{start}":
-            raise Restart from error
+            raise Restart("the server has fewer bytes") from error
         yield Answer(lambda size: b"", start, start)
         return
     with response:
@@ -191,14 +244,22 @@ def _open_http(url: str, start: int, validator: str | None, timeout_s: float) ->
         tag = response.headers.get("ETag", "")
         seen = tag if tag.startswith('"') else response.headers.get("Last-Modified")
         if response.status == 206:
-            found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+            stated = response.headers.get("Content-Range", "").strip()
+            found = _CONTENT_RANGE.fullmatch(stated)
             if found is None:
-                raise Restart
+                raise Restart(f"Content-Range {stated[:40]!r}")
             total = None if found[2] == "*" else int(found[2])
-            yield Answer(response.read, int(found[1]), total, seen)
+            yield Answer(_reader(response), int(found[1]), total, seen)
         else:
             length = response.headers.get("Content-Length")
-            yield Answer(response.read, 0, int(length) if length else None, seen)
+            if length and whole_number(length.strip()) is None:
+                raise _Incomplete(f"the server answers with Content-Length {length[:40]!r}")
+            yield Answer(_reader(response), 0, int(length) if length else None, seen)
+
+
+def _reader(response: http.client.HTTPResponse) -> Callable[[int], bytes]:
+    """Reads what has come, at most a block. To wait for a whole block would wait for ever where bytes drip."""
+    return lambda size: response.read1(size)
 
 
 @contextlib.contextmanager
@@ -221,7 +282,7 @@ def _open_ftp(url: str, start: int, validator: str | None, timeout_s: float) -> 
         except ftplib.error_perm as error:
             if not start or str(error).startswith("550"):
                 raise
-            raise Restart from error  # The server has no REST command.
+            raise Restart("the server cannot begin in the middle") from error
         with connection:
             yield Answer(connection.recv, start, total)
         # Without the closing reply a transfer cut by the server would look like a whole one.
@@ -251,7 +312,7 @@ class _Progress:
     """A line now and then on standard error."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = shown_address(url)
         self._began = self._shown = time.monotonic()
         self._first: int | None = None
 

@@ -20,7 +20,17 @@ from pathlib import Path
 from typing import NoReturn
 
 from genet5.errors import InputError
-from genet5.sources.http import BLOCK_BYTES, RETRIED_STATUS, Answer, Restart, open_url, reason_of, retry_after_s
+from genet5.sources.http import (
+    BLOCK_BYTES,
+    RETRIED_STATUS,
+    Answer,
+    Restart,
+    open_url,
+    reason_of,
+    retry_after_s,
+    shown_address,
+    without_secrets,
+)
 
 ALLOWED_ADDRESSES = "http://, https://, s3://, pipe:COMMAND, or a path"
 RETRIES = 5
@@ -47,6 +57,9 @@ class ByteStream:
 
     def __init__(self, address: str, size: int, stated_by: str, sleep: Callable[[float], None] | None = None) -> None:
         self.address, self.size, self.stated_by = address, size, stated_by
+        # Of an address in the network without user, password and query; a command is shown as the user wrote it.
+        is_command = address.startswith("pipe:")
+        self._shown = shown_address(address) if "://" in address and not is_command else address
         self.position = 0
         self.failure = ""
         self._sleep = sleep or time.sleep
@@ -77,8 +90,8 @@ class ByteStream:
                 reason, wait_s = f"HTTP {error.code} {error.reason}", retry_after_s(error.headers.get("Retry-After"))
                 if error.code not in RETRIED_STATUS:
                     self._fail(reason)
-            except Restart:
-                self._fail(f"the server cannot continue at byte {self.position}; has the file changed?")
+            except Restart as restart:
+                self._fail(f"the server cannot continue at byte {self.position} ({restart}); has the file changed?")
             except (ValueError, http.client.InvalidURL) as error:
                 self._fail(f"not a usable address ({error})")
             except (OSError, http.client.HTTPException) as error:
@@ -129,7 +142,7 @@ class ByteStream:
         """Read again what is known, where the source cannot start in the middle."""
         position = answer.start
         if position > self.position:
-            raise Restart
+            raise Restart("bytes beyond the asked ones came")
         while position < self.position:
             block = answer.read(min(BLOCK_BYTES, self.position - position))
             if not block:
@@ -145,7 +158,7 @@ class ByteStream:
         if wait_s is None:
             wait_s = min(2.0 ** (self._failures - 1), _LONGEST_WAIT_S) * _JITTER.uniform(0.5, 1.5)
         print(
-            f"stream: {self.address}: {reason}; retry {self._failures} of {RETRIES} in {wait_s:.1f} s",
+            f"stream: {self._shown}: {reason}; retry {self._failures} of {RETRIES} in {wait_s:.1f} s",
             file=sys.stderr,
             flush=True,
         )
@@ -153,7 +166,7 @@ class ByteStream:
 
     def _fail(self, reason: str) -> NoReturn:
         self.close()
-        self.failure = f"{self.address}: {reason}"
+        self.failure = f"{self._shown}: {without_secrets(reason, self.address)}"
         raise InputError(self.failure)
 
 
