@@ -195,7 +195,7 @@ class Runner:
             import pytest
 
             status = int(
-                pytest.main(["-x", "-v", "--no-header", "--tb=line", "-rfE", "-p", "no:cacheprovider", *words])
+                pytest.main(["-x", "-vv", "--no-header", "--tb=line", "-rfE", "-p", "no:cacheprovider", *words])
             )
         finally:
             sys.stdout.flush()
@@ -250,8 +250,8 @@ class Judge:
             status, output = self._run(files, jitted)
             if status in (PASSED, NOTHING_RAN):
                 return ""
-            failed = re.findall(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", output, flags=re.MULTILINE)
-            begun = re.findall(r"^(tests/\S+::\S+) *$", output, flags=re.MULTILINE)
+            failed = re.findall(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", output, flags=re.MULTILINE)
+            begun = re.findall(r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?) *$", output, flags=re.MULTILINE)
             if status < 0 and begun and self._run(begun[-1:], jitted)[0] == PASSED:
                 return ""  # the time was over, and no test hangs
             suspect = (failed or begun[-1:] or [str(files[0])])[0]

@@ -34,6 +34,7 @@ def test_six_kinds_of_output_have_captions(repository):
 
 
 def test_captions_and_labels_name_wildcards_of_their_output(repository):
+    assert len(reported(repository)) > 5
     for target, name, labels in reported(repository):
         wildcards = {field for _, field, _, _ in Formatter().parse(target) if field}
         text = (repository / "workflow" / "report" / name).read_text()

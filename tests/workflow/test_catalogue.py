@@ -18,6 +18,7 @@ def test_the_file_of_the_catalogue_says_how_the_workflow_is_used(repository):
 
 def test_the_small_case_names_keys_that_exist(repository, default_config):
     small = yaml.safe_load((repository / ".test/config/config.yaml").read_text())
+    assert small
     for key, value in small.items():
         assert key in default_config
         if isinstance(value, dict) and key != "bake":

@@ -35,7 +35,9 @@ def test_rules_name_conda_environments_that_exist(repository):
 def test_conda_environments_ask_for_the_versions_of_the_project(repository):
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     declared = {Requirement(text).name: Requirement(text).specifier for text in project["dependencies"]}
-    for path in (repository / "envs").glob("*.yaml"):
+    paths = sorted((repository / "envs").glob("*.yaml"))
+    assert len(paths) > 2
+    for path in paths:
         listed = yaml.safe_load(path.read_text())["dependencies"]
         for requirement in map(Requirement, next(entry["pip"] for entry in listed if isinstance(entry, dict))):
             assert requirement.specifier == declared[requirement.name], f"{path.name}: {requirement}"

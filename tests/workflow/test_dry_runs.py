@@ -106,6 +106,32 @@ def test_reinforcement_learning_starts_from_the_fine_tuned_model_and_can_be_left
     )
 
 
+def test_regions_of_the_table_reach_the_commands_and_validation_species_the_trainings(workspace):
+    rows = [
+        "species clade genetic_code split validation_regions test_regions excluded_regions genome annotation",
+        "T.rain bacteria 11 train v:1-90 t:1-80 x:1-70,y g.fa prodigal",
+        "V.alid bacteria 11 validation - - x:5-6 g.fa prodigal",
+        "T.est bacteria 11 test - - - g.fa prodigal",
+    ]
+    (workspace.folder / "species.tsv").write_text("".join("\t".join(row.split()) + "\n" for row in rows))
+    overlay = workspace.overlay("species_sheet: species.tsv\nrun: toy\nstages: [crf]")
+    result = workspace.run("-n", "-p", "--configfile", overlay, "--", "all")
+    assert result.returncode == 0, result.stdout
+    baked = {
+        name: line
+        for line in commands(result.stdout)
+        if "bake_shards.py" in line
+        for name in ("T.rain", "V.alid", "T.est")
+        if f"--species {name} " in line
+    }
+    for flags in ("--validation-regions v:1-90 ", "--test-regions t:1-80 ", "--excluded-regions x:1-70,y "):
+        assert flags in baked["T.rain"]
+    assert "--excluded-regions x:5-6 " in baked["V.alid"] and "-regions" not in baked["T.est"]
+    (training,) = [line for line in commands(result.stdout) if "train_crf.py" in line]
+    manifests = training.partition("--manifests ")[2].partition(" --")[0].split()
+    assert manifests == [f"data/baked/toy/{name}/manifest.json" for name in ("T.rain", "V.alid")]
+
+
 def test_fields_of_the_model_reach_its_command(workspace, demo_run):
     assert not [line for line in commands(demo_run) if "--overrides" in line]
     overlay = workspace.overlay(
@@ -133,10 +159,14 @@ def test_every_command_uses_flags_that_its_script_has(demo_run, repository):
 
 
 def test_one_flag_stands_on_each_line_of_a_rule(repository):
-    for path in (repository / "workflow" / "rules").glob("*.smk"):
-        for shell in re.findall(r'shell:\s+"""(.+?)"""', path.read_text(), flags=re.DOTALL):
-            for line in shell.splitlines():
-                assert len(re.findall(r" --[a-z]", line)) <= 1, f"{path}: {line}"
+    shells = {
+        path: re.findall(r'shell:\s+"""(.+?)"""', path.read_text(), flags=re.DOTALL)
+        for path in (repository / "workflow" / "rules").glob("*.smk")
+    }
+    assert sum(map(len, shells.values())) > 30
+    for path, texts in shells.items():
+        for line in "".join(texts).splitlines():
+            assert len(re.findall(r" --[a-z]", line)) <= 1, f"{path}: {line}"
 
 
 def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confidence_left_out(workspace, demo_run):

@@ -141,6 +141,7 @@ def test_a_dry_run_shows_where_trainings_and_annotations_run(workspace, profile,
 
 
 def test_names_in_the_profiles_are_rules(profiles, rules):
+    assert len(profiles) > 2
     for profile in profiles.values():
         for key in ("set-resources", "set-threads"):
             assert set(profile.get(key, {})) <= set(rules)  # Snakemake ignores unknown names silently

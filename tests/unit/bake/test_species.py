@@ -16,7 +16,7 @@ import pytest
 from bake_toy_genome import ToyGenome, write_toy_genome
 from patience import killed_at_rename
 
-from genet5.bake.manifest import NAME, held_alone, read_manifest, shard_paths
+from genet5.bake.manifest import LOCK, NAME, clear_folder, held_alone, read_manifest, shard_paths
 from genet5.bake.samples import GENE_FIELDS, META_FIELDS, Sample, window_genes
 from genet5.bake.shards import ShardReader, ShardSet
 from genet5.bake.species import SpeciesSource, bake_species
@@ -341,6 +341,19 @@ def test_a_second_process_in_the_folder_is_refused_and_harms_nothing(
     assert (refused.returncode, refused.stdout) == (1, expected)
     assert digests(tmp_path) == before
     assert patience.run(command).returncode == 0, "the lock is given back"
+
+
+def test_the_manifest_goes_before_all_other_files(
+    toy: ToyGenome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill in between must not leave a manifest beside shards that are gone."""
+    bake_species(source(toy), RULES, 20, tmp_path)
+    gone: list[str] = []
+    unlink = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **words: (gone.append(path.name), unlink(path, **words))[1])
+    clear_folder(tmp_path)
+    assert gone[0] == NAME and len(gone) > 3
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
 
 
 @pytest.mark.parametrize("shards_before_kill", [1, 30])

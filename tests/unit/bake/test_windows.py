@@ -141,6 +141,7 @@ def test_what_a_window_shows_is_counted(region: Region, window: int, data: st.Da
         whole = data.draw(st.tuples(st.booleans(), st.booleans()))
         genes.append(SampleGene(f"g{number}", data.draw(st.sampled_from("+-")), cds, (0,) * len(cds), *whole))
     plan = plan_region(content(region, *genes), NO_N, WindowRules(window, max(1, window // 2), 0))
+    assert len(bounds(plan)) > 0
     for row, (start, end) in enumerate(bounds(plan)):
         shown, _ = visible_genes(sorted(genes, key=gene_key), start, end)
         assert [int(getattr(plan, name)[row]) for name in COUNTS] == [

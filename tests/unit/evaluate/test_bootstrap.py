@@ -62,6 +62,16 @@ def test_intervals_depend_on_the_seed_only_and_hold_the_score():
         assert report["bootstrap"]["f1"][level][0] < report[level]["f1"] < report["bootstrap"]["f1"][level][1]
 
 
+def test_an_interval_holds_95_of_100_resampled_genomes():
+    right, missed = np.array([50, 9, 31, 44, 12, 27, 38, 5]), np.array([3, 30, 8, 1, 22, 17, 6, 25])
+    blocks = Blocks.cut(Axis({"a": 800}), [Region("a", 0, 800)], sizes=(100,))
+    counts = {"gene": (right, np.zeros(8, int), missed)}
+    low, high = f1_intervals(counts, blocks, 20_000, 5)["f1"]["gene"]
+    drawn = np.random.default_rng(11).integers(0, 8, size=(20_000, 8))
+    f1 = 2 * right[drawn].sum(1) / (2 * right[drawn].sum(1) + missed[drawn].sum(1))
+    assert 0.02 < (f1 < low).mean() < 0.03 and 0.02 < (f1 > high).mean() < 0.03
+
+
 def test_one_bad_stretch_widens_the_interval():
     genes = [single(str(index), 5_000 * index) for index in range(2_000)]
     reference, lengths = Annotation(tuple(genes), ()), {"c": 10_000_000}

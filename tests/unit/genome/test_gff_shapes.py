@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import patience
 import pytest
 from genome_hand_made import HandMadeGenome, gff_rows
 
@@ -263,3 +265,34 @@ def test_formats_are_told_from_contents(tmp_path: Path) -> None:
         path = tmp_path / "file"
         path.write_text(text)
         assert annotation_format(path) == expected, text
+
+
+CYCLES = {
+    "its own parent": ("a", "a"),
+    "each other's parents": ("b", "a"),
+    "a circle above": ("b", "c"),
+}
+READ_CYCLE = """
+import resource, sys
+from pathlib import Path
+from genet5.genome.annotation import read_annotation
+from genet5.genome.fasta import Genome
+from genet5.genome.genetic_code import GeneticCode
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+genome, code = Genome(Path(sys.argv[1])), GeneticCode.from_table(1)
+print(len(read_annotation(Path(sys.argv[2]), genome, code).genes))
+"""
+
+
+@pytest.mark.parametrize("cycle", CYCLES)
+def test_parents_in_a_circle_come_to_an_end(cycle: str, tmp_path: Path) -> None:
+    """In a process of its own with limits of computing and memory: without a guard it would go on for ever."""
+    above_a, above_b = CYCLES[cycle]
+    rows = [("mRNA", f"ID=a;Parent={above_a}"), ("mRNA", f"ID=b;Parent={above_b}"), ("mRNA", "ID=c;Parent=b")]
+    rows += [("CDS", "ID=cds;Parent=a"), ("pseudogene", "ID=p;Parent=c")]
+    (tmp_path / "g.fna").write_text(">chr\n" + "A" * 50 + "ATG" + "GCT" * 30 + "TAA" + "A" * 50 + "\n")
+    lines = [f"chr\tx\t{kind}\t51\t146\t.\t+\t{'0' if kind == 'CDS' else '.'}\t{text}" for kind, text in rows]
+    (tmp_path / "g.gff3").write_text("##gff-version 3\n" + "\n".join(lines) + "\n")
+    done = patience.run([sys.executable, "-c", READ_CYCLE, tmp_path / "g.fna", tmp_path / "g.gff3"])
+    assert (done.returncode, done.stdout) == (0, "1\n")

@@ -221,3 +221,15 @@ def test_script(planted: Planted, tmp_path: Path, repository: Path) -> None:
     stopped = subprocess.run([*command, "--max-share", "0.1"], capture_output=True, text=True)
     assert stopped.returncode == 1
     assert stopped.stderr.splitlines()[-1].startswith("error: leak audit: 4 of 6 test genes")
+
+
+@pytest.mark.parametrize(("coding_bp", "assessed"), [(33, 1), (30, 0)])
+def test_a_gene_is_assessed_from_ten_kmers_on(tmp_path: Path, coding_bp: int, assessed: int) -> None:
+    """A segment of n bases has n - 23 of the 24-mers; fewer than ten say nothing about a gene."""
+    (tmp_path / "genome.fna").write_text(f">held\n{random_dna(random.Random(5), 200)}\n>learnt\n{'ACGT' * 50}\n")
+    gene = Gene("g", "held", "+", (Transcript("t", (Interval(9, 9 + coding_bp),), (0,)),))
+    with Genome(tmp_path / "genome.fna") as genome:
+        regions = split_regions("train", "", "held", genome.lengths)
+        species = AuditedSpecies("A.a", genome, Annotation((gene,), ()), regions)
+        genes = leak_audit([species], sampling=1, window_bp=100)["pairs"]["train->test"]["genes"]
+    assert (genes["assessed"], genes["total"]) == (assessed, 1)

@@ -54,6 +54,7 @@ def test_sound_genes_translate_and_structures_are_in_order(name: str, read_set) 
 def test_every_flagged_gene_is_covered_by_dont_care(name: str, read_set) -> None:
     genome, _, annotation = read_set(name)
     regions: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    assert annotation.genes
     for region in annotation.dont_care:
         assert 0 <= region.start < region.end <= genome.lengths[region.seqid]
         assert region.strand in ("+", "-", ".")

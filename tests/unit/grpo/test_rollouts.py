@@ -252,6 +252,7 @@ def test_a_nearly_cold_sampler_writes_the_most_probable_completion_again_and_aga
     model = toy_model(seed=6)
     rollout = toy_rollout(model, toy_windows((150, 90), 8), 5, sampling=Sampling(1e-4, 0, 1.0))
     best = toy_rollout(model, toy_windows((150, 90), 8), 5, sampling=Sampling(1.0, 1, 1.0))
+    assert len(best.completions) == 2
     for cold, top in zip(rollout.completions, best.completions, strict=True):
         assert ids_of(cold) == ids_of(top) and len({tuple(one.ids) for one in top}) == 1
 

@@ -38,10 +38,13 @@ def message(config: dict, **overlay) -> str:
 
 def test_the_shipped_configurations_are_valid(config, repository):
     clades = read_clades()
-    check_config(config, clades)
-    for path in (repository / "config").rglob("*.yaml"):
-        if path.name not in ("defaults.yaml", "cpivae_training.yaml"):
-            check_config(merged(config, yaml.safe_load(path.read_text())), clades)
+    others = ("defaults.yaml", "cpivae_training.yaml")
+    paths = [path for path in (repository / "config").rglob("*.yaml") if path.name not in others]
+    assert len(paths) > 5
+    for settings in (config, *(merged(config, yaml.safe_load(path.read_text())) for path in paths)):
+        check_config(settings, clades)
+        with pytest.raises(InputError, match=r"config key sft\.epochs"):
+            check_config(merged(settings, {"sft": {"epochs": "many"}}), clades)
 
 
 @pytest.mark.parametrize(
@@ -289,6 +292,7 @@ def test_a_name_of_earlier_versions_is_answered_with_the_new_one(config, overlay
 
 
 def test_new_names_exist(config):
+    assert all(RENAMED.values())
     for new in RENAMED.values():
         for key in new.replace(" and ", " or ").split(" or "):
             section, _, name = key.partition(".")

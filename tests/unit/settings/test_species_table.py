@@ -224,4 +224,6 @@ def test_the_shipped_tables_are_valid_and_complete(repository, name):
     path = repository / "config" / f"{name}.tsv"
     table = read_species_table(path, "../shared/data", CLADES)
     require_training(table, str(path))
-    require_evaluation(table, str(path))
+    assert require_evaluation(table, str(path))
+    assert any(row.split == "train" for row in table.values())
+    assert {row.clade for row in table.values()} <= set(CLADES)

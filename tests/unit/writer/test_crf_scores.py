@@ -153,6 +153,7 @@ def test_a_score_is_the_weighted_sum(case):
     table, sample = case["tables"][False], case["samples"][False]
     features = scores.features(case["sums"], table, sample)
     found = scores(case["sums"], table, sample).detach()
+    assert len(features) == len(found) > 37
     for index in range(0, len(features), 37):
         wanted = (scores.weights[int(table[index, KIND])] * features[index]).sum().detach()
         assert float(found[index]) == pytest.approx(float(wanted), rel=1e-5, abs=1e-5)
@@ -160,6 +161,7 @@ def test_a_score_is_the_weighted_sum(case):
 
 def test_the_sums_of_a_window_do_not_depend_on_its_batch(case):
     prompts = case["prompts"]
+    assert len(prompts.lengths) > 1
     for sample in range(len(prompts.lengths)):
         size = int(prompts.lengths[sample])
         alone = score_sums(

@@ -88,6 +88,7 @@ def test_reading_on_is_attention_over_prompt_and_all_that_follows(steps: list[in
     real[1, num_prompt - padding :] = False
     bias = torch.where(real, 0.0, -torch.inf)[:, None, None]
     rows = torch.arange(batch)
+    assert steps
     for tokens in steps:
         if len(rows) == 3 and cache.size:  # one prompt is done
             rows = torch.tensor([0, 1])

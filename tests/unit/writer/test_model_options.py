@@ -167,6 +167,7 @@ def test_latents_are_read_by_every_structure_token():
             model.latents.weight[2] += shift
             states.append(model.hidden_states(batch, model.score(batch.prompts)).states)
     apart = (states[0] - states[1]).abs().amax(-1)
+    assert batch.sequences.lengths.min() > 0 and len(apart) == 2
     for row, length in enumerate(batch.sequences.lengths.tolist()):
         assert (apart[row, :length] > 0).all()
 

@@ -66,6 +66,8 @@ def test_a_mistake_is_named_with_its_key(tmp_path, text, message):
 @pytest.mark.parametrize("precision", [32, 16, "bf16"])
 def test_hardware_is_written_as_documented(devices, precision):
     check_settings(merged(default_settings(), {"hardware": {"devices": devices, "precision": precision}}), "mine")
+    with pytest.raises(InputError, match=r"hardware\.devices"):
+        check_settings(merged(default_settings(), {"hardware": {"devices": "-x", "precision": precision}}), "mine")
 
 
 def test_the_published_example_is_a_valid_file(tmp_path):

@@ -212,6 +212,7 @@ def test_the_mean_of_training_samples_predicts_nothing_over_folds_either(tmp_pat
         return np.zeros_like(part.values[target]), np.zeros_like(part.values[target])
 
     result = gather(folds_of(tmp_path, lambda fold: mean), tmp_path / "all", 5, 1)
+    assert result["test"]
     for row in result["test"].values():
         assert row["corr_mean"] == 0 and row["pooled_corr_mean"] == 0
 

@@ -184,6 +184,7 @@ def test_flows_know_how_they_stretch_space():
             parameter.mul_(3)
     z = torch.randn(5, 3, dtype=torch.float64)
     _, log_det = flows(z)
+    assert log_det.shape == (5,)
     for row, found in zip(z, log_det, strict=True):
         jacobian = torch.autograd.functional.jacobian(lambda x: flows(x[None])[0][0], row)
         torch.testing.assert_close(found, torch.linalg.slogdet(jacobian)[1])

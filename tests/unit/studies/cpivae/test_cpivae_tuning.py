@@ -66,5 +66,7 @@ def test_a_search_is_continued_with_what_it_was_begun_with_alone(tmp_path, monke
 @pytest.mark.parametrize("name", ["JointVQ", "res_unet", "generative_vae gan"])
 def test_a_search_can_draw_settings_of_every_kind_of_model(name):
     study = optuna.create_study()
-    for _ in range(5):
-        check_settings(trial_settings(study.ask(), tiny_settings(name), 3), "trial")
+    drawn = [trial_settings(study.ask(), tiny_settings(name), 3) for _ in range(5)]
+    for settings in drawn:
+        check_settings(settings, "trial")
+    assert len({str(settings) for settings in drawn}) == 5

@@ -69,7 +69,9 @@ def test_windows_are_read_as_tokens_and_the_first_base_is_alone():
 def test_tokens_are_the_bases_again():
     alphabet = alphabet_named("bpe32", learn_merges([random_stretch(50_000, 3)]))
     windows = random_stretch(64 * 300, 4).reshape(64, 300)
-    for row, text in zip(TokenReader(alphabet)(windows), windows, strict=True):
+    rows = TokenReader(alphabet)(windows)
+    assert len(rows) == 64
+    for row, text in zip(rows, windows, strict=True):
         assert "".join(alphabet.tokens[i] for i in row if i != PAD) == "".join("ACGT"[i] for i in text)
 
 
@@ -97,6 +99,7 @@ def test_what_stands_behind_the_last_token_does_not_count():
     model, reader = toy_core(), TokenReader(TOY)
     ids = torch.from_numpy(reader(letters("ACAACGTTCG")))
     longer = torch.nn.functional.pad(ids, (0, 5), value=PAD)
+    assert model.training_losses(ids)
     for name, value in model.training_losses(ids).items():
         torch.testing.assert_close(model.training_losses(longer)[name], value)
 

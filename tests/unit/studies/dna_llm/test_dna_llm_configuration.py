@@ -46,6 +46,7 @@ def test_the_configuration_says_the_defaults_of_the_commands(config, section):
 def test_the_schema_has_the_limits_of_the_options(section):
     properties = load_schema("studies/dna_llm")["properties"][section]["properties"]
     options = {field.name: field for field in dataclasses.fields(SECTIONS[section])}
+    assert properties
     for name, schema in properties.items():
         limits = {key: options[name].metadata[ours] for ours, key in LIMITS.items()}
         assert {key: schema.get(key) for key in LIMITS.values()} == limits, name

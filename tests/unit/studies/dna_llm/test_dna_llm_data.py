@@ -80,6 +80,7 @@ def test_every_stretch_stands_in_the_genome_as_it_is(corpora, genome):
 
 def test_windows_never_cross_the_end_of_a_stretch(corpora):
     rng = np.random.default_rng(0)
+    assert corpora
     for folder in corpora.values():
         corpus = Corpus(folder, "train")
         starts = corpus.random_starts(41, rng, 5000)
@@ -93,7 +94,9 @@ def test_windows_never_cross_the_end_of_a_stretch(corpora):
 
 def test_training_and_validation_share_no_base(corpora):
     """Random DNA: a 24-mer on both sides could only come from the same place."""
+    assert corpora
     for folder in corpora.values():
+        assert list(stretches(Corpus(folder, "val")))
         known = KmerSet(text.encode() for text in stretches(Corpus(folder, "train")))
         for text in stretches(Corpus(folder, "val")):
             assert known.share(text.encode()) == 0

@@ -49,6 +49,7 @@ def test_a_resample_is_the_metric_of_the_windows_it_draws():
     stretches = np.repeat(np.arange(4), 3)
     draws = resampled(predicted, scores, stretches, 5, seed=7)
     times = np.random.default_rng(7).multinomial(4, np.full(4, 0.25), size=5)
+    assert draws and len(times) == 5
     for draw, counts in enumerate(times):
         rows = np.concatenate([np.tile(np.flatnonzero(stretches == s), n) for s, n in enumerate(counts)])
         direct = score(predicted[rows], scores[rows])
