@@ -7,6 +7,8 @@ recommends. Differences from viterbi have 95 % intervals of paired resamples of 
     python benchmarks/decoders.py --validation                            # what chose the defaults
     python benchmarks/decoders.py --expected 1.0:0.8 --sets S.pombe.III   # temperature:threshold; auto: of each tile
 
+    python benchmarks/decoders.py --expected --models a/crf b/crf         # other weights, by viterbi
+
 --validation takes the real genomes that the shipped models were calibrated on, in place of held-out sets.
 """
 
@@ -80,10 +82,10 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=TARGETS, metavar="SET",
                         help=f"of any_genome_sets.py (default: {' '.join(SETS)})")  # fmt: skip
     parser.add_argument("--validation", action="store_true", help="on the DNA that the models were calibrated on")
-    parser.add_argument("--expected", nargs="+", default=["1.0:auto"], metavar="T:THRESHOLD", help="(%(default)s)")
+    parser.add_argument("--expected", nargs="*", default=["1.0:auto"], metavar="T:THRESHOLD", help="(%(default)s)")
     parser.add_argument("--gene-weight", type=float, default=1.0, help="of a gene beside an exon (%(default)s)")
     parser.add_argument("--samples", type=int, default=64, help="(%(default)s)")
-    parser.add_argument("--model", type=Path, help="folder of a CRF in place of the shipped one")
+    parser.add_argument("--models", type=Path, nargs="*", default=[], help="further CRFs, each decoded by viterbi")
     parser.add_argument("--max-bp", type=int, default=0, help="bases of a set at most; 0: all (%(default)s)")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "data/studies/any_genome", help="(%(default)s)")
     arguments = parser.parse_args()
@@ -117,12 +119,11 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
     if arguments.validation:
         text = ",".join(read_json(use.calibration)["regions"][name])
         regions = list(parse_regions(text, scored.genome.lengths))
-    crf = load_annotator(arguments.model).crf if arguments.model else shipped.model.crf
-    decoder = Cached(WindowDecoder(crf, rules))
+    decoder = Cached(WindowDecoder(shipped.model.crf, rules))
     tiling = Tiling(use.window_bp, use.overlap_bp, 1)
     areas = pieces(scored, regions)
 
-    def counts() -> np.ndarray:
+    def counts(decoder: Cached) -> np.ndarray:
         genes = annotate_regions(decoder, rules, scored.genome, regions, code, tiling).genes
         found = []
         for area in areas:
@@ -131,7 +132,7 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
             found.append([[report[level][kind] for kind in ("tp", "fp", "fn")] for level in ("exon", "gene")])
         return np.array(found)
 
-    base = counts()
+    base = counts(decoder)
     found = [f"| {name} | viterbi | {' | '.join(f'{value:.3f}' for value in f1(base.sum(0)))} | | |"]
     for text in arguments.expected:
         warmth, _, threshold = text.partition(":")
@@ -140,10 +141,17 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
         decoder.decoder.choose = lambda sites, potentials, options=options: expected_genes(
             *potentials, sites, decoder.decoder.gene_penalty, options
         )
-        other = counts()
-        shown = [f"{value:.3f}" for value in f1(other.sum(0))] + intervals(base, other)
-        found.append(f"| {name} | expected {text} | {' | '.join(shown)} |")
+        found.append(compared(name, f"expected {text}", base, counts(decoder)))
+    for folder in arguments.models:
+        other = counts(Cached(WindowDecoder(load_annotator(folder).crf, rules)))
+        found.append(compared(name, f"viterbi, {folder}", base, other))
     return found
+
+
+def compared(name: str, what: str, base: np.ndarray, other: np.ndarray) -> str:
+    """A row of the table."""
+    shown = [f"{value:.3f}" for value in f1(other.sum(0))] + intervals(base, other)
+    return f"| {name} | {what} | {' | '.join(shown)} |"
 
 
 def pieces(scored: Scored, regions: Sequence[Region]) -> list[Region]:
