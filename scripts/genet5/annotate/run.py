@@ -185,7 +185,7 @@ def annotation_of(
         summary["adaptation"] = dict(adaptation)
     if evidence is None:
         return Annotated(genes, summary)
-    support = support_of(genes, evidence)
+    support = support_of(genes, evidence, regions)
     summary["evidence"] = evidence.summary() | support.summary()
     attributes = {name: one.attributes() for name, one in support.by_transcript.items()}
     return Annotated(genes, summary, attributes=attributes, evidence=evidence)

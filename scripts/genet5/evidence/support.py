@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from genet5.evidence.hints import CDS_PART, INTRON, KINDS, START, STOP
 from genet5.evidence.matching import ContigHints, Evidence
-from genet5.genome.genes import Gene, Transcript
+from genet5.genome.genes import Gene, Region, Transcript
 
 FULL, PARTIAL, NONE = VERDICTS = ("full", "partial", "none")
 CONFIRMED, MISSED, CONTRADICTED = FATES = ("confirmed", "missed", "contradicted")
@@ -51,8 +51,8 @@ class Supported:
         }
 
 
-def support_of(genes: Iterable[Gene], evidence: Evidence) -> Supported:
-    """The support of every transcript, and the fates of all hinted introns."""
+def support_of(genes: Iterable[Gene], evidence: Evidence, regions: Sequence[Region] | None = None) -> Supported:
+    """The support of every transcript, and the fates of the hinted introns within ``regions`` (None: of all)."""
     by_contig: dict[str, list[Gene]] = {}
     for gene in genes:
         by_contig.setdefault(gene.seqid, []).append(gene)
@@ -66,7 +66,8 @@ def support_of(genes: Iterable[Gene], evidence: Evidence) -> Supported:
             own = [transcript for gene in members if gene.strand == sign for transcript in gene.transcripts]
             for transcript in own:
                 found[transcript.id] = strand.support(transcript, sign)
-            for fate in strand.fates(own):
+            spans = None if regions is None else [region for region in regions if region.seqid == seqid]
+            for fate in strand.fates(own, spans):
                 fates[fate] += 1
     for seqid, members in by_contig.items():
         if seqid not in evidence.contigs:
@@ -125,11 +126,13 @@ class _StrandHints:
             if hint not in own and any(start < hint[1] and hint[0] < end for start, end in transcript.cds)
         ]
 
-    def fates(self, transcripts: Sequence[Transcript]) -> Iterable[str]:
-        """Of each counted intron."""
+    def fates(self, transcripts: Sequence[Transcript], regions: Sequence[Region] | None) -> Iterable[str]:
+        """Of each counted intron within the regions."""
         annotated = {tuple(intron) for transcript in transcripts for intron in transcript.introns}
         cut = {hint for transcript in transcripts for hint in self._cutting(transcript)}
         for hint in self.counted:
+            if regions is not None and not any(one.start <= hint[0] and hint[1] <= one.end for one in regions):
+                continue
             yield CONFIRMED if hint in annotated else CONTRADICTED if hint in cut else MISSED
 
 

@@ -10,7 +10,7 @@ from genet5.evidence.hints import CDS_PART, INTRON, PROTEINS, RNASEQ, START, STO
 from genet5.evidence.matching import Evidence, match
 from genet5.evidence.support import CONFIRMED, CONTRADICTED, FULL, MISSED, NONE, PARTIAL, Support, support_of
 from genet5.genome.fasta import Genome
-from genet5.genome.genes import Gene, Interval, Transcript, phases_from_lengths
+from genet5.genome.genes import Gene, Interval, Region, Transcript, phases_from_lengths
 from genet5.genome.sites import GeneRules
 
 RULES = GeneRules(splice_pairs=(("GT", "AG"),), min_intron_bp=10, max_intron_bp=500)
@@ -87,6 +87,12 @@ def test_fates_of_hinted_introns(genome: Genome) -> None:
     # The last one lies beside the gene, and so overlaps its rival 300-550 alone.
     assert found.introns == {CONFIRMED: 2, MISSED: 2, CONTRADICTED: 1}
     assert found.summary()["transcripts"] == {FULL: 1, PARTIAL: 1, NONE: 0}
+    annotated = [Region("c1", 0, 500), Region("c2", 0, 4)]
+    assert support_of([GENE, other], evidence(genome, *hints), annotated).introns == {
+        CONFIRMED: 1,
+        MISSED: 1,
+        CONTRADICTED: 0,
+    }
 
 
 def test_genes_of_contigs_without_hints_have_none(genome: Genome) -> None:
