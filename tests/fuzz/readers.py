@@ -154,7 +154,7 @@ def _own_files(folder: Path) -> dict[str, Reader]:
     curve = {"slope": 1.0, "intercept": 0.0, "genes": 60, "exact": 30, "error_before": 0.1, "error_after": 0.1,
              "reason": ""}  # fmt: skip
     calibration = {"weights": "0" * 64, "decoders": {"viterbi": curve}, "regions": {"s": ["c:1-9"]}}
-    table = "species\tclade\tgenetic_code\tsplit\tgenome\tannotation\na\tfungi\t1\ttrain\tg.fa\ta.gff\n"
+    table = "species\tclade\tgenetic_code\tsplit\tgenome\tannotation\nS.test\tfungi\t1\ttrain\tg.fa\ta.gff\n"
     clade = (resource("clades") / "vertebrate.yaml").read_bytes().partition(b"\nmodel:")[0] + b"\n"
 
     def same_bases(path: Path) -> None:

@@ -73,6 +73,7 @@ def fuzz(data: Path, cases: int, seed: int, failures: Path, only: str = "") -> d
         for place, (key, reader) in enumerate(chosen.items()):
             share = cases // len(chosen) + (place < cases % len(chosen))
             table[key] = Counter(cases=share)
+            _check_seed(key, reader, Path(name) / "case")
             for number in range(share):
                 draw = random.Random(f"{seed}/{key}/{number}")
                 outcome, message = one_case(reader, draw, Path(name) / "case", failures / f"{key}.{number}")
@@ -80,6 +81,16 @@ def fuzz(data: Path, cases: int, seed: int, failures: Path, only: str = "") -> d
                 if message:
                     print(f"{key} {number}: {outcome}: {message}", file=sys.stderr, flush=True)
     return table
+
+
+def _check_seed(key: str, reader: Reader, folder: Path) -> None:
+    """The sound file must be accepted: damage to what is refused anyway would show nothing."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / reader.file).write_bytes(reader.seed)
+    outcome, message = read_once(reader, folder / reader.file)
+    if outcome != "accepted":
+        raise SystemExit(f"{key}: its sound file is not accepted ({outcome}: {message})")
 
 
 def one_case(reader: Reader, draw: random.Random, folder: Path, kept: Path) -> tuple[str, str]:
