@@ -27,7 +27,7 @@ from genet5.annotate.options import AnnotateOptions
 from genet5.clades import read_clades
 from genet5.configuration import AUTO, new_genome_name
 from genet5.crf.options import SCRATCH
-from genet5.errors import InputError
+from genet5.errors import InputError, system_error
 from genet5.files import file_sha256
 from genet5.options import flags, plain, read_options
 from genet5.settings.checks import (
@@ -65,6 +65,8 @@ def or_exit(function, *arguments):
         return function(*arguments)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {system_error(error)}")
 
 
 # Of a module, the configuration is what the workflow that uses it hands over: its own dictionary is left as it is.
@@ -79,7 +81,7 @@ if config["simulate"]["augustus_config"]:
 RUN = config["run"]
 SHEET = config["species_sheet"]
 SPECIES = or_exit(read_species_table, SHEET, config["data_root"], KNOWN_CLADES)
-PUBLISHED = published_files()
+PUBLISHED = or_exit(published_files)
 STAGES = config["stages"]
 STAGE_PATTERN = "crf|grpo_crf|sft|grpo|shipped-[a-z0-9_]+"
 # The CRF that the writer is built around.

@@ -127,7 +127,9 @@ def model_flag(wildcards):
 def model_version(wildcards):
     """Checksums of a model that comes with GeneT5: with another one, its annotations are out of date."""
     models = [KNOWN_CLADES[name].model for name in shipped_clades(wildcards)]
-    return [file_sha256(path) for one in models for path in (one.folder / "model.safetensors", one.calibration)]
+    return [
+        or_exit(file_sha256, path) for one in models for path in (one.folder / "model.safetensors", one.calibration)
+    ]
 
 
 def annotation_files(wildcards):

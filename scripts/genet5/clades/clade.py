@@ -155,6 +155,8 @@ def read_clade(path: Path) -> Clade:
 def _shipped_model(section: Mapping[str, Any] | None, path: Path) -> ShippedModel | None:
     if section is None:
         return None
+    if "\0" in section["folder"] + section["calibration"]:
+        raise InputError(f"{path}, key model: a name of a file has no zero byte")
     folder = (path.parent / section["folder"]).resolve()
     calibration = folder / section["calibration"]
     for key, place, found in (

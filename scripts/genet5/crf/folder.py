@@ -13,12 +13,13 @@ from torch import nn
 from genet5.crf.config import CrfConfig
 from genet5.crf.model import Crf, make_crf
 from genet5.errors import InputError
-from genet5.files import atomic_write, read_json, write_json
+from genet5.files import atomic_write, one_line, read_json, write_json
 from genet5.options import read_options
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 MODEL_TYPE = "genet5_crf"
+_MOST_NETWORKS, _LARGEST_SIZE = 1000, 10_000  # beyond what was ever trained; a damaged number takes all memory
 
 
 def save_crf(crf: Crf, folder: str | Path, dtype: torch.dtype | None = None) -> None:
@@ -59,7 +60,16 @@ def read_config(folder: Path) -> CrfConfig:
     stored = read_json(path)
     if stored.pop("model_type", None) != MODEL_TYPE:
         raise InputError(f"{path}: model_type {model_type(folder)!r}, must be {MODEL_TYPE!r}")
-    return read_options(CrfConfig, stored, str(path))
+    config = read_options(CrfConfig, stored, str(path))
+    if config.num_networks > _MOST_NETWORKS or max(value for value in _sizes(config)) > _LARGEST_SIZE:
+        raise InputError(f"{path}: a network of this size is not possible; is the file damaged?")
+    return config
+
+
+def _sizes(config: CrfConfig) -> list[int]:
+    """Channels and dilations of a network."""
+    values = config.to_dict().values()
+    return [one for value in values for one in (value if isinstance(value, list) else [value]) if type(one) is int]
 
 
 def model_type(folder: str | Path) -> Any:
@@ -71,8 +81,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
     """Read all of a model's weights from a safetensors file; ``InputError`` unless names and shapes agree."""
     try:
         stored = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error})") from error
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path}: not a safetensors file ({one_line(error)})") from error
     wanted = model.state_dict()
     missing, unexpected = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
     if missing or unexpected:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from genet5.annotate.options import AnnotateOptions
 from genet5.bake.options import BakeOptions
-from genet5.configuration import AUTO, load_schema, merged, read_yaml
+from genet5.configuration import AUTO, LONGEST_YAML_BYTES, load_schema, merged, read_yaml
 from genet5.crf.options import CrfOptions
 from genet5.device import DEVICE_HELP, DEVICES
 from genet5.evaluate.options import BuscoOptions, ScoreOptions
-from genet5.files import here_or_shipped, shipped
+from genet5.files import check_depth, here_or_shipped, shipped
 from genet5.genome.simulation_options import SimulateOptions
 from genet5.grpo.options import CrfGrpoOptions, GrpoOptions, GrpoPromptOptions
 from genet5.options import option, plain
@@ -118,6 +118,7 @@ def with_defaults(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Files that it names are looked for in the working folder, then in the repository.
     """
+    check_depth(config, "the configuration", most_values=LONGEST_YAML_BYTES)
     complete = merged(defaults(), read_yaml(STUDY_DEFAULTS, "the defaults of the studies"), config)
     for *sections, key in _NAMED_FILES:
         section: Any = complete

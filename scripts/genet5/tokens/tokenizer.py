@@ -16,13 +16,14 @@ from tokenizers import AddedToken, Tokenizer
 
 from genet5.clades import read_clades
 from genet5.errors import InputError
-from genet5.files import atomic_write, json_text, read_json
+from genet5.files import atomic_write, json_text, one_line, read_json
 from genet5.tokens import dna, vocabulary, vq
 from genet5.tokens.options import KINDS, KINDS_WITH_BASE
 
 TOKENIZER_FILE = "tokenizer.json"
 SETTINGS_FILE = "genet5_tokenizer.json"
 FORMAT_VERSION = 1
+_MOST_TOKENS = 100_000_000
 
 
 class DnaTokens(NamedTuple):
@@ -203,10 +204,12 @@ class GeneTokenizer:
         try:
             stored = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
         except Exception as error:  # the library raises bare Exception for whatever is wrong with the JSON
-            raise InputError(f"{folder / TOKENIZER_FILE}: not a tokenizer.json ({error})") from error
+            raise InputError(f"{folder / TOKENIZER_FILE}: not a tokenizer.json ({one_line(error)})") from error
         size = stored.get_vocab_size()
         if size != settings["size"]:
             raise InputError(f"{folder / TOKENIZER_FILE}: {size} tokens, {SETTINGS_FILE} says {settings['size']}")
+        if stored.get_vocab() and max(stored.get_vocab().values()) >= size:
+            raise InputError(f"{folder / TOKENIZER_FILE}: its ids have gaps, or two tokens have one")
         tokenizer = cls(stored, settings["kind"], settings["k"], settings["dna_size"], settings["vq"])
         if settings["segment_bp"] is not None:
             tokenizer._set_lengths(settings["segment_bp"], settings["max_window_bp"])
@@ -407,8 +410,23 @@ def _read_settings(path: Path) -> dict[str, Any]:
     for key in counts:
         if type(settings.get(key)) is not int or settings[key] < 1:
             raise InputError(f"{path}: {key} {settings.get(key)!r}, must be a whole number of at least 1")
-    codes = vq.parse_vq_codes(settings.get("vq") or {}, f"{path}, vq") if settings["kind"] == "vq" else None
+    if settings.get("segment_bp") is not None:
+        places = settings["max_window_bp"] // settings["segment_bp"] + 1 + settings["segment_bp"]
+        if places > settings["size"]:
+            raise InputError(
+                f"{path}: max_window_bp {settings['max_window_bp']} and segment_bp {settings['segment_bp']} need "
+                f"{places} tokens, it has {settings['size']}"
+            )
+    if settings["dna_size"] > settings["size"] or settings["size"] > _MOST_TOKENS:
+        raise InputError(f"{path}: dna_size {settings['dna_size']} of size {settings['size']} is not possible")
+    if settings["kind"] == "kmer" and settings["k"] > dna.LARGEST_K:
+        raise InputError(f"{path}: k {settings['k']}, allowed 1 to {dna.LARGEST_K}")
+    codes = vq.parse_vq_codes(_section(settings.get("vq")), f"{path}, vq") if settings["kind"] == "vq" else None
     if codes and codes.k != settings["k"]:
         raise InputError(f"{path}: k {settings['k']}, its table of codes says {codes.k}")
     found = {key: settings.get(key) for key in ("kind", "k", "dna_size", "size", "segment_bp", "max_window_bp")}
     return found | {"vq": codes}
+
+
+def _section(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -23,10 +23,13 @@ from transformers.utils import logging as transformers_logging
 from genet5.crf.folder import CONFIG_FILE, WEIGHTS_FILE, load_weights
 from genet5.crf.model import Crf
 from genet5.errors import InputError
-from genet5.files import file_sha256, read_json
+from genet5.files import file_sha256, one_line, read_json
 from genet5.tokens.tokenizer import SETTINGS_FILE, TOKENIZER_FILE, GeneTokenizer
 from genet5.writer.config import GeneT5Config, sized_config
 from genet5.writer.network import GeneT5Model
+
+MOST_LAYERS = 1000
+"""More layers than any network has: a damaged config.json would take hours and all memory."""
 
 
 def vocabulary_sha256(tokenizer: GeneTokenizer, size: int) -> str:
@@ -175,9 +178,15 @@ def _read_config(path: Path) -> GeneT5Config:
     if stored.get("model_type") != GeneT5Config.model_type:
         raise InputError(f"{path}: model_type {stored.get('model_type')!r}, must be {GeneT5Config.model_type!r}")
     try:
-        return GeneT5Config.from_dict(stored)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a configuration of this version ({error})") from error
+        config = GeneT5Config.from_dict(stored)
+        if config.num_layers > MOST_LAYERS or config.crf_config.num_networks > MOST_LAYERS:
+            raise ValueError(f"more than {MOST_LAYERS} layers or networks")
+        return config
+    except InputError:
+        raise
+    # transformers reads keys that we never write, and raises errors of its own about them.
+    except Exception as error:
+        raise InputError(f"{path}: not a configuration of this version ({one_line(error)})") from error
 
 
 @contextlib.contextmanager
