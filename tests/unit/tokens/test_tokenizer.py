@@ -364,6 +364,16 @@ def test_settings_that_do_not_fit_the_file_are_refused(tmp_path: Path, change: d
         GeneTokenizer.load(tmp_path)
 
 
+def test_a_table_of_codes_of_another_k_is_refused(tmp_path: Path) -> None:
+    table = {"format_version": 1, "k": 3, "size": 9, "codes": [code % 9 for code in range(64)]}
+    (tmp_path / "codes.json").write_text(json.dumps(table))
+    GeneTokenizer.build("vq", base=tmp_path / "codes.json", **LENGTHS).save(tmp_path)
+    stored = json.loads((tmp_path / SETTINGS_FILE).read_text())
+    (tmp_path / SETTINGS_FILE).write_text(json.dumps({**stored, "k": 4}))
+    with pytest.raises(InputError, match="k 4, its table of codes says 3"):
+        GeneTokenizer.load(tmp_path)
+
+
 def test_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tokenizer.json: no such file"):
         GeneTokenizer.load(tmp_path)
