@@ -18,7 +18,7 @@ from genet5.clades import Clade, clade_named, read_clades
 from genet5.configuration import AUTO
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.errors import InputError
-from genet5.evidence.weights import LEARNED
+from genet5.evidence.hints import LEARNED
 from genet5.genome.fasta import Genome, open_genome
 from genet5.genome.genes import Gene
 
@@ -115,7 +115,7 @@ def annotate(
     DNA is to say it; by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything.
     decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. adapt: fit
     the model to this genome first; adaptation: the file of one that was made before. rnaseq, proteins: files of
-    evidence, separated by commas; hint_weight: one of ``evidence.weights.WEIGHTS`` (``AnnotateOptions``). device: one
+    evidence, separated by commas; hint_weight: one of ``HINT_WEIGHTS`` (``AnnotateOptions``). device: one
     of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
     """
     annotator = model if isinstance(model, Annotator) else None

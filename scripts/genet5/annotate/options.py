@@ -8,7 +8,7 @@ from typing import Protocol
 
 from genet5.configuration import AUTO
 from genet5.errors import InputError
-from genet5.evidence.weights import LEARNED, WEIGHTS
+from genet5.evidence.hints import HINT_WEIGHTS, LEARNED
 from genet5.options import option
 
 DECODERS = ("viterbi", "expected", "lm", "joint")
@@ -144,7 +144,7 @@ class AnnotateOptions:
         LEARNED,
         "learned: hints are weighed against what the DNA says; hard: genes have to agree with each hint that the DNA "
         "allows, of hints that contradict each other with the one that has most counts",
-        choices=WEIGHTS,
+        choices=HINT_WEIGHTS,
     )
     parts: int = option(
         1,

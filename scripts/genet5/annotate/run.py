@@ -22,11 +22,12 @@ from genet5.clades import Clade, clade_named
 from genet5.crf.expected import ExpectedOptions
 from genet5.crf.isoforms import IsoformOptions
 from genet5.errors import InputError
+from genet5.evidence.hints import LEARNED
 from genet5.evidence.matching import Evidence
 from genet5.evidence.potentials import WindowEvidence
 from genet5.evidence.stored import hinted_introns
 from genet5.evidence.support import support_of
-from genet5.evidence.weights import LEARNED, weights_of
+from genet5.evidence.weights import weights_of
 from genet5.files import atomic_write, write_json
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Gene, Region

@@ -15,6 +15,8 @@ INTRON, START, STOP, CDS_PART, EXON_PART, INTERGENIC_PART = KINDS = (
     "irpart",
 )
 NO_FRAME = -1
+#: How hints weigh: against what the DNA says, or beyond it.
+LEARNED, HARD = HINT_WEIGHTS = ("learned", "hard")
 
 
 class Hint(NamedTuple):

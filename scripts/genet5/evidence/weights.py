@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from genet5.evidence.hints import HARD
 from genet5.files import read_json, resource
 
-LEARNED, HARD = WEIGHTS = ("learned", "hard")
 #: What a hint that is forced earns, beyond all that a network may say.
 HARD_NATS = 200.0
 HARD_NATS_PER_BASE = 20.0

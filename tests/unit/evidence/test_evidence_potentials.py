@@ -12,8 +12,10 @@ from genet5.crf.decoding import best_genes
 from genet5.evidence.hints import (
     CDS_PART,
     EXON_PART,
+    HARD,
     INTERGENIC_PART,
     INTRON,
+    LEARNED,
     PROTEINS,
     RNASEQ,
     START,
@@ -23,7 +25,7 @@ from genet5.evidence.hints import (
 )
 from genet5.evidence.matching import match
 from genet5.evidence.potentials import WindowEvidence, strand_features
-from genet5.evidence.weights import HARD, LEARNED, shipped_weights, weights_of
+from genet5.evidence.weights import shipped_weights, weights_of
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.genetic_code import reverse_complement
