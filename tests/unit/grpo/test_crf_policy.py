@@ -128,6 +128,10 @@ def test_the_mean_of_many_samples_is_the_gradient_of_the_expected_reward():
     assert np.abs(found - exact).max() < 0.012
 
 
+def test_an_advantage_is_against_the_mean_of_the_others():
+    assert leave_one_out(np.array([1.0, 0.0, 0.5])).tolist() == pytest.approx([0.75, -0.75, 0.0])
+
+
 def test_equal_rewards_teach_nothing():
     strand = strand_of()
     sampled = sample_strand(strand, "+", [], 16, 1, LOCUS)
