@@ -128,13 +128,17 @@ def test_the_mean_of_many_samples_is_the_gradient_of_the_expected_reward():
     assert np.abs(found - exact).max() < 0.012
 
 
+def test_an_advantage_is_against_the_mean_of_the_others():
+    assert leave_one_out(np.array([1.0, 0.0, 0.5])).tolist() == pytest.approx([0.75, -0.75, 0.0])
+
+
 def test_equal_rewards_teach_nothing():
     strand = strand_of()
     sampled = sample_strand(strand, "+", [], 16, 1, LOCUS)
     equal = RewardWeights(exon=0, gene=0, nucleotide=0)
     lesson = learn(sampled, reference_of(BASES), [], equal, len(BASES), 1.0)
     assert not lesson.varied and not lesson.features.of_base.any() and not lesson.features.of_site.any()
-    assert lesson.features.genes == 0 and (leave_one_out(np.full(4, 0.1 + 0.2)) == 0).all()
+    assert lesson.features.genes == 0 and (leave_one_out(np.full(3, 0.1)) == 0).all()
 
 
 @dataclass
