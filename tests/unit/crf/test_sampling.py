@@ -124,7 +124,9 @@ def test_genes_of_a_chain_are_those_of_its_path(bases):
     given = case(bases, 3)
     allowed, size = given.allowed[0].numpy(), len(bases)
     paths = {(path.states, path.starts): path for path in all_paths(given)}
-    for chain in drawn(given, 200):
+    chains = list(drawn(given, 200))
+    assert len(chains) == 200
+    for chain in chains:
         found = [gene.of_window("+", size) for gene in sampled_genes.genes_of(chain, allowed[STOP_SITE])]
         assert found == genes_of(paths[states_of(chain, size)], allowed)
 
@@ -203,7 +205,9 @@ def test_features_of_a_stretch_are_those_that_lie_in_it(long_case):
 def test_what_no_rule_allows_is_never_sampled(long_case):
     rng = np.random.default_rng(7)
     allowed = WindowSites("".join(rng.choice(list("ACGT"), size=900)), RULES).allowed[0]
-    for chain in drawn(long_case, 50):
+    chains = list(drawn(long_case, 50))
+    assert len(chains) == 50 and any(len(chain.events) for chain in chains)
+    for chain in chains:
         for kind, at, _ in chain.events.tolist():
             assert kind >= CUT5 or allowed[kind, at]
         assert (chain.events[:, STATE] > 0).sum() == (chain.events[:, KIND] >= CUT5).sum()
