@@ -13,7 +13,7 @@ import pytest
 MAKE = shutil.which("make")
 pytestmark = pytest.mark.skipif(MAKE is None, reason="needs the program make: apt-get install make")
 NOTE = "note: tests that need a missing program are left out; to install them: sudo apt-get install"
-PROGRAMS = ("gt", "busco", "hmmsearch", "augustus", "squeue", "munge", "sshd", "ssh", "ip")
+PROGRAMS = ("gt", "busco", "hmmsearch", "augustus", "spaln", "squeue", "munge", "sshd", "ssh", "ip")
 INSTALLED = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends"
 
 
@@ -50,7 +50,7 @@ SUDO = 'echo "sudo $*" >> "$CALLS"; shift; exec "$@"'
 
 def test_root_installs_what_is_missing(tools):
     said, calls = tools(id="echo 0", apt_get=APT, env=ENV, busco="", squeue="", munge="")
-    missing = "genometools hmmer augustus openssh-server openssh-client iproute2"
+    missing = "genometools hmmer augustus spaln openssh-server openssh-client iproute2"
     assert calls == [
         "apt-get update",
         f"env {INSTALLED} {missing}",
@@ -84,7 +84,9 @@ def test_sudo_without_a_password_installs(tools):
 )
 def test_what_may_not_be_installed_is_named(tools, programs):
     said, calls = tools(**programs)
-    assert f"{NOTE} genometools busco hmmer augustus slurm-wlm munge openssh-server openssh-client iproute2" in said
+    assert (
+        f"{NOTE} genometools busco hmmer augustus spaln slurm-wlm munge openssh-server openssh-client iproute2" in said
+    )
     assert not [call for call in calls if call.startswith("apt-get install")]
 
 

@@ -105,5 +105,6 @@ def test_a_fetched_lineage_and_busco_on_the_genome_are_drawn(workspace):
 def test_every_rule_of_the_main_path_has_a_box(repository):
     files = ("download", "bake", "model", "train", "grpo", "annotate", "annotate_parts", "evaluate", "report")
     text = "".join((repository / "workflow" / "rules" / f"{name}.smk").read_text() for name in files)
-    targets = {"annotate", "bake_species"}
+    # The optional stage train_grpo_crf is not drawn: few runs have it, and its arrows would cross all others.
+    targets = {"annotate", "bake_species", "train_grpo_crf"}
     assert {rule.name for rule in RULES} == set(re.findall(RULE, text, flags=re.MULTILINE)) - targets

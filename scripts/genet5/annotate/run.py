@@ -214,7 +214,8 @@ def _check(how: How, model: Model, calibration: Calibration) -> None:
             f"({calibration.reason})"
         )
     longest = model.longest_window_bp
-    if DECODERS[how.decoder].needs_writer and longest is not None and how.window_bp > longest:
+    decoder = DECODERS.get(how.decoder)  # None: ``make_decoder`` says what is allowed
+    if decoder is not None and decoder.needs_writer and longest is not None and how.window_bp > longest:
         raise InputError(f"window_bp: {how.window_bp}, the model writes windows of at most {longest}")
 
 

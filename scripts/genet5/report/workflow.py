@@ -70,7 +70,7 @@ def rules_used(results: Results) -> frozenset[str]:
     if {"sft", "grpo"} & stages:
         used |= WRITER_RULES
     if "grpo_crf" in stages:
-        used |= {"grpo_prompts", "train_grpo_crf"}
+        used.add("grpo_prompts")
     if "grpo" in stages:
         used |= {"grpo_prompts", "train_grpo"}
     if results.predictions or results.boards:

@@ -185,9 +185,9 @@ def test_the_threads_that_are_asked_for_decode_and_change_nothing(
 ) -> None:
     seen, decode = [], WindowDecoder.decode
 
-    def watched(decoder: WindowDecoder, windows: Sequence[str]) -> list:
+    def watched(decoder: WindowDecoder, windows: Sequence[str], places: object) -> list:
         seen.append(torch.get_num_threads())
-        return decode(decoder, windows)
+        return decode(decoder, windows, places)
 
     monkeypatch.setattr(WindowDecoder, "decode", watched)
     for threads in (1, 3):

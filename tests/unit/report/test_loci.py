@@ -121,7 +121,7 @@ def test_broken_tracks_are_one_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "c.npz", other=np.zeros(3))
     with pytest.raises(InputError, match="no array 'names'; found other"):
         read_tracks(tmp_path / "c.npz")
-    with pytest.raises(InputError, match="not a readable"):
+    with pytest.raises(InputError, match="cannot be read: No such file"):
         read_tracks(tmp_path / "missing.npz")
 
 

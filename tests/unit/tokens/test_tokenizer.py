@@ -350,7 +350,7 @@ def test_transformers_reads_the_stored_file(tokenizers: dict[str, GeneTokenizer]
         ({"format_version": 99}, "format_version 99"),
         ({"k": None}, "k None"),
         ({"k": 5}, "not those of kind kmer"),
-        ({"size": 7}, "says 7"),
+        ({"size": 7}, "need 33 tokens, it has 7"),
         ({"segment_bp": "24"}, "segment_bp '24'"),
         ({"segment_bp": 48}, "<off_0> .. <off_47>"),
         ({"max_window_bp": 2000}, "<loc_0> .. <loc_83>"),

@@ -128,7 +128,7 @@ def test_compiled_crf_networks_are_one_graph_with_the_same_gradients(run: ToyRun
     graphs = []
     for batch in batches:
         # The plain network sums over bases in float64, and over the places of sites alone.
-        assert_same(*(gradients(model, batch) for model in (plain, compiled)), rtol=1e-4)
+        assert_same(*(gradients(model, batch) for model in (plain, compiled)), rtol=1e-3)
         graphs.append(counter.frame_count)
     assert graphs[0] == 1 and graphs[-1] <= 3
     assert not counters["graph_break"]

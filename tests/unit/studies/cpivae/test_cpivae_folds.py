@@ -248,7 +248,7 @@ def test_folders_that_are_no_cross_validation_are_refused_in_one_line(tmp_path):
         (folders[:2], r"found folds 0, 1, expected each of 0 to 2 once"),
         ([*folders, folders[1]], r"found folds 0, 1, 1, 2, expected each of 0 to 2 once"),
         ([folders[0], others[1]], r"one of 2 folds, but .* is one of 3"),
-        ([tmp_path], r"no result of a predictor"),
+        ([tmp_path], r"result\.json: cannot be read: No such file"),
     ):
         with pytest.raises(InputError, match=message) as error:
             gather(given, tmp_path / "all", 5, 1)

@@ -130,7 +130,7 @@ def test_the_comparison_of_less_than_everything(command, study):
 
 
 def test_what_is_missing_or_of_other_windows_is_one_clear_line(command, study, tmp_path):
-    with pytest.raises(InputError, match=r"models/nothing: no result of a predictor"):
+    with pytest.raises(InputError, match=r"models/nothing/result\.json: cannot be read: No such file"):
         compare(command, study, "nothing")
     with pytest.raises(InputError, match=r"losses_x\.json: no losses of pretraining"):
         compare(command, study, "kmer_lookup", losses=("losses_x.json",))
