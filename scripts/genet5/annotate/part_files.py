@@ -80,7 +80,9 @@ def read_part(path: str | Path) -> PartFile:
     path = Path(path)
     what, remedy = "no whole part of an annotation", "make the part again"
     arrays = read_arrays(path, what, remedy)
-    about = json_value(str(arrays.pop("about", "")), str(path))
+    if "about" not in arrays:
+        raise InputError(f"{path}: {what} (it has no array 'about'); {remedy}")
+    about = json_value(str(arrays.pop("about")), str(path))
     try:
         if about["format"] != FORMAT:
             raise InputError(f"{path}: format {about['format']!r}, expected {FORMAT}; make the part again")
