@@ -115,7 +115,7 @@ def read_once(reader: Reader, path: Path) -> tuple[str, str]:
 
     signal.signal(signal.SIGALRM, too_long)
     began = time.process_time()
-    # Twice the time of the wall: the machine may be busy. What counts is the time of the processor.
+    # Four times as much of the wall's time: the machine may be busy. What counts is the time of the processor.
     signal.setitimer(signal.ITIMER_REAL, 4 * LIMIT_S)
     try:
         reader.read(path)

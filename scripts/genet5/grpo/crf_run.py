@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.bake.crops import Window
@@ -28,17 +24,13 @@ from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.sites import WindowSites
 from genet5.grpo.crf_policy import Lesson, divergence, learn, sample_strand
+from genet5.grpo.log import Columns, RewardLog
 from genet5.grpo.options import CrfGrpoOptions
 from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.grpo.run import reward_weights
 from genet5.training.batches import batch_seed
 from genet5.training.compiling import prepare_compiling
-from genet5.training.csv_log import CsvLog, now
-from genet5.training.logs import TrainingLog, duration
-from genet5.training.memory import memory_gb
-from genet5.training.processes import say
 from genet5.training.run import Run, RunSpec
-from genet5.training.state import TrainingState
 from genet5.training.trainable import TrainableModule
 
 AUDIT = ("zero_variance_groups", "empty_completions", "repeated_completions", "genes_per_completion")
@@ -72,65 +64,16 @@ class CrfPolicy(TrainableModule):
         return potentials, sum(one.site_potentials for one in outputs) / len(outputs)
 
 
-class CrfGrpoLog(TrainingLog):
-    """grpo_log.csv in place of training_log.csv."""
+class CrfGrpoLog(RewardLog):
+    """That of the CRF."""
 
-    def __init__(self, folder: Path, fabric: Fabric, flops_per_token: float | None, with_memory: bool):
-        super().__init__(folder, fabric, flops_per_token, with_memory)
-        self.training = CsvLog(folder / "grpo_log.csv")
+    audit, on_console = AUDIT, "likelihood_loss"
 
-    def add_training(
-        self, state: TrainingState, total_steps: int, lr: float, val_loss: float | None, elapsed_s: float
-    ) -> None:
-        if state.step == 0:
-            return
-        seconds, updates = state.training_s, state.counted
-        means = defaultdict(lambda: math.nan, state.close_row())
-        step_s = seconds / max(updates, 1)
-        memory = memory_gb(self.fabric.device) if self.with_memory else {}
-        row = {
-            "timestamp": now(),
-            "elapsed_s": round(elapsed_s, 2),
-            "step": state.step,
-            "total_steps": total_steps,
-            "epoch": state.place()["epoch"],
-            "reward_mean": means["reward"],
-            "reward_std": means["reward_std"],
-            **{name: means[name] for name in Reward._fields if name != "reward"},
-            **{name: means[name] for name in AUDIT},
-            "policy_loss": means["policy"],
-            "kl": means["kl"],
-            "likelihood_loss": means["likelihood"],
-            "total_loss": means["train_loss"],
-            "lr": lr,
-            "grad_norm": means["grad_norm"],
-            "step_s": round(step_s, 3),
-            "tokens_per_s": round(means["tokens"] / step_s, 1),
-            "eta_s": round(elapsed_s / state.step * (total_steps - state.step), 1),
-            **{column: memory.get(column) for column in ("gpu_alloc_gb", "gpu_max_gb", "ram_used_gb")},
-        }
-        if self.fabric.is_global_zero:
-            self.training.append(row)
-        say(self.fabric, progress_line(row))
+    def losses(self, means: Mapping[str, float]) -> Columns:
+        return {"likelihood_loss": means["likelihood"]}
 
-
-def progress_line(row: Mapping[str, Any]) -> str:
-    """One line of the console from a row of grpo_log.csv."""
-    return " | ".join(
-        (
-            f"step {row['step']:>{len(str(row['total_steps']))}}/{row['total_steps']}",
-            f"reward {row['reward_mean']:.3f}",
-            f"exon {row['exon_f1']:.3f}",
-            f"gene {row['gene_f1']:.3f}",
-            f"equal groups {row['zero_variance_groups']:.0%}",
-            f"kl {row['kl']:.4f}",
-            f"likelihood {row['likelihood_loss']:.3f}",
-            f"lr {row['lr']:.2e}",
-            f"grad {row['grad_norm']:.3f}",
-            f"{row['step_s']:.2f} s",
-            f"eta {duration(row['eta_s'])}",
-        )
-    )
+    def times(self, means: Mapping[str, float], step_s: float) -> Columns:
+        return {"step_s": round(step_s, 3)}
 
 
 class CrfGrpoRun(Run):

@@ -12,7 +12,7 @@ import torch
 
 from genet5.bake.crops import Window, crop, read_eval_windows
 from genet5.bake.shards import ShardReader
-from genet5.clades import Clade, clade_named
+from genet5.clades import Clade
 from genet5.crf.data import CrfData
 from genet5.crf.folder import WEIGHTS_FILE, load_crf, save_crf
 from genet5.errors import InputError
@@ -20,7 +20,7 @@ from genet5.files import file_sha256, write_json
 from genet5.grpo.crf_run import CrfGrpoRun, CrfPolicy, CrfWindowScorer
 from genet5.grpo.options import CrfGrpoOptions
 from genet5.grpo.run import reward_weights
-from genet5.grpo.training import clades_of, simulated_part
+from genet5.grpo.training import run_fingerprint, simulated_part
 from genet5.training.batches import BatchSource
 from genet5.training.card import write_card
 from genet5.training.loop import fit
@@ -55,18 +55,10 @@ def run_crf_grpo(
     Raises:
         InputError: missing or damaged input, another run's folder, no reward that varies; see ``training.loop.fit``.
     """
-    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_windows, "merge_validation")):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; run {rule} first")
+    fingerprint = run_fingerprint(prompts, validation, eval_windows, clades)
     if not (model_dir / WEIGHTS_FILE).is_file():
         raise InputError(f"{model_dir / WEIGHTS_FILE}: no such file; --model must be the folder of a trained CRF")
-    fingerprint = {
-        "prompts": file_sha256(prompts),
-        "validation": file_sha256(validation),
-        "eval_windows": file_sha256(eval_windows),
-        "model": file_sha256(model_dir / WEIGHTS_FILE),
-        "clades": {name: clade_named(clades, name, "clade").identity() for name in clades_of(prompts)},
-    }
+    fingerprint["model"] = file_sha256(model_dir / WEIGHTS_FILE)
     if export_finished(output_dir, options, fingerprint, restart):
         return
     torch.manual_seed(options.seed)

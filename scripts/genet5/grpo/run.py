@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.bake.crops import Window
 from genet5.errors import InputError
+from genet5.grpo.log import Columns, RewardLog
 from genet5.grpo.objective import group_advantages, token_losses
 from genet5.grpo.options import GrpoOptions
 from genet5.grpo.policy import Packed, Scored, pack, score_choices
@@ -26,12 +23,7 @@ from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.grpo.rollouts import Rollout, roll_out
 from genet5.grpo.sampling import Sampling
 from genet5.tokens.grammars import Grammars
-from genet5.training.csv_log import CsvLog, now
-from genet5.training.logs import TrainingLog, duration
-from genet5.training.memory import memory_gb
-from genet5.training.processes import say
 from genet5.training.run import Run, RunSpec
-from genet5.training.state import TrainingState
 from genet5.writer.network import GeneT5Model
 from genet5.writer.passes import PromptPass
 from genet5.writer.token_counts import TokenCounts
@@ -95,70 +87,17 @@ def audit(rollout: Rollout, rewards: list[list[Reward]]) -> dict[str, float]:
     return sums
 
 
-class GrpoLog(TrainingLog):
-    """grpo_log.csv in place of training_log.csv."""
+class GrpoLog(RewardLog):
+    """That of the writer."""
 
-    updates_per_step = 1
+    audit, on_console = AUDIT, "entropy"
 
-    def __init__(self, folder: Path, fabric: Fabric, flops_per_token: float | None, with_memory: bool):
-        super().__init__(folder, fabric, flops_per_token, with_memory)
-        self.training = CsvLog(folder / "grpo_log.csv")
+    def losses(self, means: Mapping[str, float]) -> Columns:
+        return {"clip_share": means["clipped"], "entropy": means["entropy"], "router_loss": means.get("router")}
 
-    def add_training(
-        self, state: TrainingState, total_steps: int, lr: float, val_loss: float | None, elapsed_s: float
-    ) -> None:
-        if state.step == 0:
-            return
-        seconds, updates = state.training_s, state.counted
-        means = defaultdict(lambda: math.nan, state.close_row())  # if all steps were left out there is nothing to say
-        rollout_s, tokens = means["rollout_s"], means["tokens"]
-        step_s = seconds * self.updates_per_step / max(updates, 1)
-        memory = memory_gb(self.fabric.device) if self.with_memory else {}
-        row = {
-            "timestamp": now(),
-            "elapsed_s": round(elapsed_s, 2),
-            "step": state.step,
-            "total_steps": total_steps,
-            "epoch": state.place()["epoch"],
-            "reward_mean": means["reward"],
-            "reward_std": means["reward_std"],
-            **{name: means[name] for name in Reward._fields if name != "reward"},
-            **{name: means[name] for name in AUDIT},
-            "policy_loss": means["policy"],
-            "kl": means["kl"],
-            "clip_share": means["clipped"],
-            "entropy": means["entropy"],
-            "router_loss": means.get("router"),
-            "total_loss": means["train_loss"],
-            "lr": lr,
-            "grad_norm": means["grad_norm"],
-            "rollout_s": round(rollout_s, 3),
-            "update_s": round(step_s - rollout_s, 3),
-            "tokens_per_s": round(tokens / step_s, 1),
-            "eta_s": round(elapsed_s / state.step * (total_steps - state.step), 1),
-            **{column: memory.get(column) for column in ("gpu_alloc_gb", "gpu_max_gb", "ram_used_gb")},
-        }
-        if self.fabric.is_global_zero:
-            self.training.append(row)
-        say(self.fabric, progress_line(row))
-
-
-def progress_line(row: Mapping[str, Any]) -> str:
-    """One line of the console from a row of grpo_log.csv."""
-    parts = [
-        f"step {row['step']:>{len(str(row['total_steps']))}}/{row['total_steps']}",
-        f"reward {row['reward_mean']:.3f}",
-        f"exon {row['exon_f1']:.3f}",
-        f"gene {row['gene_f1']:.3f}",
-        f"equal groups {row['zero_variance_groups']:.0%}",
-        f"kl {row['kl']:.4f}",
-        f"entropy {row['entropy']:.3f}",
-        f"lr {row['lr']:.2e}",
-        f"grad {row['grad_norm']:.3f}",
-        f"{row['rollout_s']:.1f} + {row['update_s']:.1f} s",
-        f"eta {duration(row['eta_s'])}",
-    ]
-    return " | ".join(parts)
+    def times(self, means: Mapping[str, float], step_s: float) -> Columns:
+        rollout_s = means["rollout_s"]
+        return {"rollout_s": round(rollout_s, 3), "update_s": round(step_s - rollout_s, 3)}
 
 
 class GrpoRun(Run):

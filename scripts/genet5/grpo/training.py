@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,6 +49,19 @@ class PromptData(WindowData):
         return [crop(sample, *sample.core, reverse=turned).bases for turned in (False, True)]
 
 
+def run_fingerprint(prompts: Path, validation: Path, eval_windows: Path, clades: Mapping[str, Clade]) -> dict[str, Any]:
+    """What a run is made from, the model left out. Raises ``InputError`` for a file that is not there."""
+    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_windows, "merge_validation")):
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; run {rule} first")
+    return {
+        "prompts": file_sha256(prompts),
+        "validation": file_sha256(validation),
+        "eval_windows": file_sha256(eval_windows),
+        "clades": {name: clade_named(clades, name, "clade").identity() for name in clades_of(prompts)},
+    }
+
+
 def run_grpo(
     model_dir: Path,
     prompts: Path,
@@ -67,16 +81,7 @@ def run_grpo(
     Raises:
         InputError: missing or damaged input, another run's folder, no reward that varies; see ``training.loop.fit``.
     """
-    for path, rule in ((prompts, "grpo_prompts"), (validation, "merge_validation"), (eval_windows, "merge_validation")):
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; run {rule} first")
-    fingerprint = {
-        "prompts": file_sha256(prompts),
-        "validation": file_sha256(validation),
-        "eval_windows": file_sha256(eval_windows),
-        "model": weights_sha256(model_dir),
-        "clades": {name: clade_named(clades, name, "clade").identity() for name in clades_of(prompts)},
-    }
+    fingerprint = run_fingerprint(prompts, validation, eval_windows, clades) | {"model": weights_sha256(model_dir)}
     if export_finished(output_dir, options, fingerprint, restart):
         return
     torch.manual_seed(options.seed)

@@ -146,6 +146,7 @@ def test_the_writer_takes_no_adaptation(fasta: Path) -> None:
 
     model = Model(make_crf(CrfConfig(), 0).eval(), object())
     options = DecodingOptions(add=Adaptation.neutral())
-    assert make_decoder("viterbi", model, read_clades(), CLADE, 11, options)
+    for name in ("viterbi", "expected"):
+        assert make_decoder(name, model, read_clades(), CLADE, 11, options).decoder.add is options.add
     with pytest.raises(InputError, match="adapt: the decoder lm takes no adaptation, allowed: viterbi"):
         make_decoder("lm", model, read_clades(), CLADE, 11, options)

@@ -97,6 +97,15 @@ def test_forced_hints_are_in_the_genes_the_summary_and_the_page(
     assert 'class="s3 hint"' in page
 
 
+def test_the_decoder_expected_takes_hints(fasta: Path, genes: list[Gene], tmp_path: Path) -> None:
+    hints = hints_within(fasta, genes, tmp_path / "hints.gff")
+    wanted = {(int(row.split("\t")[3]) - 1, int(row.split("\t")[4])) for row in hints.read_text().splitlines()}
+    plain = genet5.annotate(fasta, clade="fungi", decoder="expected")
+    hinted = genet5.annotate(fasta, clade="fungi", decoder="expected", rnaseq=str(hints), hint_weight="hard")
+    without, found = ({tuple(pair) for gene in one for pair in gene.canonical.introns} for one in (plain, hinted))
+    assert not without & wanted and found & wanted
+
+
 def test_parts_make_the_same_files(fasta: Path, genes: list[Gene], tmp_path: Path) -> None:
     hints = hints_within(fasta, genes, tmp_path / "hints.gff")
     flags = [f"--genome={fasta}", "--clade=fungi", "--threads=1", f"--rnaseq={hints}", "--batch-size=1"]
