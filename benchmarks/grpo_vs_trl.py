@@ -25,11 +25,7 @@ disturb less. "peak_gb" is the most memory of the process (on a GPU: of torch) i
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import functools
-import io
-import math
 import os
 import random
 import statistics
@@ -38,7 +34,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,69 +43,31 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 warnings.filterwarnings("ignore")
 
-import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from datasets import Dataset, disable_progress_bars  # noqa: E402
-from lightning.fabric import Fabric  # noqa: E402
-from lightning.fabric.plugins.environments import LightningEnvironment  # noqa: E402
-from planted_genes import planted_window  # noqa: E402
+from grpo_steps import (  # noqa: E402
+    COMPLETION_TOKENS,
+    LR,
+    Steps,
+    count_reads,
+    forget_peak,
+    now_s,
+    our_crf_step,
+    our_step,
+    peak_gb,
+    timed,
+)  # fmt: skip
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
-from torch import nn  # noqa: E402
 from transformers import PreTrainedTokenizerFast, PrinterCallback, Qwen2MoeForCausalLM, TrainerCallback  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 from trl import GRPOConfig, GRPOTrainer  # noqa: E402
 
-from genet5.bake.crops import Window  # noqa: E402
-from genet5.clades import read_clades  # noqa: E402
 from genet5.crf.config import crf_config  # noqa: E402
-from genet5.crf.data import CrfWindows  # noqa: E402
-from genet5.crf.model import make_crf  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
-from genet5.grpo.crf_run import CrfGrpoRun, CrfPolicy  # noqa: E402
-from genet5.grpo.options import CrfGrpoOptions, GrpoOptions  # noqa: E402
-from genet5.grpo.run import GrpoRun, SampledBatch  # noqa: E402
-from genet5.tokens.grammars import Grammars  # noqa: E402
-from genet5.tokens.tokenizer import GeneTokenizer  # noqa: E402
-from genet5.training.batches import BatchSource  # noqa: E402
-from genet5.training.checkpoints import RunFolder  # noqa: E402
-from genet5.training.evaluation import Evaluation  # noqa: E402
-from genet5.training.run import RunSpec  # noqa: E402
-from genet5.training.sampler import BatchPlan  # noqa: E402
-from genet5.training.signals import StopRequest  # noqa: E402
-from genet5.writer.building import new_model, resize_model  # noqa: E402
 from genet5.writer.config import backbone_config, sized_config  # noqa: E402
 
-COMPLETION_TOKENS = 64
-LR = 1e-6
 TRL_WORDS = 256
 SIDES = 3  # TRL, the writer, the CRF
-KMER, SEGMENT_BP = 6, 60  # as in config/examples/demo.yaml
-
-
-@dataclass
-class Steps:
-    """What was measured of one side, one entry a step."""
-
-    step_s: list[float] = field(default_factory=list)
-    cpu_s: list[float] = field(default_factory=list)
-    rollout_s: list[float] = field(default_factory=list)
-    peak_gb: list[float] = field(default_factory=list)
-    reads: list[int] = field(default_factory=list)
-    tokens: list[float] = field(default_factory=list)
-    choices: list[float] = field(default_factory=list)
-
-    def summary(self) -> dict[str, float]:
-        """Medians without the first step."""
-        return {
-            "step_s": statistics.median(self.step_s[1:]),
-            "cpu_s": statistics.median(self.cpu_s[1:]),
-            "rollout_s": statistics.median(self.rollout_s[1:]),
-            "update_s": statistics.median(a - b for a, b in zip(self.step_s[1:], self.rollout_s[1:], strict=True)),
-            "peak_gb": max(self.peak_gb[1:]),
-            "reads": statistics.mean(self.reads[1:]),
-            "tokens": statistics.mean(self.tokens[1:]),
-            "choices": statistics.mean(self.choices[1:]),
-        }
 
 
 def main() -> None:
@@ -189,193 +146,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}" if value >= 100 else f"{value:.3g}"
     return str(value)
-
-
-# ---------------------------------------------------------------- both
-
-
-def timed(call: Callable[..., Any], seconds: list[float], device: str) -> Callable[..., Any]:
-    """``call``, whose seconds are noted."""
-
-    @functools.wraps(call)
-    def timing(*positional: Any, **named: Any) -> Any:
-        started = now_s(device)
-        result = call(*positional, **named)
-        seconds.append(now_s(device) - started)
-        return result
-
-    return timing
-
-
-def now_s(device: str) -> float:
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter()
-
-
-def forget_peak(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass  # the peak is that of the whole run then
-
-
-def peak_gb(device: str) -> float:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 1e9
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return math.nan
-    return next(int(line.split()[1]) * 1024 / 1e9 for line in status.splitlines() if line.startswith("VmHWM"))
-
-
-def count_reads(backbone: nn.Module) -> Callable[[], int]:
-    """How often the network read something without gradients, prompts left out, since the last call."""
-    reads = [0]
-
-    def count(_module: nn.Module, _positional: Any, named: dict[str, Any]) -> None:
-        cache = named.get("past_key_values")
-        if not torch.is_grad_enabled() and cache is not None and cache.get_seq_length() > 0:
-            reads[0] += 1
-
-    backbone.register_forward_pre_hook(count, with_kwargs=True)
-
-    def taken() -> int:
-        found, reads[0] = reads[0], 0
-        return found
-
-    return taken
-
-
-# ---------------------------------------------------------------- ours
-
-
-def window_of(prompt_tokens: int) -> int:
-    """Bases of DNA that make so many tokens."""
-    return round((prompt_tokens - 4) / (1 / KMER + 1 / SEGMENT_BP) / SEGMENT_BP) * SEGMENT_BP
-
-
-def our_crf_step(
-    prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
-) -> Callable[[], None]:
-    """A function that takes and measures one step of the CRF as policy."""
-    windows = [planted_window(window_of(prompt_tokens), arguments.clade, seed) for seed in range(arguments.steps + 1)]
-    options = CrfGrpoOptions(
-        early_stopping=0,
-        windows_per_step=1,
-        group_size=group_size,
-        beta=arguments.beta,
-        lr=LR,
-        scheduler="constant",
-        warmup_ratio=0.0,
-        nucleotide_weight=1.0,
-        max_steps_without_variance=0,
-        log_memory=False,
-    )
-    fabric = Fabric(
-        accelerator=arguments.device,
-        devices=1,
-        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[arguments.precision],
-        plugins=[LightningEnvironment()],
-    )
-    plan = BatchPlan(np.full(len(windows), prompt_tokens), prompt_tokens, 1)
-    source = BatchSource(plan, lambda indices, _epoch, _rng: [windows[index] for index in indices])
-    stop = StopRequest()
-    folder.mkdir()
-    with contextlib.redirect_stdout(io.StringIO()):
-        policy = CrfPolicy(make_crf(crf_config(arguments.size), 0))
-        evaluation = Evaluation(fabric, stop, options, None, None)
-        spec = RunSpec(fabric, RunFolder(folder), policy, source, options, evaluation, stop, lambda _: None)
-        run = CrfGrpoRun(CrfWindows(read_clades()), spec)
-    run.model.train()
-    stream = run._stream()
-    one = timed(lambda: run._step(stream), steps.step_s, arguments.device)
-
-    def step() -> None:
-        forget_peak(arguments.device)
-        before = time.process_time()
-        one()
-        steps.cpu_s.append(time.process_time() - before)
-        steps.rollout_s.append(0.0)  # sampling is part of the update
-        steps.peak_gb.append(peak_gb(arguments.device))
-        steps.reads.append(1)
-        steps.tokens.append(0.0)
-        steps.choices.append(0.0)
-
-    return step
-
-
-def our_step(
-    prompt_tokens: int, group_size: int, arguments: argparse.Namespace, folder: Path, steps: Steps
-) -> tuple[int, Callable[[], None]]:
-    """Tokens of our prompts, and a function that takes and measures one step."""
-    window_bp = window_of(prompt_tokens)
-    tokenizer = GeneTokenizer.build("kmer", KMER, segment_bp=SEGMENT_BP, max_window_bp=window_bp)
-    crf = make_crf(crf_config(arguments.size), 0)
-    model = resize_model(new_model(arguments.size, tokenizer.dna_only(), crf, 0), tokenizer)
-    windows = [planted_window(window_bp, arguments.clade, seed) for seed in range(arguments.steps + 1)]
-    options = GrpoOptions(
-        epochs=1,
-        early_stopping=0,  # nothing is evaluated
-        batch_size=1,
-        windows_per_step=1,
-        token_budget=1,
-        group_size=group_size,
-        max_gen_length=COMPLETION_TOKENS,
-        temperature=1.0,
-        top_k=0,
-        top_p=1.0,
-        beta=arguments.beta,
-        lr=LR,
-        scheduler="constant",
-        warmup_ratio=0.0,
-        nucleotide_weight=1.0,  # a fresh model hits no exon, and rewards shall vary
-        max_steps_without_variance=0,
-        log_memory=False,
-    )
-    fabric = Fabric(
-        accelerator=arguments.device,
-        devices=1,
-        precision={"fp32": "32-true", "bf16": "bf16-mixed"}[arguments.precision],
-        plugins=[LightningEnvironment()],
-    )
-    grammars = Grammars(tokenizer, read_clades())
-    plan = BatchPlan(np.full(len(windows), prompt_tokens), options.token_budget, 1, long_alone=True)
-    source = BatchSource(plan, lambda indices, _epoch, _rng: [windows[index] for index in indices])
-    stop = StopRequest()
-    evaluation = Evaluation(fabric, stop, options, None, None)
-    folder.mkdir()
-    with contextlib.redirect_stdout(io.StringIO()):
-        spec = RunSpec(fabric, RunFolder(folder), model, source, options, evaluation, stop, lambda _: None)
-        run = GrpoRun(grammars, spec)
-    run.model.train()
-    stream = run._stream()
-    reads = count_reads(run.model.backbone)
-    sample = timed(run._sample, steps.rollout_s, arguments.device)
-
-    def sample_and_count(position: int, drawn: list[Window]) -> SampledBatch:
-        sampled = sample(position, drawn)
-        decisions = sampled.packed.batch.decisions
-        steps.reads.append(reads())
-        steps.tokens.append(sampled.sums["completion_tokens"] / group_size)
-        steps.choices.append((len(decisions.structure) + len(decisions.places)) / group_size)
-        return sampled
-
-    run._sample = sample_and_count
-    one = timed(lambda: run._step(stream), steps.step_s, arguments.device)
-
-    def step() -> None:
-        forget_peak(arguments.device)
-        before = time.process_time()
-        one()
-        steps.cpu_s.append(time.process_time() - before)
-        steps.peak_gb.append(peak_gb(arguments.device))
-
-    return len(tokenizer.prompt_ids(windows[0].bases, arguments.clade).ids), step
 
 
 # ---------------------------------------------------------------- TRL

@@ -14,6 +14,7 @@ LIBRARIES = (
     *(f"any_genome_{part}.py" for part in ("pieces", "sets", "tables", "tools")),
     "evidence_hints.py",
     "experiment.py",
+    "grpo_steps.py",
     "measured_commands.py",
     "pseudo_chromosomes.py",
     "simulated_genome.py",
