@@ -25,9 +25,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1] / "scripts")]
 
-from readers import MissingData, Reader, readers  # noqa: E402
+from reader import MissingData, Reader  # noqa: E402
+from readers import readers  # noqa: E402
 
 from genet5.errors import InputError  # noqa: E402
 
