@@ -62,7 +62,11 @@ def _made_up(seqid: str) -> dict[str, tuple[str, str, str]]:
     ]
     gff = "".join(f"{seqid}\tminiprot\t{kind}\t{a}\t{b}\t90\t+\t{frame}\t{said}\n" for kind, a, b, frame, said in rows)
     return {
-        "star junctions": ("SJ.out.tab", "".join(f"{seqid}\t" + "\t".join(map(str, row)) + "\n" for row in star), RNASEQ),
+        "star junctions": (
+            "SJ.out.tab",
+            "".join(f"{seqid}\t" + "\t".join(map(str, row)) + "\n" for row in star),
+            RNASEQ,
+        ),
         "bed of blocks": ("j.bed", f"track name=junctions\n{blocks}", RNASEQ),
         "bed of spans": ("j.bed", spans, RNASEQ),
         "miniprot": ("p.gff", f"##gff-version 3\n##PAF\tp1\t429\n{gff}", PROTEINS),

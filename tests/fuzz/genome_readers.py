@@ -72,7 +72,9 @@ def _annotation_check(genome: Genome, code: GeneticCode, circular: bool = False)
                 for start, end in transcript.cds:
                     assert 0 <= start < end <= genome.lengths[gene.seqid], "a CDS beyond its contig"
         for region in found.dont_care:
-            assert 0 <= region.start < region.end <= genome.lengths[region.seqid], "a don't-care region beyond its contig"
+            assert 0 <= region.start < region.end <= genome.lengths[region.seqid], (
+                "a don't-care region beyond its contig"
+            )
         written = path.parent / "again.gff3"
         sound = [gene for gene in genes if not gene.flags]
         if sound:
@@ -125,7 +127,8 @@ def _read_proteins(path: Path) -> None:
     number = prepare_proteins(path, written)
     if number:
         text = written.read_text()
-        assert text.count(">") == number and "*" not in text, "other proteins"
+        names, sequences = text.split("\n")[:-1:2], text.split("\n")[1::2]
+        assert len(names) == number and all(sequences) and "*" not in "".join(sequences), "other proteins"
 
 
 def _read_regions(path: Path) -> None:

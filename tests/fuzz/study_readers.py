@@ -28,7 +28,7 @@ from genet5.studies.vq_transformer.network import VqTransformer, load_network, s
 from genet5.tokens.vq import read_vq_codes
 
 TABLE = b"SampleID,p1,p2,p3\ns1,0.5,1.5,2\ns2,,0.25,3\ns3,1e-3,4,5\n"
-LABELS = b"SampleID,subtype\ns1,LumA\ns2,Basal\ns3,\"Her2, like\"\n"
+LABELS = b'SampleID,subtype\ns1,LumA\ns2,Basal\ns3,"Her2, like"\n'
 LONG_OLINK = (
     b"SampleID;SampleType;OlinkID;UniProt;Assay;NPX;LOD;QC_Warning\n"
     b"s1;SAMPLE;OID1;P1;A1;1.5;0.5;PASS\ns1;SAMPLE;OID2;P2;A2;2.5;0.5;WARN\n"
@@ -125,11 +125,12 @@ def _dna_llm(folder: Path) -> dict[str, Reader]:
             mutators.BYTES,
             partial(beside, corpus, _read_corpus),
         ),
-        "gpt": Reader(
-            "config.json", (gpt / "config.json").read_bytes(), mutators.JSON, partial(beside, gpt, load_gpt)
-        ),
+        "gpt": Reader("config.json", (gpt / "config.json").read_bytes(), mutators.JSON, partial(beside, gpt, load_gpt)),
         "predictor": Reader(
-            "config.json", (predictor / "config.json").read_bytes(), mutators.JSON, partial(beside, predictor, load_predictor)
+            "config.json",
+            (predictor / "config.json").read_bytes(),
+            mutators.JSON,
+            partial(beside, predictor, load_predictor),
         ),
     }
 
