@@ -100,6 +100,8 @@ def other_array(data: bytes, draw: Random) -> bytes:
             arrays = {name: archive[name] for name in archive.files}
     except Exception as error:  # of zipfile and NumPy, of a dozen kinds
         raise ValueError("no archive any more") from error
+    if not arrays:
+        raise ValueError("no array any more")
     name = draw.choice(list(arrays))
     array = arrays[name]
     if array.dtype.kind == "U" and array.ndim == 0 and draw.random() < 0.8:

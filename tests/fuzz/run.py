@@ -98,7 +98,7 @@ def one_case(reader: Reader, draw: random.Random, folder: Path, kept: Path) -> t
     """What became of one damaged file, and what was wrong."""
     data = reader.seed
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
-        with contextlib.suppress(ValueError, RecursionError):  # a field of what is no JSON any more
+        with contextlib.suppress(ValueError, RecursionError):  # a field or an array of what has none any more
             data = draw.choice(reader.mutators)(data, draw)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
