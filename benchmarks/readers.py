@@ -88,7 +88,8 @@ def gtf_transcripts(number: int) -> str:
 
 
 def genbank(features: str) -> str:
-    return f"LOCUS       c  {CONTIG_BP} bp    DNA     linear   UNK\nACCESSION   c\nVERSION     c\nFEATURES             Location/Qualifiers\n{features}ORIGIN\n//\n"
+    head = f"LOCUS       c  {CONTIG_BP} bp    DNA     linear   UNK\nACCESSION   c\nVERSION     c\n"
+    return f"{head}FEATURES             Location/Qualifiers\n{features}ORIGIN\n//\n"
 
 
 def genbank_features(number: int) -> str:

@@ -22,7 +22,7 @@ CLOCKS = frozenset(
     "timestamp elapsed_s eta_s tokens_per_s eval_s rollout_s update_s ram_used_gb peak_ram_gb mfu cpu_s wall_s "
     "kb_per_cpu_s".split()
 )
-#: Caches with the time of a file, the memory over the seconds of a training, and curves of speed and memory in the report.
+#: Caches with the time of a file, the memory over the seconds of a training; in the report, curves of speed and memory.
 _MADE_BY_A_CLOCK = re.compile(r"\.tar\.idx$|^memory_\d+\.csv$")
 _CLOCK_CURVE = re.compile(
     r'<svg [^>]*aria-label="[^"]*(per second|[Ss]econds|_s |ram_used_gb)[^>]*>.*?</svg>', flags=re.DOTALL

@@ -47,11 +47,12 @@ def fetch(
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
     ``source`` is https://, http://, ftp://, file://, ``figshare:ARTICLE/FILE``, ``package:NAME/path/in/package``, a
-    path, or ``env:NAME``, an environment variable with one of these. Network sources pass through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of
-    the source's own bytes. Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside
-    the file if the publisher is known to (``checksums.MD5_LISTS``), or that figshare has. A source that is not gzip is
-    compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed
-    attempts in a row after the first, without progress. Raises InputError.
+    path, or ``env:NAME``, an environment variable with one of these. Network sources pass through ``{output}.part``,
+    which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes. Where none is given, the md5
+    is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known to
+    (``checksums.MD5_LISTS``), or that figshare has. A source that is not gzip is compressed (without a time stamp) when
+    ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first,
+    without progress. Raises InputError.
     """
     output, source = Path(output), revealed(source)
     expected = checksum("sha256", sha256) or checksum("md5", md5)

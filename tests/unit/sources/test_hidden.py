@@ -42,7 +42,7 @@ def test_any_other_source_stays(source: str) -> None:
 
 
 def test_a_variable_that_is_not_set_is_one_line() -> None:
-    with pytest.raises(InputError, match="^env:GENET5_SOURCE_X: the environment variable GENET5_SOURCE_X is not set"):
+    with pytest.raises(InputError, match=r"^env:GENET5_SOURCE_X: the environment variable GENET5_SOURCE_X is not set"):
         revealed("env:GENET5_SOURCE_X")
 
 
