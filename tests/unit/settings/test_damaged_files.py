@@ -72,6 +72,16 @@ def test_yaml(tmp_path: Path, text: str) -> None:
     one_line(lambda: read_yaml(path, "--config"), f"^--config: '{re.escape(str(path))}'")
 
 
+def test_brackets_are_counted_before_yaml_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML takes seconds for some thousands of them."""
+    monkeypatch.setattr("yaml.safe_load", lambda text: pytest.fail("it was read"))
+    for text in ("[" * 101, b"[" * 101, "a: " + "{b: [" * 51):
+        one_line(lambda text=text: yaml_value(text, "the file"), "^the file is not valid YAML .nested too deep.$")
+    monkeypatch.undo()
+    assert yaml_value("a: " + "[" * 50 + "]" * 50 + "\nb: " + "'" + "}" * 300 + "'", "")["b"] == "}" * 300
+    assert yaml_value("- []\n" * 500, "") == [[]] * 500
+
+
 @pytest.mark.parametrize(
     "text",
     [
