@@ -92,7 +92,7 @@ def read_timing(path: Path | None) -> dict[str, float | None]:
     timing = content.get("timing", content)
     try:
         bases, cpu_s = float(timing["bases"]), float(timing["cpu_s"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: expected numbers 'bases' and 'cpu_s', at the top or under 'timing'") from error
     return {"cpu_s": round(cpu_s, 3), "kb_per_cpu_s": round(bases / 1000 / cpu_s, 1) if cpu_s > 0 else None}
 
