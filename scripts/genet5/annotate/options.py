@@ -123,7 +123,7 @@ class AnnotateOptions:
     adapt: bool = option(
         False,
         "fit the CRF to the new genome before it is annotated, without labels: hexamers and sites of its own DNA are "
-        "counted in a few rounds, where the CRF is sure of them, with evidence if there is some; kept only if the genes "
+        "counted in a few rounds, where the CRF is sure of them, by evidence too; kept only if the genes "
         "then explain held-back DNA better; needs the decoder viterbi or expected",
     )
     adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
