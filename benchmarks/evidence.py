@@ -2,13 +2,14 @@
 """Hints of RNA-seq and proteins: what they are worth to GeneT5 and to AUGUSTUS, on the same DNA with the same files.
 
 Rows of a set: without hints, with RNA-seq, with proteins, with both; with RNA-seq that also teaches the CRF
-(``--adapt``); and with wrong hints: all moved by 30 bp, and those of another chromosome. AUGUSTUS gets the files as ``--hintsfile``, with an extrinsic configuration of BRAKER's
-kind: an intron that is hinted counts 1,000,000-fold, one that is not .34-fold; of proteins also starts, stops and
-coding parts 1,000- and 100,000-fold. Its parameters were trained on genes of these species.
+(``--adapt``); and with wrong hints: all moved by 30 bp, and those of another chromosome. AUGUSTUS gets the files as
+``--hintsfile``, with an extrinsic configuration of BRAKER's kind: an intron that is hinted counts 1,000,000-fold, one
+that is not .34-fold; of proteins also starts, stops and coding parts 1,000- and 100,000-fold. Its parameters were
+trained on genes of these species.
 
-Our weights of hints were learned on other DNA (``evidence_weights.py``). Scored as in ``any_genome.py``. ``score error``
-is the calibration error of our genes' scores: how far they are from the share of exact genes, on average. A row is kept
-under ``--cache`` and not made again.
+Our weights of hints were learned on other DNA (``evidence_weights.py``). Scored as in ``any_genome.py``. ``score
+error`` is the calibration error of our genes' scores: how far they are from the share of exact genes, on average. A row
+is kept under ``--cache`` and not made again.
 
     python benchmarks/evidence.py --markdown table.md
 
@@ -225,9 +226,8 @@ def extrinsic_text() -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
-    lines = [
-        "| set | hints | program | genes found | exon | gene | score error | CPU s |", "|---|---|---|---|---|---|---|---|"
-    ]  # fmt: skip
+    titles = ("set", "hints", "program", "genes found", "exon", "gene", "score error", "CPU s")
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for row in rows:
         cells = [row.name, row.hints, row.tool, str(row.scores["predicted"])]
         for level in ("exon", "gene"):
