@@ -28,7 +28,7 @@ from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene
 
 RULES = GeneRules()  # no introns
-DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES)
+DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES, evidence=None)
 CODONS = [first + second + third for first in "ACGT" for second in "ACGT" for third in "ACGT"]
 CODONS = [codon for codon in CODONS if codon not in RULES.stops]
 
