@@ -1,13 +1,15 @@
 #!/usr/bin/env python
 """Hints of RNA-seq and proteins: what they are worth to GeneT5 and to AUGUSTUS, on the same DNA with the same files.
 
-Rows of a set: without hints, with RNA-seq, with proteins, with both; and with wrong hints: all moved by 30 bp, and
-those of another chromosome. AUGUSTUS gets the files as ``--hintsfile``, with an extrinsic configuration of BRAKER's
-kind: an intron that is hinted counts 1,000,000-fold, one that is not .34-fold; of proteins also starts, stops and
-coding parts 1,000- and 100,000-fold. Its parameters were trained on genes of these species.
+Rows of a set: without hints, with RNA-seq, with proteins, with both; with RNA-seq that also teaches the CRF
+(``--adapt``); and with wrong hints: all moved by 30 bp, and those of another chromosome. AUGUSTUS gets the files as
+``--hintsfile``, with an extrinsic configuration of BRAKER's kind: an intron that is hinted counts 1,000,000-fold, one
+that is not .34-fold; of proteins also starts, stops and coding parts 1,000- and 100,000-fold. Its parameters were
+trained on genes of these species.
 
-Our weights of hints were learned on other DNA (``evidence_weights.py``). Scored as in ``any_genome.py``. A row is kept
-under ``--cache`` and not made again.
+Our weights of hints were learned on other DNA (``evidence_weights.py``). Scored as in ``any_genome.py``. ``score
+error`` is the calibration error of our genes' scores: how far they are from the share of exact genes, on average. A row
+is kept under ``--cache`` and not made again.
 
     python benchmarks/evidence.py --markdown table.md
 
@@ -34,9 +36,15 @@ from any_genome import Scored, prepare, scores_of  # noqa: E402
 from any_genome_sets import TARGETS  # noqa: E402
 from any_genome_tools import INSTALL, Made, _kept, run_ours, run_peer  # noqa: E402
 
+from genet5.annotate.calibrating import judged_genes  # noqa: E402
+from genet5.annotate.calibration import calibration_error  # noqa: E402
 from genet5.compressed import open_input  # noqa: E402
 from genet5.errors import InputError, run_command  # noqa: E402
+from genet5.evaluate.predictions import read_predictions  # noqa: E402
+from genet5.evaluate.verdicts import judge  # noqa: E402
 from genet5.files import atomic_write  # noqa: E402
+from genet5.genome.genetic_code import GeneticCode  # noqa: E402
+from genet5.report.confidence import with_scores  # noqa: E402
 
 SHIFT_BP = 30
 AUGUSTUS = {
@@ -46,7 +54,8 @@ SCORED_BP = {"D.melanogaster.2L": 3_000_000}
 #: Our goals of exon F1 with RNA-seq.
 GOALS = {"A.thaliana.Chr4.Chr5": 0.85, "C.elegans.IV.V": 0.82}
 MOST_LOST = 0.01  # exon F1, by wrong hints
-RIGHT, WRONG = ("none", "rnaseq", "proteins", "both"), ("shifted", "other chromosome")
+ADAPTED = "rnaseq, adapted"
+RIGHT, WRONG = ("none", "rnaseq", "proteins", "both", ADAPTED), ("shifted", "other chromosome")
 FEATURES = (
     "start stop tss tts ass dss exonpart exon intronpart intron CDSpart CDS UTRpart UTR irpart nonexonpart genicpart"
 ).split()
@@ -106,12 +115,25 @@ def set_rows(name: str, data: Path, arguments: argparse.Namespace) -> Iterator[R
             for tool in arguments.tools:
                 if tool == "genet5":
                     flags = [f"--{source}={path}" for source, path in files.items()]
+                    flags += ["--adapt"] if hints == ADAPTED else []
                     made = run_ours(target.clade, None, scored.fasta, target.code, flags, arguments.cache)
+                elif hints == ADAPTED:
+                    continue
                 elif files:
                     made = augustus_with_hints(scored, AUGUSTUS[name], files, arguments.cache)
                 else:
                     made = run_peer(f"augustus {AUGUSTUS[name]}", scored.fasta, target.code, arguments.cache)
-                yield Row(name, hints, tool, scores_of(scored, made, data, arguments.bootstrap))
+                scores = scores_of(scored, made, data, arguments.bootstrap)
+                yield Row(name, hints, tool, scores | {"score_error": score_error(scored, made)})
+
+
+def score_error(scored: Scored, made: Made) -> float | None:
+    """Calibration error of the scores of genes that could be judged; None where a tool gives no probabilities."""
+    genes, _ = read_predictions(made.gff3, scored.genome, GeneticCode.from_table(scored.target.code))
+    genes = [gene for gene in with_scores(genes, made.gff3) if gene.score is not None]
+    _, verdicts = judge(scored.annotation, genes)
+    judged = judged_genes(genes, verdicts)
+    return calibration_error(*judged[:2]) if judged[0] and max(judged[0]) <= 1 else None
 
 
 def hint_files(hints: str, scored: Scored, folder: Path, cache: Path) -> dict[str, Path] | None:
@@ -204,13 +226,16 @@ def extrinsic_text() -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown."""
-    lines = ["| set | hints | program | genes found | exon | gene | CPU s |", "|---|---|---|---|---|---|---|"]
+    titles = ("set", "hints", "program", "genes found", "exon", "gene", "score error", "CPU s")
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for row in rows:
         cells = [row.name, row.hints, row.tool, str(row.scores["predicted"])]
         for level in ("exon", "gene"):
             low, high = row.scores[f"{level}_low"], row.scores[f"{level}_high"]
             shown = f"{row.scores[f'{level}_f1']:.3f}"
             cells.append(shown if low is None else f"{shown} [{low:.3f}, {high:.3f}]")
+        error = row.scores["score_error"] if row.tool == "genet5" else None
+        cells.append("" if error is None else f"{error:.3f}")
         lines.append("| " + " | ".join([*cells, f"{row.scores['cpu_s']:.0f}"]) + " |")
     return "\n".join(lines) + "\n"
 

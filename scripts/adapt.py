@@ -1,7 +1,8 @@
 """Fit a gene finder to a genome without labels: write an adaptation that jobs which annotate the genome can share.
 
 `genet5 annotate --adapt` does the same before it annotates. Kept is what explains held-back DNA better; where nothing
-does, the file says so, and annotating with it changes nothing.
+does, the file says so, and annotating with it changes nothing. Genes that RNA-seq or proteins make certain teach it
+too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from genet5.adapt.adaptation import adaptation_line, save_adaptation
 from genet5.annotate.adapting import fit_adaptation
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation
+from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_regions, how_to_annotate
@@ -24,7 +26,7 @@ from genet5.genome.fasta import open_genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
 
-OPTIONS = ("decoder", "adapt_bp")
+OPTIONS = ("decoder", "adapt_bp", "rnaseq", "proteins", "hint_weight")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -54,7 +56,8 @@ def main(argv: list[str] | None = None) -> None:
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
     with open_genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)
-        found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp)
+        evidence = evidence_wanted(genome, clade, how, wanted)
+        found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence)
     save_adaptation(arguments.output, found)
     print(adaptation_line(found.about), flush=True)
 

@@ -91,8 +91,8 @@ def main(argv: list[str] | None = None) -> None:
         how = how_to_annotate(clade, code, wanted, model, shipped, arguments.precision, validated)
         calibration = load_calibration(calibration_file, folder / WEIGHTS_FILE, how.decoder)
         rules = clade.gene_rules(how.genetic_code)
-        adaptation = adaptation_wanted(model, clades, genome, regions, how, wanted)
         evidence = evidence_wanted(genome, clade, how, wanted)
+        adaptation = adaptation_wanted(model, clades, genome, regions, how, wanted, evidence)
         if part:
             tiles = annotate_part(
                 arguments.output_prefix,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,8 +100,8 @@ def all_paths(given: Case) -> list[Path]:
     return paths
 
 
-def log_sum(scores: list[float]) -> float:
-    return float(np.logaddexp.reduce(scores)) if scores else -math.inf
+def log_sum(scores: Sequence[float] | np.ndarray) -> float:
+    return float(np.logaddexp.reduce(scores)) if len(scores) else -math.inf
 
 
 def genes_of(path: Path, allowed: np.ndarray) -> list[WindowGene]:

@@ -13,7 +13,8 @@ from genet5.crf.model import Crf
 from genet5.genome.sites import GeneRules
 from genet5.genome.window_genes import WindowGene
 from genet5.tokens.codec import decode_genes, encode_genes
-from genet5.tokens.grammar import Grammar, Step
+from genet5.tokens.grammar import Grammar
+from genet5.tokens.grammar_steps import Step
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.batch import Batch, Example, collate, collate_decisions, make_example
 from genet5.writer.building import new_model, resize_model

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from dry_runs import commands, jobs
 
+from genet5.annotate.options import ANNOTATION_FLAGS
 from genet5.clades import read_clades
 
 SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
@@ -92,6 +94,25 @@ def test_the_dna_chooses_clade_and_code_where_the_keys_say_auto(workspace):
     assert own.returncode == 1 and "clade: auto chooses among shipped models" in own.stdout
 
 
+def test_every_key_of_decoding_reaches_the_script(workspace):
+    """The flags of annotate_genome.py are the keys of the section, and the rule gives each that is set."""
+    for name, text in (("my.fa", ">chr\nACGT\n"), ("hints.gff", ""), ("given.npz", "")):
+        (workspace.folder / name).write_text(text)
+    said = {
+        "decoder": "expected", "window_bp": 20000, "overlap_bp": 3000, "batch_size": 3, "beam_width": 2,
+        "expected_temperature": 1.5, "expected_threshold": 0, "isoforms": 4, "isoform_posterior": 0.25,
+        "min_confidence": 0.5, "adaptation": "given.npz", "rnaseq": "hints.gff", "proteins": "hints.gff",
+        "hint_weight": "hard",
+    }  # fmt: skip
+    assert set(said) == set(ANNOTATION_FLAGS) - {"adapt", "adapt_bp"}, "these two are of the rule adapt"
+    overlay = workspace.overlay(yaml.safe_dump({"annotate": said}))
+    result = workspace.run(*SHIPPED, "clade=fungi", "--configfile", overlay)
+    assert result.returncode == 0, result.stdout
+    (command,) = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
+    flags = [f" --{key.replace('_', '-')} {value} " for key, value in said.items()]
+    assert [flag for flag in flags if flag not in command] == []
+
+
 def test_a_new_genome_is_adapted_to_where_the_user_asks(workspace):
     """Once, whatever the number of jobs that annotate; not where an adaptation is given."""
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
@@ -106,6 +127,12 @@ def test_a_new_genome_is_adapted_to_where_the_user_asks(workspace):
         using = [line for line in commands(result.stdout) if "annotate_genome.py" in line]
         assert len(using) == parts and all(f" --adaptation {made} " in line for line in using)
     (workspace.folder / "given.npz").write_bytes(b"")
+    (workspace.folder / "hints.gff").write_text("")
+    overlay = workspace.overlay("annotate: {adapt: true, rnaseq: hints.gff, hint_weight: hard}")
+    result = workspace.run(*SHIPPED, "clade=fungi", "--configfile", overlay)
+    (command,) = [line for line in commands(result.stdout) if "adapt.py" in line]
+    assert " --rnaseq hints.gff --hint-weight hard " in command
+
     result = workspace.run(*SHIPPED, "clade=fungi", "annotate={adaptation: given.npz}")
     assert "adapt" not in jobs(result.stdout) and " --adaptation given.npz " in result.stdout
 

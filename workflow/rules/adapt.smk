@@ -5,9 +5,10 @@ The file: data/annotation/{run}/{stage}/{species}.adaptation.npz. Jobs that shar
 
 
 rule adapt:
-    """Fit the model to a new genome without labels."""
+    """Fit the model to a new genome without labels, by what is certain; evidence makes more certain."""
     input:
         unpack(model_files),
+        unpack(evidence_files),
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
     output:
@@ -29,6 +30,7 @@ rule adapt:
         decoder=decoder_flag,
         model=model_flag,
         version=model_version,
+        evidence=evidence_flags,
         bases=config["annotate"]["adapt_bp"],
     shell:
         """
@@ -40,6 +42,7 @@ rule adapt:
             --clade {params.clade} \
             --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.decoder:q} \
+            {params.evidence:q} \
             --adapt-bp {params.bases} \
             --output {output:q} \
             2>&1 | tee -i {log:q}

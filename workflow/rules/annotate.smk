@@ -1,14 +1,10 @@
 """Annotation: data/annotation/{run}/{stage}/{species}.{gff3,faa,cds.fna,json,tracks.npz} of held-out or new genomes."""
 
 PARTS = int(config["annotate"]["parts"])
-CALIBRATION_KEYS = (
-    "overlap_bp",
-    "batch_size",
-    "beam_width",
-    "expected_temperature",
-    "expected_threshold",
-    "calibration_bp",
-)
+# How windows are decoded, for scores that are calibrated and for genomes alike.
+DECODING_KEYS = ("batch_size", "beam_width", "expected_temperature", "expected_threshold")
+CALIBRATION_KEYS = ("overlap_bp", *DECODING_KEYS, "calibration_bp")
+GENOME_KEYS = (*DECODING_KEYS, "isoforms", "isoform_posterior", "min_confidence")
 
 
 rule calibrate:
@@ -95,7 +91,7 @@ rule annotate_genome:
         regions=test_regions,
         clade_rules=lambda wildcards: clade_rules([CLADES[wildcards.species]]),
         decoder=decoder_flag,
-        how=how_to_annotate,
+        options=flags({key: config["annotate"][key] for key in GENOME_KEYS}),
         tiling=tiling_flags,
         model=model_flag,
         version=model_version,
@@ -115,9 +111,7 @@ rule annotate_genome:
             {params.regions:q} \
             {params.decoder:q} \
             {params.tiling} \
-            --batch-size {params.how[batch_size]} \
-            --beam-width {params.how[beam_width]} \
-            --min-confidence {params.how[min_confidence]} \
+            {params.options:q} \
             {params.adaptation:q} \
             {params.evidence:q} \
             {params.part:q} \

@@ -34,15 +34,18 @@ LEAST_WINDOWS = 8  # with fewer, there is nothing to hold back
 def adapt(decoder: WindowDecoder, genome: Genome, regions: Sequence[Region], most_bp: int) -> Adaptation:
     """An adaptation to ``most_bp`` bases of ``regions``; a neutral one where the guard finds no gain.
 
-    decoder: of the gene finder as it is. ``about`` of what is returned says what was tried, and why it ended.
+    decoder: of the gene finder as it is. Its evidence counts like what the networks say: genes that hints make certain
+    teach the others. ``about`` of what is returned says what was tried, and why it ended.
     """
     chosen = sampled_regions(regions, most_bp)
     said: dict[str, Any] = {"bases": sum(end - start for _, start, end in chosen), "windows": len(chosen)}
+    said["evidence"] = decoder.evidence is not None
     if len(chosen) < LEAST_WINDOWS:
         reason = f"{len(chosen)} windows of DNA are too few, at least {LEAST_WINDOWS} are needed"
         return _neutral(said | {"tried": []}, reason)
     sites = window_sites(genome, chosen, decoder.rules)
-    windows = [SampledWindow(*row) for row in zip(sites, decoder.read_windows(sites), find_repeats(sites), strict=True)]
+    read = [decoder.completed(*row) for row in zip(sites, decoder.read_windows(sites), chosen, strict=True)]
+    windows = [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
     return adapt_to_windows(decoder, windows, said)
 
 

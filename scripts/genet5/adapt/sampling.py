@@ -22,7 +22,7 @@ REPEAT_BP, REPEAT_TIMES = 20, 5  # a word of the sample that stands there so oft
 
 @dataclass(frozen=True)
 class SampledWindow:
-    """A window. potentials: of the networks alone. repeats: bool [W], forward coordinates."""
+    """A window. potentials: of the networks, with what evidence adds. repeats: bool [W], forward coordinates."""
 
     sites: WindowSites
     potentials: WindowPotentials

@@ -18,6 +18,9 @@ from genet5.clades import Clade, clade_named
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
+from genet5.evidence.matching import Evidence
+from genet5.evidence.potentials import WindowEvidence
+from genet5.evidence.weights import weights_of
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Region
 
@@ -29,23 +32,34 @@ def adaptation_wanted(
     regions: Sequence[Region],
     how: How,
     wanted: AnnotateOptions,
+    evidence: Evidence | None = None,
 ) -> Adaptation | None:
     """The one in a file, one that is fitted here, or none, as the user wants it. Raises ``InputError`` for both."""
     if wanted.adapt and wanted.adaptation:
         raise InputError(f"adapt, adaptation: {wanted.adaptation} is given, so none is made; allowed: one of the two")
     if wanted.adaptation:
         return read_adaptation(wanted.adaptation, model, how)
-    return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp) if wanted.adapt else None
+    return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence) if wanted.adapt else None
 
 
 def fit_adaptation(
-    model: Model, clades: Mapping[str, Clade], genome: Genome, regions: Sequence[Region], how: How, most_bp: int
+    model: Model,
+    clades: Mapping[str, Clade],
+    genome: Genome,
+    regions: Sequence[Region],
+    how: How,
+    most_bp: int,
+    evidence: Evidence | None = None,
 ) -> Adaptation:
-    """An adaptation to ``regions``, learnt from ``most_bp`` bases of them. Raises ``InputError`` for other decoders."""
+    """An adaptation to ``regions``, learnt from ``most_bp`` bases of them, and from evidence where there is some.
+
+    Raises ``InputError`` for decoders that take none.
+    """
     check_adaptable(how.decoder)
     check_bases(genome, regions)
     rules = clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code)
-    found = adapt(WindowDecoder(model.crf, rules, how.precision), genome, regions, most_bp)
+    hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
+    found = adapt(WindowDecoder(model.crf, rules, how.precision, evidence=hints), genome, regions, most_bp)
     return replace(found, about={**found.about, **_belongs_to(model.crf, how)})
 
 

@@ -63,9 +63,9 @@ class Annotator:
             self.clade, genetic_code, options or AnnotateOptions(), self.model, self.shipped, validated=validated
         )
         chosen, wanted = chosen_regions(genome, regions, "regions"), options or AnnotateOptions()
-        adaptation = adaptation_wanted(self.model, self.clades, genome, chosen, how, wanted)
-        calibration = self.calibration_of(how.decoder)
         evidence = evidence_wanted(genome, self.clade, how, wanted)
+        adaptation = adaptation_wanted(self.model, self.clades, genome, chosen, how, wanted, evidence)
+        calibration = self.calibration_of(how.decoder)
         found = annotate_genome(self.model, calibration, self.clades, genome, chosen, how, adaptation, evidence)
         return replace(found, fitted=adaptation if wanted.adapt else None)
 

@@ -96,9 +96,9 @@ class AnnotateOptions:
     expected_temperature: float = option(
         1.0, "what the decoder expected divides the potentials of the CRF by; above 1: it is less sure", above=0
     )
-    expected_threshold: float | None = option(
+    expected_threshold: float = option(
         0.6,
-        "the decoder expected takes an exon that is more probable than half of this; null: what gives each tile the "
+        "the decoder expected takes an exon that is more probable than half of this; 0: what gives each tile the "
         "highest expected F1",
         minimum=0,
         maximum=2,
@@ -123,8 +123,8 @@ class AnnotateOptions:
     adapt: bool = option(
         False,
         "fit the CRF to the new genome before it is annotated, without labels: hexamers and sites of its own DNA are "
-        "counted in a few rounds; kept only if the genes then explain held-back DNA better; needs the decoder "
-        "viterbi or expected",
+        "counted in a few rounds, where the CRF is sure of them, by evidence too; kept only if the genes "
+        "then explain held-back DNA better; needs the decoder viterbi or expected",
     )
     adaptation: str = option("", "an adaptation that was made before, to annotate with ({name}.adaptation.npz)")
     adapt_bp: int = option(

@@ -51,7 +51,7 @@ class How:
     precision: str = "auto"
     min_confidence: float = 0.0
     expected_temperature: float = 1.0
-    expected_threshold: float | None = 0.6
+    expected_threshold: float = 0.6
     isoforms: int = 1
     isoform_posterior: float = 0.1
     hint_weight: str = LEARNED
@@ -137,7 +137,7 @@ def decode_genome(
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
+    expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold or None)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
     isoforms = IsoformOptions(how.isoforms, how.isoform_posterior)
     options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms)

@@ -77,7 +77,7 @@ class WindowDecoder:
         sites = [WindowSites(window, self.rules) for window in windows]
         found = []
         for one, potentials, place in zip(sites, self.read_windows(sites), places or [None] * len(sites), strict=True):
-            potentials = self._completed(one, potentials, place)
+            potentials = self.completed(one, potentials, place)
             genes = self._genes_of(one, potentials)
             found.append((genes, also(one, potentials, [gene for gene, _ in genes])))
         return found
@@ -99,9 +99,9 @@ class WindowDecoder:
         ]
 
     def _genes(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> list[ScoredGene]:
-        return self._genes_of(sites, self._completed(sites, potentials, place))
+        return self._genes_of(sites, self.completed(sites, potentials, place))
 
-    def _completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> WindowPotentials:
+    def completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> WindowPotentials:
         """Potentials with what an adaptation and hints add."""
         if self.add is not None:
             potentials = self.add(sites, potentials)

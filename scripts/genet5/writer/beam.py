@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genet5.tokens.grammar import Step
+from genet5.tokens.grammar_steps import Step
 from genet5.writer.decisions import Decision
 from genet5.writer.prompt_cache import PromptCache
 from genet5.writer.sequences import SequenceWriter, choosable, option_logits

@@ -11,7 +11,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from genet5.tokens.grammar import Boundary, Candidates, Cursor, Step
+from genet5.tokens.grammar import Cursor
+from genet5.tokens.grammar_steps import Boundary, Candidates, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 
 BOUNDARY_STEPS = {Step.FIVE_LOC, Step.FIVE_OFF, Step.THREE_LOC, Step.THREE_OFF}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +28,7 @@ from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene
 
 RULES = GeneRules()  # no introns
-DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES)
+DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES, evidence=None)
 CODONS = [first + second + third for first in "ACGT" for second in "ACGT" for third in "ACGT"]
 CODONS = [codon for codon in CODONS if codon not in RULES.stops]
 
@@ -90,6 +90,38 @@ def test_it_finds_genes_that_the_networks_miss_and_explains_new_dna_better() -> 
     bases = np.full(len(held_back.windows), 6_000.0)
     better, worse = (window_bits(held_back.windows, genes) for genes in (adapted, start))
     assert gain(worse.total - better.total, bases).exceeds(2) and gain(better.coding, bases).exceeds(2)
+
+
+class _Decoder:
+    """Its networks see no gene at all. evidence: the potentials that hints make of each window, by its place."""
+
+    gene_penalty, each, rules = DECODER.gene_penalty, staticmethod(map), RULES
+
+    def __init__(self, evidence: dict[Region, WindowPotentials] | None = None) -> None:
+        self.evidence = evidence
+
+    def read_windows(self, sites: list[WindowSites]) -> list[WindowPotentials]:
+        blind = WindowPotentials(np.full((2, 6_000, 4), -0.03, np.float32), np.zeros((2, 4, 6_001), np.float32))
+        return [blind] * len(sites)
+
+    def completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region) -> WindowPotentials:
+        return potentials if self.evidence is None else self.evidence[place]
+
+
+def test_genes_with_evidence_teach_those_without() -> None:
+    """The hints show every second gene of the sample, and none of the held-back DNA."""
+    genome, held_back = simulated(16, True, 1), simulated(12, True, 2)
+    regions = [Region(f"c{number}", 0, 6_000) for number in range(16)]
+    codes = {region: window.sites.codes for region, window in zip(regions, genome.windows, strict=True)}
+    dna = SimpleNamespace(sequence=lambda *region: "".join("ACGTN"[code] for code in codes[Region(*region)]))
+    hinted = {region: window.potentials for region, window in zip(regions, genome.windows, strict=True)}
+    blind = adapt(_Decoder(), dna, regions, 10**9)
+    taught = adapt(_Decoder(hinted), dna, regions, 10**9)
+    assert not blind.about["evidence"] and not blind.about["adapted"]
+    assert taught.about["evidence"] and taught.about["adapted"]
+    unseen = [replace(window, potentials=_Decoder().read_windows([0])[0]) for window in held_back.windows]
+    assert right(found_genes(unseen, blind), held_back.genes) == 0
+    assert right(found_genes(unseen, taught), held_back.genes) > sum(map(len, held_back.genes)) // 2
 
 
 def test_random_dna_keeps_the_start() -> None:

@@ -18,7 +18,8 @@ from genet5.genome.genetic_code import reverse_complement
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene, gene_order_key, reverse_complement_genes
 from genet5.tokens.codec import decode_genes, encode_genes
-from genet5.tokens.grammar import Cursor, Grammar, GrammarViolation, Step
+from genet5.tokens.grammar import Cursor, Grammar
+from genet5.tokens.grammar_steps import GrammarViolation, Step
 from genet5.tokens.tokenizer import GeneTokenizer
 
 STOPS = frozenset({"TAA", "TAG", "TGA"})

@@ -43,17 +43,18 @@ def test_the_margin_is_what_a_chain_has_wrong(bases):
     given, size = case(bases), torch.tensor([len(bases)])
     paths = all_paths(given)
     assert len(paths) > 1
-    for path in paths[:: max(1, len(paths) // 5)]:
-        labels, sites = labels_of(path, given)
-        wrong = [
-            BASE_COST * sum(min(a, 4) != min(b, 4) for a, b in zip(path.states, other.states, strict=True))
-            + SITE_COST * len(sites_of(path, len(bases)) ^ sites_of(other, len(bases)))
-            for other in paths
-        ]
+    states = np.minimum([path.states for path in paths], 4)
+    has_site = np.zeros((len(paths), 4, len(bases) + 1), bool)
+    for number, path in enumerate(paths):
+        for kind, at in sites_of(path, len(bases)):
+            has_site[number, kind, at] = True
+    for number in range(0, len(paths), max(1, len(paths) // 5)):
+        labels, sites = labels_of(paths[number], given)
+        wrong_bases = (states != states[number]).sum(1)
+        wrong_sites = (has_site != has_site[number]).sum((1, 2))
+        scores = [path.score for path in paths] + BASE_COST * wrong_bases + SITE_COST * wrong_sites
         # The right chains: those with these bases (a start at the first base may be a cut gene's, or not).
-        right = [n for n, other in enumerate(paths) if [min(s, 4) for s in other.states] == labels.tolist()]
-        scores = [other.score + cost for other, cost in zip(paths, wrong, strict=True)]
-        expected = log_sum(scores) - log_sum([scores[number] for number in right])
+        expected = log_sum(scores) - log_sum(scores[wrong_bases == 0])
         of_base, of_site = margin_costs(labels[None], sites[None], BASE_COST, SITE_COST)
         found = chain_loss(
             given.potentials + of_base, given.site + of_site, torch.tensor(PENALTY), given.allowed, labels[None], size

@@ -15,7 +15,8 @@ from genet5.genome.genetic_code import reverse_complement
 from genet5.genome.sites import NO_STOP, GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene
 from genet5.tokens.codec import decode_genes, encode_genes
-from genet5.tokens.grammar import Grammar, GrammarViolation
+from genet5.tokens.grammar import Grammar
+from genet5.tokens.grammar_steps import GrammarViolation
 from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.writer.reading_frames import keep_frames
 

@@ -11,7 +11,8 @@ from model_toy import GRAMMAR, PLAIN_GRAMMAR, SHAPES, random_bases, toy_batch, t
 from torch.nn import functional as F
 from transformers.cache_utils import DynamicCache
 
-from genet5.tokens.grammar import Cursor, Step
+from genet5.tokens.grammar import Cursor
+from genet5.tokens.grammar_steps import Step
 from genet5.writer.cpu_linear import LEAST_ROWS, OneDnnLinear, takes_onednn
 from genet5.writer.decisions import FORWARD, next_decision
 from genet5.writer.growing_cache import FIRST_CAPACITY, Continuation, GrowingCache
