@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 import zipfile
 from collections.abc import Callable
@@ -187,4 +186,6 @@ def test_gzip(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_configuration_that_is_sound_is_accepted() -> None:
-    check_config(with_defaults(json.loads('{"sft": {"epochs": 3}}')), read_clades())
+    settings = with_defaults(yaml_value("sft: {epochs: 3, lr: 1.0e-4}", "the file"))
+    check_config(settings, read_clades())
+    assert (settings["sft"]["epochs"], settings["sft"]["lr"]) == (3, 1.0e-4)
