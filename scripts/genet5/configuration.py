@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from genet5.errors import InputError
-from genet5.files import check_depth, one_line, shipped
+from genet5.files import DEEPEST, check_depth, one_line, shipped
 
 SCHEMAS = shipped("workflow/schemas")
 
@@ -157,6 +158,8 @@ def yaml_value(text: str | bytes, where: str) -> Any:
     """The value that a YAML text holds; ``where`` names it in messages. This is the one place that reads YAML."""
     if len(text) > LONGEST_YAML_BYTES:
         raise InputError(f"{where} has {len(text)} bytes, allowed: {LONGEST_YAML_BYTES}")
+    if _open_brackets(text) > DEEPEST:  # PyYAML takes seconds to find out
+        raise InputError(f"{where} is not valid YAML (nested too deep)")
     try:
         value = yaml.safe_load(text)
     except RecursionError as error:
@@ -166,6 +169,15 @@ def yaml_value(text: str | bytes, where: str) -> Any:
         raise InputError(f"{where} is not valid YAML ({one_line(error)})") from error
     check_depth(value, where, most_values=LONGEST_YAML_BYTES)
     return value
+
+
+def _open_brackets(text: str | bytes) -> int:
+    """The most brackets that are open at a time, wherever they stand: some may be in quotes or comments."""
+    steps = (
+        1 if one in "[{" else -1
+        for one in re.findall(r"[][{}]", text if isinstance(text, str) else text.decode("latin-1"))
+    )
+    return max(itertools.accumulate(steps), default=0)
 
 
 def new_genome_name(genome: str, where: str = "config key genome") -> str:

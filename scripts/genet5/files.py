@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -39,12 +41,17 @@ def here_or_shipped(path: str) -> str:
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
-    """Open a temporary file beside ``path``; on success it replaces ``path``, on any error it is removed."""
+    """Open a temporary file beside ``path``; on success it replaces ``path``, on any error it is removed.
+
+    A process that is killed can remove nothing: the next one that writes ``path`` does.
+    """
     path = Path(path)
     encoding = None if "b" in mode else "utf-8"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        _lock(handle)
     except OSError as error:
         # The file that is asked for is named in messages, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -63,6 +70,23 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
         if isinstance(error, OSError) and error.errno in _OF_THE_DISK and error.filename in (None, name):
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file as long as this process has it open. False where another has, or no lock can be had here."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary files of ``path`` whose process is gone: nobody has them locked."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError), left.open("rb") as stream:
+            if _lock(stream.fileno()):
+                left.unlink()
 
 
 def file_sha256(path: str | Path) -> str:

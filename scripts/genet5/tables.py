@@ -12,7 +12,7 @@ _MOST_DIGITS = 18
 """More digits do not fit an int64."""
 
 
-def whole_number(text: str) -> int | None:
+def whole_number(text: str | bytes) -> int | None:
     """The number that a text of ASCII digits alone stands for, up to 18 of them; None for any other text.
 
     Python's ``int`` also takes ``1_807``, ``+1807``, blanks and the digits of other scripts, which no format allows.

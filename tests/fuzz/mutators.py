@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Callable
 from random import Random
 from typing import Any
+
+import numpy as np
 
 NUMBERS = ("0", "-1", "1", "9" * 30, "1e999", ".inf", "NaN", "1_807", "+5", "٣", "0.5", "2147483648", "", "null")
 _VALUES: tuple[Any, ...] = (
@@ -90,8 +93,51 @@ def packed(data: bytes, draw: Random) -> bytes:
     return flip_bits(gzip.compress(data, 1, mtime=0), draw) if draw.random() < 0.7 else gzip.compress(data, 1)[:-9]
 
 
+def other_array(data: bytes, draw: Random) -> bytes:
+    """A NumPy archive in which one array is gone, or has other values, another type, shape or length."""
+    try:
+        with np.load(io.BytesIO(data)) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # of zipfile and NumPy, of a dozen kinds
+        raise ValueError("no archive any more") from error
+    if not arrays:
+        raise ValueError("no array any more")
+    name = draw.choice(list(arrays))
+    array = arrays[name]
+    if array.dtype.kind == "U" and array.ndim == 0 and draw.random() < 0.8:
+        arrays[name] = np.array(other_field(str(array).encode(), draw).decode())
+    elif draw.random() < 0.15:
+        del arrays[name]
+    else:
+        arrays[name] = draw.choice(_ARRAYS)(array, draw)
+    written = io.BytesIO()
+    np.savez(written, **arrays)
+    return written.getvalue()
+
+
+def _one_value(array: np.ndarray, draw: Random) -> np.ndarray:
+    changed = array.copy()
+    if changed.size:
+        value = draw.choice((-1, 0, 1, 5, 127, 2**62, np.nan, np.inf))
+        with np.errstate(all="ignore"):
+            changed.reshape(-1)[draw.randrange(changed.size)] = np.array(value).astype(changed.dtype)
+    return changed
+
+
+_ARRAYS: tuple[Callable[[np.ndarray, Random], np.ndarray], ...] = (
+    _one_value,
+    _one_value,
+    _one_value,
+    lambda array, draw: array[: draw.randrange(len(array) + 1)] if array.ndim else array[None],
+    lambda array, draw: np.concatenate([array, array]) if array.ndim else array,
+    lambda array, draw: array.astype(draw.choice(("S", "U", "f8", "c8"))) if array.dtype.kind != "U" else array,
+    lambda array, draw: array.reshape(-1, 1),
+    lambda array, draw: np.zeros(draw.choice((0, (0, 2), (3, 0), (1, 1, 1), 7)), dtype=array.dtype),
+)
+
 BYTES = (flip_bits, cut, splice, repeat_block, random_block)
 TEXT = (*BYTES, other_cell, other_cell, other_cell, lines_moved, packed)
 JSON = (*BYTES, deep, other_field, other_field, other_field)
 YAML = (*BYTES, deep, other_cell, other_cell)
+ARRAYS = (*BYTES, other_array, other_array, other_array, other_array)
 Mutator = Callable[[bytes, Random], bytes]

@@ -21,13 +21,14 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "support"), str(HERE.parents[1] / "scripts")]
 
-from readers import MissingData, Reader, readers  # noqa: E402
+from reader import MissingData, Reader  # noqa: E402
+from readers import readers  # noqa: E402
 
 from genet5.errors import InputError  # noqa: E402
 
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=2000, help="number of files, shared evenly by the readers")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--reader", default="", help="this reader alone")
+    parser.add_argument("--reader", nargs="+", default=[], help="these readers alone")
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures"), help="folder for files that failed")
     parser.add_argument("--data", type=Path, default=data_folder(), help="the reference data")
     arguments = parser.parse_args(argv)
@@ -61,15 +62,15 @@ def data_folder() -> Path:
     return Path(os.environ.get("GENET5_DATA", HERE.parents[2] / "shared" / "data"))
 
 
-def fuzz(data: Path, cases: int, seed: int, failures: Path, only: str = "") -> dict[str, Counter]:
+def fuzz(data: Path, cases: int, seed: int, failures: Path, only: Sequence[str] = ()) -> dict[str, Counter]:
     """Counts by reader and outcome. Raises MissingData."""
     warnings.simplefilter("ignore")
     table: dict[str, Counter] = {}
     with tempfile.TemporaryDirectory() as name, limited_memory():
         known = readers(data, Path(name))
-        chosen = {key: one for key, one in known.items() if not only or key == only}
-        if not chosen:
-            raise SystemExit(f"--reader {only}: unknown, known: {', '.join(known)}")
+        if unknown := [key for key in only if key not in known]:
+            raise SystemExit(f"--reader {unknown[0]}: unknown, known: {', '.join(known)}")
+        chosen = {key: one for key, one in known.items() if not only or key in only}
         for place, (key, reader) in enumerate(chosen.items()):
             share = cases // len(chosen) + (place < cases % len(chosen))
             table[key] = Counter(cases=share)
@@ -97,7 +98,7 @@ def one_case(reader: Reader, draw: random.Random, folder: Path, kept: Path) -> t
     """What became of one damaged file, and what was wrong."""
     data = reader.seed
     for _ in range(draw.choice((1, 1, 1, 2, 3))):
-        with contextlib.suppress(ValueError, RecursionError):  # a field of what is no JSON any more
+        with contextlib.suppress(ValueError, RecursionError):  # a field or an array of what has none any more
             data = draw.choice(reader.mutators)(data, draw)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -22,9 +22,11 @@ CLOCKS = frozenset(
     "timestamp elapsed_s eta_s tokens_per_s eval_s rollout_s update_s ram_used_gb peak_ram_gb mfu cpu_s wall_s "
     "kb_per_cpu_s".split()
 )
-#: Caches with the time of a file, the memory over the seconds of a training, and curves of speed in the report.
+#: Caches with the time of a file, the memory over the seconds of a training; in the report, curves of speed and memory.
 _MADE_BY_A_CLOCK = re.compile(r"\.tar\.idx$|^memory_\d+\.csv$")
-_SPEED_CURVE = re.compile(r'<svg [^>]*aria-label="[^"]*(per second|[Ss]econds|_s )[^>]*>.*?</svg>', flags=re.DOTALL)
+_CLOCK_CURVE = re.compile(
+    r'<svg [^>]*aria-label="[^"]*(per second|[Ss]econds|_s |ram_used_gb)[^>]*>.*?</svg>', flags=re.DOTALL
+)
 SHEET = "species\tclade\tgenetic_code\tsplit\tvalidation_regions\ttest_regions\tgenome\tannotation\n"
 LINKS = ("workflow", "scripts", "config", "resources", "profiles", "envs")
 DAG: dict[str, Any] = {
@@ -115,7 +117,7 @@ def timeless(path: Path) -> Any:
         table = pandas.read_parquet(path)
         return table.drop(columns=[name for name in table.columns if name in CLOCKS]).to_csv()
     if path.suffix == ".html":
-        page = _SPEED_CURVE.sub("", path.read_text()).replace(' class="best"', "")
+        page = _CLOCK_CURVE.sub("", path.read_text()).replace(' class="best"', "")
         return re.sub(r"[\d.,]+( (ms|s|min|h)\b)?", "#", page)
     return path.read_bytes()
 

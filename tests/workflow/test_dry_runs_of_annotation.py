@@ -181,3 +181,30 @@ def test_a_shipped_model_that_is_not_there_is_named(workspace, own, clade, probl
     assert result.returncode == 1
     there_are = f"clades with a model: {', '.join(read_clades())}"
     assert result.stdout.splitlines()[-1] == f"error: config key clade: {problem}; {there_are}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- " * 3000 + "a", "nested too deep"),
+        ("rules: !!int x", "is not valid YAML"),
+        ("description: \0", "is not valid YAML"),
+        ("genes_per_mb: [.inf, .nan]", "algae.yaml"),
+    ],
+)
+def test_a_damaged_clade_is_one_line_of_the_workflow(workspace, text, said):
+    (workspace.folder / "damaged").mkdir(exist_ok=True)
+    (workspace.folder / "damaged/algae.yaml").write_text(text)
+    result = workspace.run("all", "-n", "--config", "clade_folder=damaged")
+    assert result.returncode == 1 and "Traceback" not in result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert "algae.yaml" in line and said in line
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"species\tclade\n" + b"x" * 200_000 + b"\tfungi\n"])
+def test_a_damaged_species_table_is_one_line_of_the_workflow(workspace, content):
+    (workspace.folder / "damaged.tsv").write_bytes(content)
+    result = workspace.run("all", "-n", "--config", "species_sheet=damaged.tsv")
+    assert result.returncode == 1 and "Traceback" not in result.stdout
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: damaged.tsv")

@@ -128,3 +128,28 @@ def test_a_genome_of_a_study_is_fetched_too(workspace, github):
     assert f"{FILES['H.sapiens/fna.gz'].url(address)}: sha256 is " in line
     assert line.endswith(f"expected {FILES['H.sapiens/fna.gz'].sha256}; or put the files that docs/data.md "
                          "lists into nothing/H.sapiens")  # fmt: skip
+
+
+def test_secrets_of_addresses_are_on_no_command_line(workspace, github):
+    """Nor in what Snakemake prints and keeps; the file arrives."""
+    address, put = github
+    file = FILES["tf-binding/chr22_scores.txt.gz"]
+    packed = gzip.compress(b">c\nACGT\n", mtime=0)
+    put("tf-binding/chr22_scores.txt.gz", packed)
+    source = f"{file.url(address)}?token=s3cret"
+    sheet = workspace.sheet(f"A.one fungi 1 train - - {source} a.gff")
+    study = f"dna_llm: {{windows: {{scores: '{source}', sequences: 'https://u:s3cret@x.org/s.gz'}}}}"
+    lineages = "busco: {data: 'https://u:s3cret@x.org/busco'}"
+    overlay = workspace.overlay(f"species_sheet: {sheet}\n{study}\n{lineages}\n")
+    targets = ["data/raw/A.one/fna.gz", SCORES, "data/studies/dna_llm/main/tables/sequences.gz"]
+    planned = workspace.run(*targets, "data/lineages/fungi_odb12.tar.gz", "-n", "-p", "--configfile", overlay)
+    assert planned.returncode == 0, planned.stdout
+    hidden = [line for line in commands(planned.stdout) if "env:GENET5_SOURCE_" in line]
+    assert len(hidden) == 4 and "s3cret" not in planned.stdout
+    done = workspace.run(targets[0], "-p", "--cores", "1", "--configfile", overlay)
+    assert done.returncode == 0, done.stdout
+    assert (workspace.folder / targets[0]).read_bytes() == packed
+    kept = [path for name in (".snakemake/metadata", ".snakemake/log", "data/logs")
+            for path in (workspace.folder / name).rglob("*") if path.is_file()]  # fmt: skip
+    assert len(kept) > 1 and not [path for path in kept if b"s3cret" in path.read_bytes()]
+    assert "s3cret" not in done.stdout

@@ -40,6 +40,7 @@ from genet5.settings.checks import (
     windows_of,
 )
 from genet5.settings.sections import STUDIES, with_defaults
+from genet5.sources.hidden import hidden
 from genet5.sources.published import published_files, published_instead
 from genet5.species_table import (
     LINEAGE_NAME,

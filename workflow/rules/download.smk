@@ -94,7 +94,7 @@ rule fetch_lineage:
         mem_mb=1000,
         runtime=240,
     params:
-        data=config["busco"]["data"],
+        data=hidden(config["busco"]["data"]),
         retries=config["download"]["retries"],
     shell:
         """

@@ -16,7 +16,7 @@ def source_and_published(wildcards):
 def source_of(wildcards):
     """Where the genome (fna) or the annotation (gff) comes from."""
     source, published = source_and_published(wildcards)
-    return published.url(config["download"]["github"]) if published else source
+    return hidden(published.url(config["download"]["github"]) if published else source)
 
 
 def checksum_of(wildcards):

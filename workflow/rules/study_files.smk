@@ -18,7 +18,7 @@ rule study_file:
         mem_mb=1000,
         runtime=60,
     params:
-        source=lambda wildcards: STUDY_FILES[wildcards.file].url(config["download"]["github"]),
+        source=lambda wildcards: hidden(STUDY_FILES[wildcards.file].url(config["download"]["github"])),
         sha256=lambda wildcards: STUDY_FILES[wildcards.file].sha256,
         instead=lambda wildcards: str(Path(config["data_root"]) / Path(wildcards.file).parent),
         retries=config["download"]["retries"],

@@ -21,4 +21,4 @@ def study_file(source):
 
 def study_source(source, published):
     """The public file, or the source itself."""
-    return published[0] if published else in_data_root(source)
+    return published[0] if published else hidden(in_data_root(source))

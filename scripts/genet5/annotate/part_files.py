@@ -1,11 +1,12 @@
 """The file of a part: what one of several jobs decoded, and what it was made from, so that only equals are joined.
 
-It is a NumPy archive of plain arrays, so numbers come back to the bit. The archive ends with its table of contents and
-has checksums, so a file that was cut short or damaged cannot be read.
+It is a NumPy archive of plain arrays, so numbers come back to the bit. A checksum over all of them is among them, so a
+file that was cut short, damaged or changed cannot be read.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from genet5.files import atomic_write, json_value, one_line
 from genet5.genome.genes import Interval
 from genet5.genome.window_genes import ScoredGene, WindowGene
 
-FORMAT = 1
+FORMAT = 2
 _TRACKS = "tracks."
 
 
@@ -60,7 +61,6 @@ def write_part(
         "wall_s": decoded.wall_s,
     }
     arrays = {
-        "about": np.array(json.dumps(about, sort_keys=True)),
         "tiles": np.array(decoded.done, dtype=np.int64),
         "genes_of_tile": np.array([len(decoded.windows[number]) for number in decoded.done], dtype=np.int64),
         "plus": np.array([scored.gene.strand == "+" for scored in genes], dtype=bool),
@@ -71,8 +71,19 @@ def write_part(
         "segments_of_gene": np.array([len(scored.gene.cds) for scored in genes], dtype=np.int64),
         "segments": np.array([pair for scored in genes for pair in scored.gene.cds], dtype=np.int64).reshape(-1, 2),
     }
+    arrays |= {_TRACKS + name: values for name, values in tracks.items()}
+    text = json.dumps(about, sort_keys=True)
     with atomic_write(path, "wb") as stream:
-        np.savez_compressed(stream, **arrays, **{_TRACKS + name: values for name, values in tracks.items()})
+        np.savez_compressed(stream, about=np.array(text), sha256=np.array(_sha256(text, arrays)), **arrays)
+
+
+def _sha256(about: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Of all that the file of a part holds."""
+    found = hashlib.sha256(about.encode())
+    for name, values in sorted(arrays.items()):
+        found.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
 
 
 def read_part(path: str | Path) -> PartFile:
@@ -82,10 +93,14 @@ def read_part(path: str | Path) -> PartFile:
     arrays = read_arrays(path, what, remedy)
     if "about" not in arrays:
         raise InputError(f"{path}: {what} (it has no array 'about'); {remedy}")
-    about = json_value(str(arrays.pop("about")), str(path))
+    text = str(arrays.pop("about"))
+    about = json_value(text, str(path))
     try:
         if about["format"] != FORMAT:
             raise InputError(f"{path}: format {about['format']!r}, expected {FORMAT}; make the part again")
+        # What a part says is checked here alone: those who join parts believe it.
+        if str(arrays.pop("sha256", "")) != _sha256(text, arrays):
+            raise InputError(f"{path}: {what} (its checksum is not that of its content); {remedy}")
         decoded = _decoded(arrays, about)
         part, origin = Part(*about["part"]), dict(about["origin"])
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration, RuntimeError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 
 from genet5.bake.samples import Sample, window_genes
 from genet5.bake.shards import ShardReader
+from genet5.errors import InputError
 from genet5.files import read_json
 from genet5.genome.genetic_code import reverse_complement
 from genet5.genome.window_genes import WindowGene, reverse_complement_genes
@@ -66,7 +67,16 @@ def random_crop(sample: Sample, rng: np.random.Generator) -> Window:
 
 
 def read_eval_windows(path: Path, shards: ShardReader) -> list[Window]:
-    """The validation windows that ``eval.json`` names."""
-    chosen = read_json(path)["samples"]
-    samples = [shards.read(entry["index"]) for entry in chosen]
+    """The validation windows that ``eval.json`` names. Raises ``InputError`` where it names others than there are."""
+    chosen = read_json(path).get("samples")
+    if not isinstance(chosen, list) or not all(isinstance(entry, dict) for entry in chosen):
+        raise InputError(f"{path}, key samples: expected a list of windows, as merge_validation.py writes it")
+    places = [entry.get("index") for entry in chosen]
+    for number, place in enumerate(places):
+        if type(place) is not int or not 0 <= place < len(shards):
+            raise InputError(
+                f"{path}, key samples[{number}].index: {str(place)[:40]}, but {shards.path} has the samples 0 to "
+                f"{len(shards) - 1}; merge the validation windows again"
+            )
+    samples = [shards.read(place) for place in places]
     return [crop(sample, *sample.core) for sample in samples]

@@ -57,7 +57,7 @@ def compare(
         raise InputError(f"systems: names must differ, found {', '.join(names)}")
     # Predictions first: they are what can be wrong, and reading them is quick.
     read = [(prediction, *read_predictions(prediction.path, genome, code)) for prediction in predictions]
-    timings = [_timing(prediction.timing) for prediction in predictions]
+    timings = [read_timing(prediction.timing) for prediction in predictions]
     truth = read_annotation(reference, genome, code)
     document: dict = {
         "species": species,
@@ -84,7 +84,7 @@ def compare(
     return document
 
 
-def _timing(path: Path | None) -> dict[str, float | None]:
+def read_timing(path: Path | None) -> dict[str, float | None]:
     """cpu_s and kb_per_cpu_s from a JSON file with bases and cpu_s, at its top or under ``timing``."""
     if path is None:
         return {"cpu_s": None, "kb_per_cpu_s": None}
@@ -92,7 +92,7 @@ def _timing(path: Path | None) -> dict[str, float | None]:
     timing = content.get("timing", content)
     try:
         bases, cpu_s = float(timing["bases"]), float(timing["cpu_s"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: expected numbers 'bases' and 'cpu_s', at the top or under 'timing'") from error
     return {"cpu_s": round(cpu_s, 3), "kb_per_cpu_s": round(bases / 1000 / cpu_s, 1) if cpu_s > 0 else None}
 

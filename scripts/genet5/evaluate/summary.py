@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from genet5.errors import InputError
 from genet5.evaluate.tables import SCORE_COLUMNS, beside_each_other, score_rows
-from genet5.files import atomic_write, read_json
+from genet5.files import atomic_write, one_line, read_json
 from genet5.species_table import Species
 
 OURS = "genet5/"
@@ -135,7 +136,25 @@ def _score_document(path: str | Path) -> dict[str, Any]:
     missing = {"species", "systems", "regions", "reference", "genetic_code", "isoforms"} - set(document)
     if missing:
         raise InputError(f"{path}: not a file of genet5 score: {', '.join(sorted(missing))} missing")
+    try:
+        rows = list(score_rows(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a file of genet5 score ({one_line(error)})") from error
+    for row in rows:
+        for name, value in row.items():
+            if name not in ("species", "system", "level") and not _fits(value, name):
+                where = f"{row['system']}, {row['level']}, {name}"
+                raise InputError(f"{path}: not a file of genet5 score ({where} is {str(value)[:40]!r})")
     return document
+
+
+def _fits(value: object, column: str) -> bool:
+    """Whether a column can hold a value: None, a count below 2 ** 63, or a number."""
+    if value is None:
+        return True
+    if column in _COUNTS:
+        return type(value) is int and abs(value) < 2**63
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _check_systems(paths: Sequence[str | Path], documents: Sequence[Mapping]) -> None:
@@ -158,12 +177,16 @@ def _busco_row(path: Path) -> dict[str, Any]:
     row: dict[str, Any] = dict.fromkeys(SCORE_COLUMNS)
     row |= {"species": path.stem, "system": system, "stage": stage, "level": "busco"}
     try:
-        complete, markers, one_line = int(found["complete"]), int(found["n"]), str(found["one_line"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: not a file of genet5 busco: needs complete, n and one_line") from error
+        complete, markers, said = found["complete"], found["n"], str(found["one_line"])
+        if not (type(complete) is type(markers) is int and 0 <= complete <= markers < 2**63):
+            raise ValueError
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: not a file of genet5 busco: needs one_line, and the numbers complete and n (at least as many)"
+        ) from error
     recall = round(complete / markers, 6) if markers else None
     return row | {
-        "reference": markers, "found": complete, "fn": markers - complete, "recall": recall, "one_line": one_line,
+        "reference": markers, "found": complete, "fn": markers - complete, "recall": recall, "one_line": said,
     }  # fmt: skip
 
 

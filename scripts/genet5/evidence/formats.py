@@ -6,7 +6,7 @@ import io
 from itertools import chain, islice
 from pathlib import Path
 
-from genet5.compressed import open_input
+from genet5.compressed import lines_of, open_input
 from genet5.errors import InputError
 from genet5.evidence.alignments import read_alignment_file
 from genet5.evidence.gff_hints import ALIGNMENT_TYPES, HINT_TYPES, read_alignments, read_hint_rows
@@ -46,11 +46,12 @@ def read_hints(path: str | Path, source: str, genome: str | Path | None = None) 
         buffered = io.BufferedReader(stream) if not isinstance(stream, io.BufferedReader) else stream
         if buffered.peek(4)[:4] == _BAM:
             return _reads(path, source, genome, allowed)
-        head = list(islice(buffered, _LOOKED_AT))
+        lines = lines_of(path, buffered)
+        head = list(islice(lines, _LOOKED_AT))
         rows = [line for line in head if line.strip() and not line.startswith((b"#", b"track", b"browser"))]
         if not rows:
             return HintFile(str(path), source, "empty file", [])
-        lines = chain(head, buffered)
+        lines = chain(head, lines)
         columns = rows[0].rstrip(b"\r\n").split(b"\t")
         if len(columns) == 9 and columns[3].isdigit() and not _looks_like_star(columns):
             kinds = {row.split(b"\t", 3)[2] for row in rows if row.count(b"\t") >= 3}

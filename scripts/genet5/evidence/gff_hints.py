@@ -17,6 +17,7 @@ from genet5.evidence.hints import (
     EXON_PART,
     INTERGENIC_PART,
     INTRON,
+    MOST_READS,
     NO_FRAME,
     START,
     STOP,
@@ -76,6 +77,8 @@ def gff_rows(lines: Iterable[bytes], path: str | Path) -> Iterator[tuple]:
         columns = line.rstrip(b"\r\n").split(b"\t")
         try:
             seqid, _, kind, first, last, score, strand, frame, attributes = columns
+            if not (first.isdigit() and last.isdigit()):  # int also takes 1_807 and +5
+                raise ValueError
             start, end = int(first) - 1, int(last)
             sign, name = _STRANDS[strand], names.get(seqid)
         except (ValueError, KeyError):
@@ -98,8 +101,10 @@ def _what_is_wrong(columns: list[bytes]) -> str:
         return f"{len(columns)} columns, expected the 9 of GFF, separated by tabs"
     for name, text in (("start", columns[3]), ("end", columns[4])):
         if not text.isdigit():
-            return f"{name} is {text.decode('utf-8', 'replace')!r}, expected a whole number"
-    return f"strand is {columns[6].decode('utf-8', 'replace')!r}, expected one of + - . ?"
+            return f"{name} is {text[:40].decode('utf-8', 'replace')!r}, expected a whole number"
+    if columns[6] in _STRANDS:
+        return "start or end has too many digits"
+    return f"strand is {columns[6][:40].decode('utf-8', 'replace')!r}, expected one of + - . ?"
 
 
 def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> HintFile:
@@ -117,15 +122,11 @@ def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> Hin
             other = kind.decode("utf-8", "replace")
             skipped[other] = skipped.get(other, 0) + 1
             continue
-        _, _, text = attributes.partition(b"mult=")
-        if text:
-            try:
-                mult = int(text.partition(b";")[0]) or 1
-            except ValueError:
-                said = text.partition(b";")[0].decode("utf-8", "replace")
-                raise InputError(f"{path}, line {number}: mult={said}, expected a whole number") from None
+        _, said, text = attributes.partition(b"mult=")
+        if said:
+            mult = _reads(text.partition(b";")[0].strip(), "mult", path, number)
         elif kind in _PROTHINT and score.isdigit():
-            mult, prothint = int(score) or 1, True
+            mult, prothint = _reads(score, "score", path, number), True
         else:
             mult = 1
         src = attributes.partition(b"src=")[2][:2]
@@ -136,6 +137,14 @@ def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> Hin
         counts[key] = counts.get(key, 0) + mult
     form = "ProtHint" if prothint else "AUGUSTUS hints"
     return HintFile(str(path), source, form, _hints(_most(list(by_src.values())), source), skipped)
+
+
+def _reads(text: bytes, name: str, path: str | Path, number: int) -> int:
+    """A count of reads or proteins, at least 1."""
+    if not text.isdigit() or len(text) > len(str(MOST_READS)) or int(text) > MOST_READS:
+        shown = text[:40].decode("utf-8", "replace")
+        raise InputError(f"{path}, line {number}: {name}={shown}, expected a whole number up to {MOST_READS}")
+    return int(text) or 1
 
 
 def _most(several: list[dict[tuple, int]]) -> dict[tuple, int]:

@@ -15,6 +15,8 @@ INTRON, START, STOP, CDS_PART, EXON_PART, INTERGENIC_PART = KINDS = (
     "irpart",
 )
 NO_FRAME = -1
+#: Counts beyond it are no counts of reads.
+MOST_READS = 10**15
 #: How hints weigh: against what the DNA says, or beyond it.
 LEARNED, HARD = HINT_WEIGHTS = ("learned", "hard")
 

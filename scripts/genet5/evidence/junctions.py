@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genet5.errors import InputError
-from genet5.evidence.hints import INTRON, Hint, HintFile
+from genet5.evidence.hints import INTRON, MOST_READS, Hint, HintFile
+from genet5.tables import whole_number
 
 _STAR_STRANDS = {b"0": ".", b"1": "+", b"2": "-"}
 _STRANDS = {b"+": "+", b"-": "-", b".": ".", b"?": "."}
@@ -24,8 +25,8 @@ def read_star(lines: Iterable[bytes], path: str | Path, source: str) -> HintFile
             continue
         try:
             seqid, first, last, strand, _, _, unique, several, _ = columns
-            key = seqid.decode("utf-8", "replace"), int(first) - 1, int(last), _STAR_STRANDS[strand]
-            reads = int(unique) or int(several)
+            key = seqid.decode("utf-8", "replace"), _whole(first) - 1, _whole(last), _STAR_STRANDS[strand]
+            reads = _whole(unique) or _whole(several)
         except (ValueError, KeyError):
             raise InputError(
                 f"{path}, line {number}: expected the 9 columns of STAR's SJ.out.tab (name, start, end, strand 0-2, "
@@ -48,10 +49,12 @@ def read_bed(lines: Iterable[bytes], path: str | Path, source: str) -> HintFile:
         columns = line.rstrip(b"\r\n").split(b"\t")
         try:
             seqid, begin, finish, _, score, strand = columns[:6]
-            start, end, sign = int(begin), int(finish), _STRANDS[strand]
+            start, end, sign = _whole(begin), _whole(finish), _STRANDS[strand]
             reads = max(int(float(score)), 1) if score != b"." else 1
+            if reads > MOST_READS:
+                raise ValueError(score)
             pieces = [(start, end)] if len(columns) < 12 else _between_blocks(start, columns)
-        except (ValueError, KeyError, IndexError):
+        except (ValueError, KeyError, IndexError, OverflowError):
             raise InputError(
                 f"{path}, line {number}: expected BED of junctions: name, start, end, name, score, strand, and none or "
                 "six columns of blocks, separated by tabs"
@@ -63,11 +66,19 @@ def read_bed(lines: Iterable[bytes], path: str | Path, source: str) -> HintFile:
     return HintFile(str(path), source, "BED junctions", _introns(counts, source))
 
 
+def _whole(text: bytes) -> int:
+    """ValueError for what is no whole number."""
+    number = whole_number(text)
+    if number is None:
+        raise ValueError(text)
+    return number
+
+
 def _between_blocks(start: int, columns: list[bytes]) -> list[tuple[int, int]]:
     """Where the introns lie in a row of BED12."""
-    sizes = [int(text) for text in columns[10].split(b",") if text]
-    begins = [int(text) for text in columns[11].split(b",") if text]
-    if len(sizes) != len(begins) or len(sizes) != int(columns[9]):
+    sizes = [_whole(text) for text in columns[10].split(b",") if text]
+    begins = [_whole(text) for text in columns[11].split(b",") if text]
+    if len(sizes) != len(begins) or len(sizes) != _whole(columns[9]):
         raise ValueError
     return [
         (start + begin + size, start + following)

@@ -204,7 +204,7 @@ class Genome:
         with open_input(self.path) as stream:
             if isinstance(stream, gzip.GzipFile):
                 raise InputError(f"{self.path}: compressed; unpack it first with scripts/index_genome.py")
-        self._records = _read_index(index_genome(self.path))
+        self._records = read_index(index_genome(self.path))
         self._file = self.path.open("rb")
         self.lengths: dict[str, int] = {name: record[0] for name, record in self._records.items()}
         self.names: tuple[str, ...] = tuple(self.lengths)
@@ -310,8 +310,11 @@ def check_bases(genome: Genome, regions: Iterable[Region]) -> None:
                 raise InputError(f"{genome.path}: {found}, expected bases (IUPAC codes)")
 
 
-def _read_index(index: Path) -> dict[str, tuple[int, int, int, int]]:
-    """Bases, offset of the first one, bases and bytes of a line, for each sequence of a ``.fai`` in its order."""
+def read_index(index: Path) -> dict[str, tuple[int, int, int, int]]:
+    """Bases, offset of the first one, bases and bytes of a line, for each sequence of a ``.fai`` in its order.
+
+    Raises ``InputError`` for a line that is none of an index, and a name that is there twice.
+    """
     records = {}
     with index.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
@@ -343,7 +346,7 @@ def _belongs(index: Path, fna: Path) -> bool:
     by a base fails one of both. Reads some bytes for each record.
     """
     try:
-        records = _read_index(index)
+        records = read_index(index)
     except InputError:
         return False
     size, position = fna.stat().st_size, 0

@@ -13,7 +13,7 @@ from typing import Any
 from genet5.bake.manifest import read_manifest
 from genet5.bake.options import WindowSizes
 from genet5.clades import Clade
-from genet5.compressed import open_input
+from genet5.genome.fasta import fasta_records, read_index
 from genet5.genome.splits import split_regions
 from genet5.sources.download import file_here
 from genet5.species_table import Species
@@ -105,23 +105,16 @@ def structure_tokens(clade: Clade, window_bp: int) -> float:
 
 
 def contig_lengths(row: Species, index: Path) -> dict[str, int]:
-    """Bases of each contig, from the index of a genome that is here or from a file on this machine; else nothing."""
+    """Bases of each contig, from the index of a genome that is here or from a file on this machine; else nothing.
+
+    Raises ``InputError`` for a damaged file.
+    """
     if index.is_file():
-        fields = (line.split("\t") for line in index.read_text("utf-8").splitlines())
-        return {name: int(length) for name, length, *_ in fields}
+        return {name: record[0] for name, record in read_index(index).items()}
     path = None if row.simulated_from else file_here(row.genome)
     if path is None:
         return {}
-    lengths: dict[str, int] = {}
-    name = ""
-    with open_input(path) as stream:
-        for line in stream:
-            if line.startswith(b">"):
-                name = line[1:].split(maxsplit=1)[0].decode("utf-8", "replace")
-                lengths[name] = 0
-            elif name:
-                lengths[name] += len(line.strip())
-    return lengths
+    return {name: len(bases) for name, bases in fasta_records(path)}
 
 
 def _said(row: Species) -> tuple[str, int | None]:

@@ -35,6 +35,8 @@ def read_decoder_scores(path: str | Path) -> list[DecoderScore]:
     found = []
     for decoder, by_species in _mapping(read_json(path), "scores", path).items():
         for species, values in by_species.items():
+            if not isinstance(values, Mapping):
+                raise InputError(f"{path}, key scores.{decoder}.{species}: expected F1 by level, found {values!r:.40}")
             for level, _ in LEVELS:
                 if values.get(level) is not None and not is_number(values[level]):
                     raise InputError(f"{path}, key scores.{decoder}.{species}.{level}: {values[level]!r} is no number")

@@ -15,6 +15,7 @@ import numpy as np
 
 from genet5.errors import InputError
 from genet5.species_table import GENETIC_CODES
+from genet5.tables import whole_number
 
 _STOPS = {"ochreprob": ("TAA", 0.33), "amberprob": ("TAG", 0.33), "opalprob": ("TGA", 0.34)}
 _CODE_OF_STOPS = {("TGA",): 6, ("TAA", "TAG"): 4}
@@ -69,9 +70,10 @@ class AugustusSettings:
                 raise InputError(f"{self.path}: no {key}")
             return default
         line, text = self.values[key]
-        if not text.isdigit():
-            raise InputError(f"{self.path}: line {line}: {key} is {text!r}, expected a whole number")
-        return int(text)
+        number = whole_number(text)
+        if number is None:
+            raise InputError(f"{self.path}: line {line}: {key} is {text[:40]!r}, expected a whole number")
+        return number
 
     def flag(self, key: str) -> bool:
         """Whether a key is there and says true."""
@@ -192,7 +194,9 @@ class AugustusTable:
             by_length.setdefault(len(code), {}).setdefault(_index(code), self.row(name, line, rest, columns))
         length = max(by_length, default=0)
         found = by_length.get(length, {})
-        if not 1 <= length <= _LONGEST_ORDER + 1 or len(found) != 4**length:
+        if not 1 <= length <= _LONGEST_ORDER + 1:
+            raise self.error(name, f"patterns of {length} bases, expected 1 to {_LONGEST_ORDER + 1}")
+        if len(found) != 4**length:
             raise self.error(name, f"{len(found)} patterns of {length} bases, expected {4**length}")
         table = np.array([found[index] for index in range(4**length)]).T + _ROUNDING
         return table.reshape(columns, 4 ** (length - 1), 4)

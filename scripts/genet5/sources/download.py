@@ -20,11 +20,14 @@ from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.sources.checksums import Checksum, checksum, md5_list_of, published_md5
 from genet5.sources.figshare import figshare_file
+from genet5.sources.hidden import revealed
 from genet5.sources.http import BLOCK_BYTES, emptied, open_part, shown_address, transfer
 
 REMOTE_SCHEMES = ("https", "http", "ftp")
 FIGSHARE = "figshare"
-ALLOWED_SOURCES = "https://, http://, ftp://, file://, figshare:ARTICLE/FILE, package:NAME/path/in/package, or a path"
+ALLOWED_SOURCES = (
+    "https://, http://, ftp://, file://, figshare:ARTICLE/FILE, package:NAME/path/in/package, a path, or env:NAME"
+)
 
 _GZIP = b"\x1f\x8b"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -43,14 +46,15 @@ def fetch(
 ) -> None:
     """Bring ``source`` to ``output``; ``output`` appears whole and checked, or not at all.
 
-    ``source`` is https://, http://, ftp://, file://, ``figshare:ARTICLE/FILE``, ``package:NAME/path/in/package`` or a
-    path. Network sources pass through ``{output}.part``, which a later call continues. ``sha256`` or ``md5`` is that of
-    the source's own bytes. Where none is given, the md5 is checked that the publisher lists at ``md5_list``, or beside
-    the file if the publisher is known to (``checksums.MD5_LISTS``), or that figshare has. A source that is not gzip is
-    compressed (without a time stamp) when ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed
-    attempts in a row after the first, without progress. Raises InputError.
+    ``source`` is https://, http://, ftp://, file://, ``figshare:ARTICLE/FILE``, ``package:NAME/path/in/package``, a
+    path, or ``env:NAME``, an environment variable with one of these. Network sources pass through ``{output}.part``,
+    which a later call continues. ``sha256`` or ``md5`` is that of the source's own bytes. Where none is given, the md5
+    is checked that the publisher lists at ``md5_list``, or beside the file if the publisher is known to
+    (``checksums.MD5_LISTS``), or that figshare has. A source that is not gzip is compressed (without a time stamp) when
+    ``output`` ends in ``.gz``; a gzip source must be intact. ``retries``: failed attempts in a row after the first,
+    without progress. Raises InputError.
     """
-    output = Path(output)
+    output, source = Path(output), revealed(source)
     expected = checksum("sha256", sha256) or checksum("md5", md5)
     if output.is_dir():
         raise InputError(f"{output}: is a directory, expected the name of the file to write")

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from genet5.errors import InputError
 from genet5.sources.download import fetch
+from genet5.sources.hidden import revealed
+from genet5.sources.http import shown_address
 from genet5.species_table import LINEAGE_NAME
 
 LIST_NAME = "file_versions.tsv"
@@ -49,18 +51,19 @@ def fetch_lineage(
     """
     if not LINEAGE_NAME.fullmatch(name):
         raise InputError(f"lineage '{name}': not a name of BUSCO's, expected one like fungi_odb12")
-    place = data.rstrip("/")
+    place = revealed(data).rstrip("/")
+    shown = shown_address(place) if "://" in place else place
     with tempfile.TemporaryDirectory(prefix="lineages_") as folder:
         copy = Path(folder) / LIST_NAME
         try:
             fetch(f"{place}/{LIST_NAME}", copy, retries=retries, timeout_s=timeout_s, sleep=sleep)
         except InputError as error:
             raise InputError(f"{error}; config key busco.data may also name a folder with a copy of it") from error
-        published = read_list(copy, f"{place}/{LIST_NAME}")
+        published = read_list(copy, f"{shown}/{LIST_NAME}")
     if name not in published:
         near = difflib.get_close_matches(name, published, n=_MOST_NEAR)
         advice = f"near it: {', '.join(near)}" if near else f"it has {len(published)} others"
-        raise InputError(f"lineage '{name}' is not in {place}/{LIST_NAME}; {advice}")
+        raise InputError(f"lineage '{name}' is not in {shown}/{LIST_NAME}; {advice}")
     date, md5 = published[name]
     source = f"{place}/{_TYPE}/{name}.{date}.tar.gz"
     fetch(source, output, retries=retries, md5=md5, timeout_s=timeout_s, sleep=sleep)

@@ -313,6 +313,19 @@ def test_a_damaged_part_is_named(parts: list[Path], genome: Genome) -> None:
         refused(parts, genome.path, "x.part_2of2.npz: no whole part of an annotation (")
 
 
+@pytest.mark.parametrize("name", ["segments", "log_probability", "tracks.names", "about"])
+def test_a_changed_part_is_named(name: str, parts: list[Path], genome: Genome) -> None:
+    """A sound archive, in which an array or a setting has another value."""
+    with np.load(parts[0]) as stored:
+        arrays = {key: stored[key] for key in stored.files}
+    if name == "about":
+        arrays[name] = np.array(str(arrays[name]).replace('"cpu_s": ', '"cpu_s": 1'))
+    else:
+        arrays[name] = arrays[name][::-1].copy()
+    np.savez(parts[0].open("wb"), **arrays)
+    refused(parts, genome.path, "x.part_1of2.npz: no whole part of an annotation (its checksum is not that of its")
+
+
 def test_a_file_that_is_no_part_and_one_that_is_not_there_are_named(parts: list[Path], genome: Genome) -> None:
     np.savez(parts[1].open("wb"), names=np.array(["a"]))
     refused(parts, genome.path, "x.part_2of2.npz: no whole part of an annotation (")

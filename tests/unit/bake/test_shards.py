@@ -146,6 +146,26 @@ def test_a_shard_cut_short_is_refused(tmp_path: Path, keep: int) -> None:
         ShardReader(path)
 
 
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [
+        (124, b"\x80xyz"),
+        (124, b"99999999999\0"),
+        (124, b"77777777777\0"),
+        (124, b"-1\0"),
+        (0, b"\xff\xfe"),
+        (257, b"xx"),
+    ],
+)
+def test_a_damaged_header_of_a_tar_is_one_line(tmp_path: Path, at: int, content: bytes) -> None:
+    (path,) = write(tmp_path, 3, 10)
+    data = path.read_bytes()
+    path.write_bytes(data[:at] + content + data[at + len(content) :])
+    with pytest.raises(InputError, match=r"train_000\.tar: ") as caught:
+        ShardReader(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_other_tars_are_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.tar"
     (tmp_path / "a.txt").write_text(json.dumps({}))

@@ -11,6 +11,7 @@ import pytest
 from bake_toy_genome import write_toy_genome
 
 from genet5.bake.choosing import choose_samples
+from genet5.bake.crops import read_eval_windows
 from genet5.bake.manifest import NAME
 from genet5.bake.samples import Sample
 from genet5.bake.shards import ShardReader, write_shard
@@ -126,6 +127,30 @@ def test_without_validation_windows_it_says_what_gives_some(manifests: dict[str,
 def test_the_same_species_twice_is_refused(manifests: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"species A\.one again"):
         merge_validation([manifests["A.one"], manifests["A.one"]], 10, 42, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({}, "key samples: expected a list of windows"),
+        ({"samples": 3}, "key samples: expected a list of windows"),
+        ({"samples": ["x"]}, "key samples: expected a list of windows"),
+        ({"samples": [{"key": "a"}]}, r"key samples\[0\].index: None, but .*validation.tar has the samples 0 to"),
+        ({"samples": [{"index": 0}, {"index": 10**40}]}, r"key samples\[1\].index: 10*, but .*validation.tar has"),
+        ({"samples": [{"index": -1}]}, r"key samples\[0\].index: -1, but"),
+        ({"samples": [{"index": True}]}, r"key samples\[0\].index: True, but"),
+    ],
+)
+def test_a_damaged_list_of_windows_is_one_line(
+    manifests: dict[str, Path], tmp_path: Path, content: dict, said: str
+) -> None:
+    merge_validation(list(manifests.values()), 10, 42, tmp_path)
+    path = tmp_path / "eval.json"
+    with ShardReader(tmp_path / "validation.tar") as reader:
+        assert len(read_eval_windows(path, reader)) == 10
+        path.write_text(json.dumps(content))
+        with pytest.raises(InputError, match=f"eval.json, {said}"):
+            read_eval_windows(path, reader)
 
 
 def test_a_changed_shard_is_refused_and_nothing_is_left(manifests: dict[str, Path], tmp_path: Path) -> None:

@@ -60,6 +60,24 @@ def test_lineages_that_are_not_there_or_not_tars(tmp_path):
     assert not (tmp_path / "stolen").exists()
 
 
+@pytest.mark.parametrize("damage", ["cut", "no tar", "no block of deflate", "a member above the folder"])
+def test_a_damaged_tar_is_one_line(tmp_path, damage):
+    source = lineage_folder(tmp_path, "mini_odb10")
+    path = tmp_path / "mini_odb10.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(source, "../up" if damage == "a member above the folder" else source.name)
+    data = path.read_bytes()
+    start = data.index(b"\0", 10) + 1  # behind the name of the file
+    path.write_bytes(
+        {"cut": data[: len(data) // 2], "no tar": b"text", "a member above the folder": data}.get(
+            damage, data[:start] + bytes([data[start] | 6]) + data[start + 1 :]
+        )
+    )
+    with pytest.raises(InputError, match=r"mini_odb10\.tar\.gz: not a readable tar of a BUSCO lineage \(") as caught:
+        prepare_lineage(path, tmp_path / "work", OLD)
+    assert "\n" not in str(caught.value) and not (tmp_path / "up").exists()
+
+
 @pytest.mark.parametrize("top", ["mini", ""])
 def test_lineage_names_end_in_the_suffix_the_program_wants(tmp_path, top):
     source = lineage_folder(tmp_path, "source")

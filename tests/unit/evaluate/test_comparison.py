@@ -14,6 +14,7 @@ import pytest
 from programs import needs
 
 from genet5.errors import InputError
+from genet5.evaluate.comparison import read_timing
 from genet5.evaluate.predictions import read_predictions
 from genet5.evaluate.scores import score_annotation
 from genet5.evaluate.tables import score_text
@@ -280,3 +281,11 @@ def test_predictions_on_another_genome_are_refused_even_when_only_genes_are_give
     gene = Gene("g", "elsewhere", "+", (Transcript("t", (Interval(0, 30),), (0,)),))
     with pytest.raises(InputError, match="1 sequence name"):
         score_annotation(Annotation((), ()), [gene], {"c": 100})
+
+
+@pytest.mark.parametrize("bases", ["1" + "0" * 400, '"many"', "null", "[]"])
+def test_a_damaged_timing_is_one_line(tmp_path, bases):
+    path = tmp_path / "timing.json"
+    path.write_text(f'{{"timing": {{"bases": {bases}, "cpu_s": 1}}}}')
+    with pytest.raises(InputError, match=r"timing\.json: expected numbers 'bases' and 'cpu_s'"):
+        read_timing(path)

@@ -166,7 +166,7 @@ def test_mistakes_are_one_line(files: dict[str, list[Path]], tmp_path: Path) -> 
         summary_table([first, first])
     with pytest.raises(InputError, match=r"A.one.json: not a file of genet5 score: genetic_code, .* missing"):
         summary_table(files["busco"])
-    with pytest.raises(InputError, match=r"A.one.json: not a file of genet5 busco: needs complete, n and one_line"):
+    with pytest.raises(InputError, match=r"A.one.json: not a file of genet5 busco: needs one_line, and the numbers"):
         summary_table(files["scores"], [first])
     with pytest.raises(InputError, match=r"A.one.json: not the stats.json of baked data"):
         species_summary({}, [first])
@@ -179,6 +179,40 @@ def test_mistakes_are_one_line(files: dict[str, list[Path]], tmp_path: Path) -> 
         InputError, match=r"sft/A.one.json: scores of orf_atg differ from those in .*crf/A.one.json; sc"
     ):
         summary_table(files["scores"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (["systems"], 3, "'int' object has no attribute 'items'"),
+        (["systems", "genet5/crf"], "x", "no attribute .get."),
+        (["systems", "genet5/crf", "gene", "tp"], None, "unsupported operand"),
+        (["systems", "genet5/crf", "gene", "tp"], 0.5, r"genet5/crf, gene, reference is '3.5'"),
+        (["systems", "genet5/crf", "gene", "tp"], 10**40, "genet5/crf, gene, reference is '10*'"),
+        (["systems", "genet5/crf", "gene", "f1"], "much", "genet5/crf, gene, f1 is 'much'"),
+        (["systems", "genet5/crf", "gene"], {}, "tp"),
+        (["systems", "genet5/crf", "bootstrap"], [], "'list' object has no attribute 'get'"),
+        (["systems", "genet5/crf", "cpu_s"], 10**400, "cpu_s is '10*'"),
+    ],
+)
+def test_damaged_scores_are_one_line(tmp_path: Path, keys: list[str], value: object, said: str) -> None:
+    scores = document("A.one", "crf")
+    inner = scores
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    path = tmp_path / "A.one.json"
+    write(path, scores)
+    with pytest.raises(InputError, match=rf"A.one.json: not a file of genet5 score \(.*{said}"):
+        summary_table([path])
+
+
+@pytest.mark.parametrize("change", [{"n": 10**40}, {"complete": 0.5}, {"complete": 121}, {"n": True}, {"complete": -1}])
+def test_a_damaged_result_of_busco_is_one_line(files: dict[str, list[Path]], change: dict[str, object]) -> None:
+    path = files["busco"][0]
+    write(path, json.loads(path.read_text()) | change)
+    with pytest.raises(InputError, match=r"A\.one\.json: not a file of genet5 busco: needs one_line"):
+        summary_table([], [path])
 
 
 def test_the_command(files: dict[str, list[Path]], tmp_path: Path) -> None:

@@ -55,6 +55,24 @@ def test_tokens_and_disk_by_hand() -> None:
     assert genome.disk_gb == pytest.approx((1.5e6 * (1 + 1 / 3.3) + 200 * (15_000 + 2_000 + 3_000)) / 1e9)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("fna.fai", b"chrI\n", "line 1: no line of a FASTA index; delete it"),
+        ("fna.fai", b"chrI\tmany\t6\t60\t61\n", "line 1: no line of a FASTA index"),
+        ("fna.fai", b"\x8b\xff\t9\n", "line 1: no line of a FASTA index"),
+        ("g.fa", b">\nACGT\n", "line 1: '>' without a sequence name"),
+        ("g.fa", b">a" + b"b" * 2_000_000 + b"\nACGT\n", "line 1: over 1000000 bytes"),
+    ],
+)
+def test_a_damaged_genome_or_index_is_one_line(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / "raw/S.far").mkdir(parents=True)
+    path = tmp_path / name if name == "g.fa" else tmp_path / "raw/S.far" / name
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"^{re.escape(str(path))}, {said}"):
+        planned(replace(FAR, genome=str(tmp_path / "g.fa")), tmp_path)
+
+
 def test_a_genome_on_this_machine_is_read(tmp_path: Path) -> None:
     toy = write_toy_genome(tmp_path, {"chrI": 30_000, "chrII": 6_000})
     row = replace(FAR, genome=str(toy.fasta), genome_bp=0, test_regions="chrII")

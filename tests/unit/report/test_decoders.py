@@ -36,7 +36,7 @@ def test_without_scores_there_is_no_card(calibration: Path) -> None:
     assert decoder_card(read_decoder_scores(calibration)) is None
 
 
-@pytest.mark.parametrize("scores", [[], {"lm": 3}, {"lm": {"S.a": {"exon_f1": "much"}}}])
+@pytest.mark.parametrize("scores", [[], {"lm": 3}, {"lm": {"S.a": 0.5}}, {"lm": {"S.a": {"exon_f1": "much"}}}])
 def test_other_files_are_one_clear_line(calibration: Path, scores: object) -> None:
     calibration.write_text(json.dumps({"scores": scores}))
     with pytest.raises(InputError, match=r"calibration\.json, key scores"):

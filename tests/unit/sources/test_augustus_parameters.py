@@ -127,6 +127,13 @@ MISTAKES = [
     ("igenic", "[P_ls]", "[P]", r"no section \[EMISSION\] from here on"),
     ("parameters", "/Constant/dss_start 1\n", "", "no /Constant/dss_start"),
     ("parameters", "dss_start 1", "dss_start one", "line 2: /Constant/dss_start is 'one', expected a whole number"),
+    (
+        "parameters",
+        "dss_start 1",
+        "dss_start " + "9" * 5000,
+        "line 2: /Constant/dss_start is '9{40}', expected a whole",
+    ),
+    ("exon", "\naac\t", "\n" + "a" * 9000 + "\t", r"\[P_ls\]: patterns of 9000 bases, expected 1 to 9"),
     ("parameters", "ochreprob 0.5", "ochreprob 1.5", "line 8: ochreprob is '1.5', expected a probability"),
     (
         "parameters",

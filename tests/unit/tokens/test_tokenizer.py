@@ -354,6 +354,9 @@ def test_transformers_reads_the_stored_file(tokenizers: dict[str, GeneTokenizer]
         ({"segment_bp": "24"}, "segment_bp '24'"),
         ({"segment_bp": 48}, "<off_0> .. <off_47>"),
         ({"max_window_bp": 2000}, "<loc_0> .. <loc_83>"),
+        ({"max_window_bp": 10**12}, "max_window_bp"),
+        ({"max_window_bp": 10**400}, "max_window_bp"),
+        ({"segment_bp": 10**12}, "segment_bp"),
     ],
 )
 def test_settings_that_do_not_fit_the_file_are_refused(tmp_path: Path, change: dict, words: str) -> None:

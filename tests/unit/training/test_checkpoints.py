@@ -12,6 +12,7 @@ from toy_training import ToyModel, ToyOptions, toy_source
 from genet5.errors import InputError
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
+from genet5.training.state import TrainingState
 
 
 def trained(steps: int = 2) -> tuple[ToyModel, torch.optim.Optimizer]:
@@ -125,6 +126,38 @@ def test_other_settings_are_refused_by_name_and_restart_forgets_only_the_run(fol
     assert again.finished() is None
     assert (folder.path / "notes.txt").read_text() == "mine"
     again.release()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, '{"lr": ' + "9" * 5000 + "}", "\x00"])
+def test_a_damaged_fingerprint_or_result_is_one_line(tmp_path, text):
+    run = RunFolder(tmp_path)
+    run.claim({"lr": 1})
+    run.release()
+    (tmp_path / "fingerprint.json").write_text(text)
+    (tmp_path / "finished.json").write_text(text)
+    with pytest.raises(InputError, match=r"fingerprint\.json: ") as caught:
+        run.claim({"lr": 1})
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match=r"finished\.json: "):
+        run.finished()
+    (tmp_path / "fingerprint.json").write_text('{"lr": 1}')
+    run.claim({"lr": 1})  # the refused one let go of the lock
+    run.release()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"step": "x"}, {"step": -1}, {"step": 10**40}, {"step": True}, {"names": [1]}, {"sums": ["x"]}, {"metrics": [1]},
+     {"best_value": "x"}, {"elapsed_s": None}, {"unknown": 1}, {"group": None}],
+)  # fmt: skip
+def test_a_damaged_state_of_a_training_is_one_line(change):
+    sound = vars(TrainingState(1, step=3, names=["loss"], sums=[0.5], metrics={"loss": None}, best_value=0.5))
+    assert TrainingState.stored(sound, "state.json").step == 3
+    with pytest.raises(InputError, match=r"^state\.json: .*; delete the checkpoint to use an older one$"):
+        TrainingState.stored(sound | change, "state.json")
+    del sound["group"]
+    with pytest.raises(InputError, match=r"^state\.json: group is missing"):
+        TrainingState.stored(sound, "state.json")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+import numpy as np
 import pandas as pd
 
 from genet5.compressed import DAMAGED_GZIP, damaged_gzip
@@ -87,6 +88,9 @@ def numbers(column: pd.Series, path: Path, name: str) -> pd.Series:
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         raise InputError(f"{path}: line {row + 2}, column '{name}': '{column.iloc[row]}' is not a number")
+    infinite = np.isinf(values.to_numpy(float))
+    if infinite.any():
+        raise InputError(f"{path}: line {int(infinite.argmax()) + 2}, column '{name}' is infinite")
     return values
 
 

@@ -138,7 +138,10 @@ def _next(lines: Iterator[tuple[int, str]]) -> tuple[int, list[str]]:
 
 def _values(cells: Sequence[str], aptamers: Sequence[str], path: Path, number: int) -> np.ndarray:
     try:
-        return np.array([float(cell) if cell.strip() not in ("", "NA") else np.nan for cell in cells])
+        values = np.array([float(cell) if cell.strip() not in ("", "NA") else np.nan for cell in cells])
+        if np.isinf(values).any():
+            raise InputError(f"{path}: line {number}, {aptamers[int(np.isinf(values).argmax())]} is infinite")
+        return values
     except ValueError:
         for cell, name in zip(cells, aptamers, strict=True):
             try:

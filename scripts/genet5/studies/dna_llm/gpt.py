@@ -23,6 +23,9 @@ from genet5.training.trainable import DAMAGED_NETWORK, TrainableModule
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
+#: A network of more layers is never whole: a damaged config.json would be followed until the memory is full.
+_MOST = {"layers": 1000, "width": 100_000, "heads": 1000, "context": 1_000_000}
+
 
 @dataclass(frozen=True)
 class GptConfig:
@@ -39,6 +42,10 @@ class GptConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "merges", tuple(self.merges))  # a list where it comes from JSON
         alphabet_named(self.alphabet, self.merges)
+        for name, most in _MOST.items():
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= most:
+                raise InputError(f"{name}: {str(value)[:40]}, allowed: 1 to {most}")
         if self.width % self.heads:
             raise InputError(f"width: {self.width} is no multiple of heads ({self.heads})")
 

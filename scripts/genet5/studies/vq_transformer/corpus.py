@@ -133,6 +133,8 @@ class Corpus:
         for found in spans.values():
             if found.shape[1] != 2 or not ((0 <= found) & (found <= len(bases))).all():
                 raise InputError(f"{path}: {what} (spans beyond its bases); {remedy}")
+            if (found[:, 0] > found[:, 1]).any():
+                raise InputError(f"{path}: {what} (a span that ends before it begins); {remedy}")
         if len(arrays["classes"]) != len(bases):
             raise InputError(f"{path}: {what} (bases and classes are not as many); {remedy}")
         return cls(bases, spans, tuple(arrays["names"].tolist()), arrays["offsets"], arrays["classes"])

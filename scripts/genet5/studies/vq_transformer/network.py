@@ -20,6 +20,7 @@ from genet5.training.trainable import DAMAGED_NETWORK, TrainableModule
 
 _FAINT = 0.1
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+MOST_LAYERS, LARGEST_SIZE = 1000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class VqConfig:
             "feed_forward",
             "code_width",
         ):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: found {getattr(self, name)}, allowed: at least 1")
+            # A damaged config.json would be followed until the memory is full.
+            most = MOST_LAYERS if name == "layers" else LARGEST_SIZE
+            if not 1 <= getattr(self, name) <= most:
+                raise InputError(f"{name}: found {str(getattr(self, name))[:40]}, allowed: 1 to {most}")
         if not 2 <= self.codebook_size <= LARGEST_CODEBOOK:
             raise InputError(f"codebook_size: found {self.codebook_size}, allowed: 2 to {LARGEST_CODEBOOK}")
         for name in ("beta", "restart_below", "mse_weight", "dropout", "decay"):

@@ -220,6 +220,7 @@ def test_a_list_of_proteins_matches_files_that_have_none(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (NPX.replace(";1.5\n", ";1e999\n"), r"line 2, column 'NPX' is infinite"),
         (NPX.replace(";1.5\n", ";high\n"), r"line 2, column 'NPX': 'high' is not a number"),
         (NPX.replace("S2;2;OID1", "S1;2;OID1"), r"line 3: sample 'S1' has a second NPX of OID1"),
         (NPX.replace("SampleID", "Sample"), r"no column 'SampleID' \(there are: Sample, Index, OlinkID, UniProt, "),
@@ -250,6 +251,7 @@ def test_a_mistake_in_an_olink_file_is_named_with_its_line(tmp_path, text, messa
         ),
         (ADAT.replace("\tRowCheck\t\t", "\t\t\t"), r"line 16 names 2 annotations of samples, expected 3"),
         (ADAT.replace("\t512\t2\t1\t1\n", "\t512\t2\n"), r"line 18 has 4 values, expected 6"),
+        (ADAT.replace("\t512\t", "\t" + "3" * 400 + "\t"), r"line 18, 3000-3_2 is infinite"),
         (ADAT.replace("\t512\t", "\tmuch\t"), r"line 18, 3000-3_2: 'much' is not a number"),
         (
             ADAT.replace("\t512\t", "\t0\t"),

@@ -191,3 +191,7 @@ def test_models_come_back_as_they_were_saved(core, bases, tmp_path):
         load_predictor(tmp_path)
     with pytest.raises(InputError, match=r"width: 30 is no multiple of heads \(4\)"):
         GptConfig(width=30)
+    for name in ("layers", "width", "heads", "context"):
+        for found in (0, 10**12, 10**40, 1.5):
+            with pytest.raises(InputError, match=f"{name}: {str(found)[:40]}, allowed: 1 to"):
+                GptConfig(**{name: found})

@@ -113,6 +113,14 @@ def test_a_corpus_comes_back_from_disk(tmp_path):
             Corpus.load(tmp_path / "c.npz")
 
 
+def test_a_span_that_ends_before_it_begins_is_refused(tmp_path):
+    corpus = toy_corpus()
+    corpus.spans["train"][0] = corpus.spans["train"][0][::-1].copy()
+    corpus.save(tmp_path / "c.npz")
+    with pytest.raises(InputError, match=r"c.npz: not a corpus \(a span that ends before it begins\)"):
+        Corpus.load(tmp_path / "c.npz")
+
+
 def test_batches_are_windows_of_their_split_and_two_differ(tmp_path):
     path = tmp_path / "dna.txt"
     path.write_text(base_letters(random_dna(3000)))

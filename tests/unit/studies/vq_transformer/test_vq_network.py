@@ -127,6 +127,8 @@ def test_codes_under_autocast_are_those_of_training():
         ({"codebook_size": 65_537}, "codebook_size: found 65537, allowed: 2 to 65536"),
         ({"decay": 1.0}, "decay: found 1.0"),
         ({"layers": 0}, "layers: found 0"),
+        ({"layers": 10**12}, "layers: found 1000000000000, allowed: 1 to 1000"),
+        ({"feed_forward": 10**60}, "feed_forward: found 10{39}, allowed: 1 to 1000000"),
     ],
 )
 def test_shapes_that_make_no_network(changes, problem):
