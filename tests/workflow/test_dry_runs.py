@@ -177,7 +177,7 @@ def test_scores_are_calibrated_for_the_decoder_and_genes_below_the_least_confide
     assert {stage for stage, line in by_stage.items() if "--decoder viterbi " in line} == {"crf"}
     assert {stage for stage, line in by_stage.items() if "--decoder" in line} == {"crf"}
     assert all("--window-bp 6000 --overlap-bp 2000 " in line for line in lines)
-    assert all("--min-confidence 0.0 " in line for line in commands(demo_run) if "annotate_genome.py" in line)
+    assert all("--min-confidence 0 " in line for line in commands(demo_run) if "annotate_genome.py" in line)
     overlay = workspace.overlay("stages: [crf]\nannotate: {min_confidence: 0.5, calibration_bp: 0}")
     result = workspace.run("-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--", "all")
     (line,) = [line for line in commands(result.stdout) if "calibrate.py" in line]
