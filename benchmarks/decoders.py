@@ -136,7 +136,7 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
     found = [f"| {name} | viterbi | {' | '.join(f'{value:.3f}' for value in f1(base.sum(0)))} | | |"]
     for text in arguments.expected:
         warmth, _, threshold = text.partition(":")
-        options = ExpectedOptions(arguments.samples, float(warmth), None if threshold == "auto" else float(threshold),
+        options = ExpectedOptions(arguments.samples, float(warmth), 0.0 if threshold == "auto" else float(threshold),
                                   arguments.gene_weight)  # fmt: skip
         decoder.decoder.choose = lambda sites, potentials, options=options: expected_genes(
             *potentials, sites, decoder.decoder.gene_penalty, options

@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     if species and wanted.calibration_bp:
         model = load_annotator(arguments.model).on(arguments.device)
         clades = read_clades(arguments.clade_folder)
-        expected = ExpectedOptions(temperature=wanted.expected_temperature, threshold=wanted.expected_threshold or None)
+        expected = ExpectedOptions(temperature=wanted.expected_temperature, threshold=wanted.expected_threshold)
         options = DecodingOptions(wanted.beam_width, expected=expected)
         longest = model.longest_window_bp
         for manifest, genome, annotation, window_bp in species:

@@ -50,8 +50,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        _lock(handle)
+        handle, name = _temporary(path)
     except OSError as error:
         # The file that is asked for is named in messages, not the temporary one.
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -60,10 +59,10 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(name, 0o666 & ~umask)
+            os.replace(name, path)  # while it is open, and so locked
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
@@ -72,21 +71,36 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
         raise
 
 
-def _lock(handle: int) -> bool:
-    """Lock an open file as long as this process has it open. False where another has, or no lock can be had here."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _temporary(path: Path) -> tuple[int, str]:
+    """A new file beside ``path``, locked as long as it is open: its handle and its name.
+
+    Between its making and its lock another process may take it for a leftover. Then the next one is made.
+    """
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        try:
+            _lock(handle)
+        except BlockingIOError:
+            os.close(handle)
+            continue
+        except OSError:  # no locks on this disk, so nobody removes leftovers
+            return handle, name
+        if os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    """Lock an open file. BlockingIOError where another process has it locked, other OSErrors where none can."""
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove_leftovers(path: Path) -> None:
     """Remove temporary files of ``path`` whose process is gone: nobody has them locked."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         with contextlib.suppress(OSError), left.open("rb") as stream:
-            if _lock(stream.fileno()):
-                left.unlink()
+            _lock(stream.fileno())
+            left.unlink()
 
 
 def file_sha256(path: str | Path) -> str:

@@ -137,7 +137,7 @@ def decode_genome(
 ) -> DecodedTiles:
     """Decode the tiles of ``regions``, or the share of a part. Raises ``InputError`` as ``annotate_genome`` does."""
     _check(how, model, calibration)
-    expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold or None)
+    expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
     isoforms = IsoformOptions(how.isoforms, how.isoform_posterior)
     options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms)

@@ -51,12 +51,12 @@ class ExpectedOptions:
     """How expected F1 is maximised.
 
     samples: chains of each strand whose exons and genes are on offer. temperature: divides the potentials.
-    threshold: t above; None: found for each window. gene_weight: of a gene beside an exon.
+    threshold: t above; 0: found for each window. gene_weight: of a gene beside an exon.
     """
 
     samples: int = 64
     temperature: float = 1.0
-    threshold: float | None = None
+    threshold: float = 0.0
     gene_weight: float = 1.0
     seed: int = 42
 
@@ -91,12 +91,12 @@ def expected_genes(
         for row, sign in enumerate("+-")
     ]
     size = sites.window_bp
-    threshold = 1.0 if options.threshold is None else options.threshold
+    threshold = options.threshold or 1.0
     found: list[list[Found]] = [[], []]
     for _ in range(MOST_ROUNDS):
         found = settle_strands(lambda row, taken, at=threshold: readers[row].read(at, taken), size)
         ratio = ratio_of(readers, found, options.gene_weight)
-        if options.threshold is not None or abs(ratio - threshold) < 1e-9:
+        if options.threshold or abs(ratio - threshold) < 1e-9:
             break
         threshold = ratio
     return [gene for gene, _ in genes_of_both(found, size)]

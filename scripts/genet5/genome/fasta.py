@@ -17,7 +17,7 @@ from genet5.compressed import LONGEST_LINE_BYTES, long_line, open_input
 from genet5.errors import InputError
 from genet5.files import atomic_write
 from genet5.genome.drafts import shown_names
-from genet5.genome.genbank import genbank_sequences
+from genet5.genome.genbank import genbank_sequences, is_genbank
 from genet5.genome.genes import Region
 from genet5.tables import whole_number
 
@@ -39,9 +39,7 @@ def decompress_genome(archive: str | Path, fna: str | Path) -> dict[str, int]:
     IUPAC; and for empty, damaged or truncated files. ``fna`` appears whole or not at all.
     """
     archive = Path(archive)
-    with open_input(archive) as stream:
-        head = stream.read(4096)
-    if head.lstrip(BLANK).startswith(b"LOCUS"):
+    if is_genbank(archive):
         return write_fasta(fna, genbank_sequences(archive))
     with open_input(archive) as stream, atomic_write(fna, "wb") as output:
         return _clean_fasta(archive, stream, output)

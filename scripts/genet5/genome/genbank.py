@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from Bio.SeqRecord import SeqRecord
 
 
+def is_genbank(path: str | Path) -> bool:
+    """Whether a file (plain or gzip) begins as GenBank files do. Raises ``InputError`` for one that cannot be read."""
+    with open_input(Path(path)) as stream:
+        return stream.read(4096).lstrip().startswith(b"LOCUS")
+
+
 def genbank_sequences(path: str | Path) -> Iterator[tuple[str, str]]:
     """(name, sequence) of every record of a GenBank file (plain or gzip), upper case, in file order.
 

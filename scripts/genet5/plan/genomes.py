@@ -14,6 +14,7 @@ from genet5.bake.manifest import read_manifest
 from genet5.bake.options import WindowSizes
 from genet5.clades import Clade
 from genet5.genome.fasta import fasta_records, read_index
+from genet5.genome.genbank import genbank_sequences, is_genbank
 from genet5.genome.splits import split_regions
 from genet5.sources.download import file_here
 from genet5.species_table import Species
@@ -114,7 +115,8 @@ def contig_lengths(row: Species, index: Path) -> dict[str, int]:
     path = None if row.simulated_from else file_here(row.genome)
     if path is None:
         return {}
-    return {name: len(bases) for name, bases in fasta_records(path)}
+    records = genbank_sequences(path) if is_genbank(path) else fasta_records(path)
+    return {name: len(bases) for name, bases in records}
 
 
 def _said(row: Species) -> tuple[str, int | None]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from genet5.files import atomic_write, write_json
+import pytest
+
+from genet5.files import atomic_write, read_json, write_json
+
+MKSTEMP = tempfile.mkstemp
 
 WRITER = """
 import sys
@@ -43,6 +50,39 @@ def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -
         (tmp_path / name).touch()  # of nobody, and of another file
     write_json(path, {"a": 1})
     assert names(tmp_path) == [".a[1].json.tmp", ".b.json.x.tmp", "a[1].json"]
+
+
+def test_a_file_that_is_taken_for_a_leftover_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by another process between its making and its lock, and while that one still holds it."""
+    made, open_there = [], []
+
+    def mkstemp(**place: object) -> tuple[int, str]:
+        handle, name = MKSTEMP(**place)
+        made.append(name)
+        if len(made) == 1:
+            os.unlink(name)
+        if len(made) == 2:
+            open_there.append(open(name, "rb"))
+            fcntl.flock(open_there[0], fcntl.LOCK_EX)
+        return handle, name
+
+    monkeypatch.setattr(tempfile, "mkstemp", mkstemp)
+    write_json(tmp_path / "a.json", {"a": 1})
+    open_there[0].close()
+    assert len(made) == 3 and (tmp_path / "a.json").is_file() and not Path(made[2]).exists()
+
+
+def test_a_file_stays_locked_until_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+
+    def replace(name: str, target: Path) -> None:
+        monkeypatch.undo()
+        write_json(path, {"of": "another"})  # which removes leftovers first
+        os.replace(name, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    write_json(path, {"of": "the first"})
+    assert read_json(path) == {"of": "the first"} and names(tmp_path) == ["a.json"]
 
 
 def test_what_another_process_still_writes_stays(tmp_path: Path) -> None:

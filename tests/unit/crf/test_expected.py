@@ -140,6 +140,12 @@ def window():
     return potentials, site, sites
 
 
+def test_threshold_0_is_found_for_the_window_and_is_not_the_number_0(window):
+    of_each = expected_genes(*window, PENALTY, ExpectedOptions(threshold=0))
+    fixed = [expected_genes(*window, PENALTY, ExpectedOptions(threshold=at)) for at in (0.02, 1.99)]
+    assert of_each and all(of_each != genes for genes in fixed)
+
+
 def test_a_low_threshold_finds_more_and_a_high_one_less(window):
     numbers = [len(expected_genes(*window, PENALTY, ExpectedOptions(threshold=at))) for at in (0.02, 0.5, 1.99)]
     assert numbers[0] > numbers[1] > numbers[2] >= 0

@@ -80,6 +80,14 @@ def test_a_genome_on_this_machine_is_read(tmp_path: Path) -> None:
     assert (genome.genome_bp, genome.known, genome.train, genome.test_bp) == (36_000, "its file", 4, 6_000)
 
 
+def test_a_genome_in_genbank_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "g.gbk"
+    bases = "".join(f"{at + 1:>9} {'acgtacgtac ' * 6}\n" for at in range(0, 6_000, 60))
+    path.write_text(f"LOCUS       chrI  6000 bp    DNA     linear   UNK\nVERSION     chrI\nORIGIN\n{bases}//\n")
+    genome = planned(replace(FAR, genome=str(path), genome_bp=0))
+    assert (genome.genome_bp, genome.known) == (6_000, "its file")
+
+
 def test_a_server_is_asked_where_the_table_says_nothing() -> None:
     with Server(b"x" * 1000) as server:
         genome = planned(replace(FAR, genome=server.url, genome_bp=0))
