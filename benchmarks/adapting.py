@@ -4,7 +4,8 @@
 The sets have labels, which are read for the scores alone, and the shipped models have not seen most of them. From each
 come the longest sequences, up to a number of bases. A genome that ``GENET5_DATA`` does not hold is named with its
 clade: ``--genome fungi=folder``, a folder with fna.gz and gff.gz. ``--each-share`` says whether the guard is right: it
-takes every share in turn and prints the bits of held-back DNA beside the F1.
+takes every share in turn and prints the bits of held-back DNA beside the F1. ``--no-relatives`` begins with the model
+alone, where tables of relatives lie beside it.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ SETS = {
     "C.elegans.chrII": "invertebrate",
     "Volvox.carteri": "plant",
 }
-COLUMNS = ("set", "start exon", "start gene", "adapted exon", "adapted gene", "strength", "bits/kb", "CPU s", "start")
+COLUMNS = (
+    "set", "start exon", "start gene", "adapted exon", "adapted gene", "relative", "strength", "bits/kb", "CPU s", "start",
+)  # fmt: skip
 SHARE_COLUMNS = ("set", "share", "bits/kb", "exon", "gene")
 
 
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument("--genome", nargs="*", default=[], help="CLADE=FOLDER, further ones")
     parser.add_argument("--most-bp", type=int, default=1_000_000, help="bases of a set (%(default)s)")
     parser.add_argument("--each-share", action="store_true", help="bits and F1 of every share")
+    parser.add_argument("--no-relatives", action="store_true", help="begin with the model alone")
     parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
     arguments = parser.parse_args()
     use_threads(arguments.threads)
@@ -76,6 +80,8 @@ def main() -> None:
         for one in chosen:
             if one.clade not in annotators:
                 annotators[one.clade] = load(one.clade)
+                if arguments.no_relatives:
+                    annotators[one.clade].model.folder = None
             rows = each_share if arguments.each_share else row
             for cells in rows(one, annotators[one.clade], arguments.most_bp, Path(work)):
                 print("\t".join(cells), flush=True)
@@ -123,7 +129,7 @@ def row(one: Set, annotator: Annotator, most_bp: int, work: Path) -> Iterator[li
     saved = f"{about['start']['bits_per_kb'] - taken[-1]:.2f}" if taken else "0"
     cost = [f"{ended - between:.0f}", f"{between - begun:.0f}"]
     found = [*opened.scores(start.genes), *opened.scores(adapted.genes)]
-    yield [one.name, *found, f"{about['strength']:g}", saved, *cost]
+    yield [one.name, *found, str(about.get("relative") or "-"), f"{about['strength']:g}", saved, *cost]
 
 
 def each_share(one: Set, annotator: Annotator, most_bp: int, work: Path) -> Iterator[list[str]]:

@@ -19,8 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment
 from planted_genes import planted_window
 from torch import nn
 
@@ -37,6 +35,7 @@ from genet5.tokens.tokenizer import GeneTokenizer
 from genet5.training.batches import BatchSource
 from genet5.training.checkpoints import RunFolder
 from genet5.training.evaluation import Evaluation
+from genet5.training.fabric import Fabric, LightningEnvironment
 from genet5.training.run import Run, RunSpec
 from genet5.training.sampler import BatchPlan
 from genet5.training.signals import StopRequest

@@ -242,14 +242,13 @@ def make_subjects(bases: Sequence[str], folder: Path) -> dict[str, Callable[[], 
 def make_run(model: Any, grammars: Any, windows: Sequence[Any], folder: Path) -> tuple[Any, Any]:
     """A run of GRPO on ``windows``, four prompts in a batch and eight in a step, that measures nothing but rewards."""
     import numpy as np
-    from lightning.fabric import Fabric
-    from lightning.fabric.plugins.environments import LightningEnvironment
 
     from genet5.grpo.options import GrpoOptions
     from genet5.grpo.run import GrpoRun
     from genet5.training.batches import BatchSource
     from genet5.training.checkpoints import RunFolder
     from genet5.training.evaluation import Evaluation
+    from genet5.training.fabric import Fabric, LightningEnvironment
     from genet5.training.run import RunSpec
     from genet5.training.sampler import BatchPlan
     from genet5.training.signals import StopRequest

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from genet5.adapt.adaptation import adaptation_line, save_adaptation
+from genet5.adapt.relatives import FILE as RELATIVES_FILE
+from genet5.adapt.relatives import load_relatives
 from genet5.annotate.adapting import fit_adaptation
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation
 from genet5.annotate.gathering import evidence_wanted
@@ -35,6 +37,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--clade", required=True, help="clade of the organism: a file in resources/clades")
     parser.add_argument("--model", type=Path, help="folder of a CRF (default: the clade's shipped model)")
     parser.add_argument("--calibration", type=Path, help=f"of its scores (default: {CALIBRATION_FILE} beside it)")
+    parser.add_argument("--relatives", type=Path, help="tables of genet5 count-relatives, where the adaptation may "
+                        f"begin (default: {RELATIVES_FILE} beside the model, if it is there)")  # fmt: skip
     parser.add_argument("--genetic-code", type=int, help="NCBI translation table (default: the clade's)")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--regions", default="", help="contigs or contig:start-end, comma-separated (default: all)")
@@ -52,12 +56,13 @@ def main(argv: list[str] | None = None) -> None:
     shipped = is_shipped(clade, folder)
     model = load_annotator(folder).on(arguments.device)
     calibration_file = arguments.calibration or (clade.model.calibration if shipped else folder / CALIBRATION_FILE)
+    relatives = load_relatives(arguments.relatives) if arguments.relatives else None
     validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
     with open_genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)
         evidence = evidence_wanted(genome, clade, how, wanted)
-        found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence)
+        found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence, relatives)
     save_adaptation(arguments.output, found)
     print(adaptation_line(found.about), flush=True)
 

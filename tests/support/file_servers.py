@@ -265,3 +265,41 @@ class RudeServer:
     def __exit__(self, *exception: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class DrippingServer:
+    """A server of a megabyte that knows ranges and sends a byte at a time, ``pause_s`` apart."""
+
+    SIZE = 1_000_000
+
+    def __init__(self, pause_s: float) -> None:
+        self.requests = 0
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests += 1
+                first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+                self.send_response(206 if first else 200)
+                if first:
+                    self.send_header("Content-Range", f"bytes {first}-{server.SIZE - 1}/{server.SIZE}")
+                self.send_header("Content-Length", str(server.SIZE - first))
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while True:
+                        self.wfile.write(b"a")
+                        time.sleep(pause_s)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/genome.fna.gz"
+
+    def __enter__(self) -> DrippingServer:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

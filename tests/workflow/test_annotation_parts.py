@@ -21,7 +21,7 @@ if "2/2" in sys.argv and os.path.exists("power.cut"):
 
 def settings(workspace, **annotate: object) -> str:
     """An overlay with keys of ``annotate``; a run of its own for each number of parts."""
-    keys = {"batch_size": 1, "window_bp": 4000, "overlap_bp": 1000, **annotate}
+    keys = {"batch_size": 1, "window_bp": 8000, "overlap_bp": 1000, **annotate}
     name = f"{'_'.join(f'{key}{value}' for key, value in annotate.items())}.yaml"
     content = {"run": f"run{annotate['parts']}", "device": "auto", "annotate": keys}
     (workspace.folder / name).write_text(json.dumps(content))
@@ -93,10 +93,10 @@ def test_a_failed_part_is_made_again_alone_and_the_bytes_are_those_of_one_job(by
 
 
 def test_more_parts_than_batches(workspace, by_one):
-    result = annotate(workspace, settings(workspace, parts=12))
+    result = annotate(workspace, settings(workspace, parts=6))
     assert result.returncode == 0, result.stdout
-    assert jobs(result.stdout) == {"annotate_part": 12, "join_annotation": 1, "annotate": 1}
-    assert_same(by_one, folder_of(workspace, 12))
+    assert jobs(result.stdout) == {"annotate_part": 6, "join_annotation": 1, "annotate": 1}
+    assert_same(by_one, folder_of(workspace, 6))
 
 
 def test_nothing_is_left_to_do_until_an_option_changes(workspace, by_two):

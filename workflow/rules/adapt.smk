@@ -1,7 +1,13 @@
 """A model fitted to the new genome before that is annotated. annotate.smk includes it where annotate.adapt is true.
 
-The file: data/annotation/{run}/{stage}/{species}.adaptation.npz. Jobs that share the annotation share it.
+The file: data/annotation/{run}/{stage}/{species}.adaptation.npz. Jobs that share the annotation share it. It may begin with
+the codons of a species that the run has learned from: data/model/{run}/relatives.npz.
 """
+
+
+def relatives_file(wildcards):
+    """Tables of a run that trains; those of a model that comes with GeneT5 lie beside it."""
+    return {"relatives": f"data/model/{wildcards.run}/relatives.npz"} if model_files(wildcards) else {}
 
 
 rule adapt:
@@ -9,6 +15,7 @@ rule adapt:
     input:
         unpack(model_files),
         unpack(evidence_files),
+        unpack(relatives_file),
         genome="data/raw/{species}/fna",
         index="data/raw/{species}/fna.fai",
     output:
@@ -31,6 +38,7 @@ rule adapt:
         model=model_flag,
         version=model_version,
         evidence=evidence_flags,
+        relatives=lambda wildcards: optional("--relatives", relatives_file(wildcards).get("relatives")),
         bases=config["annotate"]["adapt_bp"],
     shell:
         """
@@ -43,6 +51,7 @@ rule adapt:
             --clade-folder "$GENET5_CLADE_FOLDER" \
             {params.decoder:q} \
             {params.evidence:q} \
+            {params.relatives:q} \
             --adapt-bp {params.bases} \
             --output {output:q} \
             2>&1 | tee -i {log:q}

@@ -81,8 +81,9 @@ def adaptation_line(about: Mapping[str, Any]) -> str:
         return f"not adapted to this genome: {about['reason']}"
     start, end = about["start"], [row for row in about["tried"] if row["taken"]][-1]
     saved = start["bits_per_kb"] - end["bits_per_kb"]
+    first = f"begun with codons of {about['relative']}, " if about.get("relative") else ""
     return (
-        f"adapted to this genome without labels: strength {about['strength']:g} after {about['rounds']} rounds; "
+        f"adapted to this genome without labels: {first}strength {about['strength']:g} after {about['rounds']} rounds; "
         f"held-back DNA takes {saved:.2f} bits per kb less"
     )
 

@@ -5,18 +5,23 @@ It begins with a small share of the counts and goes on with larger ones (``STREN
 that no other beats: its genes must explain held-back DNA better, and their codons must be seen there, too. Dropping
 genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
 the windows is read with counts of the other half. What is kept at last is counted from all windows.
+
+Where tables of relatives are there, the nearest ones are tried as they are, and rounds begin a second time with the one of
+fewest bits. It was not counted from this genome, so it needs no halves. Of both ends, the one of fewer bits is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
 from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
+from genet5.adapt.relatives import Relatives
 from genet5.adapt.sampling import SampledWindow, find_repeats, sampled_regions, window_sites
 from genet5.crf.chains import strand_marginals
 from genet5.crf.decoding import best_genes
@@ -29,13 +34,21 @@ STRENGTHS = (0.15, 0.3, 0.5, 0.7, 1.0, 1.5)
 ROUNDS = 2  # of each strength
 LEAST_ERRORS = 2.0  # standard errors that a gain must exceed
 LEAST_WINDOWS = 8  # with fewer, there is nothing to hold back
+RELATIVES, RELATIVE_STRENGTH = 8, 0.3  # tables that are tried, and their share
 
 
-def adapt(decoder: WindowDecoder, genome: Genome, regions: Sequence[Region], most_bp: int) -> Adaptation:
+def adapt(
+    decoder: WindowDecoder,
+    genome: Genome,
+    regions: Sequence[Region],
+    most_bp: int,
+    relatives: Relatives | None = None,
+) -> Adaptation:
     """An adaptation to ``most_bp`` bases of ``regions``; a neutral one where the guard finds no gain.
 
     decoder: of the gene finder as it is. Its evidence counts like what the networks say: genes that hints make certain
-    teach the others. ``about`` of what is returned says what was tried, and why it ended.
+    teach the others. relatives: tables of species near the genome or far from it. ``about`` of what is returned says
+    what was tried, and why it ended.
     """
     chosen = sampled_regions(regions, most_bp)
     said: dict[str, Any] = {"bases": sum(end - start for _, start, end in chosen), "windows": len(chosen)}
@@ -46,40 +59,100 @@ def adapt(decoder: WindowDecoder, genome: Genome, regions: Sequence[Region], mos
     sites = window_sites(genome, chosen, decoder.rules)
     read = [decoder.completed(*row) for row in zip(sites, decoder.read_windows(sites), chosen, strict=True)]
     windows = [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
-    return adapt_to_windows(decoder, windows, said)
+    return adapt_to_windows(decoder, windows, said, relatives)
 
 
-def adapt_to_windows(decoder: WindowDecoder, windows: Sequence[SampledWindow], said: dict[str, Any]) -> Adaptation:
+def adapt_to_windows(
+    decoder: WindowDecoder,
+    windows: Sequence[SampledWindow],
+    said: dict[str, Any],
+    relatives: Relatives | None = None,
+) -> Adaptation:
     """The same, of windows that are read."""
-    bases = np.array([window.sites.window_bp for window in windows], float)
-    neutral = Adaptation.neutral()
-    halves = [neutral] * FOLDS
-    genes = _genes(decoder, windows, halves)
-    best = window_bits(windows, genes)
-    said = said | {"start": _shape(genes, best, bases), "tried": []}
-    taken = 0.0
-    for strength in STRENGTHS:
-        for fold in range(FOLDS):
-            others = [window for number, window in enumerate(windows) if number % FOLDS != fold]
-            halves[fold] = _learnt(decoder, others, halves[fold], strength)
-        genes = _genes(decoder, windows, halves)
-        bits = window_bits(windows, genes)
-        found = gain(best.total - bits.total, bases)
-        coding = gain(bits.coding, bases)
-        better = found.exceeds(LEAST_ERRORS) and coding.exceeds(LEAST_ERRORS)
-        row = {"strength": strength, "gain_bits_per_kb": round(found.bits_per_kb, 3), "error": round(found.error, 3)}
-        row |= {"coding_bits_per_kb": round(coding.bits_per_kb, 3), "coding_error": round(coding.error, 3)}
-        said["tried"].append(row | {"taken": better} | _shape(genes, bits, bases))
-        if better:
-            best, taken = bits, strength
-    if not taken:
+    trial = _Trial(decoder, windows)
+    first = trial.read([Adaptation.neutral()] * FOLDS)
+    ends = [_climb(trial, _End(Adaptation.neutral(), first.bits))]
+    if relatives is not None and (nearest := _nearest(trial, relatives, first.bits)):
+        ends.append(_climb(trial, nearest))
+    end = min(ends, key=lambda one: one.bits.total.sum())
+    rows = [row | {"taken": number in end.rows} for number, row in enumerate(trial.rows)]
+    said = said | {"start": first.shape, "tried": rows, "relative": end.relative}
+    if not end.rows:
         return _neutral(said, "none explains held-back DNA better by codons that hold there, too")
-    found, steps = neutral, [strength for strength in STRENGTHS if strength <= taken]
+    found, steps = end.start, [strength for strength in STRENGTHS if strength <= end.strength]
     for strength in steps:
         found = _learnt(decoder, windows, found, strength)
     reason = "it explains held-back DNA better"
     about = said | {"adapted": True, "reason": reason, "rounds": ROUNDS * len(steps), "strength": found.strength}
     return Adaptation(found.hexamers, found.sites, found.strength, about)
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where rounds begin, and how far the guard lets them go. bits: of what it takes. strength: of the genome's own
+    counts. rows: those of the trial that it took. relative: the species it began with.
+    """
+
+    start: Adaptation
+    bits: Bits
+    strength: float = 0.0
+    rows: tuple[int, ...] = ()
+    relative: str | None = None
+
+
+class _Read(NamedTuple):
+    """Windows with an adaptation. shape: what people see of it."""
+
+    bits: Bits
+    shape: dict[str, Any]
+
+
+class _Trial:
+    """What is tried on windows, and a row of ``about`` for each."""
+
+    def __init__(self, decoder: WindowDecoder, windows: Sequence[SampledWindow]) -> None:
+        self.decoder, self.windows = decoder, windows
+        self.bases = np.array([window.sites.window_bp for window in windows], float)
+        self.rows: list[dict[str, Any]] = []
+
+    def read(self, halves: Sequence[Adaptation]) -> _Read:
+        """Each window with the adaptation of its fold."""
+        genes = _genes(self.decoder, self.windows, halves)
+        bits = window_bits(self.windows, genes)
+        return _Read(bits, _shape(genes, bits, self.bases))
+
+    def compare(self, read: _Read, best: Bits, about: dict[str, Any]) -> bool:
+        """Whether the guard prefers what was read; adds a row."""
+        found, coding = gain(best.total - read.bits.total, self.bases), gain(read.bits.coding, self.bases)
+        row = about | {"gain_bits_per_kb": round(found.bits_per_kb, 3), "error": round(found.error, 3)}
+        row |= {"coding_bits_per_kb": round(coding.bits_per_kb, 3), "coding_error": round(coding.error, 3)}
+        self.rows.append(row | read.shape)
+        return found.exceeds(LEAST_ERRORS) and coding.exceeds(LEAST_ERRORS)
+
+
+def _climb(trial: _Trial, end: _End) -> _End:
+    """Rounds with larger and larger shares; what is taken is the first that no other beats."""
+    halves = [end.start] * FOLDS
+    for strength in STRENGTHS:
+        for fold in range(FOLDS):
+            others = [window for number, window in enumerate(trial.windows) if number % FOLDS != fold]
+            halves[fold] = _learnt(trial.decoder, others, halves[fold], strength)
+        read = trial.read(halves)
+        if trial.compare(read, end.bits, {"begun_with": end.relative, "strength": strength}):
+            end = replace(end, bits=read.bits, strength=strength, rows=(*end.rows, len(trial.rows) - 1))
+    return end
+
+
+def _nearest(trial: _Trial, relatives: Relatives, start: Bits) -> _End | None:
+    """The relative whose genes take the fewest bits, if that beats the start."""
+    counts = _counts_of(trial.decoder, trial.windows, Adaptation.neutral())
+    found: list[_End] = []
+    for name in relatives.nearest(counts, RELATIVES):
+        one = relatives.adaptation(name, RELATIVE_STRENGTH)
+        read = trial.read([one] * FOLDS)
+        if trial.compare(read, start, {"relative": name, "strength": RELATIVE_STRENGTH}):
+            found.append(_End(one, read.bits, rows=(len(trial.rows) - 1,), relative=name))
+    return min(found, key=lambda one: one.bits.total.sum(), default=None)
 
 
 def _neutral(said: dict[str, Any], reason: str) -> Adaptation:
@@ -92,11 +165,15 @@ def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Ada
     """``ROUNDS`` rounds, the first one read with ``start``."""
     found = start
     for _ in range(ROUNDS):
-        counts = Counts()
-        for one in decoder.each(lambda window, by=found: _counts(decoder, window, by), windows):
-            counts.add(one)
-        found = Adaptation.of(counts, strength)
+        found = Adaptation.of(_counts_of(decoder, windows, found), strength)
     return found
+
+
+def _counts_of(decoder: WindowDecoder, windows: Sequence[SampledWindow], adaptation: Adaptation) -> Counts:
+    total = Counts()
+    for one in decoder.each(lambda window: _counts(decoder, window, adaptation), windows):
+        total.add(one)
+    return total
 
 
 def _counts(decoder: WindowDecoder, window: SampledWindow, adaptation: Adaptation) -> Counts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genet5.adapt.adaptation import Adaptation, load_adaptation
+from genet5.adapt.relatives import Relatives
 from genet5.adapt.rounds import adapt
 from genet5.annotate.decoders import check_adaptable
 from genet5.annotate.models import Model
@@ -50,16 +51,18 @@ def fit_adaptation(
     how: How,
     most_bp: int,
     evidence: Evidence | None = None,
+    relatives: Relatives | None = None,
 ) -> Adaptation:
     """An adaptation to ``regions``, learnt from ``most_bp`` bases of them, and from evidence where there is some.
 
-    Raises ``InputError`` for decoders that take none.
+    relatives: where it may begin; None: those beside the model. Raises ``InputError`` for decoders that take none.
     """
     check_adaptable(how.decoder)
     check_bases(genome, regions)
     rules = clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
-    found = adapt(WindowDecoder(model.crf, rules, how.precision, evidence=hints), genome, regions, most_bp)
+    decoder = WindowDecoder(model.crf, rules, how.precision, evidence=hints)
+    found = adapt(decoder, genome, regions, most_bp, relatives or model.relatives())
     return replace(found, about={**found.about, **_belongs_to(model.crf, how)})
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genet5.adapt.relatives import FILE as RELATIVES_FILE
+from genet5.adapt.relatives import Relatives, load_relatives
 from genet5.crf.folder import MODEL_TYPE, load_crf, model_type
 from genet5.crf.model import Crf
 from genet5.device import chosen_device
@@ -18,11 +20,19 @@ if TYPE_CHECKING:  # annotating with a CRF alone imports no transformers
 
 @dataclass
 class Model:
-    """crf: the gene finder. language_model, language_tokenizer: the writer around it, if there is one."""
+    """crf: the gene finder. language_model, language_tokenizer: the writer around it, if there is one. folder: where it
+    comes from.
+    """
 
     crf: Crf
     language_model: GeneT5Model | None = None
     language_tokenizer: GeneTokenizer | None = None
+    folder: Path | None = None
+
+    def relatives(self) -> Relatives | None:
+        """Tables of relatives that lie beside the weights. Raises ``InputError`` for a damaged file."""
+        file = self.folder / RELATIVES_FILE if self.folder else None
+        return load_relatives(file) if file is not None and file.is_file() else None
 
     @property
     def has_writer(self) -> bool:
@@ -58,8 +68,8 @@ class Model:
 def load_annotator(folder: str | Path) -> Model:
     """The model in a folder, in evaluation mode on the CPU. Raises ``InputError`` for anything that is none."""
     if model_type(folder) == MODEL_TYPE:
-        return Model(load_crf(folder))
+        return Model(load_crf(folder), folder=Path(folder))
     from genet5.writer.building import load_model
 
     writer, tokenizer = load_model(folder)
-    return Model(writer.crf, writer, tokenizer)
+    return Model(writer.crf, writer, tokenizer, Path(folder))

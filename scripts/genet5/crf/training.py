@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.bake.shards import ShardReader
@@ -29,6 +28,7 @@ from genet5.files import file_sha256
 from genet5.training.batches import BatchSource, Source
 from genet5.training.card import write_card
 from genet5.training.compiling import prepare_compiling
+from genet5.training.fabric import Fabric
 from genet5.training.loop import fit
 from genet5.training.options import STREAM
 from genet5.training.processes import say, start_fabric

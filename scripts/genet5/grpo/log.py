@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from lightning.fabric import Fabric
-
 from genet5.grpo.rewards import Reward
 from genet5.training.csv_log import CsvLog, now
+from genet5.training.fabric import Fabric
 from genet5.training.logs import TrainingLog, duration
 from genet5.training.memory import memory_gb
 from genet5.training.processes import say

@@ -55,6 +55,10 @@ class _Incomplete(Exception):
     """The connection ended before the last byte."""
 
 
+class _Drips(_Incomplete):
+    """The server sends, but so slowly that no end is in sight."""
+
+
 class Restart(Exception):
     """What is in the ``.part`` file cannot be continued; the next attempt starts at byte 0."""
 
@@ -122,13 +126,15 @@ def transfer(
     A failed attempt is repeated up to ``retries`` times in a row without progress, after an exponentially growing wait
     with jitter or the server's Retry-After. A transfer that must begin again counts as failed for good, whatever it
     brings then. So does one whose bytes drip: slower than ``SLOWEST_BYTES_PER_S`` over ``timeout_s``. Raises InputError
-    when that is used up (``part`` keeps its bytes), and at
-    once for what no repetition can mend, such as HTTP 404.
+    when that is used up (``part`` keeps its bytes), and at once for what no repetition can mend, such as HTTP 404.
     """
     progress = _Progress(url)
-    failures, restarts, furthest, validator = 0, 0, _size(part), None
+    # lost: failures that no progress takes back. A server that drips, or begins again and again, brings bytes each time
+    # and would never end.
+    failures, lost, furthest, validator = 0, 0, _size(part), None
     shown = shown_address(url)
     while True:
+        for_good = False
         try:
             with open_url(url, _size(part), validator, timeout_s) as answer:
                 validator = answer.validator or validator
@@ -137,9 +143,7 @@ def transfer(
         except Restart as restart:
             emptied(part)
             furthest, validator = 0, None
-            restarts += 1
-            # A server that begins again and again brings bytes each time, and would never end.
-            failures = max(failures, restarts - 1)
+            for_good = True
             reason, wait_s = f"the transfer cannot be continued ({restart}) and begins again", None
         except urllib.error.HTTPError as error:
             error.close()
@@ -153,12 +157,13 @@ def transfer(
             raise InputError(f"{shown}: not a usable address ({without_secrets(one_line(error), url)})") from error
         except (_Incomplete, OSError, http.client.HTTPException, *_RETRIED_FTP) as error:
             # Errors of the disk are InputErrors by now (see _receive): an OSError is the network's.
-            reason, wait_s = without_secrets(reason_of(error), url), None
+            reason, wait_s, for_good = without_secrets(reason_of(error), url), None, isinstance(error, _Drips)
             if isinstance(getattr(error, "reason", error), ssl.SSLCertVerificationError):
                 raise InputError(f"{shown}: {reason}") from error
         if _size(part) > furthest:
-            failures, furthest = restarts, _size(part)
-        failures += 1
+            failures, furthest = lost, _size(part)
+        lost += for_good
+        failures = max(failures + 1, lost)
         if failures > retries:
             kept = f"; {_size(part)} bytes are kept, the same command continues" if _size(part) else ""
             raise InputError(f"{shown}: download failed after {failures} attempts, the last: {reason}{kept}")
@@ -194,7 +199,7 @@ def _receive(answer: Answer, part: IO[bytes], progress: _Progress, timeout_s: fl
         waited_s = time.monotonic() - began
         if waited_s > timeout_s:
             if position - first < SLOWEST_BYTES_PER_S * waited_s:
-                raise _Incomplete(f"{position - first} bytes in {waited_s:.0f} s, the server drips")
+                raise _Drips(f"{position - first} bytes in {waited_s:.0f} s, the server drips")
             began, first = time.monotonic(), position
     if answer.total is not None and position != answer.total:
         raise _Incomplete(f"connection closed after {position} of {answer.total} bytes")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from genet5.errors import InputError
 from genet5.training.batches import BatchSource, load_batches
+from genet5.training.fabric import Fabric
 from genet5.training.losses import mean_losses, stack_losses
 from genet5.training.options import RunOptions
 from genet5.training.processes import any_process

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 
 from genet5.training.csv_log import CsvLog, now
+from genet5.training.fabric import Fabric
 from genet5.training.memory import memory_gb
 from genet5.training.processes import say
 from genet5.training.state import TrainingState

@@ -19,12 +19,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from genet5.training.batches import BatchSource, Source
 from genet5.training.checkpoints import RunFolder
 from genet5.training.evaluation import Evaluation
+from genet5.training.fabric import Fabric
 from genet5.training.memory import MemoryWatch
 from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric

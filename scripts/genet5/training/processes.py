@@ -8,11 +8,10 @@ import sys
 
 import torch
 import torch.distributed
-from lightning.fabric import Fabric
-from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from torch import nn
 
 from genet5.device import chosen_device
+from genet5.training.fabric import Fabric, LightningEnvironment, TorchElasticEnvironment
 from genet5.training.options import RunOptions
 from genet5.training.precision import chosen_precision
 

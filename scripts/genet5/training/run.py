@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.errors import InputError
 from genet5.training.batches import Source, batch_seed, seed_everything
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.evaluation import Evaluation
+from genet5.training.fabric import Fabric
 from genet5.training.logs import TrainingLog
 from genet5.training.losses import stack_losses
 from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.fabric import Fabric
-
 from genet5.errors import InputError
 from genet5.training.checkpoints import RunFolder
+from genet5.training.fabric import Fabric
 from genet5.training.options import RunOptions
 from genet5.training.state import FitResult
 

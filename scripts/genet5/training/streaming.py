@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from lightning.fabric import Fabric
 
 from genet5.bake.streamed_shards import StreamedShard
 from genet5.training.batches import batch_seed, make_in_workers
+from genet5.training.fabric import Fabric
 from genet5.training.options import ReadingOptions
 from genet5.training.sampler import BatchPlan
 from genet5.training.stream_plan import StreamPlan

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from lightning.fabric import Fabric
 
 from genet5.bake.crops import read_eval_windows
 from genet5.bake.shards import ShardReader
@@ -17,6 +16,7 @@ from genet5.files import file_sha256
 from genet5.tokens.grammars import Grammars
 from genet5.training.batches import BatchSource, Source
 from genet5.training.card import write_card
+from genet5.training.fabric import Fabric
 from genet5.training.loop import fit
 from genet5.training.options import STREAM
 from genet5.training.processes import say, start_fabric

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from simulated_codons import DECODER, RULES, found_genes, right, simulated
 
 from genet5.adapt import rounds
 from genet5.adapt.adaptation import Adaptation
@@ -22,62 +23,9 @@ from genet5.adapt.sampling import (
     sampled_regions,
 )
 from genet5.crf.annotating_network import WindowPotentials
-from genet5.crf.decoding import best_genes
 from genet5.genome.genes import Interval, Region
-from genet5.genome.sites import GeneRules, WindowSites
+from genet5.genome.sites import WindowSites
 from genet5.genome.window_genes import WindowGene
-
-RULES = GeneRules()  # no introns
-DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES, evidence=None)
-CODONS = [first + second + third for first in "ACGT" for second in "ACGT" for third in "ACGT"]
-CODONS = [codon for codon in CODONS if codon not in RULES.stops]
-
-
-@dataclass
-class Simulated:
-    """genes: of each window."""
-
-    windows: list[SampledWindow]
-    genes: list[list[WindowGene]]
-
-
-def simulated(number: int, with_genes: bool, seed: int = 0, window_bp: int = 6_000) -> Simulated:
-    """Windows of random DNA; with genes of one codon usage, of which the networks see every second one."""
-    rng = np.random.default_rng(seed)
-    usage = np.random.default_rng(99).dirichlet(np.full(len(CODONS), 0.5))
-    windows, truth = [], []
-    for _ in range(number):
-        bases = rng.choice(list("ACGT"), size=window_bp)
-        potentials = WindowPotentials(
-            np.full((2, window_bp, 4), -0.03, np.float32), np.zeros((2, 4, window_bp + 1), np.float32)
-        )
-        genes = []
-        for place, start in enumerate(range(300, window_bp - 1_000, 1_200) if with_genes else ()):
-            codons = rng.choice(CODONS, size=200, p=usage)
-            gene = "ATG" + "".join(codons) + "TAA"
-            bases[start : start + len(gene)] = list(gene)
-            genes.append(WindowGene("+", (Interval(start, start + len(gene)),)))
-            if place % 2:
-                coding = np.arange(start, start + len(gene))
-                potentials.bases[0, coding, np.arange(len(gene)) % 3] = 0.06
-        if not with_genes:  # the networks believe in reading frames of random DNA
-            belief = rng.normal(0, 0.1, (2, window_bp // 300, 4)).repeat(300, axis=1)
-            potentials.bases[:] += belief.astype(np.float32)
-        sites = WindowSites("".join(bases), RULES)
-        windows.append(SampledWindow(sites, potentials, np.zeros(window_bp, bool)))
-        truth.append(genes)
-    return Simulated(windows, truth)
-
-
-def found_genes(windows: list[SampledWindow], adaptation: Adaptation) -> list[list[WindowGene]]:
-    return [
-        [gene for gene, _ in best_genes(*adaptation(one.sites, one.potentials), one.sites, DECODER.gene_penalty)]
-        for one in windows
-    ]
-
-
-def right(found: list[list[WindowGene]], truth: list[list[WindowGene]]) -> int:
-    return sum(len(set(one) & set(other)) for one, other in zip(found, truth, strict=True))
 
 
 def test_it_finds_genes_that_the_networks_miss_and_explains_new_dna_better() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 
 import pytest
-from file_servers import RudeServer
+from file_servers import DrippingServer, RudeServer
 
 from genet5.errors import InputError
 from genet5.sources import http
@@ -15,7 +15,9 @@ from genet5.sources.streams import ByteStream
 RETRIES = 3
 
 
-def attempts(server: RudeServer, already: bytes = b"", timeout_s: float = 5.0, url: str = "") -> tuple[int, str, list]:
+def attempts(
+    server: RudeServer | DrippingServer, already: bytes = b"", timeout_s: float = 5.0, url: str = ""
+) -> tuple[int, str, list]:
     """Requests until the transfer is given up, its message, and the pauses between them."""
     naps: list[float] = []
     with tempfile.TemporaryFile("ab+") as part:
@@ -53,6 +55,14 @@ def test_a_server_whose_bytes_drip_is_given_up() -> None:
         requests, message, naps = attempts(server, timeout_s=0.05)
     assert requests == RETRIES + 1 and len(naps) == RETRIES
     assert "the server drips" in message
+
+
+def test_a_drip_that_goes_on_where_it_stopped_is_given_up_too() -> None:
+    """Every answer brings bytes, so each one is progress."""
+    with DrippingServer(pause_s=0.01) as server:
+        requests, message, naps = attempts(server, timeout_s=0.05)
+    assert requests == RETRIES + 1 and len(naps) == RETRIES
+    assert "the server drips" in message and "bytes are kept, the same command continues" in message
 
 
 def test_a_body_without_an_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 
 from genet5.errors import InputError
 from genet5.files import file_sha256
@@ -25,6 +24,7 @@ from genet5.studies.dna_llm.predictors import CnnBaseline, GptPredictor, ScorePr
 from genet5.studies.dna_llm.results import HELD_OUT, write_predictions
 from genet5.studies.dna_llm.variants import Variant
 from genet5.training.batches import BatchSource
+from genet5.training.fabric import Fabric
 from genet5.training.loop import SupervisedRun, fit
 from genet5.training.options import RunOptions
 from genet5.training.processes import say, start_fabric

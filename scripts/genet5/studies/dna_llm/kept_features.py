@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 
 from genet5.errors import InputError
 from genet5.studies.dna_llm.predictors import GptPredictor, ScorePredictor
+from genet5.training.fabric import Fabric
 
 
 def stay_the_same(model: ScorePredictor, max_shift: int, reverse_complement: bool) -> bool:

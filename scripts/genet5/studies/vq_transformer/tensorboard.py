@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from lightning.fabric import Fabric
 from tensorboardX import SummaryWriter
 
+from genet5.training.fabric import Fabric
 from genet5.training.logs import TrainingLog
 from genet5.training.loop import SupervisedRun
 from genet5.training.run import RunSpec

@@ -1,0 +1,90 @@
+"""Tables of species whose genes are known: where an adaptation to a genome near one of them begins.
+
+One network does not hold the codons of forty species, and a table of log-odds is small. What it adds to the potentials
+stands for a species as an ``Adaptation`` made of a genome's own DNA does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genet5.adapt.adaptation import Adaptation
+from genet5.adapt.counting import AROUND_BP, Counts
+from genet5.arrays import INTEGERS, TEXT, Wanted, read_arrays
+from genet5.crf.hexamer_loops import HEXAMERS
+from genet5.crf.labels import NUM_CLASSES
+from genet5.errors import InputError
+from genet5.files import atomic_write
+from genet5.genome.sites import NUM_SITES
+
+FILE = "relatives.npz"  # beside the weights of a CRF
+FORMAT = 1
+STEP = 1 / 16  # of stored log-odds, in nats
+MOST = 127 * STEP  # larger ones are stored as this: of what genes hardly ever have, such as stop codons in frame
+_SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
+
+
+@dataclass(frozen=True)
+class Relatives:
+    """Log-odds of species as ``Adaptation`` has them, int8 in steps of ``STEP``.
+
+    names: of the species. hexamers: [species, 4, HEXAMERS]. sites: [species, 4, AROUND_BP, 5].
+    """
+
+    names: tuple[str, ...]
+    hexamers: np.ndarray
+    sites: np.ndarray
+
+    @classmethod
+    def of(cls, counts: Mapping[str, Counts]) -> Relatives:
+        tables = counts.values()
+        return cls(
+            tuple(counts),
+            _stored([one.hexamer_log_odds() for one in tables], _SHAPES["hexamers"]),
+            _stored([one.site_log_odds() for one in tables], _SHAPES["sites"]),
+        )
+
+    def adaptation(self, name: str, strength: float) -> Adaptation:
+        """What a share of one species' log-odds adds."""
+        row = self.names.index(name)
+        return Adaptation(*(part[row].astype(np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites)),
+                          strength)  # fmt: skip
+
+    def nearest(self, counts: Counts, number: int) -> list[str]:
+        """The species whose codons speak most for the coding bases that were counted, the nearest first."""
+        coding = counts.bases[1:4, :-1]
+        said = [(coding * of_species[:3, :-1]).sum() for of_species in self.hexamers]
+        return [self.names[row] for row in np.argsort(said, kind="stable")[::-1][:number]]
+
+
+def _stored(tables: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    found = np.array(tables, np.float32).reshape(-1, *shape)
+    return np.rint(np.clip(found, -MOST, MOST) / STEP).astype(np.int8)
+
+
+def save_relatives(path: str | Path, relatives: Relatives) -> None:
+    """Write a NumPy archive that ``load_relatives`` reads."""
+    names = np.array("\n".join([str(FORMAT), *relatives.names]))
+    with atomic_write(path, "wb") as stream:
+        np.savez_compressed(stream, relatives=names, hexamers=relatives.hexamers, sites=relatives.sites)
+
+
+def load_relatives(path: str | Path) -> Relatives:
+    """Raises ``InputError`` for a file that is none, is cut short or damaged, or has another format."""
+    path = Path(path)
+    wanted = {"relatives": Wanted(TEXT, 0)} | {name: Wanted(INTEGERS) for name in _SHAPES}
+    arrays = read_arrays(path, "no tables of relatives", "make it with genet5 count-relatives", wanted)
+    found, *names = str(arrays.pop("relatives")).split("\n")
+    if found != str(FORMAT):
+        raise InputError(f"{path}: format {found[:20]!r}, allowed: {FORMAT}; make it again with genet5 count-relatives")
+    if len(set(names)) < len(names) or not all(names):
+        raise InputError(f"{path}: a species has no name, or stands there twice")
+    for name, shape in _SHAPES.items():
+        has, expected = arrays[name].shape, (len(names), *shape)
+        if has != expected or arrays[name].dtype != np.int8:
+            raise InputError(f"{path}: {name} is {arrays[name].dtype} {list(has)}, allowed: int8 {list(expected)}")
+    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"])
