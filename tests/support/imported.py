@@ -8,7 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 #: Top-level module -> name of the package, where they differ.
-PACKAGES = {"Bio": "biopython", "huggingface_hub": "huggingface-hub", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+PACKAGES = {
+    "Bio": "biopython", "huggingface_hub": "huggingface-hub", "lightning_fabric": "pytorch-lightning",
+    "sklearn": "scikit-learn", "yaml": "pyyaml",
+}  # fmt: skip
 
 
 def packages(files: Iterable[Path]) -> set[str]:

@@ -107,7 +107,7 @@ LATE = "\n\ndef late():\n    import polars\n"
         ),
         (
             "workflow/rules/train.smk", lambda text: text.replace("envs/train.yaml", "envs/evaluate.yaml"),
-            "envs/evaluate.yaml: lightning (pip), for train_sft.py",
+            "envs/evaluate.yaml: pytorch-lightning (pip), for train_sft.py",
         ),
     ],
 )  # fmt: skip

@@ -137,6 +137,20 @@ def test_a_new_genome_is_adapted_to_where_the_user_asks(workspace):
     assert "adapt" not in jobs(result.stdout) and " --adaptation given.npz " in result.stdout
 
 
+def test_an_adaptation_of_a_trained_model_may_begin_with_the_species_of_its_run(workspace):
+    (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
+    overlay = workspace.overlay("annotate: {model: run, stage: crf, adapt: true}")
+    result = workspace.run(
+        "annotate", "-n", "-p", "--configfile", "config/examples/demo.yaml", overlay, "--config", "genome=my.fa"
+    )
+    assert result.returncode == 0, result.stdout
+    assert jobs(result.stdout)["count_relatives"] == 1
+    (counting,) = [line for line in commands(result.stdout) if "count_relatives.py" in line]
+    assert "--manifests data/baked/demo/" in counting and "--output data/model/demo/relatives.npz " in counting
+    (adapting,) = [line for line in commands(result.stdout) if "/adapt.py" in line]
+    assert " --relatives data/model/demo/relatives.npz " in adapting
+
+
 def test_a_run_that_is_trained_goes_before_the_shipped_model(workspace):
     (workspace.folder / "my.fa").write_text(">chr\nACGT\n")
     trained = workspace.folder / "data/model/main/grpo/model.safetensors"

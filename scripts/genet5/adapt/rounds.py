@@ -6,8 +6,8 @@ that no other beats: its genes must explain held-back DNA better, and their codo
 genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
 the windows is read with counts of the other half. What is kept at last is counted from all windows.
 
-Where tables of relatives are there, the nearest ones are tried as they are, and rounds begin a second time with the one of
-fewest bits. It was not counted from this genome, so it needs no halves. Of both ends, the one of fewer bits is kept.
+Where tables of relatives are there, the nearest ones are tried as they are, and rounds begin a second time with the one
+of fewest bits. It was not counted from this genome, so it needs no halves. Of both ends, the one of fewer bits is kept.
 """
 
 from __future__ import annotations
