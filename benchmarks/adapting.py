@@ -46,7 +46,8 @@ SETS = {
     "Volvox.carteri": "plant",
 }
 COLUMNS = (
-    "set", "start exon", "start gene", "adapted exon", "adapted gene", "relative", "strength", "bits/kb", "CPU s", "start",
+    "set", "start exon", "start gene", "adapted exon", "adapted gene", "relative", "strength", "bits/kb", "CPU s",
+    "start",
 )  # fmt: skip
 SHARE_COLUMNS = ("set", "share", "bits/kb", "exon", "gene")
 
