@@ -1,4 +1,4 @@
-"""Models: tokenizer, configuration, weights, calibration, adaptation, and the files of a training that may go on."""
+"""Models: tokenizer, weights, calibration, adaptation, relatives, and the files of a training that may go on."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from reader import Reader, as_json, beside
 from safetensors.torch import save
 
 from genet5.adapt.adaptation import Adaptation, load_adaptation, save_adaptation
+from genet5.adapt.relatives import FILE as RELATIVES_FILE
+from genet5.adapt.relatives import load_relatives
 from genet5.annotate.calibration_file import load_calibration
 from genet5.crf.folder import load_weights, read_config
 from genet5.files import resource
@@ -29,9 +31,11 @@ def model_readers(data: Path, folder: Path) -> dict[str, Reader]:
              "reason": ""}  # fmt: skip
     calibration = {"weights": "0" * 64, "decoders": {"viterbi": curve}, "regions": {"s": ["c:1-9"]}}
     model = resource("models") / "fungi"
+    relatives = (resource("models") / "nematode" / RELATIVES_FILE).read_bytes()
     of_tokenizer = partial(beside, made, GeneTokenizer.load)
     return {
         "adaptation": Reader("a.npz", (folder / "adaptation.npz").read_bytes(), mutators.ARRAYS, load_adaptation),
+        "relatives": Reader(RELATIVES_FILE, relatives, mutators.ARRAYS, load_relatives),
         "tokenizer settings": Reader(
             SETTINGS_FILE, (made / SETTINGS_FILE).read_bytes(), mutators.JSON, of_tokenizer
         ),
