@@ -12,7 +12,7 @@ from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
 from genet5.adapt.known_genes import count_window
 from genet5.adapt.relatives import MOST, STEP, Relatives, load_relatives, save_relatives
-from genet5.adapt.rounds import RELATIVE_STRENGTH, adapt_to_windows
+from genet5.adapt.rounds import RELATIVE_STRENGTH, STRENGTHS, adapt_to_windows
 from genet5.adapt.sampling import SampledWindow
 from genet5.bake.crops import Window
 from genet5.clades import read_clades
@@ -78,11 +78,18 @@ def test_an_adaptation_begins_with_the_relative_that_explains_the_genome() -> No
     unseen, truth = blind(genome.windows), sum(map(len, held_back.genes))
     alone = adapt_to_windows(DECODER, unseen, {})
     wrong = adapt_to_windows(DECODER, unseen, {}, Relatives.of(wrong_one))
-    found = adapt_to_windows(DECODER, unseen, {}, Relatives.of(wrong_one | right_one))
+    seen_less = {"99 of one window": known(1, 4, 99)}
+    found = adapt_to_windows(DECODER, unseen, {}, Relatives.of(wrong_one | seen_less | right_one))
     assert not alone.about["adapted"] and not wrong.about["adapted"] and wrong.about["relative"] is None
     assert found.about["adapted"] and found.about["relative"] == "99"
     tried = [row for row in found.about["tried"] if "relative" in row]
-    assert {row["relative"]: row["taken"] for row in tried} == {"5": False, "99": True}
+    assert {row["relative"]: row["taken"] for row in tried} == {"5": False, "99 of one window": False, "99": True}
+    gains = {row["relative"]: row["gain_bits_per_kb"] for row in tried}
+    assert gains["99"] > gains["99 of one window"] > 2 * max(row["error"] for row in tried), (
+        "both pass, the better is taken"
+    )
+    begun = [row["begun_with"] for row in found.about["tried"] if "begun_with" in row]
+    assert begun == [None] * len(STRENGTHS) + ["99"] * len(STRENGTHS), "rounds begin with each"
     assert found.strength >= RELATIVE_STRENGTH
     assert right(found_genes(blind(held_back.windows), found), held_back.genes) > 0.8 * truth
 
