@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import pytest
 
@@ -231,7 +231,23 @@ class Hub:
             monkeypatch.setattr(constants, name, value)
 
 
-class RudeServer:
+class _Counted:
+    """A server of one address that counts its requests, while it is entered."""
+
+    def _serve(self, server: socketserver.TCPServer) -> None:
+        self._server = server
+        self.url = f"http://127.0.0.1:{server.server_address[1]}/genome.fna.gz"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class RudeServer(_Counted):
     """A server that answers each request with these raw bytes, piece by piece, ``pause_s`` apart, then closes.
 
     endless: the last piece is sent again and again until the client has enough.
@@ -254,20 +270,12 @@ class RudeServer:
                         self.wfile.write(pieces[-1])
                         time.sleep(pause_s)
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/genome.fna.gz"
-
-    def __enter__(self) -> RudeServer:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        made = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        made.daemon_threads = True
+        self._serve(made)
 
 
-class DrippingServer:
+class DrippingServer(_Counted):
     """A server of a megabyte that knows ranges and sends a byte at a time, ``pause_s`` apart."""
 
     SIZE = 1_000_000
@@ -293,13 +301,4 @@ class DrippingServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/genome.fna.gz"
-
-    def __enter__(self) -> DrippingServer:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._serve(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
