@@ -51,6 +51,7 @@ def test_cut_by_tiles_and_stitched_gives_the_genes(
     world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
     region = Region("c", 0, len(world.bases))
     tiles = tile_region(region, region.end, window, int(window * overlap_share))
+    assume(len(tiles) == 1 or all(tile.end - tile.start > 150 for tile in tiles))
     windows = perfect(tiles, world.genes)
     result = run(world, tiles, windows)
     assert structures(result.genes) == expected_in(region, world.genes)
