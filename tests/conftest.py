@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the workflow first: their files take the longest, and several processes of pytest share files."""
+    """Tests of the workflow first: their files take the longest, and one that begins last is waited for."""
     items.sort(key=lambda item: "workflow" not in item.path.parts)
 
 

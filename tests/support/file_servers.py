@@ -17,7 +17,25 @@ from typing import Any, ClassVar, Self
 import pytest
 
 
-class Server:
+class _WhileEntered:
+    """Serves while it is entered. ``url``: its address."""
+
+    _server: socketserver.TCPServer
+
+    def _serve(self, server: socketserver.TCPServer) -> None:
+        self._server = server
+        self.url = f"http://127.0.0.1:{server.server_address[1]}/genome.fna.gz"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class Server(_WhileEntered):
     """One file over HTTP. ``script`` holds one action per request, and the file is served properly once it is used up.
 
     An action is ``("cut", bytes)``: close after that many; ``("status", code, headers)``; with ``"whole"`` in it the
@@ -41,8 +59,7 @@ class Server:
                 self.send_header("Content-Length", str(len(server.content)))
                 self.end_headers()
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}/genome.fna.gz"
+        self._serve(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         wanted = request.headers.get("Range")
@@ -71,14 +88,6 @@ class Server:
         request.end_headers()
         end = start + action[1] if action[0] == "cut" else len(self.content)
         request.wfile.write(self.content[start:end])
-
-    def __enter__(self) -> Server:
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
 
 
 class FtpHandler(socketserver.StreamRequestHandler):
@@ -129,7 +138,7 @@ def ftp_server(content: bytes, *cuts: int, can_rest: bool = True) -> Iterator[tu
         server.shutdown()
 
 
-class Hub:
+class Hub(_WhileEntered):
     """A Hugging Face hub with one repository, ``owner/model``, as its client asks for it.
 
     ``files``: content by name, at revision ``main``. ``version_2``: at revision ``v2``. ``status``: what every request
@@ -158,9 +167,9 @@ class Hub:
             def do_GET(self) -> None:
                 hub.answer(self, True)
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler, with_body: bool) -> None:
         path = request.path.partition("?")[0]
@@ -204,14 +213,9 @@ class Hub:
             return 404, {"X-Error-Code": "EntryNotFound"}, b""
         return 200, {"Content-Type": "application/json"}, json.dumps(found).encode()
 
-    def __enter__(self) -> Hub:
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
     def __exit__(self, *exception: object) -> None:
         self._ended.set()
-        self._http.shutdown()
-        self._http.server_close()
+        super().__exit__(*exception)
 
     def environment(self, cache: Path) -> dict[str, str]:
         """Variables of a process that shall meet this hub."""
@@ -231,23 +235,7 @@ class Hub:
             monkeypatch.setattr(constants, name, value)
 
 
-class _Counted:
-    """A server of one address that counts its requests, while it is entered."""
-
-    def _serve(self, server: socketserver.TCPServer) -> None:
-        self._server = server
-        self.url = f"http://127.0.0.1:{server.server_address[1]}/genome.fna.gz"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class RudeServer(_Counted):
+class RudeServer(_WhileEntered):
     """A server that answers each request with these raw bytes, piece by piece, ``pause_s`` apart, then closes.
 
     endless: the last piece is sent again and again until the client has enough.
@@ -275,7 +263,7 @@ class RudeServer(_Counted):
         self._serve(made)
 
 
-class DrippingServer(_Counted):
+class DrippingServer(_WhileEntered):
     """A server of a megabyte that knows ranges and sends a byte at a time, ``pause_s`` apart."""
 
     SIZE = 1_000_000

@@ -21,7 +21,7 @@ WINDOWS = 200  # of a species, spread evenly over what is baked
 _UNKNOWN = 0.5  # between sure and surely not: such a base or site counts nowhere
 
 
-def count_species(manifests: Sequence[Path], clades: Mapping[str, Clade], most: int = WINDOWS) -> dict[str, Counts]:
+def count_species(manifests: Sequence[Path], clades: Mapping[str, Clade]) -> dict[str, Counts]:
     """Counts of the training windows of each manifest's species; species without any are left out.
 
     Raises ``InputError`` for missing or damaged manifests and shards, and for clades that do not exist.
@@ -33,11 +33,11 @@ def count_species(manifests: Sequence[Path], clades: Mapping[str, Clade], most: 
         if paths:
             name = read_manifest(manifest)["parameters"]["species"]
             counts = found.setdefault(name, Counts())
-            shards = ShardSet(paths)
-            kept = min(most, len(shards))
-            for place in range(kept):
-                sample = shards.read((2 * place + 1) * len(shards) // (2 * kept))
-                count_window(counts, crop(sample, *sample.core), rules)
+            with ShardSet(paths) as shards:
+                kept = min(WINDOWS, len(shards))
+                for place in range(kept):
+                    sample = shards.read((2 * place + 1) * len(shards) // (2 * kept))
+                    count_window(counts, crop(sample, *sample.core), rules)
     return found
 
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from annotate_toy_genome import train_tiny_crf
-from toy_bacterium import CLADE, write_genome, write_run
+from toy_bacterium import CLADE, CODE, SPECIES, ToyRun, write_genome, write_run
+from toy_bacterium import WINDOW_BP as TRAINING_BP
 
 import adapt
 import annotate_genome
+import count_relatives
 import genet5
 import join_annotation
 from genet5.adapt.adaptation import Adaptation, load_adaptation, save_adaptation
+from genet5.adapt.relatives import FILE, load_relatives
 from genet5.adapt.sampling import WINDOW_BP
 from genet5.annotate.part_files import part_path
 from genet5.annotate.parts import Part
+from genet5.bake.species import SpeciesSource, bake_species
+from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
 from genet5.report.annotation_page import write_annotation_page
 
@@ -27,9 +33,14 @@ GENOME_BP = 10 * WINDOW_BP
 
 
 @pytest.fixture(scope="module")
-def crf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
+    return write_run(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def crf(run: ToyRun) -> Path:
     """Folder of a CRF that has seen 60 kb of the chromosome."""
-    return train_tiny_crf(write_run(tmp_path_factory.mktemp("toy")))
+    return train_tiny_crf(run)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +94,43 @@ def test_a_given_adaptation_repeats_the_annotation(adapted: Path, crf: Path, fas
         one, other = (json.loads(Path(f"{prefix}.json").read_text()) for prefix in (adapted, tmp_path / name))
         assert one["adaptation"] == other["adaptation"]
         assert not (tmp_path / f"{name}.adaptation.npz").exists()
+
+
+def test_relatives_are_tried_from_a_flag_and_from_beside_the_model(
+    run: ToyRun, crf: Path, fasta: Path, adapted: Path, tmp_path: Path
+) -> None:
+    tables = tmp_path / "tables.npz"
+    count_relatives.main(["--manifests", str(run.manifest), f"--output={tables}"])
+    assert load_relatives(tables).names == (SPECIES,)
+
+    def made(name: str, *more: str) -> Path:
+        path = tmp_path / name
+        adapt.main([f"--genome={fasta}", f"--clade={CLADE}", f"--output={path}", *more])
+        return path
+
+    by_flag = made("flag.npz", f"--model={crf}", f"--relatives={tables}")
+    tried = [row.get("relative") for row in load_adaptation(by_flag).about["tried"]]
+    assert tried.count(SPECIES) == 1
+    assert not any("relative" in row for row in load_adaptation(f"{adapted}.adaptation.npz").about["tried"])
+    (tmp_path / "model").mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(crf / file, tmp_path / "model")
+    shutil.copy(tables, tmp_path / "model" / FILE)
+    assert made("beside.npz", f"--model={tmp_path / 'model'}").read_bytes() == by_flag.read_bytes()
+    tables.write_bytes(b"no archive")
+    with pytest.raises(InputError, match=r"tables\.npz: no tables of relatives"):
+        made("none.npz", f"--model={crf}", f"--relatives={tables}")
+    assert not (tmp_path / "none.npz").exists()
+
+
+def test_a_species_without_training_windows_has_no_table(run: ToyRun, tmp_path: Path) -> None:
+    source = SpeciesSource("V.alid", run.genome, run.annotation, CODE.table, CLADE, "validation")
+    manifest = bake_species(source, WindowRules(TRAINING_BP, TRAINING_BP // 2, flank_bp=300), 10, tmp_path / "V.alid")
+    with pytest.raises(InputError, match=r"manifest\.json: no training windows; bake a train species"):
+        count_relatives.main(["--manifests", str(manifest), f"--output={tmp_path / 'x.npz'}"])
+    assert not (tmp_path / "x.npz").exists()
+    count_relatives.main(["--manifests", str(manifest), str(run.manifest), f"--output={tmp_path / 'x.npz'}"])
+    assert load_relatives(tmp_path / "x.npz").names == (SPECIES,)
 
 
 def test_an_adaptation_of_nothing_changes_no_byte_but_the_line_that_says_so(

@@ -32,6 +32,7 @@ from genet5.genome.genes import Interval, Region
 from genet5.genome.genetic_code import reverse_complement
 from genet5.genome.window_genes import ScoredGene, WindowGene
 
+MAX_INTRON = 150
 SEEDS = st.integers(0, 2**32 - 1).map(random.Random)
 WORLDS = {
     "rng": SEEDS,
@@ -43,15 +44,20 @@ WORLDS = {
 }
 
 
+def assume_no_tile_within_an_intron(tiles: list[Tile]) -> None:
+    """No gene is joined across one (``stitch``). Tiles of a region may be shorter than the window."""
+    assume(len(tiles) == 1 or all(tile.end - tile.start > MAX_INTRON for tile in tiles))
+
+
 @given(**WORLDS)
 @settings(max_examples=150, deadline=None)
 def test_cut_by_tiles_and_stitched_gives_the_genes(
     rng: random.Random, num_genes: int, max_exons: int, max_exon_bp: int, window: int, overlap_share: float
 ) -> None:
-    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
+    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=MAX_INTRON)
     region = Region("c", 0, len(world.bases))
     tiles = tile_region(region, region.end, window, int(window * overlap_share))
-    assume(len(tiles) == 1 or all(tile.end - tile.start > 150 for tile in tiles))
+    assume_no_tile_within_an_intron(tiles)
     windows = perfect(tiles, world.genes)
     result = run(world, tiles, windows)
     assert structures(result.genes) == expected_in(region, world.genes)
@@ -65,12 +71,11 @@ def test_cut_by_tiles_and_stitched_gives_the_genes(
 def test_genes_cut_by_the_region_stay_cut(
     rng: random.Random, num_genes: int, max_exons: int, max_exon_bp: int, window: int, overlap_share: float
 ) -> None:
-    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
+    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=MAX_INTRON)
     start, end = sorted(rng.sample(range(len(world.bases) + 1), 2))
     region = Region("c", start, end)
     tiles = tile_region(region, len(world.bases), window, int(window * overlap_share))
-    # An intron that covers a whole tile is not joined across, and the tiles of a region may be shorter than the window.
-    assume(len(tiles) == 1 or all(tile.end - tile.start > 150 for tile in tiles))
+    assume_no_tile_within_an_intron(tiles)
     result = run(world, tiles, perfect(tiles, world.genes))
     assert structures(result.genes) == expected_in(region, world.genes)
     assert result.counts["pieces_unexplained"] == 0
@@ -153,7 +158,7 @@ def damaged(rng: random.Random, tiles: list[Tile], windows: list[list[ScoredGene
 def test_order_of_tiles_and_strand_do_not_matter(
     rng: random.Random, num_genes: int, max_exons: int, max_exon_bp: int, window: int, overlap_share: float
 ) -> None:
-    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
+    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=MAX_INTRON)
     length = len(world.bases)
     tiles = tile_region(Region("c", 0, length), length, window, int(window * overlap_share))
     windows = damaged(rng, tiles, perfect(tiles, world.genes))
@@ -174,7 +179,7 @@ def test_order_of_tiles_and_strand_do_not_matter(
 def test_whatever_is_written_the_result_is_consistent(
     rng: random.Random, num_genes: int, max_exons: int, max_exon_bp: int, window: int, overlap_share: float
 ) -> None:
-    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
+    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=MAX_INTRON)
     region = Region("c", 0, len(world.bases))
     tiles = tile_region(region, region.end, window, int(window * overlap_share))
     windows = damaged(rng, tiles, perfect(tiles, world.genes))
@@ -204,7 +209,7 @@ def test_the_tile_that_sees_a_gene_better_wins(
     rng: random.Random, num_genes: int, max_exons: int, max_exon_bp: int, window: int, overlap_share: float
 ) -> None:
     """One tile cuts a gene short near its edge, and is sure of it; another shows the gene farther from its edges."""
-    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=150)
+    world = make_world(rng, num_genes, max_exons, max_exon_bp, max_intron_bp=MAX_INTRON)
     region = Region("c", 0, len(world.bases))
     overlap = int(window * overlap_share)
     tiles = tile_region(region, region.end, window, overlap)
