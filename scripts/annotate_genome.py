@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> None:
         tracks = f"{arguments.output_prefix}.tracks.npz"
         write_tracks(tracks, model, rules, genome, loci, arguments.precision, evidence)
     summary = found.summary
-    if adaptation is not None:
+    if adaptation is not None and adaptation.about:
         print(adaptation_line(adaptation.about), flush=True)
     if evidence is not None:
         print("\n".join(evidence.lines()), flush=True)

@@ -1,11 +1,13 @@
 """Count what is typical of species whose genes are known: codons, introns and sites, one table for each species.
 
-`genet5 annotate --adapt` and `genet5 adapt` begin with the table that explains a new genome best, where a file of
-tables, relatives.npz, lies beside the weights of the CRF.
+Where the file, relatives.npz, lies beside the weights of a CRF, every annotation adds the mean of the tables to what
+the network says (--strength, --intron-cost: benchmarks/typical_tables.py measures both on validation DNA). `genet5
+annotate --adapt` and `genet5 adapt` begin with the mean, or with the table that explains a new genome best.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from genet5.adapt.known_genes import count_species
@@ -20,11 +22,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of baked species")
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--output", type=Path, required=True, help="file to write, such as relatives.npz")
+    parser.add_argument("--strength", type=float, default=0.0, help="share of the mean that annotations add "
+                        "(default: %(default)s, nothing)")  # fmt: skip
+    parser.add_argument("--intron-cost", type=float, default=0.0, help="taken off at each donor then, in nats "
+                        "(default: %(default)s)")  # fmt: skip
     arguments = parser.parse_args(argv)
+    for flag, value in (("--strength", arguments.strength), ("--intron-cost", arguments.intron_cost)):
+        if not 0 <= value < math.inf:
+            raise InputError(f"{flag}: {value:g}, allowed: 0 or more")
     counts = count_species(arguments.manifests, read_clades(arguments.clade_folder))
     if not counts:
         raise InputError(f"{arguments.manifests[0]}: no training windows; bake a train species")
-    save_relatives(arguments.output, Relatives.of(counts))
+    save_relatives(arguments.output, Relatives.of(counts, arguments.strength, arguments.intron_cost))
     print(f"{arguments.output}: {len(counts)} species", flush=True)
 
 

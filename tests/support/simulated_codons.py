@@ -8,14 +8,20 @@ from types import SimpleNamespace
 import numpy as np
 
 from genet5.adapt.adaptation import Adaptation
+from genet5.adapt.counting import Counts
+from genet5.adapt.known_genes import count_window
 from genet5.adapt.sampling import SampledWindow
+from genet5.bake.crops import Window
+from genet5.clades import read_clades
 from genet5.crf.annotating_network import WindowPotentials
+from genet5.crf.data import CrfWindows
 from genet5.crf.decoding import best_genes
 from genet5.genome.genes import Interval
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene
 
 RULES = GeneRules()  # no introns
+WINDOWS = CrfWindows(read_clades())
 DECODER = SimpleNamespace(gene_penalty=3.0, each=map, rules=RULES, evidence=None)
 CODONS = [first + second + third for first in "ACGT" for second in "ACGT" for third in "ACGT"]
 CODONS = [codon for codon in CODONS if codon not in RULES.stops]
@@ -66,3 +72,17 @@ def found_genes(windows: list[SampledWindow], adaptation: Adaptation) -> list[li
 
 def right(found: list[list[WindowGene]], truth: list[list[WindowGene]]) -> int:
     return sum(len(set(one) & set(other)) for one, other in zip(found, truth, strict=True))
+
+
+def counted(bases: str, genes: list[WindowGene], unknown: list[tuple[int, int, str]]) -> Counts:
+    counts = Counts()
+    count_window(counts, Window(bases, genes, unknown, "bacteria", 11), WINDOWS)
+    return counts
+
+
+def known(number: int, seed: int, usage: int = 99) -> Counts:
+    """Counts of simulated windows with their true genes."""
+    genome, total = simulated(number, True, seed, usage=usage), Counts()
+    for window, genes in zip(genome.windows, genome.genes, strict=True):
+        total.add(counted("".join("ACGTN"[code] for code in window.sites.codes), genes, []))
+    return total

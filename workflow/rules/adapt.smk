@@ -10,12 +10,6 @@ def relatives_file(wildcards):
     return {"relatives": f"data/model/{wildcards.run}/relatives.npz"} if model_files(wildcards) else {}
 
 
-def relatives_version(wildcards):
-    """Checksums of the tables that lie beside models that come with GeneT5."""
-    beside = [KNOWN_CLADES[name].model.folder / "relatives.npz" for name in shipped_clades(wildcards)]
-    return [or_exit(file_sha256, path) for path in beside if path.is_file()]
-
-
 rule adapt:
     """Fit the model to a new genome without labels, by what is certain; evidence makes more certain."""
     input:
@@ -43,7 +37,6 @@ rule adapt:
         decoder=decoder_flag,
         model=model_flag,
         version=model_version,
-        tables=relatives_version,
         evidence=evidence_flags,
         relatives=lambda wildcards: optional("--relatives", relatives_file(wildcards).get("relatives")),
         bases=config["annotate"]["adapt_bp"],

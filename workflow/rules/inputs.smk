@@ -125,11 +125,11 @@ def model_flag(wildcards):
 
 
 def model_version(wildcards):
-    """Checksums of a model that comes with GeneT5: with another one, its annotations are out of date."""
+    """Checksums of a model that comes with GeneT5 and of its tables: with others, its annotations are out of date."""
     models = [KNOWN_CLADES[name].model for name in shipped_clades(wildcards)]
-    return [
-        or_exit(file_sha256, path) for one in models for path in (one.folder / "model.safetensors", one.calibration)
-    ]
+    tables = [one.folder / "relatives.npz" for one in models]
+    files = [path for one in models for path in (one.folder / "model.safetensors", one.calibration)]
+    return [or_exit(file_sha256, path) for path in files + [path for path in tables if path.is_file()]]
 
 
 def annotation_files(wildcards):

@@ -18,9 +18,10 @@ from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
 from genet5.errors import InputError
 from genet5.files import atomic_write, json_value, one_line
-from genet5.genome.sites import NUM_SITES, WindowSites
+from genet5.genome.sites import DONOR_SITE, NUM_SITES, WindowSites
 
-FORMAT = 1
+FORMAT = 2
+HEXAMER_SHARE = 0.5  # of the strength, for hexamers: the networks have read the codons, and sites decide
 _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
 
 
@@ -28,13 +29,16 @@ _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_
 class Adaptation:
     """Log-odds of hexamers and sites (``Counts``), float32, and the share of them that is added.
 
-    hexamers: [4, HEXAMERS], of the base at which the hexamer ends. sites: [4, AROUND_BP, 5]. strength: 0 adds nothing.
-    about: what it was made from, and how; JSON values.
+    hexamers: [4, HEXAMERS], of the base at which the hexamer ends. sites: [4, AROUND_BP, 5]. strength: share of the
+    log-odds of sites; hexamers have ``HEXAMER_SHARE`` of it; 0 adds nothing. intron_cost: taken off at each donor, in
+    nats; log-odds of real sites are above 0, so without it there would be more introns. about: what it was made from,
+    and how; JSON values.
     """
 
     hexamers: np.ndarray
     sites: np.ndarray
     strength: float
+    intron_cost: float = 0.0
     about: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -48,12 +52,13 @@ class Adaptation:
 
     def __call__(self, sites: WindowSites, potentials: WindowPotentials) -> WindowPotentials:
         """The potentials of a window and what is added to them; the arrays that come in stay as they are."""
-        if not self.strength:
+        if not self.strength and not self.intron_cost:
             return potentials
         bases, of_sites = potentials.bases.copy(), potentials.sites.copy()
         for row, codes in enumerate(sites.strand_codes):
             allowed, strength = sites.allowed[row], np.float32(self.strength)
             _add(codes, allowed, self.hexamers, self.sites, strength, bases[row], of_sites[row])
+        of_sites[:, DONOR_SITE] -= np.float32(self.intron_cost)
         return WindowPotentials(bases, of_sites)
 
 
@@ -63,7 +68,7 @@ def _add(codes, allowed, hexamers, around, strength, bases, sites):
     ids = hexamers_before(codes)
     for at in range(len(codes)):
         for kind in range(bases.shape[1]):
-            bases[at, kind] += strength * hexamers[kind, ids[at]]
+            bases[at, kind] += strength * np.float32(HEXAMER_SHARE) * hexamers[kind, ids[at]]
     for kind in range(len(allowed)):
         for at in range(allowed.shape[1]):
             if allowed[kind, at]:
@@ -83,14 +88,16 @@ def adaptation_line(about: Mapping[str, Any]) -> str:
     saved = start["bits_per_kb"] - end["bits_per_kb"]
     first = f"begun with codons of {about['relative']}, " if about.get("relative") else ""
     return (
-        f"adapted to this genome without labels: {first}strength {about['strength']:g} after {about['rounds']} rounds; "
+        f"adapted to this genome without labels: {first}strength {about['strength']:g} after {about['rounds']} rounds, "
+        f"an intron costs {about['intron_cost']:g} more; "
         f"held-back DNA takes {saved:.2f} bits per kb less"
     )
 
 
 def save_adaptation(path: str | Path, adaptation: Adaptation) -> None:
     """Write a NumPy archive that ``load_adaptation`` reads."""
-    about = {"format": FORMAT, "strength": adaptation.strength, "about": dict(adaptation.about)}
+    numbers = {"strength": adaptation.strength, "intron_cost": adaptation.intron_cost}
+    about = {"format": FORMAT, **numbers, "about": dict(adaptation.about)}
     text = np.array(json.dumps(about, sort_keys=True))
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, hexamers=adaptation.hexamers, sites=adaptation.sites, adaptation=text)
@@ -104,7 +111,8 @@ def load_adaptation(path: str | Path) -> Adaptation:
     arrays = read_arrays(path, what, remedy, wanted)
     said = json_value(str(arrays.pop("adaptation")), str(path))
     try:
-        found, strength, about = said["format"], float(said["strength"]), dict(said["about"])
+        found, about = said["format"], dict(said["about"])
+        numbers = {name: float(said[name]) for name in ("strength", "intron_cost")} if found == FORMAT else {}
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{path}: {what} ({one_line(error)}); {remedy}") from error
     if found != FORMAT:
@@ -116,6 +124,7 @@ def load_adaptation(path: str | Path) -> Adaptation:
             )
         if not np.isfinite(arrays[name]).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
-    if not 0 <= strength < np.inf:
-        raise InputError(f"{path}: strength is {strength:g}, allowed: 0 or more")
-    return Adaptation(**arrays, strength=strength, about=about)
+    for name, number in numbers.items():
+        if not 0 <= number < np.inf:
+            raise InputError(f"{path}: {name} is {number:g}, allowed: 0 or more")
+    return Adaptation(**arrays, **numbers, about=about)

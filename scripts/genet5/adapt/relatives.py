@@ -1,7 +1,8 @@
-"""Tables of species whose genes are known: where an adaptation to a genome near one of them begins.
+"""Tables of species whose genes are known: what is typical of them, and where an adaptation to a genome begins.
 
-One network does not hold the codons of forty species, and a table of log-odds is small. What it adds to the potentials
-stands for a species as an ``Adaptation`` made of a genome's own DNA does.
+One network does not hold the codons and splice sites of forty species, and a table of log-odds is small. What it adds
+to the potentials stands for a species as an ``Adaptation`` made of a genome's own DNA does. The mean of the tables
+stands for them all, and a model that has them annotates with it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from genet5.files import atomic_write
 from genet5.genome.sites import NUM_SITES
 
 FILE = "relatives.npz"  # beside the weights of a CRF
-FORMAT = 1
+FORMAT = 2
 STEP = 1 / 16  # of stored log-odds, in nats
 MOST = 127 * STEP  # larger ones are stored as this: of what genes hardly ever have, such as stop codons in frame
 _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
@@ -32,21 +33,34 @@ _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_
 class Relatives:
     """Log-odds of species as ``Adaptation`` has them, int8 in steps of ``STEP``.
 
-    names: of the species. hexamers: [species, 4, HEXAMERS]. sites: [species, 4, AROUND_BP, 5].
+    names: of the species. hexamers: [species, 4, HEXAMERS]. sites: [species, 4, AROUND_BP, 5]. strength, intron_cost:
+    with which the mean of the tables is added to a genome of which nothing else is known; validation chooses them, and
+    0 adds nothing.
     """
 
     names: tuple[str, ...]
     hexamers: np.ndarray
     sites: np.ndarray
+    strength: float = 0.0
+    intron_cost: float = 0.0
 
     @classmethod
-    def of(cls, counts: Mapping[str, Counts]) -> Relatives:
+    def of(cls, counts: Mapping[str, Counts], strength: float = 0.0, intron_cost: float = 0.0) -> Relatives:
         tables = counts.values()
         return cls(
             tuple(counts),
             _stored([one.hexamer_log_odds() for one in tables], _SHAPES["hexamers"]),
             _stored([one.site_log_odds() for one in tables], _SHAPES["sites"]),
+            strength,
+            intron_cost,
         )
+
+    def typical(self) -> Adaptation:
+        """The mean of all species; neutral where there is none."""
+        if not self.names or not (self.strength or self.intron_cost):
+            return Adaptation.neutral()
+        means = (part.mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites))
+        return Adaptation(*means, self.strength, self.intron_cost)
 
     def adaptation(self, name: str, strength: float) -> Adaptation:
         """What a share of one species' log-odds adds."""
@@ -68,7 +82,8 @@ def _stored(tables: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 
 def save_relatives(path: str | Path, relatives: Relatives) -> None:
     """Write a NumPy archive that ``load_relatives`` reads."""
-    names = np.array("\n".join([str(FORMAT), *relatives.names]))
+    head = f"{FORMAT} {relatives.strength!r} {relatives.intron_cost!r}"
+    names = np.array("\n".join([head, *relatives.names]))
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, relatives=names, hexamers=relatives.hexamers, sites=relatives.sites)
 
@@ -78,13 +93,26 @@ def load_relatives(path: str | Path) -> Relatives:
     path = Path(path)
     wanted = {"relatives": Wanted(TEXT, 0)} | {name: Wanted(INTEGERS) for name in _SHAPES}
     arrays = read_arrays(path, "no tables of relatives", "make it with genet5 count-relatives", wanted)
-    found, *names = str(arrays.pop("relatives")).split("\n")
+    head, *names = str(arrays.pop("relatives")).split("\n")
+    found, *numbers = head.split(" ")
     if found != str(FORMAT):
         raise InputError(f"{path}: format {found[:20]!r}, allowed: {FORMAT}; make it again with genet5 count-relatives")
+    strength, intron_cost = _numbers(numbers, path)
     if len(set(names)) < len(names) or not all(names):
         raise InputError(f"{path}: a species has no name, or stands there twice")
     for name, shape in _SHAPES.items():
         has, expected = arrays[name].shape, (len(names), *shape)
         if has != expected or arrays[name].dtype != np.int8:
             raise InputError(f"{path}: {name} is {arrays[name].dtype} {list(has)}, allowed: int8 {list(expected)}")
-    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"])
+    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"], strength, intron_cost)
+
+
+def _numbers(words: Sequence[str], path: Path) -> tuple[float, float]:
+    """Strength and cost of an intron. Raises ``InputError`` for anything else."""
+    try:
+        strength, intron_cost = map(float, words)
+    except ValueError:
+        strength = intron_cost = np.nan
+    if not (0 <= strength < np.inf and 0 <= intron_cost < np.inf):
+        raise InputError(f"{path}: strength and cost of an intron are {' '.join(words)[:40]!r}, allowed: 0 or more")
+    return strength, intron_cost

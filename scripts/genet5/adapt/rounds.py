@@ -6,8 +6,10 @@ that no other beats: its genes must explain held-back DNA better, and their codo
 genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
 the windows is read with counts of the other half. What is kept at last is counted from all windows.
 
-Where tables of relatives are there, the nearest ones are tried as they are, and rounds begin a second time with the one
-of fewest bits. It was not counted from this genome, so it needs no halves. Of both ends, the one of fewer bits is kept.
+Where tables of relatives are there, rounds begin with what is typical of all of them. The nearest ones are also tried
+as they are, and rounds begin a second time with the one of fewest bits. A relative was not counted from this genome, so
+it needs no halves. Of both ends, the one of fewer bits is kept. Log-odds of splice sites make introns cheap, so each of
+these is read with several costs of an intron (``INTRON_COSTS``), and bits choose.
 """
 
 from __future__ import annotations
@@ -33,8 +35,10 @@ from genet5.genome.window_genes import WindowGene
 STRENGTHS = (0.15, 0.3, 0.5, 0.7, 1.0, 1.5)
 ROUNDS = 2  # of each strength
 LEAST_ERRORS = 2.0  # standard errors that a gain must exceed
+LEAST_BITS = 1.0  # per kb, that counts of the genome itself must save: known genes of a relative are surer than guesses
 LEAST_WINDOWS = 8  # with fewer, there is nothing to hold back
-RELATIVES, RELATIVE_STRENGTH = 8, 0.3  # tables that are tried, and their share
+RELATIVES, RELATIVE_STRENGTH = 3, 0.3  # tables that are tried, and their share
+INTRON_COSTS = (0.0, 1.0, 2.0, 3.0, 4.0)  # nats
 
 
 def adapt(
@@ -44,7 +48,7 @@ def adapt(
     most_bp: int,
     relatives: Relatives | None = None,
 ) -> Adaptation:
-    """An adaptation to ``most_bp`` bases of ``regions``; a neutral one where the guard finds no gain.
+    """An adaptation to ``most_bp`` bases of ``regions``; what is typical of the relatives where the guard sees no gain.
 
     decoder: of the gene finder as it is. Its evidence counts like what the networks say: genes that hints make certain
     teach the others. relatives: tables of species near the genome or far from it. ``about`` of what is returned says
@@ -55,7 +59,7 @@ def adapt(
     said["evidence"] = decoder.evidence is not None
     if len(chosen) < LEAST_WINDOWS:
         reason = f"{len(chosen)} windows of DNA are too few, at least {LEAST_WINDOWS} are needed"
-        return _neutral(said | {"tried": []}, reason)
+        return _kept(_start(relatives), said | {"tried": []}, reason)
     sites = window_sites(genome, chosen, decoder.rules)
     read = [decoder.completed(*row) for row in zip(sites, decoder.read_windows(sites), chosen, strict=True)]
     windows = [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
@@ -70,32 +74,33 @@ def adapt_to_windows(
 ) -> Adaptation:
     """The same, of windows that are read."""
     trial = _Trial(decoder, windows)
-    first = trial.read([Adaptation.neutral()] * FOLDS)
-    ends = [_climb(trial, _End(Adaptation.neutral(), first.bits))]
-    if relatives is not None and (nearest := _nearest(trial, relatives, first.bits)):
+    start = _start(relatives)
+    first = trial.read([start] * FOLDS)
+    ends = [_climb(trial, _End(start, first.bits))]
+    if relatives is not None and (nearest := _nearest(trial, relatives, _End(start, first.bits))):
         ends.append(_climb(trial, nearest))
     end = min(ends, key=lambda one: one.bits.total.sum())
     rows = [row | {"taken": number in end.rows} for number, row in enumerate(trial.rows)]
     said = said | {"start": first.shape, "tried": rows, "relative": end.relative}
     if not end.rows:
-        return _neutral(said, "none explains held-back DNA better by codons that hold there, too")
-    found, steps = end.start, [strength for strength in STRENGTHS if strength <= end.strength]
-    for strength in steps:
-        found = _learnt(decoder, windows, found, strength)
-    reason = "it explains held-back DNA better"
-    about = said | {"adapted": True, "reason": reason, "rounds": ROUNDS * len(steps), "strength": found.strength}
-    return Adaptation(found.hexamers, found.sites, found.strength, about)
+        return _kept(start, said, "none explains held-back DNA better by codons that hold there, too")
+    found = end.start
+    for strength, cost in end.steps:
+        found = replace(_learnt(decoder, windows, found, strength), intron_cost=cost)
+    about = said | {"adapted": True, "reason": "it explains held-back DNA better", "rounds": ROUNDS * len(end.steps)}
+    return replace(found, about=about | {"strength": found.strength, "intron_cost": found.intron_cost})
 
 
 @dataclass(frozen=True)
 class _End:
-    """Where rounds begin, and how far the guard lets them go. bits: of what it takes. strength: of the genome's own
-    counts. rows: those of the trial that it took. relative: the species it began with.
+    """Where rounds begin, and how far the guard lets them go. bits: of what it takes. steps: strength and cost of an
+    intron of each learning from the genome itself. rows: those of the trial that it took. relative: the species it
+    began with.
     """
 
     start: Adaptation
     bits: Bits
-    strength: float = 0.0
+    steps: tuple[tuple[float, float], ...] = ()
     rows: tuple[int, ...] = ()
     relative: str | None = None
 
@@ -121,6 +126,10 @@ class _Trial:
         bits = window_bits(self.windows, genes)
         return _Read(bits, _shape(genes, bits, self.bases))
 
+    def saved(self, read: _Read, bits: Bits) -> float:
+        """Bits per kb."""
+        return gain(bits.total - read.bits.total, self.bases).bits_per_kb
+
     def compare(self, read: _Read, best: Bits, about: dict[str, Any]) -> bool:
         """Whether the guard prefers what was read; adds a row."""
         found, coding = gain(best.total - read.bits.total, self.bases), gain(read.bits.coding, self.bases)
@@ -132,33 +141,60 @@ class _Trial:
 
 def _climb(trial: _Trial, end: _End) -> _End:
     """Rounds with larger and larger shares; what is taken is the first that no other beats."""
-    halves = [end.start] * FOLDS
+    halves, steps, begun = [end.start] * FOLDS, [], end.bits
     for strength in STRENGTHS:
         for fold in range(FOLDS):
             others = [window for number, window in enumerate(trial.windows) if number % FOLDS != fold]
-            halves[fold] = _learnt(trial.decoder, others, halves[fold], strength)
-        read = trial.read(halves)
-        if trial.compare(read, end.bits, {"begun_with": end.relative, "strength": strength}):
-            end = replace(end, bits=read.bits, strength=strength, rows=(*end.rows, len(trial.rows) - 1))
+            cost = halves[fold].intron_cost
+            halves[fold] = replace(_learnt(trial.decoder, others, halves[fold], strength), intron_cost=cost)
+        halves, read = _with_best_cost(trial, halves)
+        cost = halves[0].intron_cost
+        steps.append((strength, cost))
+        better = trial.compare(read, end.bits, {"begun_with": end.relative, "strength": strength, "intron_cost": cost})
+        if better and trial.saved(read, begun) >= LEAST_BITS:
+            end = replace(end, bits=read.bits, steps=tuple(steps), rows=(*end.rows, len(trial.rows) - 1))
     return end
 
 
-def _nearest(trial: _Trial, relatives: Relatives, start: Bits) -> _End | None:
+def _with_best_cost(trial: _Trial, halves: Sequence[Adaptation]) -> tuple[list[Adaptation], _Read]:
+    """The cost of an intron next to that of ``halves``, or further in one direction, that takes the fewest bits."""
+    tried: dict[float, _Read] = {}
+
+    def bits(place: int) -> float:
+        cost = INTRON_COSTS[place]
+        if cost not in tried:
+            tried[cost] = trial.read([replace(half, intron_cost=cost) for half in halves])
+        return float(tried[cost].bits.total.sum())
+
+    place = INTRON_COSTS.index(halves[0].intron_cost)
+    for step in (1, -1):
+        while 0 <= place + step < len(INTRON_COSTS) and bits(place + step) < bits(place):
+            place += step
+    cost = INTRON_COSTS[place]
+    bits(place)
+    return [replace(half, intron_cost=cost) for half in halves], tried[cost]
+
+
+def _nearest(trial: _Trial, relatives: Relatives, start: _End) -> _End | None:
     """The relative whose genes take the fewest bits, if that beats the start."""
-    counts = _counts_of(trial.decoder, trial.windows, Adaptation.neutral())
+    counts = _counts_of(trial.decoder, trial.windows, start.start)
     found: list[_End] = []
     for name in relatives.nearest(counts, RELATIVES):
-        one = relatives.adaptation(name, RELATIVE_STRENGTH)
-        read = trial.read([one] * FOLDS)
-        if trial.compare(read, start, {"relative": name, "strength": RELATIVE_STRENGTH}):
+        (one, *_), read = _with_best_cost(trial, [relatives.adaptation(name, RELATIVE_STRENGTH)] * FOLDS)
+        about = {"relative": name, "strength": RELATIVE_STRENGTH, "intron_cost": one.intron_cost}
+        if trial.compare(read, start.bits, about):
             found.append(_End(one, read.bits, rows=(len(trial.rows) - 1,), relative=name))
     return min(found, key=lambda one: one.bits.total.sum(), default=None)
 
 
-def _neutral(said: dict[str, Any], reason: str) -> Adaptation:
-    neutral = Adaptation.neutral()
-    about = said | {"adapted": False, "reason": reason, "rounds": 0, "strength": 0.0}
-    return Adaptation(neutral.hexamers, neutral.sites, 0.0, about)
+def _start(relatives: Relatives | None) -> Adaptation:
+    return Adaptation.neutral() if relatives is None else relatives.typical()
+
+
+def _kept(start: Adaptation, said: dict[str, Any], reason: str) -> Adaptation:
+    """The start, where nothing better was found."""
+    numbers = {"strength": start.strength, "intron_cost": start.intron_cost}
+    return replace(start, about=said | {"adapted": False, "reason": reason, "rounds": 0} | numbers)
 
 
 def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float) -> Adaptation:

@@ -11,7 +11,7 @@ from typing import Any
 from genet5.adapt.adaptation import Adaptation, load_adaptation
 from genet5.adapt.relatives import Relatives
 from genet5.adapt.rounds import adapt
-from genet5.annotate.decoders import check_adaptable
+from genet5.annotate.decoders import OF_THE_CRF, check_adaptable
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import How
@@ -35,12 +35,16 @@ def adaptation_wanted(
     wanted: AnnotateOptions,
     evidence: Evidence | None = None,
 ) -> Adaptation | None:
-    """The one in a file, one that is fitted here, or none, as the user wants it. Raises ``InputError`` for both."""
+    """The one in a file, one that is fitted here, or what is typical of the species of the model's tables, if it has
+    tables and the decoder can take them. Raises ``InputError`` where both of the first are asked for.
+    """
     if wanted.adapt and wanted.adaptation:
         raise InputError(f"adapt, adaptation: {wanted.adaptation} is given, so none is made; allowed: one of the two")
     if wanted.adaptation:
         return read_adaptation(wanted.adaptation, model, how)
-    return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence) if wanted.adapt else None
+    if wanted.adapt:
+        return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence)
+    return model.typical() if how.decoder in OF_THE_CRF else None
 
 
 def fit_adaptation(

@@ -12,6 +12,7 @@ import numpy as np
 
 from genet5 import __version__
 from genet5.adapt.adaptation import Adaptation
+from genet5.adapt.relatives import FILE as RELATIVES_FILE
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.models import Model
 from genet5.annotate.part_files import join_parts, part_path, read_part, write_part
@@ -28,6 +29,7 @@ from genet5.genome.fasta import Genome
 from genet5.training.precision import chosen_precision
 
 CONFIG_FILE = "config.json"
+_OF_MODEL = (WEIGHTS_FILE, CONFIG_FILE, RELATIVES_FILE)  # files that say which genes are found; the last may be missing
 _EVIDENCE = "evidence."  # how names of its arrays begin among those of the tracks
 
 
@@ -62,14 +64,14 @@ def annotate_part(
         "clade": _as_json(clade.identity()),
         "device": device,
         "genome": file_sha256(genome.path),
-        "model": {name: file_sha256(folder / name) for name in (WEIGHTS_FILE, CONFIG_FILE)},
+        "model": {name: file_sha256(folder / name) for name in _OF_MODEL if (folder / name).is_file()},
         "options": asdict(how),
         "precision": chosen_precision(how.precision, device),
         "regions": regions,
         "track_loci": track_loci,
         "version": __version__,
     }
-    if adaptation is not None:
+    if adaptation is not None and adaptation.about:
         origin["adaptation"] = dict(adaptation.about)
     if evidence is not None:
         origin["evidence"] = _as_json(evidence.summary())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from genet5.annotate.calibration import Calibration, fit_calibration, log_odds
 from genet5.annotate.choosing import ValidationScore
-from genet5.annotate.decoders import DecodingOptions, make_decoder
+from genet5.annotate.decoders import OF_THE_CRF, DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model
 from genet5.annotate.tracks import spread_loci
@@ -64,6 +65,8 @@ def judge_species(
         if not regions:
             return Judged([], []), []
         rules = clade_named(clades, about["clade"], "clade").gene_rules(code.table)
+        if decoder in OF_THE_CRF:
+            options = replace(options, add=model.typical())
         made = make_decoder(decoder, model, clades, about["clade"], code.table, options)
         genes = annotate_regions(made, rules, genome, regions, code, tiling, log_odds).genes
         truth = read_annotation(source.annotation, genome, code)

@@ -120,7 +120,7 @@ def annotate_genome(
 ) -> Annotated:
     """Genes of ``regions``. Raises ``InputError`` for settings that do not fit the model, the clade or the genome."""
     decoded = decode_genome(model, calibration, clades, genome, regions, how, adaptation=adaptation, evidence=evidence)
-    about = None if adaptation is None else adaptation.about
+    about = adaptation.about if adaptation is not None and adaptation.about else None
     return annotation_of(decoded, calibration, clades, genome, regions, how, about, evidence)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,25 +11,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genet5.adapt.adaptation import Adaptation, load_adaptation, save_adaptation
+from genet5.adapt.adaptation import HEXAMER_SHARE, Adaptation, load_adaptation, save_adaptation
 from genet5.adapt.counting import AROUND_BP, BEFORE_BP, hexamers_before
 from genet5.crf.annotating_network import WindowPotentials
 from genet5.crf.config import CrfConfig
 from genet5.crf.model import make_crf
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
-from genet5.genome.sites import GeneRules, WindowSites
+from genet5.genome.sites import DONOR_SITE, GeneRules, WindowSites
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 RULES = GeneRules(splice_pairs=(("GT", "AG"),), min_intron_bp=10)
 
 
-def some_adaptation(seed: int = 0, strength: float = 0.5) -> Adaptation:
+def some_adaptation(seed: int = 0, strength: float = 0.5, intron_cost: float = 0.0) -> Adaptation:
     rng = np.random.default_rng(seed)
     zero = Adaptation.neutral()
     hexamers, sites = (rng.normal(size=array.shape).astype(np.float32) for array in (zero.hexamers, zero.sites))
-    return Adaptation(hexamers, sites, strength, {"clade": "fungi", "adapted": True})
+    return Adaptation(hexamers, sites, strength, intron_cost, {"clade": "fungi", "adapted": True})
 
 
 def some_window(bases: str, seed: int = 0) -> tuple[WindowSites, WindowPotentials]:
@@ -43,13 +44,13 @@ def some_window(bases: str, seed: int = 0) -> tuple[WindowSites, WindowPotential
 def test_it_adds_its_arrays_to_bases_and_sites(bases: str, seed: int, strength: float) -> None:
     sites, potentials = some_window(bases, seed)
     before = [array.copy() for array in potentials]
-    adaptation = some_adaptation(seed, strength)
+    adaptation = some_adaptation(seed, strength, intron_cost=2.0)
     found = adaptation(sites, potentials)
     for row, sign in enumerate("+-"):
         strand = sites.strand(sign)
         ids = hexamers_before(strand.codes)
         added = found.bases[row] - potentials.bases[row]
-        np.testing.assert_allclose(added, strength * adaptation.hexamers[:, ids].T, atol=1e-5)
+        np.testing.assert_allclose(added, strength * HEXAMER_SHARE * adaptation.hexamers[:, ids].T, atol=1e-5)
         for kind, boundary in np.ndindex(4, len(bases) + 1):
             total = 0.0
             for place in range(AROUND_BP):
@@ -57,12 +58,13 @@ def test_it_adds_its_arrays_to_bases_and_sites(bases: str, seed: int, strength: 
                 if strand.allowed[kind, boundary] and 0 <= at < len(bases):
                     total += adaptation.sites[kind, place, strand.codes[at]]
             change = found.sites[row, kind, boundary] - potentials.sites[row, kind, boundary]
-            assert change == pytest.approx(strength * total, abs=1e-4)
+            cost = 2.0 if kind == DONOR_SITE else 0.0
+            assert change == pytest.approx(strength * total - cost, abs=1e-4)
     assert all(np.array_equal(*pair) for pair in zip(before, potentials, strict=True))
 
 
 def test_without_counts_not_a_bit_changes() -> None:
-    """Arrays of zeros, and strength 0."""
+    """Arrays of zeros, and strength 0; a cost of introns alone changes the genes."""
     crf = make_crf(CrfConfig(stretch_dilations=(1,), codon_dilations=(1,)), seed=3).eval()
     with torch.no_grad():
         crf.networks[0].gene_penalty.fill_(-20.0)
@@ -73,14 +75,18 @@ def test_without_counts_not_a_bit_changes() -> None:
     for adaptation in (zeros, Adaptation.neutral()):
         assert WindowDecoder(crf, RULES, add=adaptation).decode(windows) == alone
     assert WindowDecoder(crf, RULES, add=some_adaptation()).decode(windows) != alone
+    costly = replace(Adaptation.neutral(), intron_cost=1e3)
+    introns = [sum(len(scored.gene.cds) - 1 for genes in found for scored in genes)
+               for found in (alone, WindowDecoder(crf, RULES, add=costly).decode(windows))]  # fmt: skip
+    assert introns[0] > introns[1] == 0
 
 
 def test_a_file_comes_back_to_the_bit(tmp_path: Path) -> None:
-    path, adaptation = tmp_path / "my.adaptation.npz", some_adaptation()
+    path, adaptation = tmp_path / "my.adaptation.npz", some_adaptation(intron_cost=1.5)
     save_adaptation(path, adaptation)
     found = load_adaptation(path)
     assert np.array_equal(found.hexamers, adaptation.hexamers) and np.array_equal(found.sites, adaptation.sites)
-    assert found.strength == adaptation.strength and found.about == adaptation.about
+    assert (found.strength, found.intron_cost) == (0.5, 1.5) and found.about == adaptation.about
     written = path.read_bytes()
     save_adaptation(path, adaptation)
     assert path.read_bytes() == written
@@ -109,4 +115,7 @@ def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:
         load_adaptation(path)
     save_adaptation(path, Adaptation(good.hexamers, good.sites, -1.0))
     with pytest.raises(InputError, match="strength is -1, allowed: 0 or more"):
+        load_adaptation(path)
+    save_adaptation(path, replace(good, intron_cost=float("inf")))
+    with pytest.raises(InputError, match="intron_cost is inf, allowed: 0 or more"):
         load_adaptation(path)

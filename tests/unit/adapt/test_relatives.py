@@ -6,39 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulated_codons import DECODER, found_genes, right, simulated
+from simulated_codons import DECODER, counted, found_genes, known, right, simulated
 
 from genet5.adapt.adaptation import Adaptation
-from genet5.adapt.counting import Counts
-from genet5.adapt.known_genes import count_window
 from genet5.adapt.relatives import MOST, STEP, Relatives, load_relatives, save_relatives
 from genet5.adapt.rounds import RELATIVE_STRENGTH, STRENGTHS, adapt_to_windows
 from genet5.adapt.sampling import SampledWindow
-from genet5.bake.crops import Window
-from genet5.clades import read_clades
 from genet5.crf.annotating_network import WindowPotentials
-from genet5.crf.data import CrfWindows
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
 from genet5.genome.sites import START_SITE, STOP_SITE
 from genet5.genome.window_genes import WindowGene
-
-WINDOWS = CrfWindows(read_clades())
-
-
-def counted(bases: str, genes: list[WindowGene], unknown: list[tuple[int, int, str]]) -> Counts:
-    counts = Counts()
-    count_window(counts, Window(bases, genes, unknown, "bacteria", 11), WINDOWS)
-    return counts
-
-
-def known(number: int, seed: int, usage: int = 99) -> Counts:
-    """Counts of simulated windows with their true genes."""
-    genome, total = simulated(number, True, seed, usage=usage), Counts()
-    for window, genes in zip(genome.windows, genome.genes, strict=True):
-        total.add(counted("".join("ACGTN"[code] for code in window.sites.codes), genes, []))
-    return total
 
 
 def blind(windows: list[SampledWindow]) -> list[SampledWindow]:
