@@ -155,7 +155,7 @@ def _shape(draft: TranscriptDraft, length: int, circular: bool, path: object, co
         for row in rows:
             if row.end <= length:
                 continue
-            if not circular:
+            if not circular or row.end > 2 * length:  # a gene may run over the origin, once
                 raise InputError(
                     f"{path}, {place(row.where)}: CDS {row.start + 1}..{row.end} of {draft.id!r} ends beyond "
                     f"{draft.seqid!r}, which has {length} bp; is this the annotation of another assembly?"

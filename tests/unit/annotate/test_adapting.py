@@ -139,7 +139,7 @@ def test_an_adaptation_of_nothing_changes_no_byte_but_the_line_that_says_so(
     belongs = load_adaptation(f"{adapted}.adaptation.npz").about
     about = {key: belongs[key] for key in ("model", "clade", "genetic_code")}
     neutral = Adaptation.neutral()
-    zeros = Adaptation(neutral.hexamers, neutral.sites, 1.0, about | {"adapted": False, "reason": "it is empty"})
+    zeros = Adaptation(neutral.hexamers, neutral.sites, 1.0, 0.0, about | {"adapted": False, "reason": "it is empty"})
     save_adaptation(tmp_path / "zeros.npz", zeros)
     annotated(crf, fasta, tmp_path / "plain")
     annotated(crf, fasta, tmp_path / "zeros", f"--adaptation={tmp_path / 'zeros.npz'}")
@@ -180,7 +180,7 @@ def test_a_mistake_is_one_line(adapted: Path, crf: Path, fasta: Path, tmp_path: 
     refused("nothing.npz: cannot be read: No such file", f"--adaptation={tmp_path / 'nothing.npz'}")
     refused("--adapt-bp: found 0, allowed: at least 1", "--adapt", "--adapt-bp=0")
     other = load_adaptation(made)
-    wrong = Adaptation(other.hexamers, other.sites, other.strength, {**other.about, "model": "another"})
+    wrong = Adaptation(other.hexamers, other.sites, other.strength, 0.0, {**other.about, "model": "another"})
     save_adaptation(tmp_path / "wrong.npz", wrong)
     refused("wrong.npz: made for model another, here it is ", f"--adaptation={tmp_path / 'wrong.npz'}")
 

@@ -82,6 +82,13 @@ def test_join_over_the_origin(made: HandMadeGenome, location: str) -> None:
     assert [region[1:3] for region in annotation.dont_care] == [(0, 100), (2800, 3000)]
 
 
+@pytest.mark.parametrize("location", ["2900..6001", "9" * 30])
+def test_a_cds_beyond_the_second_round_of_a_circle_is_one_line(made: HandMadeGenome, location: str) -> None:
+    assert made.read(record(made, 'CDS 2900..3100 /locus_tag="a"', topology="circular")).genes
+    with pytest.raises(InputError, match=r"ends beyond 'chr1', which has 3000 bp"):
+        made.read(record(made, f'CDS {location} /locus_tag="a"', topology="circular"))
+
+
 def test_pseudogenes(made: HandMadeGenome) -> None:
     made.put([(99, 399)])
     features = """CDS 100..399 /locus_tag="a"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -61,11 +62,20 @@ def open_text(path: Path) -> Iterator[TextIO]:
 
 
 def header_of(path: Path) -> tuple[list[str], str]:
-    """Names of the first line, and what stands between them: tabs, semicolons or commas."""
+    """Names of the first line, and what stands between them: tabs, semicolons or commas.
+
+    Raises ``InputError`` for a line without names, and for a name that stands there twice.
+    """
     with open_text(path) as stream:
         line = stream.readline().rstrip("\r\n")
     separator = next((sign for sign in "\t;" if sign in line), ",")
-    return [name.strip() for name in next((row for _, row in table_rows([line], path, separator)), [])], separator
+    names = [name.strip() for name in next((row for _, row in table_rows([line], path, separator)), [])]
+    if not any(names):
+        raise InputError(f"{path}: line 1 is empty, expected the names of columns")
+    name, times = Counter(filter(None, names)).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"{path}: {times} columns are named {name!r}, expected one")
+    return names, separator
 
 
 def accessions(text: object) -> frozenset[str]:

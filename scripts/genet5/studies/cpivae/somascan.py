@@ -104,6 +104,8 @@ def _read_adat(path: Path, drop_flagged: bool, id_column: str) -> AssayTable:
                 "are cells before SeqId"
             )
         aptamers = about["SeqId"]
+        for cells in about.values():  # editors drop empty cells at the end of a line
+            cells.extend([""] * (len(aptamers) - len(cells)))
         rows: list[list[str]] = []
         values: list[np.ndarray] = []
         for number, line in lines:

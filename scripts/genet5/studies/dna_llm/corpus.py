@@ -146,8 +146,9 @@ class Corpus:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{folder}: {what} ({one_line(error)}); {remedy}") from None
         self.ends = read_array(folder / f"{split}_stretches.npy", what, remedy)
-        steps = np.diff(self.ends, prepend=0) if self.ends.dtype.kind in INTEGERS and self.ends.ndim == 1 else None
-        if steps is None or (steps < 0).any() or (len(self.ends) and self.ends[-1] > len(self.tokens)):
+        ends, sound = self.ends, self.ends.dtype.kind in INTEGERS and self.ends.ndim == 1
+        # Compared, not subtracted: the difference of damaged numbers may overflow.
+        if not sound or (len(ends) and (ends[0] < 0 or (ends[:-1] > ends[1:]).any() or ends[-1] > len(self.tokens))):
             raise InputError(f"{folder}: {what} (stretches do not fit its tokens); {remedy}")
         self.starts = np.concatenate(([0], self.ends[:-1]))
 

@@ -125,6 +125,15 @@ def test_an_adat_becomes_log2_of_samples_by_aptamers(tmp_path):
     assert read.dropped[1] == "1 flagged samples" and read.dropped[-1] == "1 flagged aptamers"
 
 
+def test_empty_cells_may_be_missing_at_the_end_of_a_row_about_aptamers(tmp_path):
+    rows = "\t\t\tUniProt\tP05231\tP05231\tP29459 P29460\tQ00001\t\tP99999\n"
+    cut = rows.replace("\tQ00001\t\tP99999", "")
+    whole, short = (read_somascan(written(tmp_path, ADAT.replace(rows, row)), False, "rfu") for row in (rows, cut))
+    assert short.table.features == whole.table.features
+    assert whole.proteins["seq.4000.4"] == {"Q00001"} and "seq.4000.4" not in short.proteins
+    assert short.proteins["seq.1000.1"] == whole.proteins["seq.1000.1"] == {"P05231"}
+
+
 def test_wide_tables_are_read_by_their_columns(tmp_path):
     path = written(
         tmp_path, "csid,PlateId,seq.10000.28,SampleType,seq.3.1\n7,A,8,Sample,2\n8,B,NA,Buffer,4\n9,B,,Sample,16\n"
@@ -229,6 +238,8 @@ def test_a_list_of_proteins_matches_files_that_have_none(tmp_path, capsys):
         ("PAR1xxxx", r"a Parquet file, expected text \(export it as CSV\)"),
         ("PK\x03\x04", r"a ZIP or Excel file, expected text"),
         ("id\nS1\n", r"1 column, expected sample ids and at least one feature"),
+        ("\nSampleID;NPX\n", r"line 1 is empty, expected the names of columns"),
+        (NPX.replace(";Index;", ";NPX;"), r"2 columns are named 'NPX', expected one"),
     ],
 )
 def test_a_mistake_in_an_olink_file_is_named_with_its_line(tmp_path, text, message):

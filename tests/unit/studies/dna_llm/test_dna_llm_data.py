@@ -254,3 +254,15 @@ def test_the_published_windows(shared_data):
     assert int((windows.scores > 0).sum()) == 270_838
     assert (windows.scores > 0).any(axis=1).all()
     assert windows.scores.max() == pytest.approx(11.43, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    "ends", [[-1, 5], [5, 4], [0, 10**9], [2**62, -(2**62) - 1], [2.0, 5.0], [[2, 5]]], ids=lambda ends: str(ends)
+)
+def test_stretches_that_do_not_fit_the_tokens_are_refused(corpora: dict[str, Path], ends: list) -> None:
+    """Also those whose differences overflow, so that they look as if they grew."""
+    folder = corpora["vocab4"]
+    assert len(Corpus(folder, "train").ends)
+    np.save(folder / "train_stretches.npy", np.array(ends))
+    with pytest.raises(InputError, match=r"not a corpus \(stretches do not fit its tokens\)"):
+        Corpus(folder, "train")
