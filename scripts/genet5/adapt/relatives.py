@@ -24,6 +24,7 @@ from genet5.genome.sites import NUM_SITES
 
 FILE = "relatives.npz"  # beside the weights of a CRF
 FORMAT = 2
+TYPICAL_HEXAMERS = 0.5  # species share their splice sites more than their codons
 STEP = 1 / 16  # of stored log-odds, in nats
 MOST = 127 * STEP  # larger ones are stored as this: of what genes hardly ever have, such as stop codons in frame
 _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
@@ -56,11 +57,11 @@ class Relatives:
         )
 
     def typical(self) -> Adaptation:
-        """The mean of all species; neutral where there is none."""
+        """The mean of all species, of hexamers ``TYPICAL_HEXAMERS`` of it; neutral where there is none."""
         if not self.names or not (self.strength or self.intron_cost):
             return Adaptation.neutral()
-        means = (part.mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites))
-        return Adaptation(*means, self.strength, self.intron_cost)
+        hexamers, sites = (part.mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites))
+        return Adaptation(hexamers * np.float32(TYPICAL_HEXAMERS), sites, self.strength, self.intron_cost)
 
     def adaptation(self, name: str, strength: float) -> Adaptation:
         """What a share of one species' log-odds adds."""

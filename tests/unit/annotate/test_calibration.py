@@ -324,6 +324,8 @@ def test_of_short_contigs_almost_as_many_bases_are_read(contig_bp: int) -> None:
 def test_long_regions_are_read_in_stretches() -> None:
     whole = [Region(CONTIG, 0, 900_000), Region("small", 0, 100_000)]
     assert spread(whole, 1_000_000) == whole
+    later = [Region(CONTIG, 900_000, 1_500_000), Region("small", 50_000, 250_000)]
+    assert spread(later, 800_000) == later, "as many bases as are allowed, wherever they lie"
     # Two stretches, in the middle of either half of a million bases.
     assert spread(whole, 500_000) == [Region(CONTIG, 125_000, 375_000), Region(CONTIG, 625_000, 875_000)]
     for most in (1, 999, 250_000, 700_000, 999_999):

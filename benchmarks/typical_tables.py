@@ -1,0 +1,97 @@
+#!/usr/bin/env python
+"""What is typical of a model's species, added to what the network says: exon and gene F1 on validation DNA.
+
+Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean joins the
+potentials with a share, and a donor costs so many nats more. Each pair of these is scored: share 0 is the network
+alone. The DNA is that which the shipped models were calibrated on; simulated genomes are drawn anew. The networks read
+each window once.
+
+    python benchmarks/typical_tables.py --clades invertebrate vertebrate
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
+
+import torch  # noqa: E402
+from decoders import Cached  # noqa: E402
+
+import simulate  # noqa: E402
+from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
+from genet5.annotate.shipped import load_shipped  # noqa: E402
+from genet5.clades import read_clades  # noqa: E402
+from genet5.crf.window_decoder import WindowDecoder  # noqa: E402
+from genet5.errors import run_command  # noqa: E402
+from genet5.evaluate.scores import score_annotation  # noqa: E402
+from genet5.files import read_json  # noqa: E402
+from genet5.genome.annotation import read_annotation  # noqa: E402
+from genet5.genome.fasta import Genome, decompress_genome  # noqa: E402
+from genet5.genome.genetic_code import GeneticCode  # noqa: E402
+from genet5.genome.splits import parse_regions  # noqa: E402
+
+CLADES = ("invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "bacteria")
+SIMULATED = "Simulated."
+PAIRS = ("0:0", "0.2:0", "0.2:1", "0.3:0", "0.3:1", "0.3:2", "0.45:1", "0.45:2")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clades", nargs="+", default=list(CLADES), choices=CLADES, metavar="CLADE",
+                        help=f"(default: {' '.join(CLADES)})")  # fmt: skip
+    parser.add_argument("--pairs", nargs="+", default=list(PAIRS), metavar="SHARE:COST", help="(%(default)s)")
+    parser.add_argument("--bases", type=int, default=600_000, help="of a simulated genome (%(default)s)")
+    parser.add_argument("--seed", type=int, default=77, help="of simulated genomes (%(default)s)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"| clade, set | {' | '.join(arguments.pairs)} |\n|{'---|' * (1 + len(arguments.pairs))}")
+    for clade in arguments.clades:
+        for row in rows(clade, arguments):
+            print(row, flush=True)
+
+
+def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
+    """A row of the table for each set that the clade's model was calibrated on."""
+    shipped = load_shipped(read_clades(), clade)
+    use, relatives = shipped.clade.model, shipped.model.relatives()
+    for name, text in read_json(use.calibration)["regions"].items():
+        with tempfile.TemporaryDirectory() as work:
+            folder = folder_of(name, Path(work), arguments)
+            decompress_genome(folder / "fna.gz", Path(work) / "fna")
+            code = GeneticCode.from_table(shipped.clade.genetic_code)
+            with Genome(Path(work) / "fna") as genome:
+                truth = read_annotation(folder / "gff.gz", genome, code)
+                named = ",".join(genome.lengths if name.startswith(SIMULATED) else text)
+                regions = list(parse_regions(named, genome.lengths))
+                rules = shipped.clade.gene_rules(code.table)
+                decoder = Cached(WindowDecoder(shipped.model.crf, rules))
+                found = []
+                for pair in arguments.pairs:
+                    share, cost = map(float, pair.split(":"))
+                    decoder.decoder.add = replace(relatives, strength=share, intron_cost=cost).typical()
+                    tiling = Tiling(use.window_bp, use.overlap_bp, 1)
+                    genes = annotate_regions(decoder, rules, genome, regions, code, tiling).genes
+                    report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)
+                    found.append(" / ".join(f"{report[level]['f1'] or 0:.3f}" for level in ("exon", "gene")))
+        yield f"| {clade}, {name} | {' | '.join(found)} |"
+
+
+def folder_of(name: str, work: Path, arguments: argparse.Namespace) -> Path:
+    """The folder of a set with fna.gz and gff.gz; a simulated one is made in ``work``."""
+    if not name.startswith(SIMULATED):
+        return Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data")) / name
+    species = name.removeprefix(SIMULATED)
+    simulate.main([species, "--bases", str(arguments.bases), "--seed", str(arguments.seed), "--output", str(work)])
+    return work / species
+
+
+if __name__ == "__main__":
+    run_command(main)
