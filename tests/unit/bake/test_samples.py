@@ -13,6 +13,7 @@ from genet5.bake.samples import (
     clip_gene,
     gene_key,
     reverse_complement,
+    stored_meta,
     window_genes,
 )
 from genet5.errors import InputError
@@ -193,3 +194,10 @@ def test_genes_come_in_the_order_in_which_they_are_written() -> None:
 def test_crops_outside_the_sample_are_refused(crop: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=r"allowed: within 0\.\.400"):
         window_genes(sample_with(), *crop)
+
+
+@pytest.mark.parametrize("value", ["-1", "1.0", "true", '"1"', str(10**19)])
+def test_numbers_of_a_sample_are_whole_and_not_negative(value: str) -> None:
+    assert stored_meta(b'{"start": 5}', "here")["start"] == 5
+    with pytest.raises(InputError, match=r"here: start is .*, expected a whole number; bake again"):
+        stored_meta(f'{{"start": {value}}}', "here")

@@ -175,3 +175,8 @@ def test_other_tars_are_refused(tmp_path: Path) -> None:
         ShardReader(other)
     with pytest.raises(InputError, match="no such shard"):
         ShardReader(tmp_path / "none.tar")
+
+
+def test_no_shards_hold_no_samples() -> None:
+    with ShardSet([]) as shards:
+        assert len(shards) == 0 and shards.sizes_bp().tolist() == []

@@ -26,6 +26,7 @@ from genet5.grpo import crf_run
 from genet5.grpo.crf_policy import (
     LOCUS,
     STRAND,
+    Lesson,
     Sampled,
     divergence,
     learn,
@@ -34,7 +35,7 @@ from genet5.grpo.crf_policy import (
 )
 from genet5.grpo.crf_training import run_crf_grpo
 from genet5.grpo.options import CrfGrpoOptions
-from genet5.grpo.rewards import RewardWeights
+from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.options import read_options
 
 BASES = "ATGGTTAGTTGAC"
@@ -283,3 +284,14 @@ def test_missing_input_is_one_line(inputs, tmp_path):
     with pytest.raises(InputError, match="--model must be the folder of a trained CRF"):
         run_crf_grpo(**arguments)
     assert CLADES and planted_windows(1, 0) and not (tmp_path / "out").exists()
+
+
+def test_the_audit_counts_samples_and_strands_by_hand() -> None:
+    """Two strands, two samples each; the last count of a strand is of its repeated samples."""
+    rewards = [[Reward(1.0, 1, 1, 1, 1), Reward(0.0, 0, 0, 0, 0)], [Reward(0.5, 1, 0, 1, 0)] * 2]
+    lessons = [Lesson(None, one, varied) for one, varied in zip(rewards, (True, False), strict=True)]
+    found = crf_run.audit(lessons, [[3, 0, 0], [2, 2, 1]])
+    per_sample = {"reward": 2.0, "exon_f1": 3.0, "empty_completions": 1, "repeated_completions": 1}
+    assert {name: found[name] for name in per_sample} == per_sample and found["genes_per_completion"] == 7
+    assert found["zero_variance_groups"] == 1 and found["reward_std"] == pytest.approx(np.std([1, 0], ddof=1))
+    assert found["repeated_completions_weight"] == 4 and found["reward_std_weight"] == 2

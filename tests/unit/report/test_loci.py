@@ -183,3 +183,11 @@ def test_reaching_into_a_region_is_enough() -> None:
         gene("d", "+", (9, 12), seqid="x"),
     ]
     assert overlapping(genes, Region(CONTIG, 10, 20)) == [1]
+
+
+def test_a_ruler_has_an_axis_ticks_and_their_places() -> None:
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", {}), [], "A locus"))
+    lines = [attrs for tag, attrs in page.with_class("axis") if tag == "line"]
+    assert sum(line["y1"] == line["y2"] for line in lines) == 1 and sum(line["x1"] == line["x2"] for line in lines) >= 4
+    labels = [attrs for tag, attrs in page.with_class("tick") if "middle" in attrs["class"]]
+    assert len(labels) >= 3 and all(LABEL_PX < float(attrs["x"]) < WIDTH for attrs in labels)

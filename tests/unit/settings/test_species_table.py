@@ -227,3 +227,13 @@ def test_the_shipped_tables_are_valid_and_complete(repository, name):
     assert require_evaluation(table, str(path))
     assert any(row.split == "train" for row in table.values())
     assert {row.clade for row in table.values()} <= set(CLADES)
+
+
+@pytest.mark.parametrize("column", ["rnaseq", "proteins"])
+def test_files_of_evidence_must_be_there(write, tmp_path, column):
+    (tmp_path / "there.gff").touch()
+    good = FLY | {column: str(tmp_path / "there.gff")}
+    (row,) = read_species_table(write(good), "sources", CLADES).values()
+    assert getattr(row, column) == good[column]
+    missing = good | {column: f"{good[column]},nothing.gff"}
+    assert f"column {column}: 'nothing.gff' does not exist, expected files" in message(write(missing))

@@ -349,3 +349,12 @@ def test_script(tmp_path: Path, repository: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert output.read_bytes() == PACKED
     assert "retry 1 of 1" in done.stderr
+
+
+def test_a_part_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InputError, match=r"x\.part: cannot be written \(File exists\)"),
+        open_part(tmp_path / "file" / "x.part"),
+    ):
+        pytest.fail("there is nothing to write to")
