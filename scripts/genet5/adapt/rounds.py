@@ -145,8 +145,7 @@ def _climb(trial: _Trial, end: _End) -> _End:
     for strength in STRENGTHS:
         for fold in range(FOLDS):
             others = [window for number, window in enumerate(trial.windows) if number % FOLDS != fold]
-            cost = halves[fold].intron_cost
-            halves[fold] = replace(_learnt(trial.decoder, others, halves[fold], strength), intron_cost=cost)
+            halves[fold] = _learnt(trial.decoder, others, halves[fold], strength)
         halves, read = _with_best_cost(trial, halves)
         cost = halves[0].intron_cost
         steps.append((strength, cost))
@@ -161,16 +160,17 @@ def _with_best_cost(trial: _Trial, halves: Sequence[Adaptation]) -> tuple[list[A
     tried: dict[float, _Read] = {}
 
     def bits(place: int) -> float:
-        cost = INTRON_COSTS[place]
+        cost = costs[place]
         if cost not in tried:
             tried[cost] = trial.read([replace(half, intron_cost=cost) for half in halves])
         return float(tried[cost].bits.total.sum())
 
-    place = INTRON_COSTS.index(halves[0].intron_cost)
+    costs = sorted({*INTRON_COSTS, halves[0].intron_cost})
+    place = costs.index(halves[0].intron_cost)
     for step in (1, -1):
-        while 0 <= place + step < len(INTRON_COSTS) and bits(place + step) < bits(place):
+        while 0 <= place + step < len(costs) and bits(place + step) < bits(place):
             place += step
-    cost = INTRON_COSTS[place]
+    cost = costs[place]
     bits(place)
     return [replace(half, intron_cost=cost) for half in halves], tried[cost]
 
@@ -198,10 +198,10 @@ def _kept(start: Adaptation, said: dict[str, Any], reason: str) -> Adaptation:
 
 
 def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float) -> Adaptation:
-    """``ROUNDS`` rounds, the first one read with ``start``."""
+    """``ROUNDS`` rounds, the first one read with ``start``; all with its cost of an intron."""
     found = start
     for _ in range(ROUNDS):
-        found = Adaptation.of(_counts_of(decoder, windows, found), strength)
+        found = replace(Adaptation.of(_counts_of(decoder, windows, found), strength), intron_cost=start.intron_cost)
     return found
 
 

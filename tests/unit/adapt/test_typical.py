@@ -51,7 +51,7 @@ def test_a_shipped_model_annotates_with_what_is_typical(tmp_path: Path) -> None:
     """Beside the weights of the fly's clade lie tables; of a copy without them, the network speaks alone."""
     typical = load_shipped(read_clades(), "invertebrate").model.typical()
     assert typical is not None and typical.strength > 0 and typical.intron_cost > 0 and typical.hexamers.any()
-    folder = load_shipped(read_clades(), "invertebrate").folder
+    folder = load_shipped(read_clades(), "invertebrate").model.folder
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     assert load_annotator(tmp_path).typical() is None
@@ -68,7 +68,9 @@ def test_rounds_begin_with_what_is_typical() -> None:
     assert np.array_equal(few.hexamers, relatives.typical().hexamers)
 
 
-@pytest.mark.parametrize(("begun", "cheapest"), [(0.0, 3.0), (4.0, 3.0), (3.0, 3.0), (1.0, 0.0), (2.0, 4.0)])
+@pytest.mark.parametrize(
+    ("begun", "cheapest"), [(0.0, 3.0), (4.0, 3.0), (3.0, 3.0), (1.0, 0.0), (2.0, 4.0), (1.5, 1.5), (1.5, 3.0)]
+)
 def test_bits_choose_the_cost_of_an_intron(begun: float, cheapest: float) -> None:
     """Each reading takes as many bits as its cost is away from the cheapest one; readings further on are not made."""
     read = []
