@@ -123,6 +123,37 @@ def test_relatives_are_tried_from_a_flag_and_from_beside_the_model(
     assert not (tmp_path / "none.npz").exists()
 
 
+def test_annotations_add_what_is_typical_as_the_flags_of_the_tables_say(
+    run: ToyRun, crf: Path, fasta: Path, tmp_path: Path
+) -> None:
+    """Alone and by parts. Tables of share 0 change nothing."""
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(crf / file, model)
+
+    def found(name: str, *flags: str) -> bytes:
+        count_relatives.main(["--manifests", str(run.manifest), f"--output={model / FILE}", *flags])
+        assert "adaptation" not in annotated(model, fasta, tmp_path / name)
+        return (tmp_path / f"{name}.faa").read_bytes()
+
+    annotated(crf, fasta, tmp_path / "plain")
+    assert found("none") == (tmp_path / "plain.faa").read_bytes()
+    typical = found("typical", "--strength=0.5", "--intron-cost=1.5")
+    assert (load_relatives(model / FILE).strength, load_relatives(model / FILE).intron_cost) == (0.5, 1.5)
+    assert typical != found("none")
+    found("typical", "--strength=0.5", "--intron-cost=1.5")
+    for part in (1, 2):
+        annotated(model, fasta, tmp_path / "joined", f"--part={part}/2")
+    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
+    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    assert (tmp_path / "joined.faa").read_bytes() == typical
+    for flag in ("--strength=-1", "--intron-cost=inf", "--strength=nan"):
+        with pytest.raises(InputError, match=rf"{flag.split('=')[0]}: .*, allowed: 0 or more"):
+            count_relatives.main(["--manifests", str(run.manifest), f"--output={tmp_path / 'x.npz'}", flag])
+    assert not (tmp_path / "x.npz").exists()
+
+
 def test_a_species_without_training_windows_has_no_table(run: ToyRun, tmp_path: Path) -> None:
     source = SpeciesSource("V.alid", run.genome, run.annotation, CODE.table, CLADE, "validation")
     manifest = bake_species(source, WindowRules(TRAINING_BP, TRAINING_BP // 2, flank_bp=300), 10, tmp_path / "V.alid")
