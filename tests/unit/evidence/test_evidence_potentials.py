@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -142,10 +143,12 @@ def test_proteins_show_frame_start_and_stop(tmp_path: Path, strand: str) -> None
     assert found(tmp_path, shifted, strand) == []
 
 
-def features(folder: Path, hints: list[Hint], row: int = 0) -> dict[str, tuple[np.ndarray | None, np.ndarray | None]]:
-    sites, place = WindowSites(BASES, RULES), Region("c1", 0, SIZE)
+def features(
+    folder: Path, hints: list[Hint], row: int = 0, rules: GeneRules = RULES
+) -> dict[str, tuple[np.ndarray | None, np.ndarray | None]]:
+    sites, place = WindowSites(BASES, rules), Region("c1", 0, SIZE)
     with genome_of(folder, BASES) as genome:
-        evidence = match([HintFile("hints", RNASEQ, "made", hints)], genome, RULES)
+        evidence = match([HintFile("hints", RNASEQ, "made", hints)], genome, rules)
     made = strand_features(evidence.contigs["c1"], place, sites, row, shipped_weights())
     return {feature.name: (feature.bases, feature.sites) for feature in made}
 
@@ -163,6 +166,17 @@ def test_the_parts_of_an_intron(tmp_path: Path) -> None:
     assert malus[2, 1000] == pytest.approx(-strength)  # a donor nearby that no read shows
     assert malus[2, 720] == malus[3, 900] == 0 and not malus[2][~allowed.any_donor].any() and not malus[:2].any()
     assert features(tmp_path, [intron(INTRONS[0])], row=1) == {}
+
+
+def test_a_site_of_usual_and_rare_introns_of_the_same_strength_has_no_malus(tmp_path: Path) -> None:
+    """Of introns from GT and from GC to the same AG."""
+    _, last = INTRONS[0]
+    start = BASES.index("GC", INTRONS[0][0] + 20)
+    rules = replace(RULES, splice_pairs=(("GT", "AG"), ("GC", "AG")))
+    made = features(tmp_path, [intron(INTRONS[0]), intron((start, last))], rules=rules)
+    (_, hinted), (_, rare) = made["rnaseq.site"], made["rnaseq.rare"]
+    assert start < last - 20 and rare[2, start] > 0 and hinted[3, last] == rare[3, last] > 0
+    assert made["rnaseq.malus"][1][3, last] == 0
 
 
 def test_there_is_no_malus_where_nothing_is_covered(tmp_path: Path) -> None:

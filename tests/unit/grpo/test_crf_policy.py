@@ -295,3 +295,17 @@ def test_the_audit_counts_samples_and_strands_by_hand() -> None:
     assert {name: found[name] for name in per_sample} == per_sample and found["genes_per_completion"] == 7
     assert found["zero_variance_groups"] == 1 and found["reward_std"] == pytest.approx(np.std([1, 0], ddof=1))
     assert found["repeated_completions_weight"] == 4 and found["reward_std_weight"] == 2
+
+
+def test_samples_of_a_strand_meet_the_genes_of_that_strand(inputs, tmp_path, monkeypatch) -> None:
+    seen = []
+
+    def watched(strand, sign, reference, *arguments):
+        seen.append((sign, {gene.strand for gene in reference}, len(strand.potentials)))
+        return sample_strand(strand, sign, reference, *arguments)
+
+    monkeypatch.setattr(crf_run, "sample_strand", watched)
+    run_toy(inputs, tmp_path, max_steps=1, eval_steps=0)
+    assert [sign for sign, *_ in seen] == ["+", "-"] * 4
+    assert {sign for sign, strands, _ in seen if strands} == {"+", "-"}
+    assert all(strands <= {sign} for sign, strands, _ in seen)

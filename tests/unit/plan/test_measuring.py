@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from genet5.crf.config import crf_config
+from genet5.crf.model import make_crf
+from genet5.crf.options import CrfOptions
+from genet5.crf.training import CrfTraining
 from genet5.plan import measuring
 from genet5.writer.cost import PASSES
 
@@ -18,3 +23,43 @@ def test_seconds_become_operations_and_seconds_of_a_base(default_config, monkeyp
     assert found.crf_flops == pytest.approx(PASSES * 1000 * bases / 2)
     assert found.chain_s == pytest.approx(3 / bases)
     assert (found.writer_flops, found.token_s) == (7e9, 0.25)
+
+
+def test_the_sums_over_chains_that_are_timed_are_those_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of windows without genes: the loss of their chains is that of training, and has a gradient to time."""
+    shape = {"stem_channels": 8, "codon_channels": 8, "stretch_channels": 8, "site_channels": 8}
+    crf = CrfTraining(make_crf(crf_config("demo", shape), 0), CrfOptions()).eval()
+    batch = measuring.crf_batch(measuring.random_windows(2, 300))
+    seen = []
+
+    def timed(model, losses, device, precision) -> float:
+        loss = losses()
+        loss.backward()
+        seen.append(float(loss.detach()))
+        return 2.0
+
+    monkeypatch.setattr(measuring, "timed", timed)
+    assert measuring._chain_seconds(crf, batch) == 2.0
+    with torch.no_grad():
+        output = crf.network(batch.codes)
+        strands = [
+            measuring.chain_loss(
+                output.potentials[:, row],
+                output.site_potentials[:, row],
+                crf.network.gene_penalty,
+                batch.sites[:, row] > measuring.NOT_A_SITE,
+                batch.chains[:, row],
+                batch.lengths,
+            ).loss.sum()
+            for row in (0, 1)
+        ]
+    assert seen == [pytest.approx(float(sum(strands)), rel=1e-5)] and seen[0] > 0
+
+
+def test_the_first_step_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compilation would be timed with it."""
+    clock = iter([0.0, 90.0, 100.0, 101.0, 200.0, 203.0, 300.0, 302.0])
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock))
+    model = torch.nn.Linear(1, 1)
+    found = measuring.timed(model, lambda: model(torch.ones(1)).sum(), torch.device("cpu"), "fp32")
+    assert found == 2.0 and next(clock, None) is None

@@ -113,6 +113,9 @@ def test_line_points_lie_where_the_axis_says() -> None:
         for x, y in points
     ]
     assert np.array(back) == pytest.approx(np.array([[0, 3], [100, 1]]), abs=0.02)
+    (axis,) = [line for line in elements(chart, "line") if line["class"] == "axis"]
+    assert float(axis["y1"]) == float(axis["y2"]) == y_from
+    assert [float(axis["x1"]), float(axis["x2"])] == pytest.approx([x_from, x_to], abs=60)
     assert "loss from 3 to 1, lowest 1" in elements(chart, "svg")[0]["aria-label"]
 
 

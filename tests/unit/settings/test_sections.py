@@ -20,8 +20,8 @@ from Bio.Data import CodonTable
 from genet5.annotate.options import DECODERS
 from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.options import BASELINE_NAMES
-from genet5.options import add_option_arguments, alternatives, default_of, flags, options_from_arguments, plain
-from genet5.settings.config_page import config_page
+from genet5.options import add_option_arguments, alternatives, default_of, flags, option, options_from_arguments, plain
+from genet5.settings.config_page import allowed, config_page
 from genet5.settings.schema import section_schema
 from genet5.settings.sections import SECTIONS, STUDIES, GeneralOptions, defaults, schema, with_defaults
 from genet5.species_table import GENETIC_CODES
@@ -163,6 +163,29 @@ def test_lists_have_entries_of_one_type():
 def test_the_page_of_all_keys_is_up_to_date(repository):
     """``python -m genet5.settings.config_page docs/config.md`` writes it."""
     assert (repository / "docs" / "config.md").read_text() == config_page()
+
+
+@pytest.mark.parametrize(("number", "listed"), [(8, 8), (9, 5)])
+def test_a_long_list_of_choices_is_described_by_its_ends(number, listed):
+    @dataclasses.dataclass
+    class Choosing:
+        one: str = option("c0", "x", choices=tuple(f"c{place}" for place in range(number)))
+
+    (field,) = dataclasses.fields(Choosing)
+    words = allowed(str, field.metadata).split(", ")
+    assert len(words) == listed and (words[0], words[-1]) == ("`c0`", f"`c{number - 1}`")
+    assert ("..." in words) == (number > listed)
+
+
+def test_a_list_of_numbers_has_the_limits_of_its_entries():
+    @dataclasses.dataclass
+    class Lists:
+        pair: tuple[int, float] = option((1, 1.0), "x", minimum=1, below=9)
+        many: tuple[int, ...] = option((1,), "x", minimum=1, nonempty=True)
+
+    rules = section_schema(Lists, CLADES)["properties"]
+    assert rules["many"]["items"] == {"type": "integer", "minimum": 1} and rules["many"]["minItems"] == 1
+    assert rules["pair"]["items"]["minimum"] == 1 and rules["pair"]["items"]["exclusiveMaximum"] == 9
 
 
 def test_the_page_names_every_key_with_its_meaning():

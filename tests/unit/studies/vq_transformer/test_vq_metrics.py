@@ -128,7 +128,13 @@ def test_limits_of_noise_and_of_a_repeat(held_out):
     assert limits["held_out"] == bool(held_out)
     assert abs(limits["figures"]["packed"] - 2) < 0.01 and limits["figures"]["zstd_packed"] > 1.99
     assert all(1.98 < limits[key][order] < 2.1 for key in ("adaptive", "learned") for order in ("0", "2"))
+    assert {"mixture", "mixture_learned"} < limits["figures"].keys()
     assert pack(np.array([0, 1, 2, 3, 3], dtype=np.uint8)) == bytes([0b00011011, 0b11000000])
+
+
+def test_the_mixture_of_models_is_measured_on_request_alone():
+    limits = measure_limits(toy_corpus(400, 100), [0], mixture=False)
+    assert limits["figures"].keys() == {"packed", "zstd_text", "zstd_packed", "arithmetic_coder"}
 
 
 # -------------------------------------------------------------------- bounds
