@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """What is typical of a model's species, added to what the network says: exon and gene F1 on validation DNA.
 
-Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean joins the
-potentials with a share, and a donor costs so many nats more. Each pair of these is scored: share 0 is the network
-alone. The DNA is that which the shipped models were calibrated on; simulated genomes are drawn anew. The networks read
+Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean, or that of the
+nearest ones, joins the potentials with a share, and a donor costs so many nats more. Each set of these is scored: share
+0 is the network alone, and without a number of near species all are meant. The DNA is that which the shipped models were calibrated on; simulated genomes are drawn anew. The networks read
 each window once.
 
     python benchmarks/typical_tables.py --clades invertebrate vertebrate
@@ -26,6 +26,10 @@ import torch  # noqa: E402
 from decoders import Cached  # noqa: E402
 
 import simulate  # noqa: E402
+from genet5.adapt.adaptation import Adaptation  # noqa: E402
+from genet5.adapt.expected_counts import expected_counts  # noqa: E402
+from genet5.adapt.sampling import read_sample  # noqa: E402
+from genet5.adapt.typical import SAMPLE_BP  # noqa: E402
 from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
 from genet5.annotate.shipped import load_shipped  # noqa: E402
 from genet5.clades import read_clades  # noqa: E402
@@ -35,24 +39,29 @@ from genet5.evaluate.scores import score_annotation  # noqa: E402
 from genet5.files import read_json  # noqa: E402
 from genet5.genome.annotation import read_annotation  # noqa: E402
 from genet5.genome.fasta import Genome, decompress_genome  # noqa: E402
+from genet5.genome.genes import Region  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
 
 CLADES = ("invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "bacteria")
 SIMULATED = "Simulated."
-PAIRS = ("0:0", "0.2:0", "0.2:1", "0.3:0", "0.3:1", "0.3:2", "0.45:1", "0.45:2")
+CHOICES = (
+    "0:0", "0.2:0", "0.2:1", "0.3:0", "0.3:1", "0.3:2", "0.45:1", "0.45:2",
+    "0.3:0:6", "0.3:1:6", "0.5:0:6", "0.5:1:6", "0.7:0:6", "0.7:1:6",
+)  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clades", nargs="+", default=list(CLADES), choices=CLADES, metavar="CLADE",
                         help=f"(default: {' '.join(CLADES)})")  # fmt: skip
-    parser.add_argument("--pairs", nargs="+", default=list(PAIRS), metavar="SHARE:COST", help="(%(default)s)")
+    parser.add_argument("--choices", nargs="+", default=list(CHOICES), metavar="SHARE:COST[:NEAR]",
+                        help=f"(default: {' '.join(CHOICES)})")  # fmt: skip
     parser.add_argument("--bases", type=int, default=600_000, help="of a simulated genome (%(default)s)")
     parser.add_argument("--seed", type=int, default=77, help="of simulated genomes (%(default)s)")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"| clade, set | {' | '.join(arguments.pairs)} |\n|{'---|' * (1 + len(arguments.pairs))}")
+    print(f"| clade, set | {' | '.join(arguments.choices)} |\n|{'---|' * (1 + len(arguments.choices))}")
     for clade in arguments.clades:
         for row in rows(clade, arguments):
             print(row, flush=True)
@@ -72,11 +81,14 @@ def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
                 named = ",".join(genome.lengths if name.startswith(SIMULATED) else text)
                 regions = list(parse_regions(named, genome.lengths))
                 rules = shipped.clade.gene_rules(code.table)
-                decoder = Cached(WindowDecoder(shipped.model.crf, rules))
-                found = []
-                for pair in arguments.pairs:
-                    share, cost = map(float, pair.split(":"))
-                    decoder.decoder.add = replace(relatives, strength=share, intron_cost=cost).typical()
+                plain = WindowDecoder(shipped.model.crf, rules)
+                everything = [Region(seqid, 0, length) for seqid, length in genome.lengths.items()]
+                counts = expected_counts(plain, read_sample(plain, genome, everything, SAMPLE_BP), Adaptation.neutral())
+                decoder, found = Cached(plain), []
+                for choice in arguments.choices:
+                    share, cost, near = map(float, f"{choice}:0".split(":")[:3])
+                    chosen = replace(relatives, strength=share, intron_cost=cost, near=int(near))
+                    decoder.decoder.add = chosen.typical(counts)
                     tiling = Tiling(use.window_bp, use.overlap_bp, 1)
                     genes = annotate_regions(decoder, rules, genome, regions, code, tiling).genes
                     report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)

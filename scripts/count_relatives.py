@@ -1,8 +1,9 @@
 """Count what is typical of species whose genes are known: codons, introns and sites, one table for each species.
 
 Where the file, relatives.npz, lies beside the weights of a CRF, every annotation adds the mean of the tables to what
-the network says (--strength, --intron-cost: benchmarks/typical_tables.py measures both on validation DNA). `genet5
-annotate --adapt` and `genet5 adapt` begin with the mean, or with the table that explains a new genome best.
+the network says, or the mean of those that the genome's codons are most like (--strength, --intron-cost, --near:
+benchmarks/typical_tables.py measures them on validation DNA). `genet5 annotate --adapt` and `genet5 adapt` begin with
+it, or with the table that explains a new genome best.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ def main(argv: list[str] | None = None) -> None:
                         "(default: %(default)s, nothing)")  # fmt: skip
     parser.add_argument("--intron-cost", type=float, default=0.0, help="taken off at each donor then, in nats "
                         "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--near", type=int, default=0, help="species of that mean, those nearest to the genome "
+                        "(default: %(default)s, all of them)")  # fmt: skip
     arguments = parser.parse_args(argv)
-    for flag, value in (("--strength", arguments.strength), ("--intron-cost", arguments.intron_cost)):
+    for flag, value in (
+        ("--strength", arguments.strength), ("--intron-cost", arguments.intron_cost), ("--near", arguments.near),
+    ):  # fmt: skip
         if not 0 <= value < math.inf:
             raise InputError(f"{flag}: {value:g}, allowed: 0 or more")
     counts = count_species(arguments.manifests, read_clades(arguments.clade_folder))
     if not counts:
         raise InputError(f"{arguments.manifests[0]}: no training windows; bake a train species")
-    save_relatives(arguments.output, Relatives.of(counts, arguments.strength, arguments.intron_cost))
+    save_relatives(arguments.output, Relatives.of(counts, arguments.strength, arguments.intron_cost, arguments.near))
     print(f"{arguments.output}: {len(counts)} species", flush=True)
 
 

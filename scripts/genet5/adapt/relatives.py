@@ -2,7 +2,7 @@
 
 One network does not hold the codons and splice sites of forty species, and a table of log-odds is small. What it adds
 to the potentials stands for a species as an ``Adaptation`` made of a genome's own DNA does. The mean of the tables
-stands for them all, and a model that has them annotates with it.
+stands for them all, that of some for the relatives of a genome, and a model that has them annotates with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from genet5.files import atomic_write
 from genet5.genome.sites import NUM_SITES
 
 FILE = "relatives.npz"  # beside the weights of a CRF
-FORMAT = 2
+FORMAT = 3
 TYPICAL_HEXAMERS = 0.5  # species share their splice sites more than their codons
 STEP = 1 / 16  # of stored log-odds, in nats
 MOST = 127 * STEP  # larger ones are stored as this: of what genes hardly ever have, such as stop codons in frame
@@ -36,7 +36,7 @@ class Relatives:
 
     names: of the species. hexamers: [species, 4, HEXAMERS]. sites: [species, 4, AROUND_BP, 5]. strength, intron_cost:
     with which the mean of the tables is added to a genome of which nothing else is known; validation chooses them, and
-    0 adds nothing.
+    0 adds nothing. near: of how many tables, those nearest to the genome; 0: of all.
     """
 
     names: tuple[str, ...]
@@ -44,9 +44,12 @@ class Relatives:
     sites: np.ndarray
     strength: float = 0.0
     intron_cost: float = 0.0
+    near: int = 0
 
     @classmethod
-    def of(cls, counts: Mapping[str, Counts], strength: float = 0.0, intron_cost: float = 0.0) -> Relatives:
+    def of(
+        cls, counts: Mapping[str, Counts], strength: float = 0.0, intron_cost: float = 0.0, near: int = 0
+    ) -> Relatives:
         tables = counts.values()
         return cls(
             tuple(counts),
@@ -54,14 +57,32 @@ class Relatives:
             _stored([one.site_log_odds() for one in tables], _SHAPES["sites"]),
             strength,
             intron_cost,
+            near,
         )
 
-    def typical(self) -> Adaptation:
-        """The mean of all species, of hexamers ``TYPICAL_HEXAMERS`` of it; neutral where there is none."""
-        if not self.names or not (self.strength or self.intron_cost):
+    @property
+    def adds(self) -> bool:
+        """Whether anything is added to a genome of which nothing else is known."""
+        return bool(self.names) and (self.strength > 0 or self.intron_cost > 0)
+
+    @property
+    def asks_codons(self) -> bool:
+        """Whether what is added depends on the genome."""
+        return self.adds and 0 < self.near < len(self.names)
+
+    def typical(self, counts: Counts | None = None) -> Adaptation:
+        """The mean of the ``near`` species that are nearest to what was counted. Where none are, it is that of all, of
+        hexamers ``TYPICAL_HEXAMERS`` of it. Neutral where nothing is added.
+        """
+        if not self.adds:
             return Adaptation.neutral()
-        hexamers, sites = (part.mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites))
-        return Adaptation(hexamers * np.float32(TYPICAL_HEXAMERS), sites, self.strength, self.intron_cost)
+        near = self.nearest(counts, self.near) if self.asks_codons and counts is not None else []
+        rows = [self.names.index(name) for name in near] or slice(None)
+        hexamers, sites = (
+            part[rows].mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites)
+        )
+        share = np.float32(1.0 if near else TYPICAL_HEXAMERS)
+        return Adaptation(hexamers * share, sites, self.strength, self.intron_cost)
 
     def adaptation(self, name: str, strength: float) -> Adaptation:
         """What a share of one species' log-odds adds."""
@@ -70,10 +91,25 @@ class Relatives:
                           strength)  # fmt: skip
 
     def nearest(self, counts: Counts, number: int) -> list[str]:
-        """The species whose codons speak most for the coding bases that were counted, the nearest first."""
-        coding = counts.bases[1:4, :-1]
-        said = [(coding * of_species[:3, :-1]).sum() for of_species in self.hexamers]
-        return [self.names[row] for row in np.argsort(said, kind="stable")[::-1][:number]]
+        """The species whose log-odds of coding hexamers are most like those of what was counted, the nearest first;
+        none where no coding base was counted.
+
+        Alike are those that correlate, each hexamer weighed by its count. A sum of log-odds would prefer species of
+        which much was counted: their log-odds are larger.
+        """
+        weights = counts.bases[1:4, :-1].ravel()
+        if not weights.any():
+            return []
+        found = counts.hexamer_log_odds()[:3, :-1].ravel()
+        alike = [_correlation(found, one[:3, :-1].ravel().astype(np.float64), weights) for one in self.hexamers]
+        return [self.names[row] for row in np.argsort(alike, kind="stable")[::-1][:number]]
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
+    """Pearson's, weighted; 0 where either is constant."""
+    one, other = (values - np.average(values, weights=weights) for values in (one, other))
+    spread = np.sqrt((weights * one**2).sum() * (weights * other**2).sum())
+    return float((weights * one * other).sum() / spread) if spread > 0 else 0.0
 
 
 def _stored(tables: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
@@ -83,7 +119,7 @@ def _stored(tables: Sequence[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
 
 def save_relatives(path: str | Path, relatives: Relatives) -> None:
     """Write a NumPy archive that ``load_relatives`` reads."""
-    head = f"{FORMAT} {relatives.strength!r} {relatives.intron_cost!r}"
+    head = f"{FORMAT} {relatives.strength!r} {relatives.intron_cost!r} {relatives.near}"
     names = np.array("\n".join([head, *relatives.names]))
     with atomic_write(path, "wb") as stream:
         np.savez_compressed(stream, relatives=names, hexamers=relatives.hexamers, sites=relatives.sites)
@@ -98,22 +134,24 @@ def load_relatives(path: str | Path) -> Relatives:
     found, *numbers = head.split(" ")
     if found != str(FORMAT):
         raise InputError(f"{path}: format {found[:20]!r}, allowed: {FORMAT}; make it again with genet5 count-relatives")
-    strength, intron_cost = _numbers(numbers, path)
+    strength, intron_cost, near = _numbers(numbers, path)
     if len(set(names)) < len(names) or not all(names):
         raise InputError(f"{path}: a species has no name, or stands there twice")
     for name, shape in _SHAPES.items():
         has, expected = arrays[name].shape, (len(names), *shape)
         if has != expected or arrays[name].dtype != np.int8:
             raise InputError(f"{path}: {name} is {arrays[name].dtype} {list(has)}, allowed: int8 {list(expected)}")
-    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"], strength, intron_cost)
+    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"], strength, intron_cost, near)
 
 
-def _numbers(words: Sequence[str], path: Path) -> tuple[float, float]:
-    """Strength and cost of an intron. Raises ``InputError`` for anything else."""
+def _numbers(words: Sequence[str], path: Path) -> tuple[float, float, int]:
+    """Strength, cost of an intron and number of near species. Raises ``InputError`` for anything else."""
     try:
-        strength, intron_cost = map(float, words)
+        first, second, third = words
+        strength, intron_cost, near = float(first), float(second), int(third)
     except ValueError:
-        strength = intron_cost = np.nan
-    if not (0 <= strength < np.inf and 0 <= intron_cost < np.inf):
-        raise InputError(f"{path}: strength and cost of an intron are {' '.join(words)[:40]!r}, allowed: 0 or more")
-    return strength, intron_cost
+        strength, intron_cost, near = np.nan, np.nan, -1
+    if not (0 <= strength < np.inf and 0 <= intron_cost < np.inf and near >= 0):
+        said = " ".join(words)[:40]
+        raise InputError(f"{path}: strength, cost of an intron and near species are {said!r}, allowed: 0 or more")
+    return strength, intron_cost, near

@@ -21,11 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genet5.adapt.adaptation import Adaptation
-from genet5.adapt.counting import Counts
+from genet5.adapt.expected_counts import expected_counts
 from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
 from genet5.adapt.relatives import Relatives
-from genet5.adapt.sampling import SampledWindow, find_repeats, sampled_regions, window_sites
-from genet5.crf.chains import strand_marginals
+from genet5.adapt.sampling import SampledWindow, read_sample
 from genet5.crf.decoding import best_genes
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.genome.fasta import Genome
@@ -54,15 +53,12 @@ def adapt(
     teach the others. relatives: tables of species near the genome or far from it. ``about`` of what is returned says
     what was tried, and why it ended.
     """
-    chosen = sampled_regions(regions, most_bp)
-    said: dict[str, Any] = {"bases": sum(end - start for _, start, end in chosen), "windows": len(chosen)}
+    windows = read_sample(decoder, genome, regions, most_bp)
+    said: dict[str, Any] = {"bases": sum(one.sites.window_bp for one in windows), "windows": len(windows)}
     said["evidence"] = decoder.evidence is not None
-    if len(chosen) < LEAST_WINDOWS:
-        reason = f"{len(chosen)} windows of DNA are too few, at least {LEAST_WINDOWS} are needed"
-        return _kept(_start(relatives), said | {"tried": []}, reason)
-    sites = window_sites(genome, chosen, decoder.rules)
-    read = [decoder.completed(*row) for row in zip(sites, decoder.read_windows(sites), chosen, strict=True)]
-    windows = [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
+    if len(windows) < LEAST_WINDOWS:
+        reason = f"{len(windows)} windows of DNA are too few, at least {LEAST_WINDOWS} are needed"
+        return _kept(_start(decoder, windows, relatives), said | {"tried": []}, reason)
     return adapt_to_windows(decoder, windows, said, relatives)
 
 
@@ -74,7 +70,7 @@ def adapt_to_windows(
 ) -> Adaptation:
     """The same, of windows that are read."""
     trial = _Trial(decoder, windows)
-    start = _start(relatives)
+    start = _start(decoder, windows, relatives)
     first = trial.read([start] * FOLDS)
     ends = [_climb(trial, _End(start, first.bits))]
     if relatives is not None and (nearest := _nearest(trial, relatives, _End(start, first.bits))):
@@ -177,9 +173,10 @@ def _with_best_cost(trial: _Trial, halves: Sequence[Adaptation]) -> tuple[list[A
 
 def _nearest(trial: _Trial, relatives: Relatives, start: _End) -> _End | None:
     """The relative whose genes take the fewest bits, if that beats the start."""
-    counts = _counts_of(trial.decoder, trial.windows, start.start)
+    counts = expected_counts(trial.decoder, trial.windows, start.start)
     found: list[_End] = []
-    for name in relatives.nearest(counts, RELATIVES):
+    # Where the networks see no gene, none is near, and some are tried as they come.
+    for name in relatives.nearest(counts, RELATIVES) or relatives.names[:RELATIVES]:
         (one, *_), read = _with_best_cost(trial, [relatives.adaptation(name, RELATIVE_STRENGTH)] * FOLDS)
         about = {"relative": name, "strength": RELATIVE_STRENGTH, "intron_cost": one.intron_cost}
         if trial.compare(read, start.bits, about):
@@ -187,8 +184,11 @@ def _nearest(trial: _Trial, relatives: Relatives, start: _End) -> _End | None:
     return min(found, key=lambda one: one.bits.total.sum(), default=None)
 
 
-def _start(relatives: Relatives | None) -> Adaptation:
-    return Adaptation.neutral() if relatives is None else relatives.typical()
+def _start(decoder: WindowDecoder, windows: Sequence[SampledWindow], relatives: Relatives | None) -> Adaptation:
+    if relatives is None:
+        return Adaptation.neutral()
+    asked = relatives.asks_codons
+    return relatives.typical(expected_counts(decoder, windows, Adaptation.neutral()) if asked else None)
 
 
 def _kept(start: Adaptation, said: dict[str, Any], reason: str) -> Adaptation:
@@ -201,28 +201,10 @@ def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Ada
     """``ROUNDS`` rounds, the first one read with ``start``; all with its cost of an intron."""
     found = start
     for _ in range(ROUNDS):
-        found = replace(Adaptation.of(_counts_of(decoder, windows, found), strength), intron_cost=start.intron_cost)
-    return found
-
-
-def _counts_of(decoder: WindowDecoder, windows: Sequence[SampledWindow], adaptation: Adaptation) -> Counts:
-    total = Counts()
-    for one in decoder.each(lambda window: _counts(decoder, window, adaptation), windows):
-        total.add(one)
-    return total
-
-
-def _counts(decoder: WindowDecoder, window: SampledWindow, adaptation: Adaptation) -> Counts:
-    """Of one window."""
-    bases, of_sites = adaptation(window.sites, window.potentials)
-    counts = Counts()
-    for row, codes in enumerate(window.counted_codes):
-        allowed = window.sites.allowed[row]
-        marginals = strand_marginals(
-            bases[row].astype(np.float64), of_sites[row].astype(np.float64), allowed, decoder.gene_penalty
+        found = replace(
+            Adaptation.of(expected_counts(decoder, windows, found), strength), intron_cost=start.intron_cost
         )
-        counts.add_strand(codes, allowed, marginals)
-    return counts
+    return found
 
 
 def _genes(

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from genet5.crf.annotating_network import WindowPotentials
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
 from genet5.genome.kmers import canonical_kmers
@@ -35,6 +36,16 @@ class SampledWindow:
         codes[0][self.repeats] = 4
         codes[1][self.repeats[::-1]] = 4
         return codes
+
+
+def read_sample(decoder: WindowDecoder, genome: Genome, regions: Sequence[Region], most_bp: int) -> list[SampledWindow]:
+    """Windows of ``most_bp`` bases of ``regions``, as the decoder reads them, with its evidence."""
+    chosen = sampled_regions(regions, most_bp)
+    if not chosen:
+        return []
+    sites = window_sites(genome, chosen, decoder.rules)
+    read = [decoder.completed(*row) for row in zip(sites, decoder.read_windows(sites), chosen, strict=True)]
+    return [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
 
 
 def sampled_regions(regions: Sequence[Region], most_bp: int) -> list[Region]:

@@ -11,6 +11,7 @@ from typing import Any
 from genet5.adapt.adaptation import Adaptation, load_adaptation
 from genet5.adapt.relatives import Relatives
 from genet5.adapt.rounds import adapt
+from genet5.adapt.typical import typical_of
 from genet5.annotate.decoders import OF_THE_CRF, check_adaptable
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
@@ -24,6 +25,7 @@ from genet5.evidence.potentials import WindowEvidence
 from genet5.evidence.weights import weights_of
 from genet5.genome.fasta import Genome, check_bases
 from genet5.genome.genes import Region
+from genet5.genome.sites import GeneRules
 
 
 def adaptation_wanted(
@@ -44,7 +46,19 @@ def adaptation_wanted(
         return read_adaptation(wanted.adaptation, model, how)
     if wanted.adapt:
         return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence)
-    return model.typical() if how.decoder in OF_THE_CRF else None
+    if how.decoder not in OF_THE_CRF:
+        return None
+    return typical_adaptation(model, clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code), genome,
+                              how.precision)  # fmt: skip
+
+
+def typical_adaptation(model: Model, rules: GeneRules, genome: Genome, precision: str = "auto") -> Adaptation | None:
+    """What the tables beside the weights add to a genome of which nothing else is known; None where there are none.
+
+    Raises ``InputError`` for a damaged file of them.
+    """
+    relatives = model.relatives()
+    return None if relatives is None else typical_of(relatives, WindowDecoder(model.crf, rules, precision), genome)
 
 
 def fit_adaptation(

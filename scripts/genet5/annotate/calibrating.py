@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from genet5.annotate.adapting import typical_adaptation
 from genet5.annotate.calibration import Calibration, fit_calibration, log_odds
 from genet5.annotate.choosing import ValidationScore
 from genet5.annotate.decoders import OF_THE_CRF, DecodingOptions, make_decoder
@@ -66,7 +67,7 @@ def judge_species(
             return Judged([], []), []
         rules = clade_named(clades, about["clade"], "clade").gene_rules(code.table)
         if decoder in OF_THE_CRF:
-            options = replace(options, add=model.typical())
+            options = replace(options, add=typical_adaptation(model, rules, genome, options.precision))
         made = make_decoder(decoder, model, clades, about["clade"], code.table, options)
         genes = annotate_regions(made, rules, genome, regions, code, tiling, log_odds).genes
         truth = read_annotation(source.annotation, genome, code)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.relatives import FILE as RELATIVES_FILE
 from genet5.adapt.relatives import Relatives, load_relatives
 from genet5.crf.folder import MODEL_TYPE, load_crf, model_type
@@ -34,11 +33,6 @@ class Model:
         """Tables of relatives that lie beside the weights. Raises ``InputError`` for a damaged file."""
         file = self.folder / RELATIVES_FILE if self.folder else None
         return load_relatives(file) if file is not None and file.is_file() else None
-
-    def typical(self) -> Adaptation | None:
-        """What the tables beside the weights add to a genome of which nothing else is known. Raises ``InputError``."""
-        relatives = self.relatives()
-        return None if relatives is None else relatives.typical()
 
     @property
     def has_writer(self) -> bool:

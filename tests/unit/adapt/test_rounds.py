@@ -148,8 +148,9 @@ def test_windows_are_spread_over_the_genome() -> None:
     assert sampled_regions([regions[2]], 10**9) == []
 
 
-def test_too_little_dna_is_left_alone() -> None:
+def test_too_little_dna_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     genome = SimpleNamespace()
+    monkeypatch.setattr(rounds, "read_sample", lambda *_: simulated(1, True).windows)
     adaptation = adapt(DECODER, genome, [Region("one", 0, WINDOW_BP)], 10**9)
     assert adaptation.strength == 0
     assert adaptation.about["reason"] == f"1 windows of DNA are too few, at least {LEAST_WINDOWS} are needed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,18 @@ import pytest
 from simulated_codons import DECODER, known, simulated
 
 from genet5.adapt import rounds
-from genet5.adapt.adaptation import Adaptation
+from genet5.adapt.adaptation import Adaptation, adaptation_line
+from genet5.adapt.counting import Counts
 from genet5.adapt.guard import FOLDS
 from genet5.adapt.relatives import FILE, STEP, TYPICAL_HEXAMERS, Relatives, load_relatives, save_relatives
 from genet5.adapt.rounds import adapt_to_windows
+from genet5.adapt.typical import typical_of
+from genet5.annotate.adapting import typical_adaptation
 from genet5.annotate.models import load_annotator
 from genet5.annotate.shipped import load_shipped
 from genet5.clades import read_clades
 from genet5.errors import InputError
+from genet5.genome.fasta import Genome
 
 
 def test_it_is_the_mean_of_the_tables() -> None:
@@ -37,24 +42,87 @@ def test_nothing_is_added_where_validation_has_chosen_nothing() -> None:
         assert found.strength == found.intron_cost == 0 and not found.hexamers.any() and not found.sites.any()
 
 
-@pytest.mark.parametrize("head", ["2", "2 0.3", "2 x 1.0", "2 nan 1.0", "2 -0.1 1.0", "2 0.3 inf", "2 0.3 1.0 2.0"])
+def test_of_some_it_is_the_mean_of_those_nearest_to_the_genome() -> None:
+    """The codons of the genome are those of ``99``; much more was counted of the others."""
+    counts = {str(usage): known(windows, 1, usage) for usage, windows in ((5, 30), (99, 4), (7, 30))}
+    relatives = Relatives.of(counts, 0.3, 1.5, near=1)
+    assert relatives.asks_codons and relatives.nearest(known(3, 2), 3)[0] == "99"
+    found, alone = relatives.typical(known(3, 2)), relatives.adaptation("99", 0.3)
+    assert np.array_equal(found.hexamers, alone.hexamers) and np.array_equal(found.sites, alone.sites)
+    assert (found.strength, found.intron_cost) == (0.3, 1.5)
+    two, other = replace(relatives, near=2).typical(known(3, 2)), relatives.nearest(known(3, 2), 2)[1]
+    np.testing.assert_allclose(two.sites, (alone.sites + relatives.adaptation(other, 0.3).sites) / 2, atol=STEP / 100)
+    everyone = replace(relatives, near=0).typical()
+    for near in (0, 3, 4):
+        same = replace(relatives, near=near)
+        assert not same.asks_codons and np.array_equal(same.typical(known(3, 2)).hexamers, everyone.hexamers)
+    assert np.array_equal(relatives.typical().hexamers, everyone.hexamers), "nothing is known of the genome"
+    assert not replace(relatives, strength=0.0, intron_cost=0.0).asks_codons
+
+
+def test_of_a_genome_without_coding_bases_all_are_as_near(tmp_path: Path) -> None:
+    relatives = Relatives.of({"A": known(2, 1), "B": known(2, 1, 7)}, 0.3, 1.5, near=1)
+    assert relatives.nearest(Counts(), 2) == []
+    (tmp_path / "my.fa").write_text(">c1\nACGT\n")
+    with Genome(tmp_path / "my.fa") as genome:
+        found = typical_of(relatives, DECODER, genome)
+    assert np.array_equal(found.sites, relatives.typical().sites) and found.strength == 0.3 and not found.about
+
+
+def test_rounds_begin_with_the_nearest() -> None:
+    counts = {str(usage): known(20, 3, usage) for usage in (5, 99)}
+    relatives = Relatives.of(counts, 0.3, 1.0, near=1)
+    found = adapt_to_windows(DECODER, simulated(16, True, 1).windows, {}, relatives)
+    kept = adapt_to_windows(DECODER, simulated(16, True, 1).windows[:2], {}, relatives)
+    assert found.about["start"]["genes"] >= kept.about["start"]["genes"] > 0
+    assert not kept.about["adapted"] and np.array_equal(kept.sites, relatives.adaptation("99", 0.3).sites)
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["3", "3 0.3", "3 0.3 1.0", "3 x 1.0 0", "3 nan 1.0 0", "3 -0.1 1.0 0", "3 0.3 inf 0", "3 0.3 1.0 -1",
+     "3 0.3 1.0 2.5", "3 0.3 1.0 2 4"],
+)  # fmt: skip
 def test_a_file_with_other_numbers_is_one_line(tmp_path: Path, head: str) -> None:
-    path, good = tmp_path / FILE, Relatives.of({"A": known(1, 1)}, 0.3, 1.0)
+    path, good = tmp_path / FILE, Relatives.of({"A": known(1, 1)}, 0.3, 1.0, 4)
     save_relatives(path, good)
-    assert (load_relatives(path).strength, load_relatives(path).intron_cost) == (0.3, 1.0)
+    found = load_relatives(path)
+    assert (found.strength, found.intron_cost, found.near) == (0.3, 1.0, 4)
     np.savez(path, relatives=np.array(f"{head}\nA"), hexamers=good.hexamers, sites=good.sites)
-    with pytest.raises(InputError, match=r"relatives\.npz: strength and cost of an intron are .*, allowed: 0 or more"):
+    with pytest.raises(
+        InputError, match=r"relatives\.npz: strength, cost of an intron and near species are .*: 0 or more"
+    ):
         load_relatives(path)
 
 
 def test_a_shipped_model_annotates_with_what_is_typical(tmp_path: Path) -> None:
     """Beside the weights of the fly's clade lie tables; of a copy without them, the network speaks alone."""
-    typical = load_shipped(read_clades(), "invertebrate").model.typical()
-    assert typical is not None and typical.strength > 0 and typical.intron_cost > 0 and typical.hexamers.any()
-    folder = load_shipped(read_clades(), "invertebrate").model.folder
+    fasta = tmp_path / "my.fa"
+    fasta.write_text(">c1\n" + "ACGT" * 2_000 + "\n")
+    shipped = load_shipped(read_clades(), "invertebrate")
+    rules = shipped.clade.gene_rules(1)
     for name in ("config.json", "model.safetensors"):
-        (tmp_path / name).write_bytes((folder / name).read_bytes())
-    assert load_annotator(tmp_path).typical() is None
+        (tmp_path / name).write_bytes((shipped.model.folder / name).read_bytes())
+    with Genome(fasta) as genome:
+        typical = typical_adaptation(shipped.model, rules, genome)
+        assert typical is not None and typical.strength > 0 and typical.intron_cost > 0 and typical.hexamers.any()
+        assert typical_adaptation(load_annotator(tmp_path), rules, genome) is None
+
+
+def test_fungi_are_read_with_the_tables_of_their_relatives(shared_data: Path, tmp_path: Path) -> None:
+    """*S. cryophilus* is like *S. pombe*, and like no filamentous fungus."""
+    with gzip.open(shared_data / "S.cryophilus/fna.gz", "rt") as stream:
+        name, *lines = stream.read(400_000).split("\n")
+    (tmp_path / "my.fa").write_text("\n".join([name, *lines]) + "\n")
+    shipped = load_shipped(read_clades(), "fungi")
+    with Genome(tmp_path / "my.fa") as genome:
+        found = typical_adaptation(shipped.model, shipped.clade.gene_rules(1), genome)
+    relatives = shipped.model.relatives()
+    assert found is not None and relatives is not None and relatives.asks_codons
+    assert found.about["near"][0] == "S.pombe" and len(found.about["near"]) == relatives.near
+    assert adaptation_line(found.about).startswith(
+        "codons and sites of the nearest relatives join the network: S.pombe, "
+    )
 
 
 def test_rounds_begin_with_what_is_typical() -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from annotate_toy_genome import train_tiny_crf
 from toy_bacterium import CLADE, CODE, SPECIES, ToyRun, write_genome, write_run
@@ -17,13 +18,14 @@ import count_relatives
 import genet5
 import join_annotation
 from genet5.adapt.adaptation import Adaptation, load_adaptation, save_adaptation
-from genet5.adapt.relatives import FILE, load_relatives
+from genet5.adapt.relatives import FILE, Relatives, load_relatives, save_relatives
 from genet5.adapt.sampling import WINDOW_BP
 from genet5.annotate.part_files import part_path
 from genet5.annotate.parts import Part
 from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.windows import WindowRules
 from genet5.errors import InputError
+from genet5.genome.fasta import Genome
 from genet5.report.annotation_page import write_annotation_page
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -148,10 +150,39 @@ def test_annotations_add_what_is_typical_as_the_flags_of_the_tables_say(
     parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
     join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
     assert (tmp_path / "joined.faa").read_bytes() == typical
-    for flag in ("--strength=-1", "--intron-cost=inf", "--strength=nan"):
+    for flag in ("--strength=-1", "--intron-cost=inf", "--strength=nan", "--near=-1"):
         with pytest.raises(InputError, match=rf"{flag.split('=')[0]}: .*, allowed: 0 or more"):
             count_relatives.main(["--manifests", str(run.manifest), f"--output={tmp_path / 'x.npz'}", flag])
     assert not (tmp_path / "x.npz").exists()
+
+
+def test_the_nearest_tables_join_alone_by_parts_and_for_a_region_alike(
+    run: ToyRun, crf: Path, fasta: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(crf / file, model)
+    count_relatives.main(["--manifests", str(run.manifest), f"--output={tmp_path / FILE}"])
+    one = load_relatives(tmp_path / FILE)
+    other = -one.hexamers[0]
+    tables = Relatives(
+        ("not.this", SPECIES), np.stack([other, one.hexamers[0]]), np.repeat(one.sites, 2, axis=0), 0.5, 1.5, near=1
+    )
+    save_relatives(model / FILE, tables)
+    said = annotated(model, fasta, tmp_path / "whole")["adaptation"]
+    assert said == {"near": [SPECIES]}
+    line = f"codons and sites of the nearest relatives join the network: {SPECIES}"
+    assert line in (tmp_path / "whole.gff3").read_text().partition("\n##sequence-region")[0]
+    for part in (1, 2):
+        annotated(model, fasta, tmp_path / "joined", f"--part={part}/2")
+    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
+    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    for ending in (".faa", ".gff3"):
+        assert (tmp_path / f"joined{ending}").read_bytes() == (tmp_path / f"whole{ending}").read_bytes()
+    (name,) = Genome(fasta).lengths
+    region = annotated(model, fasta, tmp_path / "region", f"--regions={name}:1-5000")
+    assert region["adaptation"] == said, "the whole genome says which are near"
 
 
 def test_a_species_without_training_windows_has_no_table(run: ToyRun, tmp_path: Path) -> None:

@@ -113,6 +113,9 @@ def test_steps_follow_from_windows_and_batches(config: dict) -> None:
     assert crf.bases == pytest.approx(4000 * 15_000)
     assert crf.network_flops == pytest.approx(3 * of.crf_flops_per_base * crf.bases)
     assert grpo.windows == 1024 and grpo.steps == 32  # 1,000 prompts, 32 a step
+    # The CRF reads 15,000 bases of each window before the writer: once, with no way back.
+    assert sft.network_flops == pytest.approx(of.crf_flops_per_base * 15_000 * 4000)
+    assert grpo.network_flops == pytest.approx(of.crf_flops_per_base * 15_000 * 1024)
     assert [cost.shared for cost in (crf, sft, grpo)] == [False, True, True]
     limited = stage_costs(config | {"sft": config["sft"] | {"max_steps": 3}}, genomes, of)
     assert limited[1].steps == 3 and limited[1].windows == 3 * 1024
@@ -121,6 +124,24 @@ def test_steps_follow_from_windows_and_batches(config: dict) -> None:
     tested = stage_costs(config, [*genomes, planned(replace(FAR, split="test"))], of)
     assert [cost.name for cost in tested[3:]] == ["annotate (crf)", "annotate (sft)", "annotate (grpo)"]
     assert tested[3].bases == pytest.approx(1_500_000 * 8 / 7)
+
+
+def test_grpo_of_the_crf_reads_each_prompt_once_more_for_the_divergence(config: dict) -> None:
+    """1,000 prompts in steps of windows_per_step; forward is one pass, the way back two."""
+    genomes = [planned(FAR), planned(replace(FAR, species="S.other", genome_bp=6_000_000))]
+    of = networks(config)
+
+    def cost(**changes: float) -> StageCost:
+        section = {**config["grpo_crf"], "epochs": 1, "max_steps": 0, **changes}
+        changed = config | {"stages": ["crf", "grpo_crf"], "grpo_crf": section}
+        return next(one for one in stage_costs(changed, genomes, of) if one.name == "grpo_crf")
+
+    with_start, alone = cost(beta=0.1), cost(beta=0.0)
+    assert with_start.steps == math.ceil(1000 / config["grpo_crf"]["windows_per_step"])
+    assert with_start.bases == with_start.windows * 15_000 >= 1000 * 15_000
+    assert alone.network_flops == pytest.approx(3 * of.crf_flops_per_base * alone.bases)
+    assert with_start.network_flops == pytest.approx(4 * of.crf_flops_per_base * alone.bases)
+    assert cost(max_steps=2).steps == 2
 
 
 def test_parameters_are_those_of_the_networks(config: dict) -> None:
