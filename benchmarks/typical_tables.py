@@ -1,10 +1,10 @@
 #!/usr/bin/env python
 """What is typical of a model's species, added to what the network says: exon and gene F1 on validation DNA.
 
-Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean, or that of the
-nearest ones, joins the potentials with a share, and a donor costs so many nats more. Each set of these is scored: share
-0 is the network alone, and without a number of near species all are meant. The DNA is that which the shipped models were calibrated on; simulated genomes are drawn anew. The networks read
-each window once.
+Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean, or that of
+the nearest ones, joins the potentials with a share, and a donor costs so many nats more. Each choice of these is
+scored: share 0 is the network alone, and without a number of near species all are meant. The DNA is that which the
+shipped models were calibrated on; simulated genomes are drawn anew. The networks read each window once.
 
     python benchmarks/typical_tables.py --clades invertebrate vertebrate
 """
@@ -43,7 +43,10 @@ from genet5.genome.genes import Region  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
 
-CLADES = ("invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "bacteria")
+CLADES = (
+    "invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "kinetoplastid", "ciliate", "eukaryote",
+    "bacteria",
+)  # fmt: skip
 SIMULATED = "Simulated."
 CHOICES = (
     "0:0", "0.2:0", "0.2:1", "0.3:0", "0.3:1", "0.3:2", "0.45:1", "0.45:2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import gzip
 from dataclasses import replace
 from pathlib import Path
@@ -153,6 +154,10 @@ def test_a_batch_is_what_the_teacher_says_where_sites_are_allowed():
     assert torch.equal(batch.allowed, allowed) and allowed.any()
     torch.testing.assert_close(batch.bases, bases, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(batch.sites[allowed], sites[allowed], atol=1e-4, rtol=1e-4)
+    moved = batch.to("meta")
+    for field in dataclasses.fields(batch):
+        here, there = getattr(batch, field.name), getattr(moved, field.name)
+        assert there.device.type == "meta" and (there.shape, there.dtype) == (here.shape, here.dtype)
 
 
 # -------------------------------------------------------------------- runs

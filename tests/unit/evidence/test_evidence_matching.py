@@ -10,8 +10,9 @@ import pytest
 from genet5.errors import InputError
 from genet5.evidence.hints import CDS_PART, INTRON, KINDS, PROTEINS, RNASEQ, START, STOP, Hint, HintFile
 from genet5.evidence.matching import Evidence, match, matching_name, shares_of_rivals, trusted_share
-from genet5.evidence.stored import evidence_arrays, evidence_from_arrays
+from genet5.evidence.stored import evidence_arrays, evidence_from_arrays, hinted_introns
 from genet5.genome.fasta import Genome
+from genet5.genome.genes import Region
 from genet5.genome.sites import GeneRules
 
 RULES = GeneRules(splice_pairs=(("GT", "AG"), ("GC", "AG")), min_intron_bp=10, max_intron_bp=60)
@@ -120,3 +121,11 @@ def test_evidence_comes_back_from_arrays(genome: Genome) -> None:
     for one, other in zip(again.contigs["chr1"], found.contigs["chr1"], strict=True):
         assert np.array_equal(one, other)
     assert evidence_from_arrays(evidence_arrays(matched(genome))).contigs == {}
+
+
+def test_introns_of_loci_are_listed_for_the_page(genome: Genome) -> None:
+    found = matched(genome, intron(6, 26), intron(40, 60, "-", 7))
+    loci = [Region("chr1", 0, 70), Region("chr1", 30, 70), Region("chr2", 0, 50)]
+    rows = {name: of_locus.tolist() for name, of_locus in hinted_introns(found, loci).items()}
+    assert rows == {"locus_0_hints": [[6, 26, 0, 1], [40, 60, 1, 7]], "locus_1_hints": [[40, 60, 1, 7]],
+                    "locus_2_hints": []}  # fmt: skip

@@ -309,3 +309,11 @@ def test_samples_of_a_strand_meet_the_genes_of_that_strand(inputs, tmp_path, mon
     assert [sign for sign, *_ in seen] == ["+", "-"] * 4
     assert {sign for sign, strands, _ in seen if strands} == {"+", "-"}
     assert all(strands <= {sign} for sign, strands, _ in seen)
+
+
+def test_the_divergence_holds_the_policy_near_its_start(inputs: ToyInputs, tmp_path: Path) -> None:
+    ends = {}
+    for beta in (0.0001, 30.0):
+        run_toy(inputs, tmp_path / str(beta), beta=beta, likelihood_weight=0.0, eval_steps=0)
+        ends[beta] = float(rows(tmp_path / str(beta) / "grpo_log.csv")[-1]["kl"])
+    assert 0 < ends[30.0] < ends[0.0001] / 2

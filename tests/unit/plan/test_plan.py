@@ -15,7 +15,7 @@ import plan
 from genet5.bake.options import WindowSizes
 from genet5.clades import read_clades
 from genet5.errors import InputError
-from genet5.plan import devices
+from genet5.plan import devices, genomes
 from genet5.plan.costs import StageCost, networks, stage_costs
 from genet5.plan.devices import Device, assumed, with_log
 from genet5.plan.genomes import plan_genome, prompt_tokens, structure_tokens
@@ -43,6 +43,15 @@ def test_windows_follow_from_the_bases_that_the_table_names() -> None:
     parts = replace(FAR, validation_regions="chr1:1-150000,chr2", test_regions="chr3:1-300000")
     genome = planned(parts, max_validation_windows=5)
     assert (genome.train, genome.validation, genome.test_bp) == (140, 5, 300_000)
+
+
+def test_bases_that_no_file_tells_are_those_of_the_table() -> None:
+    """1.5 Mb less what the regions name; of a test species none is for training."""
+    of = genomes._bases_by_split
+    assert of(replace(FAR, validation_regions="c1:1-200000"), {}, 1_500_000) == {
+        "train": 1_300_000, "validation": 200_000, "test": 0,
+    }  # fmt: skip
+    assert of(replace(FAR, split="test"), {}, 1_500_000) == {"train": 0, "validation": 0, "test": 1_500_000}
 
 
 def test_tokens_and_disk_by_hand() -> None:

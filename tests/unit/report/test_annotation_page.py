@@ -75,6 +75,8 @@ def test_the_page_tells_the_facts_of_the_genes(tmp_path):
     assert rows["Genes per Mb"] == ["923", "100 to 700"]
     assert not page.with_class("absent")
     assert "window" in page.text and "48000" in page.text and "1.5 s" in page.text
+    speed = page.text.partition("Speed")[2].partition(" kb per CPU second")[0]
+    assert float(speed) == pytest.approx(13 / 2.5, rel=0.01), "13 kb in 2.5 CPU seconds"
 
 
 def test_the_page_loads_nothing_and_takes_hostile_names(tmp_path):

@@ -167,6 +167,7 @@ def test_probabilities_point_up_and_down() -> None:
     half = LABEL_PX + (WIDTH - 12 - LABEL_PX) / 2
     assert up[1:-1][up[1:-1, 0] < half - 3, 1].max() < zero - 20 and up[up[:, 0] > half + 3, 1].min() == zero
     assert down[1:-1][down[1:-1, 0] > half + 3, 1].min() > zero + 20 and down[down[:, 0] < half - 3, 1].max() == zero
+    assert zero - up[:, 1].min() == pytest.approx(down[:, 1].max() - zero), "one scale for both strands"
 
 
 def test_bins_hold_means() -> None:

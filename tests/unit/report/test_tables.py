@@ -94,6 +94,12 @@ def test_ladder_steps_add_up_to_the_reference() -> None:
     assert genes.endswith(
         "exact 60.0 %, at least 95 % of the bases 10.0 %, at least 80 % 10.0 %, some bases 10.0 %, missed 10.0 %"
     )
+    several = ladder | {"base_f1_95": {"found": 5, "right": 5}}  # a gene that is annotated twice is exact twice
+    text = near_misses(board(genet5__sft=entry(0.7, near_misses={"gene": several, "exon": exons})))
+    shown = [attrs["aria-label"] for tag, attrs, _ in Page(text).elements if tag == "svg" and "aria-label" in attrs]
+    assert next(label for label in shown if label.startswith("Reference genes")).endswith(
+        "exact 60.0 %, at least 80 % 20.0 %, some bases 10.0 %, missed 10.0 %"
+    )
     bars = next(label for label in labels if label.startswith("5′"))
     assert bars.endswith("<-99 2, -1 4, 4..9 0, >=100 1")
     assert "9 of 16 exact (56.2 %)" in Page(text).text

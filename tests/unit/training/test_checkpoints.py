@@ -10,6 +10,7 @@ import torch
 from toy_training import ToyModel, ToyOptions, toy_source
 
 from genet5.errors import InputError
+from genet5.training import runs
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
 from genet5.training.state import TrainingState
@@ -126,6 +127,14 @@ def test_other_settings_are_refused_by_name_and_restart_forgets_only_the_run(fol
     assert again.finished() is None
     assert (folder.path / "notes.txt").read_text() == "mine"
     again.release()
+
+
+@pytest.mark.parametrize("text", ['{"steps": 3}', '{"x": 1}'])
+def test_a_result_of_something_else_is_one_line(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "finished.json").write_text(text)
+    with pytest.raises(InputError, match=r"finished\.json: no result of a training \(.*\); train anew with --restart"):
+        runs._result(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "[" * 100_000, '{"lr": ' + "9" * 5000 + "}", "\x00"])

@@ -190,6 +190,26 @@ def test_flows_know_how_they_stretch_space():
         torch.testing.assert_close(found, torch.linalg.slogdet(jacobian)[1])
 
 
+def test_flows_that_shrink_space_make_it_denser(data, batch, monkeypatch):
+    """The KL divergence of flows that shrink all to a tenth, by the definition of the density of what they make."""
+    model = built("joint_vae_plus", data, model={"use_flows": True}).eval()
+    drawn = {}
+
+    def shrunk(self, z):
+        drawn.setdefault(id(self), z)  # the mean goes through, too, later
+        return z / 10, torch.full((len(z),), -math.log(10) * z.shape[1])
+
+    monkeypatch.setattr(PlanarFlows, "forward", shrunk)
+    found, expected = model.losses(batch)["kl"], 0.0
+    for platform in ("a", "b"):
+        mean, log_variance = model.encoders[platform](batch[platform])
+        z = drawn[id(model.flows[platform])]
+        posterior = torch.distributions.Normal(mean, (0.5 * log_variance).exp()).log_prob(z).sum(1)
+        prior = torch.distributions.Normal(0, 1).log_prob(z / 10).sum(1)
+        expected += ((posterior + math.log(10) * z.shape[1] - prior).mean() / z.shape[1]).item()
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_the_prior_of_learned_inputs_is_exact_in_half_precision(data, kind):
     model = built("JointVAEVampPrior", data).eval()
