@@ -12,7 +12,7 @@ import math
 from pathlib import Path
 
 from genet5.adapt.known_genes import count_species
-from genet5.adapt.relatives import Relatives, save_relatives
+from genet5.adapt.relatives import Relatives, load_relatives, save_relatives
 from genet5.clades import read_clades
 from genet5.command_line import argument_parser
 from genet5.errors import InputError, run_command
@@ -20,7 +20,9 @@ from genet5.errors import InputError, run_command
 
 def main(argv: list[str] | None = None) -> None:
     parser = argument_parser(__doc__)
-    parser.add_argument("--manifests", type=Path, nargs="+", required=True, help="manifest.json of baked species")
+    parser.add_argument("--manifests", type=Path, nargs="+", default=[], help="manifest.json of baked species")
+    parser.add_argument("--tables", type=Path, nargs="+", default=[], help="files of tables that come first, such as "
+                        "the relatives.npz of a model; a species that is counted again is replaced")  # fmt: skip
     parser.add_argument("--clade-folder", default="", help="folder with clades of your own")
     parser.add_argument("--output", type=Path, required=True, help="file to write, such as relatives.npz")
     parser.add_argument("--strength", type=float, default=0.0, help="share of the mean that annotations add "
@@ -35,11 +37,16 @@ def main(argv: list[str] | None = None) -> None:
     ):  # fmt: skip
         if not 0 <= value < math.inf:
             raise InputError(f"{flag}: {value:g}, allowed: 0 or more")
+    if not (arguments.manifests or arguments.tables):
+        raise InputError("--manifests, --tables: nothing is given, so there is nothing to write; allowed: one or both")
     counts = count_species(arguments.manifests, read_clades(arguments.clade_folder))
-    if not counts:
+    if arguments.manifests and not counts:
         raise InputError(f"{arguments.manifests[0]}: no training windows; bake a train species")
-    save_relatives(arguments.output, Relatives.of(counts, arguments.strength, arguments.intron_cost, arguments.near))
-    print(f"{arguments.output}: {len(counts)} species", flush=True)
+    relatives = Relatives.of({}, arguments.strength, arguments.intron_cost, arguments.near)
+    for tables in (*map(load_relatives, arguments.tables), Relatives.of(counts)):
+        relatives = relatives.joined(tables)
+    save_relatives(arguments.output, relatives)
+    print(f"{arguments.output}: {len(relatives.names)} species", flush=True)
 
 
 if __name__ == "__main__":

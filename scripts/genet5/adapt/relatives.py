@@ -7,8 +7,8 @@ stands for them all, that of some for the relatives of a genome, and a model tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,20 @@ class Relatives:
             intron_cost,
             near,
         )
+
+    def joined(self, other: Relatives) -> Relatives:
+        """The tables of both; of a species that both have, the other's."""
+        mine = self.without(other.names)
+        hexamers, sites = (
+            np.concatenate([one, two]) for one, two in ((mine.hexamers, other.hexamers), (mine.sites, other.sites))
+        )
+        return replace(self, names=(*mine.names, *other.names), hexamers=hexamers, sites=sites)
+
+    def without(self, names: Collection[str]) -> Relatives:
+        """The tables of all other species."""
+        rows = [row for row, name in enumerate(self.names) if name not in names]
+        kept = tuple(self.names[row] for row in rows)
+        return replace(self, names=kept, hexamers=self.hexamers[rows], sites=self.sites[rows])
 
     @property
     def adds(self) -> bool:

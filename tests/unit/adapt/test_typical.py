@@ -60,6 +60,18 @@ def test_of_some_it_is_the_mean_of_those_nearest_to_the_genome() -> None:
     assert not replace(relatives, strength=0.0, intron_cost=0.0).asks_codons
 
 
+def test_tables_of_two_files_join_and_can_be_left_out() -> None:
+    one = Relatives.of({"A": known(2, 1), "B": known(2, 1, 7)}, 0.3, 1.5, near=1)
+    other = Relatives.of({"B": known(2, 1, 5), "C": known(2, 1)})
+    both = one.joined(other)
+    assert both.names == ("A", "B", "C") and (both.strength, both.intron_cost, both.near) == (0.3, 1.5, 1)
+    for name, of in (("A", one), ("B", other), ("C", other)):
+        found, expected = both.adaptation(name, 1.0), of.adaptation(name, 1.0)
+        assert np.array_equal(found.hexamers, expected.hexamers) and np.array_equal(found.sites, expected.sites)
+    assert both.without(["A", "C", "D"]).names == ("B",)
+    assert Relatives.of({}).joined(one).names == one.names and one.joined(Relatives.of({})).names == one.names
+
+
 def test_of_a_genome_without_coding_bases_all_are_as_near(tmp_path: Path) -> None:
     relatives = Relatives.of({"A": known(2, 1), "B": known(2, 1, 7)}, 0.3, 1.5, near=1)
     assert relatives.nearest(Counts(), 2) == []

@@ -195,6 +195,23 @@ def test_a_species_without_training_windows_has_no_table(run: ToyRun, tmp_path: 
     assert load_relatives(tmp_path / "x.npz").names == (SPECIES,)
 
 
+def test_tables_that_are_there_are_kept(run: ToyRun, tmp_path: Path) -> None:
+    """With other flags, and beside what is counted."""
+    one, other = tmp_path / "one.npz", tmp_path / "other.npz"
+    count_relatives.main(["--manifests", str(run.manifest), f"--output={one}"])
+    tables = load_relatives(one)
+    save_relatives(other, Relatives(("Other.one",), tables.hexamers, tables.sites, 0.9, 3.0))
+    count_relatives.main(["--tables", str(other), f"--output={tmp_path / 'same.npz'}", "--strength=0.2", "--near=3"])
+    same = load_relatives(tmp_path / "same.npz")
+    assert (same.names, same.strength, same.intron_cost, same.near) == (("Other.one",), 0.2, 0.0, 3)
+    words = ["--tables", str(other), "--manifests", str(run.manifest), f"--output={tmp_path / 'both.npz'}"]
+    count_relatives.main(words)
+    assert load_relatives(tmp_path / "both.npz").names == ("Other.one", SPECIES)
+    with pytest.raises(InputError, match=r"--manifests, --tables: nothing is given"):
+        count_relatives.main([f"--output={tmp_path / 'none.npz'}"])
+    assert not (tmp_path / "none.npz").exists()
+
+
 def test_an_adaptation_of_nothing_changes_no_byte_but_the_line_that_says_so(
     adapted: Path, crf: Path, fasta: Path, tmp_path: Path
 ) -> None:
