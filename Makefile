@@ -1,7 +1,8 @@
 # make        the environment .venv, with the command .venv/bin/genet5
 # make demo   the whole path on two bacterial genomes that come with a dependency: no network needed, five minutes
-# make test   every test; those that need a program which is not there are listed with the reason
-# Both make .venv on first use. PIP_FLAGS goes to pip, as for CPU builds of torch:
+# make test   the tests but for the slow ones; those that need a program which is not there are listed with the reason
+# make test-all   the slow ones too: kills in every rule, two machines with and without Slurm, compiled networks
+# All make .venv on first use. PIP_FLAGS goes to pip, as for CPU builds of torch:
 #   make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ no_services = $(superuser); if [ ! -e $(POLICY) ] && $$as true 2> /dev/null; the
 	trap '$$as rm -f $(POLICY)' EXIT INT TERM; \
 	printf '\043!/bin/sh\nexit 101\n' | $$as tee $(POLICY) > /dev/null && $$as chmod 755 $(POLICY); fi
 
-.PHONY: install demo test check tools clean-demo
+.PHONY: install demo test test-all check tools clean-demo
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -38,8 +39,12 @@ demo: $(INSTALLED)
 
 # A file's tests stay together: they share what they made. One thread each, since every core has a file. The longest files
 # begin (tests/conftest.py), so that no core waits for one at the end.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED) tools
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -n auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+test-all: $(INSTALLED) tools
+	$(PYTEST)
 
 # The style checks alone.
 check: $(INSTALLED)

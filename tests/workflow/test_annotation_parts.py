@@ -88,10 +88,12 @@ def assert_same(one: Path, other: Path) -> None:
     assert summaries[0]["counts"]["genes"] > 5
 
 
+@pytest.mark.slow
 def test_a_failed_part_is_made_again_alone_and_the_bytes_are_those_of_one_job(by_one, by_two):
     assert_same(by_one, by_two)
 
 
+@pytest.mark.slow
 def test_more_parts_than_batches(workspace, by_one):
     result = annotate(workspace, settings(workspace, parts=6))
     assert result.returncode == 0, result.stdout
@@ -99,6 +101,7 @@ def test_more_parts_than_batches(workspace, by_one):
     assert_same(by_one, folder_of(workspace, 6))
 
 
+@pytest.mark.slow
 def test_nothing_is_left_to_do_until_an_option_changes(workspace, by_two):
     """The parts are deleted by then; Snakemake remembers what they were made with."""
     again = annotate(workspace, settings(workspace, parts=2), "-n")
@@ -108,6 +111,7 @@ def test_nothing_is_left_to_do_until_an_option_changes(workspace, by_two):
         assert jobs(result.stdout) == {"annotate_part": 2, "join_annotation": 1, "annotate": 1}
 
 
+@pytest.mark.slow
 def test_a_run_scores_what_parts_made(make_workspace):
     workspace = make_workspace()
     one = workspace.run("-n", *DEMO, "--", "all")
@@ -118,6 +122,7 @@ def test_a_run_scores_what_parts_made(make_workspace):
     assert jobs(two.stdout) == expected | {"annotate_part": 2 * genomes, "join_annotation": genomes}
 
 
+@pytest.mark.slow
 def test_a_module_annotates_by_parts(make_workspace, repository, workspace_of, tmp_path):
     (tmp_path / "my.fa").write_text(">chr\nACGTACGT\n")
     (tmp_path / "mine.yaml").write_text("genome: my.fa\nclade: fungi\nannotate: {parts: 3}\n")

@@ -33,6 +33,7 @@ def finished(make_workspace, repository: Path) -> tuple:
     return workspace, words
 
 
+@pytest.mark.slow
 def test_jobs_that_are_killed_midway_are_made_again(finished, make_workspace, tmp_path):
     workspace, words = finished
     data = workspace.folder / "data"

@@ -111,6 +111,7 @@ def test_a_module_that_is_no_file_uses_the_installed_package(elsewhere, reposito
     assert jobs(planned.stdout) == {"annotate_genome": 1, "annotate": 1}
 
 
+@pytest.mark.slow
 def test_a_clade_of_ones_own_annotates_and_its_new_calibration_annotates_again(elsewhere, repository):
     """The clade is known to the rules, and its folder to the scripts; another calibration gives other scores."""
     own = elsewhere.folder / "clades"

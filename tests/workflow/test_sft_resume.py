@@ -110,6 +110,7 @@ def test_a_killed_training_ends_with_the_losses_and_weights_of_an_uninterrupted_
     check_equal(output, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_finished_training_ends_at_once_and_another_one_is_refused(
     run: ToyRun, uninterrupted: Path, repository: Path
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_finished_training_ends_at_once_and_another_one_is_refused(
     assert {path: path.read_bytes() for path in before} == before
 
 
+@pytest.mark.slow
 def test_a_workflow_killed_during_sft_goes_on_after_unlock(run: ToyRun, uninterrupted: Path, make_workspace) -> None:
     workspace = make_workspace()
     shutil.copytree(run.folder / "data", workspace.folder / "data")

@@ -15,7 +15,7 @@ from slurm_cluster import Cluster, wait_until
 from two_nodes import toy_run_in
 
 MISSING = slurm_cluster.what_is_missing()
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(MISSING is not None, reason=MISSING or "")]
 
 LAUNCH = "scripts/launch.sh --nodes 2"  # of the toy jobs; rules write this line themselves
 FAST_IF = "enp1s0f1np1"

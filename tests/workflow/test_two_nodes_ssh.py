@@ -16,6 +16,8 @@ import patience
 import pytest
 from two_nodes import CABLE, LAN, NODES, TwoNodes, toy_run_in, two_nodes
 
+pytestmark = pytest.mark.slow
+
 #: Seconds after which something hangs.
 DEADLINE_S = 300
 OPTIONS = '{"epochs": 60, "save_steps": 20, "windows_per_step": 16}'

@@ -153,6 +153,7 @@ def test_a_clade_is_asked_for(fasta: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_and_page_name_what_was_chosen(fasta: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     annotate.main([str(fasta), "--clade=auto", f"--output={tmp_path}", "--track-loci=0"])
     chosen = json.loads((tmp_path / "my.json").read_text())["chosen"]
@@ -175,6 +176,7 @@ def test_files_and_page_name_what_was_chosen(fasta: Path, tmp_path: Path, capsys
     assert genet5.annotate(fasta, "auto", genetic_code="auto") == by_name
 
 
+@pytest.mark.slow
 def test_parts_choose_alike_and_a_named_clade_leaves_the_header_alone(fasta: Path, tmp_path: Path) -> None:
     flags = [f"--genome={fasta}", "--clade=auto", "--genetic-code=auto", "--track-loci=0", "--batch-size=1"]
     annotate_genome.main([*flags, f"--output-prefix={tmp_path}/whole"])

@@ -216,6 +216,7 @@ def contigs_of_many_lengths() -> list[tuple[str, str]]:
     return [*contigs[:4], ("unknown", "N" * 8_000), *contigs[4:]]
 
 
+@pytest.mark.slow
 def test_parts_of_a_shipped_model_join_to_the_bytes_of_one_job(tmp_path: Path) -> None:
     fna = tmp_path / "fna"
     write_fasta(fna, contigs_of_many_lengths())

@@ -150,6 +150,7 @@ def test_a_stopped_stream_goes_on_to_the_same_weights(
     assert_same_weights(tmp_path / "unbroken", tmp_path / "broken")
 
 
+@pytest.mark.slow
 def test_two_processes_split_the_shards_and_a_kill_changes_nothing(
     small: ToyRun, whole: ToyRun, url: str, tmp_path: Path
 ) -> None:
@@ -175,6 +176,7 @@ def test_two_processes_split_the_shards_and_a_kill_changes_nothing(
     assert_same_weights(tmp_path / "unbroken", tmp_path / "killed")
 
 
+@pytest.mark.slow
 def test_a_stream_goes_on_with_another_number_of_processes(small: ToyRun, whole: ToyRun, tmp_path: Path) -> None:
     """Each process takes the batches that are its own from the readers that the run began with."""
     options = STREAM | {"shards_url": str(whole.baked), "windows_per_step": 2, "save_steps": 12, "hexamer_windows": 8}

@@ -47,6 +47,7 @@ def test_pox_proteome_from_a_tar_through_the_script(shared_data, repository, tmp
     assert result["one_line"] in done.stdout
 
 
+@pytest.mark.slow
 @needs("busco")
 @needs("hmmsearch")
 def test_every_pox_proteome_is_complete(shared_data):

@@ -73,6 +73,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor], rtol: float = 
 # ---------------------------------------------------------------- one graph
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.gradient_checkpointing_enable. is deprecated:FutureWarning")
 @pytest.mark.parametrize("recompute", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
@@ -111,6 +112,7 @@ def test_compiled_dropout_is_the_same_when_it_is_recomputed(counter: CompileCoun
     assert_same(*found)
 
 
+@pytest.mark.slow
 def test_compiled_crf_networks_are_one_graph_with_the_same_gradients(run: ToyRun, counter: CompileCounter) -> None:
     with ShardSet(shard_paths(run.manifest, "train")) as shards:
         data = CrfData(shards, read_clades())
@@ -208,6 +210,7 @@ def sft_run(run: ToyRun, folder: Path, **options: Any) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [crf_run, sft_run], ids=["crf", "sft"])
 def test_a_compiled_training_has_the_log_of_a_plain_one(
     train: Callable[..., Path], run: ToyRun, tmp_path: Path, counter: CompileCounter
@@ -220,6 +223,7 @@ def test_a_compiled_training_has_the_log_of_a_plain_one(
         assert_same_logs(plain / name, compiled / name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_compiled_reinforcement_learning_has_the_log_of_a_plain_one(
     precision: str, tmp_path: Path, counter: CompileCounter
@@ -236,6 +240,7 @@ def test_compiled_reinforcement_learning_has_the_log_of_a_plain_one(
         assert found == pytest.approx(grpo_toy.numbers(plain, column), rel=1e-4, abs=1e-6), column
 
 
+@pytest.mark.slow
 def test_a_compiled_run_resumes_exactly(
     run: ToyRun, tmp_path: Path, counter: CompileCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
