@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from extraction_case import FORWARD, GENE, INTRON, Case
 
+from genet5.genome import transcript_parts
 from genet5.genome.genetic_code import reverse_complement
 
 
@@ -339,3 +341,11 @@ def test_pseudogenes_are_marked(case: Case) -> None:
 def test_a_fasta_section_ends_the_annotation_and_types_of_no_use_are_passed_over(case: Case) -> None:
     case.run("c|x|match|1|99|.|+|.|ID=m\nc|x|intron|10|999|.|+|.|Parent=t\n" + GENE + "##FASTA\n>c\nACGT")
     assert case.records == ANSWER
+
+
+def test_a_name_that_is_taken_gets_its_sequence_and_then_a_number(monkeypatch) -> None:
+    given = (("a", "c1"), ("a", "c2"), ("a", "c2"), ("a", "c2"), ("b", "c2"))
+    names = [SimpleNamespace(name=name, seqid=seqid) for name, seqid in given]
+    monkeypatch.setattr(transcript_parts, "_Parts", lambda *_: SimpleNamespace(all=lambda: iter(names)))
+    found = [parts.name for parts in transcript_parts.read_parts(None, {}, transcript_parts.Notes())]
+    assert found == ["a", "a@c2", "a@c2.2", "a@c2.3", "b"]

@@ -317,3 +317,19 @@ def test_the_divergence_holds_the_policy_near_its_start(inputs: ToyInputs, tmp_p
         run_toy(inputs, tmp_path / str(beta), beta=beta, likelihood_weight=0.0, eval_steps=0)
         ends[beta] = float(rows(tmp_path / str(beta) / "grpo_log.csv")[-1]["kl"])
     assert 0 < ends[30.0] < ends[0.0001] / 2
+
+
+def test_tokens_a_second_are_those_of_a_whole_step(inputs: ToyInputs, tmp_path: Path, monkeypatch) -> None:
+    """A step is two batches of two windows."""
+    bases, losses = [], crf_run.CrfGrpoRun._batch_losses
+
+    def counted(self, position, windows):
+        bases.append(sum(len(window.bases) for window in windows))
+        return losses(self, position, windows)
+
+    monkeypatch.setattr(crf_run.CrfGrpoRun, "_batch_losses", counted)
+    run_toy(inputs, tmp_path, max_steps=1, eval_steps=0)
+    with open(tmp_path / "grpo_log.csv", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert len(bases) == 2
+    assert float(row["tokens_per_s"]) * float(row["step_s"]) == pytest.approx(sum(bases), rel=0.02)

@@ -63,3 +63,25 @@ def test_the_first_step_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     model = torch.nn.Linear(1, 1)
     found = measuring.timed(model, lambda: model(torch.ones(1)).sum(), torch.device("cpu"), "fp32")
     assert found == 2.0 and next(clock, None) is None
+
+
+def test_a_writers_step_counts_what_it_reads_and_what_it_writes(
+    default_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of one second: its operations are those of all tokens of prompt and completion."""
+    batches, together = [], measuring.collate
+
+    def collated(examples):
+        batches.append(together(examples))
+        return batches[-1]
+
+    monkeypatch.setattr(measuring, "collate", collated)
+    monkeypatch.setattr(measuring, "timed", lambda *_: 1.0)
+    seen = []
+    monkeypatch.setattr(measuring, "flops_per_token", lambda shape, tokens: seen.append(tokens) or 2.0)
+    config = default_config | {"writer": default_config["writer"] | {"size": "demo"}}
+    flops, token_s = measuring._writer(config, measuring.random_windows(1, 600), torch.device("cpu"))
+    (batch,) = batches
+    tokens = int(batch.prompts.prompt_lengths[0]) + int(batch.sequences.lengths[0])
+    assert int(batch.prompts.prompt_lengths[0]) >= 100 and int(batch.sequences.lengths[0]) > 0
+    assert seen == [tokens] and flops == 2.0 * tokens and token_s > 0

@@ -146,6 +146,10 @@ def test_interval_chart_puts_marks_and_whiskers_on_the_scale() -> None:
     (whisker,) = [line for line in elements(chart, "line") if "whisker" in line["class"]]
     assert float(mark["cx"]) == 100 + 0.5 * 400
     assert (float(whisker["x1"]), float(whisker["x2"])) == (200, 400)
+    three = interval_chart([(name, [Mark("ours", 0.5, None, "s1")]) for name in "abc"], "F1")
+    height = float(elements(three, "svg")[0]["height"])
+    rails = [float(line["y1"]) for line in elements(three, "line") if line["class"] == "rail"]
+    assert np.diff(rails).tolist() == [30, 30] and rails[-1] + 15 <= height
 
 
 def test_histogram_bars_are_proportional() -> None:

@@ -10,7 +10,7 @@ import torch
 from toy_training import ToyModel, ToyOptions, toy_source
 
 from genet5.errors import InputError
-from genet5.training import runs
+from genet5.training import runs, state
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
 from genet5.training.state import TrainingState
@@ -127,6 +127,11 @@ def test_other_settings_are_refused_by_name_and_restart_forgets_only_the_run(fol
     assert again.finished() is None
     assert (folder.path / "notes.txt").read_text() == "mine"
     again.release()
+
+
+def test_numbers_of_a_state_are_those_that_fit_64_bits():
+    assert all(map(state._is_number, (0, -1.5, 2**63 - 1, 1 - 2**63, float("inf"))))
+    assert not any(map(state._is_number, (2**63, -(2**63), True, None, "1")))
 
 
 @pytest.mark.parametrize("text", ['{"steps": 3}', '{"x": 1}'])
