@@ -89,7 +89,7 @@ class Tests:
         self.files = {path.relative_to(root): path for path in sorted(sources)}
         self.modules = {_module(path): path for path in self.files}
         self.imports = {path: self._imported(path) for path in self.files}
-        # A script may also be run by its name.
+        # A script may also be run by its name, and the package as one.
         self.texts = {path: full.read_text(encoding="utf-8") for path, full in self.files.items() if _is_test(path)}
 
     def _imported(self, path: Path) -> set[Path]:
@@ -108,6 +108,7 @@ class Tests:
         distance, reached = {path: 0}, [path]
         for step in (1, 2, 3):
             names = {f"{one.stem}.py" for one in reached if one.parts[0] == "scripts" and one.parts[1] != "genet5"}
+            names |= {'"-m", "genet5"' for one in reached if one.name == "__main__.py"}
             reached = [
                 one
                 for one in self.files

@@ -1,6 +1,8 @@
 """Small mistakes that a program could have: one comparison, constant, operator, condition or statement changed.
 
-What is no behaviour is left alone: docstrings, type hints, messages, lines of logs, and the measures of drawings.
+What is no behaviour is left alone: docstrings, type hints, messages, lines of logs, and the measures of drawings. So are
+checks of the program by itself (``strict=True``), and amounts that were chosen, of which the next number is as right
+(``TIMEOUT_S = 10``).
 """
 
 from __future__ import annotations
@@ -87,12 +89,22 @@ def _behaviour(node: ast.AST) -> Iterator[ast.AST]:
         yield from () if node.value is None else (node.value,)
     elif isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom) or _speaks(node):
         return
+    elif (isinstance(node, ast.keyword) and node.arg == "strict") or _is_chosen(node):
+        return
     elif isinstance(node, ast.Assert):
         yield node.test
     elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return
     else:
         yield from ast.iter_child_nodes(node)
+
+
+def _is_chosen(node: ast.AST) -> bool:
+    """Whether a name in capitals gets a number above 9."""
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)):
+        return False
+    names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return type(node.value.value) in (int, float) and abs(node.value.value) > 9 and all(map(str.isupper, names))
 
 
 def _speaks(node: ast.AST) -> bool:

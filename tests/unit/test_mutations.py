@@ -54,6 +54,16 @@ def test_what_is_only_said_stays() -> None:
     assert changed(SAID) == []
 
 
+@pytest.mark.parametrize("source", ["TIMEOUT_S = 10.5", "ONE = OTHER = 3000", "pairs = zip(a, b, strict=True)"])
+def test_what_was_chosen_and_checks_of_itself_stay(source: str) -> None:
+    assert changed(source) == []
+
+
+@pytest.mark.parametrize("source", ["FRAMES = 3", "timeout_s = 10.5", "f = zip(a, b, longest=True)"])
+def test_what_is_counted_changes(source: str) -> None:
+    assert len(changed(source)) == 1
+
+
 def test_every_mutation_of_the_library_is_a_valid_module(repository: Path) -> None:
     source = (repository / "scripts/genet5/evaluate/matching.py").read_text()
     found = changed(source)
