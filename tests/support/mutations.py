@@ -1,8 +1,8 @@
 """Small mistakes that a program could have: one comparison, constant, operator, condition or statement changed.
 
-What is no behaviour is left alone: docstrings, type hints, messages, lines of logs, and the measures of drawings. So are
-checks of the program by itself (``strict=True``), and amounts that were chosen, of which the next number is as right
-(``TIMEOUT_S = 10``).
+What is no behaviour is left alone: docstrings, type hints, messages, lines of logs, and the measures of drawings. Left
+alone are checks of the program by itself (``strict=True``), too, and amounts that were chosen, of which the next number
+is as right (``TIMEOUT_S = 10``).
 """
 
 from __future__ import annotations
