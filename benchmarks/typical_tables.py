@@ -27,10 +27,8 @@ import torch  # noqa: E402
 from decoders import Cached  # noqa: E402
 
 import simulate  # noqa: E402
-from genet5.adapt.adaptation import Adaptation  # noqa: E402
-from genet5.adapt.expected_counts import expected_counts  # noqa: E402
 from genet5.adapt.sampling import read_sample  # noqa: E402
-from genet5.adapt.typical import SAMPLE_BP  # noqa: E402
+from genet5.adapt.typical import SAMPLE_BP, typical_of_windows  # noqa: E402
 from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
 from genet5.annotate.shipped import load_shipped  # noqa: E402
 from genet5.clades import read_clades  # noqa: E402
@@ -49,7 +47,7 @@ CLADES = (
     "bacteria",
 )  # fmt: skip
 SIMULATED = "Simulated."
-CHOICES = ("0:0", "0.3:0", "0.3:1", "0.3:1:3", "0.3:1:6", "0.3:1:12", "0.5:1:6", "0.5:1:12")
+CHOICES = ("0:0", "0.3:1", "0.3:1:3", "0.3:1:6", "0.3:1:12", "0.5:1:6")
 
 
 def main() -> None:
@@ -86,12 +84,12 @@ def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
                 rules = shipped.clade.gene_rules(code.table)
                 plain = WindowDecoder(shipped.model.crf, rules)
                 everything = [Region(seqid, 0, length) for seqid, length in genome.lengths.items()]
-                counts = expected_counts(plain, read_sample(plain, genome, everything, SAMPLE_BP), Adaptation.neutral())
+                windows = read_sample(plain, genome, everything, SAMPLE_BP)
                 decoder, found = Cached(plain), []
                 for choice in arguments.choices:
                     share, cost, near = map(float, f"{choice}:0".split(":")[:3])
                     chosen = replace(relatives, strength=share, intron_cost=cost, near=int(near))
-                    decoder.decoder.add = chosen.typical(counts)
+                    decoder.decoder.add = typical_of_windows(chosen, plain, windows)
                     tiling = Tiling(use.window_bp, use.overlap_bp, 1)
                     genes = annotate_regions(decoder, rules, genome, regions, code, tiling).genes
                     report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)

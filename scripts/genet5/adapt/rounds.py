@@ -25,6 +25,7 @@ from genet5.adapt.expected_counts import expected_counts
 from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
 from genet5.adapt.relatives import Relatives
 from genet5.adapt.sampling import SampledWindow, read_sample
+from genet5.adapt.typical import typical_of_windows
 from genet5.crf.decoding import best_genes
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.genome.fasta import Genome
@@ -185,10 +186,7 @@ def _nearest(trial: _Trial, relatives: Relatives, start: _End) -> _End | None:
 
 
 def _start(decoder: WindowDecoder, windows: Sequence[SampledWindow], relatives: Relatives | None) -> Adaptation:
-    if relatives is None:
-        return Adaptation.neutral()
-    asked = relatives.asks_codons
-    return relatives.typical(expected_counts(decoder, windows, Adaptation.neutral()) if asked else None)
+    return Adaptation.neutral() if relatives is None else typical_of_windows(relatives, decoder, windows)
 
 
 def _kept(start: Adaptation, said: dict[str, Any], reason: str) -> Adaptation:

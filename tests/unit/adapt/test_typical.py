@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from simulated_codons import DECODER, known, simulated
 
-from genet5.adapt import rounds
+from genet5.adapt import rounds, typical
 from genet5.adapt.adaptation import Adaptation, adaptation_line
 from genet5.adapt.counting import Counts
 from genet5.adapt.guard import FOLDS
 from genet5.adapt.relatives import FILE, STEP, TYPICAL_HEXAMERS, Relatives, load_relatives, save_relatives
 from genet5.adapt.rounds import adapt_to_windows
-from genet5.adapt.typical import typical_of
+from genet5.adapt.typical import MOST_READINGS, typical_of, typical_of_windows
 from genet5.annotate.adapting import typical_adaptation
 from genet5.annotate.models import load_annotator
 from genet5.annotate.shipped import load_shipped
@@ -58,6 +58,28 @@ def test_of_some_it_is_the_mean_of_those_nearest_to_the_genome() -> None:
         assert not same.asks_codons and np.array_equal(same.typical(known(3, 2)).hexamers, everyone.hexamers)
     assert np.array_equal(relatives.typical().hexamers, everyone.hexamers), "nothing is known of the genome"
     assert not replace(relatives, strength=0.0, intron_cost=0.0).asks_codons
+
+
+def test_windows_are_read_again_with_the_tables_that_were_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first reading misleads; the tables it chose show codons of another species, and then these stay."""
+    relatives = Relatives.of({str(usage): known(4, 1, usage) for usage in (5, 99, 7)}, 0.3, 1.5, near=1)
+    seen: list[Adaptation] = []
+
+    def counts(_decoder, _windows, adaptation: Adaptation) -> Counts:
+        seen.append(adaptation)
+        return known(3, 2, 5 if len(seen) == 1 else 7)
+
+    monkeypatch.setattr(typical, "expected_counts", counts)
+    found = typical_of_windows(relatives, DECODER, [])
+    assert found.about == {"near": ["7"]} and np.array_equal(found.sites, relatives.adaptation("7", 0.3).sites)
+    assert not seen[0].sites.any()
+    for read, name in zip(seen[1:], ("5", "7"), strict=True):
+        assert np.array_equal(read.sites, relatives.adaptation(name, 0.3).sites)
+    seen.clear()
+    turns = iter([5, 7] * 9)
+    monkeypatch.setattr(typical, "expected_counts", lambda *_: seen.append(_) or known(3, 2, next(turns)))
+    typical_of_windows(relatives, DECODER, [])
+    assert len(seen) == MOST_READINGS, "one that never stays is left"
 
 
 def test_tables_of_two_files_join_and_can_be_left_out() -> None:
