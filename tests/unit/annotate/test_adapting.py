@@ -58,6 +58,22 @@ def annotated(crf: Path, fasta: Path, prefix: Path, *more: str) -> dict:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def by_parts(crf: Path, fasta: Path, prefix: Path, *more: str) -> None:
+    """An annotation of two parts, joined."""
+    for part in (1, 2):
+        annotated(crf, fasta, prefix, f"--part={part}/2", *more)
+    parts = [str(part_path(prefix, Part(part, 2))) for part in (1, 2)]
+    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={prefix}"])
+
+
+def copied(crf: Path, folder: Path) -> Path:
+    """The model in a folder of its own."""
+    folder.mkdir()
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(crf / file, folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def adapted(crf: Path, fasta: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Prefix of an annotation with an adaptation."""
@@ -86,10 +102,7 @@ def test_a_given_adaptation_repeats_the_annotation(adapted: Path, crf: Path, fas
     adapt.main([f"--genome={fasta}", f"--clade={CLADE}", f"--model={crf}", f"--output={path}"])
     assert path.read_bytes() == Path(f"{adapted}.adaptation.npz").read_bytes()
     annotated(crf, fasta, tmp_path / "again", f"--adaptation={path}")
-    for part in (1, 2):
-        annotated(crf, fasta, tmp_path / "joined", f"--adaptation={path}", f"--part={part}/2")
-    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
-    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    by_parts(crf, fasta, tmp_path / "joined", f"--adaptation={path}")
     for name in ("again", "joined"):
         for ending in ENDINGS:
             assert (tmp_path / f"{name}{ending}").read_bytes() == Path(f"{adapted}{ending}").read_bytes(), ending
@@ -129,10 +142,7 @@ def test_annotations_add_what_is_typical_as_the_flags_of_the_tables_say(
     run: ToyRun, crf: Path, fasta: Path, tmp_path: Path
 ) -> None:
     """Alone and by parts. Tables of share 0 change nothing."""
-    model = tmp_path / "model"
-    model.mkdir()
-    for file in ("config.json", "model.safetensors"):
-        shutil.copy(crf / file, model)
+    model = copied(crf, tmp_path / "model")
 
     def found(name: str, *flags: str) -> bytes:
         count_relatives.main(["--manifests", str(run.manifest), f"--output={model / FILE}", *flags])
@@ -145,10 +155,7 @@ def test_annotations_add_what_is_typical_as_the_flags_of_the_tables_say(
     assert (load_relatives(model / FILE).strength, load_relatives(model / FILE).intron_cost) == (0.5, 1.5)
     assert typical != found("none")
     found("typical", "--strength=0.5", "--intron-cost=1.5")
-    for part in (1, 2):
-        annotated(model, fasta, tmp_path / "joined", f"--part={part}/2")
-    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
-    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    by_parts(model, fasta, tmp_path / "joined")
     assert (tmp_path / "joined.faa").read_bytes() == typical
     for flag in ("--strength=-1", "--intron-cost=inf", "--strength=nan", "--near=-1"):
         with pytest.raises(InputError, match=rf"{flag.split('=')[0]}: .*, allowed: 0 or more"):
@@ -159,10 +166,7 @@ def test_annotations_add_what_is_typical_as_the_flags_of_the_tables_say(
 def test_the_nearest_tables_join_alone_by_parts_and_for_a_region_alike(
     run: ToyRun, crf: Path, fasta: Path, tmp_path: Path
 ) -> None:
-    model = tmp_path / "model"
-    model.mkdir()
-    for file in ("config.json", "model.safetensors"):
-        shutil.copy(crf / file, model)
+    model = copied(crf, tmp_path / "model")
     count_relatives.main(["--manifests", str(run.manifest), f"--output={tmp_path / FILE}"])
     one = load_relatives(tmp_path / FILE)
     other = -one.hexamers[0]
@@ -174,10 +178,7 @@ def test_the_nearest_tables_join_alone_by_parts_and_for_a_region_alike(
     assert said == {"near": [SPECIES]}
     line = f"codons and sites of the nearest relatives join the network: {SPECIES}"
     assert line in (tmp_path / "whole.gff3").read_text().partition("\n##sequence-region")[0]
-    for part in (1, 2):
-        annotated(model, fasta, tmp_path / "joined", f"--part={part}/2")
-    parts = [str(part_path(tmp_path / "joined", Part(part, 2))) for part in (1, 2)]
-    join_annotation.main(["--parts", *parts, f"--genome={fasta}", f"--output-prefix={tmp_path / 'joined'}"])
+    by_parts(model, fasta, tmp_path / "joined")
     for ending in (".faa", ".gff3"):
         assert (tmp_path / f"joined{ending}").read_bytes() == (tmp_path / f"whole{ending}").read_bytes()
     (name,) = Genome(fasta).lengths
