@@ -75,10 +75,12 @@ def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
         relatives = shipped.model.relatives().without([name] if name.startswith(SIMULATED) else [])
         with tempfile.TemporaryDirectory() as work:
             folder = folder_of(name, Path(work), arguments)
-            decompress_genome(folder / "fna.gz", Path(work) / "fna")
+            both = folder / "genes.gb.gz"  # bases and genes in one file
+            bases, annotation = (both, both) if both.is_file() else (folder / "fna.gz", folder / "gff.gz")
+            decompress_genome(bases, Path(work) / "fna")
             code = GeneticCode.from_table(shipped.clade.genetic_code)
             with Genome(Path(work) / "fna") as genome:
-                truth = read_annotation(folder / "gff.gz", genome, code)
+                truth = read_annotation(annotation, genome, code)
                 named = ",".join(genome.lengths if name.startswith(SIMULATED) else text)
                 regions = list(parse_regions(named, genome.lengths))
                 rules = shipped.clade.gene_rules(code.table)
