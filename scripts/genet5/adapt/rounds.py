@@ -6,7 +6,7 @@ that no other beats: its genes must explain held-back DNA better, and their codo
 genes that are none also saves bits, but there is nothing to learn from what is left. As the guard judges, each half of
 the windows is read with counts of the other half. What is kept at last is counted from all windows.
 
-Where tables of relatives are there, rounds begin with what is typical of all of them. The nearest ones are also tried
+Where tables of relatives are there, rounds begin with what is typical (``typical.py``). The nearest ones are also tried
 as they are, and rounds begin a second time with the one of fewest bits. A relative was not counted from this genome, so
 it needs no halves. Of both ends, the one of fewer bits is kept. Log-odds of splice sites make introns cheap, so each of
 these is read with several costs of an intron (``INTRON_COSTS``), and bits choose.
