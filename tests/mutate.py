@@ -40,6 +40,8 @@ COPIED = "scripts tests workflow config resources profiles envs docs benchmarks"
 FILES = "pyproject.toml setup.py README.md CHANGELOG.md CONTRIBUTING.md Makefile requirements.lock".split()
 SLOW = ("tests/workflow/", "tests/fuzz/")
 PASSED, NOTHING_RAN = 0, 5
+# A test whose outcome is not told yet, or that a crash of the interpreter ended.
+BEGUN = r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?)(?: *Fatal Python error.*)? *$"
 NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
@@ -252,7 +254,7 @@ class Judge:
             if status in (PASSED, NOTHING_RAN):
                 return ""
             failed = re.findall(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", output, flags=re.MULTILINE)
-            begun = re.findall(r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?) *$", output, flags=re.MULTILINE)
+            begun = re.findall(BEGUN, output, flags=re.MULTILINE)
             if status < 0 and begun and self._run(begun[-1:], jitted)[0] == PASSED:
                 return ""  # the time was over, and no test hangs
             suspect = (failed or begun[-1:] or [str(files[0])])[0]
