@@ -41,7 +41,7 @@ from genet5.crf.window_decoder import WindowDecoder  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
 from genet5.evaluate.scores import score_annotation  # noqa: E402
 from genet5.files import read_json  # noqa: E402
-from genet5.genome.genes import Region  # noqa: E402
+from genet5.genome.genes import Gene, Region  # noqa: E402
 from genet5.genome.genetic_code import GeneticCode  # noqa: E402
 from genet5.genome.sites import WindowSites  # noqa: E402
 from genet5.genome.splits import parse_regions  # noqa: E402
@@ -125,12 +125,7 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
 
     def counts(decoder: Cached) -> np.ndarray:
         genes = annotate_regions(decoder, rules, scored.genome, regions, code, tiling).genes
-        found = []
-        for area in areas:
-            inside = [gene for gene in genes if gene.seqid == area.seqid]
-            report = score_annotation(scored.annotation, inside, scored.genome.lengths, regions=[area], bootstrap=0)
-            found.append([[report[level][kind] for kind in ("tp", "fp", "fn")] for level in ("exon", "gene")])
-        return np.array(found)
+        return counts_of(scored, genes, areas)
 
     base = counts(decoder)
     found = [f"| {name} | viterbi | {' | '.join(f'{value:.3f}' for value in f1(base.sum(0)))} | | |"]
@@ -146,6 +141,16 @@ def rows(scored: Scored, target: Target, name: str, arguments: argparse.Namespac
         other = counts(Cached(WindowDecoder(load_annotator(folder).crf, rules)))
         found.append(compared(name, f"viterbi, {folder}", base, other))
     return found
+
+
+def counts_of(scored: Scored, genes: Sequence[Gene], areas: Sequence[Region]) -> np.ndarray:
+    """[areas, 2, 3]: of exons and genes, how many are right, wrong and missed."""
+    found = []
+    for area in areas:
+        inside = [gene for gene in genes if gene.seqid == area.seqid]
+        report = score_annotation(scored.annotation, inside, scored.genome.lengths, regions=[area], bootstrap=0)
+        found.append([[report[level][kind] for kind in ("tp", "fp", "fn")] for level in ("exon", "gene")])
+    return np.array(found)
 
 
 def compared(name: str, what: str, base: np.ndarray, other: np.ndarray) -> str:
