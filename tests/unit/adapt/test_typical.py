@@ -37,7 +37,10 @@ def test_it_is_the_mean_of_the_tables() -> None:
 
 
 def test_nothing_is_added_where_validation_has_chosen_nothing() -> None:
-    for relatives in (Relatives.of({"A": known(2, 1)}), Relatives.of({}, 0.3, 1.0)):
+    alone = Relatives.of({"A": known(2, 1)})
+    plain = Relatives(alone.names, alone.hexamers, alone.sites)
+    assert plain.near == plain.strength == plain.intron_cost == 0
+    for relatives in (alone, Relatives.of({}, 0.3, 1.0)):
         found = relatives.typical()
         assert found.strength == found.intron_cost == 0 and not found.hexamers.any() and not found.sites.any()
 

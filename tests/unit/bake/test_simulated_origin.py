@@ -15,6 +15,7 @@ from genet5.bake.species import SpeciesSource, bake_species
 from genet5.bake.training_inputs import find_inputs
 from genet5.bake.windows import WindowRules
 from genet5.clades import read_clades
+from genet5.errors import InputError
 from genet5.genome.fasta import decompress_genome
 from genet5.genome.simulate import simulate_genome, write_simulated
 from genet5.genome.simulation_options import SimulateOptions
@@ -65,6 +66,18 @@ def test_trainings_say_which_part_was_simulated(baked, tmp_path) -> None:
     both, one, none = (find_inputs(paths, validation, clades) for paths in (baked, baked[:1], baked[1:]))
     assert both.simulated.startswith("50.0% of the training bases were simulated") and both.simulated.endswith("made.")
     assert one.simulated.startswith("100.0%") and none.simulated == ""
+
+
+def test_streamed_inputs_are_the_same_inputs(baked, tmp_path) -> None:
+    validation = tmp_path / "validation.tar"
+    validation.write_bytes(b"")
+    local = find_inputs(baked, validation, read_clades())
+    streamed = find_inputs(baked, validation, read_clades(), "")
+    assert [Path(shard.address) for shard in streamed.stream()] == local.shards
+    for name in ("manifests", "species", "fingerprint", "simulated"):
+        assert getattr(streamed, name) == getattr(local, name)
+    with pytest.raises(InputError, match="no training windows in"):
+        streamed.windows()
 
 
 def test_the_data_card_names_it(baked) -> None:

@@ -221,6 +221,14 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, text: str, said: s
     assert "\n" not in str(caught.value) and "wrong" in str(caught.value)
 
 
+def test_comments_are_no_hints(tmp_path: Path) -> None:
+    """Also one that was a row, and one that begins with a single #."""
+    row = VARUS.splitlines(keepends=True)[0]
+    assert read(tmp_path, "hints.gff", f"# of my reads\n#{row}{VARUS}##FASTA\n>Chr1\nACGT\n") == read(
+        tmp_path, "plain.gff", VARUS
+    )
+
+
 def test_rows_of_other_types_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "hints.gff"
     path.write_text(VARUS + "Chr1\tb2h\ttss\t50\t50\t87\t+\t.\tpri=4\n")

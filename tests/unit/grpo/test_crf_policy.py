@@ -174,6 +174,19 @@ def test_a_locus_earns_by_itself():
     assert lesson.features.of_site[0, 2] < 0 < lesson.features.of_site[0, 41]
 
 
+def test_a_locus_ends_with_its_last_gene():
+    """The locus of a gene alone is as long as the gene."""
+    two = TwoLoci()
+    potentials, site, allowed = (part[0].numpy() for part in case(two.bases, 1, 0.0))
+    strand = Strand.of(potentials, site, allowed, 0.0)
+    sampled = sample_strand(strand, "+", [two.first], 64, 3, LOCUS)._replace(loci=[(2, 11)])
+    lesson = learn(sampled, [two.first], [], RewardWeights(), len(two.bases), 1.0)
+    earned = np.array([float(two.first in genes) for genes in sampled.genes])
+    known = [number for number, genes in enumerate(sampled.genes) if set(genes) <= {two.first, two.second}]
+    assert lesson.varied and 0 < earned[known].sum() < len(known)
+    assert lesson.features.of_site[0, 2] < 0, "a start that is right is worth more than none"
+
+
 def test_the_divergence_and_its_gradient_are_those_of_a_list_of_all_chains():
     start, policy = case(BASES, 1), case(BASES, 2)
     one, two = (Strand.of(*(part[0].numpy() for part in given), PENALTY) for given in (start, policy))

@@ -53,6 +53,13 @@ def test_page_is_well_formed_and_has_every_section(run: RunFolder, monkeypatch: 
     assert not page.with_class("absent")
 
 
+def test_the_first_lines_say_what_a_program_labelled(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "made the labels" not in Page(written(run, monkeypatch)).text
+    Path(run.flags["--scores"][0]).write_text(json.dumps(run.score | {"teacher": "prodigal"}))
+    text = Page(written(run, monkeypatch)).text
+    assert f"Prodigal made the labels of {SPECIES}, not a curator. It is the teacher here." in text
+
+
 def test_page_loads_nothing_from_outside(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     config = run.root / "config.json"
     config.write_text(json.dumps({"genome": "https://example.org/genome.fna.gz"}))
