@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -105,48 +106,15 @@ class CrfGrpoRun(Run):
 
     def _batch_losses(self, position: int, windows: Sequence[Window]) -> dict[str, Any]:
         """Losses of a batch, summed over strands, with what the log wants."""
-        options = self.options
+        options, penalty = self.options, self.model.crf.gene_penalty
         batch = self.fabric.to_device(self.windows.batch(windows))
+        allowed = (batch.sites > NOT_A_SITE).cpu().numpy()
         with self.fabric.autocast():
             potentials, site = self.losses(batch)
-        before = None
-        if self.start is not None:
-            with torch.no_grad(), self.fabric.autocast():
-                before = [*map(_numbers, self.start.read(batch)), float(self.start.crf.gene_penalty)]
-        penalty = self.model.crf.gene_penalty
-        now_ = [_numbers(potentials), _numbers(site), float(penalty.detach())]
-        allowed = (batch.sites > NOT_A_SITE).cpu().numpy()
-        slopes = [np.zeros_like(now_[0]), np.zeros_like(now_[1]), 0.0]
-        seed = batch_seed(options.seed, self.state.epoch, position)
-        lessons: list[Lesson] = []
-        genes: list[list[int]] = []
-        value = divergences = 0.0
-        for number, window in enumerate(windows):
-            for row, sign in enumerate(SIGNS):
-                size = len(window.bases)
-                strand = _strand(now_, number, row, allowed, size, options.temperature)
-                reference = [gene for gene in window.genes if gene.strand == sign]
-                sampled = sample_strand(
-                    strand, sign, reference, options.group_size, (seed + 2 * number + row) % 2**63, options.credit
-                )
-                lesson = learn(sampled, reference, window.dont_care, self.weights, size, options.temperature)
-                lessons.append(lesson)
-                genes.append([len(group) for group in sampled.genes])
-                repeated = len(sampled.genes) - len({tuple(group) for group in sampled.genes})
-                genes[-1].append(repeated)
-                value += _add(lesson.features, 1.0, slopes, number, row, strand, options.temperature)
-                if before is not None:
-                    first, one = (_strand(part, number, row, allowed, size, 1.0) for part in (before, now_))
-                    apart, gradient = divergence(one, first)
-                    divergences += apart
-                    _add(gradient, options.beta, slopes, number, row, one, 1.0)
-        surrogate = sum(
-            (tensor * torch.from_numpy(slope).to(tensor)).sum()
-            for tensor, slope in zip((potentials, site), slopes[:2], strict=True)
-        )
-        surrogate = surrogate - penalty * slopes[2]
-        losses = {"policy": value, "kl": divergences, "weight": 2.0 * len(windows)}
-        total = surrogate - surrogate.detach() + value + options.beta * divergences
+        now = BatchPotentials(potentials, site, penalty, allowed)
+        taught = self._taught(windows, now, self._at_the_start(batch, allowed), position)
+        losses = {"policy": taught.policy, "kl": taught.divergence, "weight": 2.0 * len(windows)}
+        total = now.with_gradient(potentials, site, penalty) + taught.policy + options.beta * taught.divergence
         if options.likelihood_weight > 0:
             chains = chain_loss(
                 potentials.flatten(0, 1),
@@ -156,14 +124,44 @@ class CrfGrpoRun(Run):
                 batch.chains.flatten(0, 1),
                 batch.lengths.repeat_interleave(2),
             )
-            likelihood = chains.loss.sum()
-            total = total + options.likelihood_weight * likelihood
-            losses["likelihood"] = likelihood
+            losses["likelihood"] = chains.loss.sum()
+            total = total + options.likelihood_weight * losses["likelihood"]
         share = 1 / self.accumulated
-        tokens = float(batch.lengths.sum())
-        return {"sum": total} | losses | audit(lessons, genes) | {
-            "tokens": tokens, "tokens_weight": share / self.fabric.world_size,
-        }  # fmt: skip
+        tokens = {"tokens": float(batch.lengths.sum()), "tokens_weight": share / self.fabric.world_size}
+        return {"sum": total} | losses | audit(taught.lessons, taught.genes) | tokens
+
+    def _at_the_start(self, batch: CrfBatch, allowed: np.ndarray) -> BatchPotentials | None:
+        """Of the CRF that training began with, where the divergence from it counts."""
+        if self.start is None:
+            return None
+        with torch.no_grad(), self.fabric.autocast():
+            return BatchPotentials(*self.start.read(batch), self.start.crf.gene_penalty, allowed)
+
+    def _taught(
+        self, windows: Sequence[Window], now: BatchPotentials, before: BatchPotentials | None, position: int
+    ) -> Taught:
+        """Samples each strand, and adds what that teaches to the gradients of ``now``."""
+        options = self.options
+        seed = batch_seed(options.seed, self.state.epoch, position)
+        taught = Taught([], [], 0.0, 0.0)
+        for number, window in enumerate(windows):
+            for row, sign in enumerate(SIGNS):
+                place = Place(number, row, len(window.bases))
+                strand = now.strand(place, options.temperature)
+                reference = [gene for gene in window.genes if gene.strand == sign]
+                drawn = (seed + 2 * number + row) % 2**63
+                sampled = sample_strand(strand, sign, reference, options.group_size, drawn, options.credit)
+                lesson = learn(sampled, reference, window.dont_care, self.weights, place.window_bp, options.temperature)
+                taught.lessons.append(lesson)
+                repeated = len(sampled.genes) - len({tuple(group) for group in sampled.genes})
+                taught.genes.append([*map(len, sampled.genes), repeated])
+                taught.policy += now.add(lesson.features, 1.0, place, strand) * options.temperature
+                if before is not None:
+                    one = now.strand(place)
+                    apart, gradient = divergence(one, before.strand(place))
+                    taught.divergence += apart
+                    now.add(gradient, options.beta, place, one)
+        return taught
 
     def _watch_variance(self, sums: Mapping[str, float]) -> None:
         """End a run that cannot learn."""
@@ -178,33 +176,57 @@ class CrfGrpoRun(Run):
             )
 
 
-def _numbers(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().to("cpu", torch.float64).numpy()
+class Place(NamedTuple):
+    """A strand of a batch: its window, its row there (0: +), and the bases of the window."""
+
+    window: int
+    row: int
+    window_bp: int
 
 
-def _strand(
-    numbers: Sequence[Any], window: int, row: int, allowed: np.ndarray, size: int, temperature: float
-) -> Strand:
-    potentials, site, penalty = numbers
-    return Strand.of(
-        potentials[window, row, :size],
-        site[window, row, :, : size + 1],
-        allowed[window, row, :, : size + 1],
-        penalty,
-        temperature,
-    )
+@dataclass
+class Taught:
+    """By the samples of a batch. genes: of each sample of a strand, and last its repeated samples."""
+
+    lessons: list[Lesson]
+    genes: list[list[int]]
+    policy: float
+    divergence: float
 
 
-def _add(
-    found: Features, weight: float, slopes: list[Any], window: int, row: int, strand: Strand, temperature: float
-) -> float:
-    """Adds a gradient by the potentials to that of the batch; returns what it makes of the strand's own potentials."""
-    size = len(strand.potentials)
-    slopes[0][window, row, :size] += weight * found.of_base
-    slopes[1][window, row, :, : size + 1] += weight * found.of_site
-    slopes[2] += weight * found.genes
-    worth = (found.of_base * strand.potentials).sum() + (found.of_site * strand.site)[strand.allowed].sum()
-    return float(worth - found.genes * strand.penalty) * temperature
+class BatchPotentials:
+    """Potentials of a batch as numbers, float64, and the gradient by them that its strands add up."""
+
+    def __init__(self, potentials: Tensor, site: Tensor, penalty: Tensor, allowed: np.ndarray) -> None:
+        self.base, self.site = (part.detach().to("cpu", torch.float64).numpy() for part in (potentials, site))
+        self.penalty, self.allowed = float(penalty.detach()), allowed
+        self.by_base, self.by_site, self.by_penalty = np.zeros_like(self.base), np.zeros_like(self.site), 0.0
+
+    def strand(self, place: Place, temperature: float = 1.0) -> Strand:
+        window, row, size = place
+        return Strand.of(
+            self.base[window, row, :size],
+            self.site[window, row, :, : size + 1],
+            self.allowed[window, row, :, : size + 1],
+            self.penalty,
+            temperature,
+        )
+
+    def add(self, found: Features, weight: float, place: Place, strand: Strand) -> float:
+        """Adds a strand's gradient; returns what it makes of the strand's own potentials."""
+        window, row, size = place
+        self.by_base[window, row, :size] += weight * found.of_base
+        self.by_site[window, row, :, : size + 1] += weight * found.of_site
+        self.by_penalty -= weight * found.genes
+        worth = (found.of_base * strand.potentials).sum() + (found.of_site * strand.site)[strand.allowed].sum()
+        return float(worth - found.genes * strand.penalty)
+
+    def with_gradient(self, potentials: Tensor, site: Tensor, penalty: Tensor) -> Tensor:
+        """Zero, with the gradient that was added up."""
+        by_base, by_site = torch.from_numpy(self.by_base), torch.from_numpy(self.by_site)
+        slope = (potentials * by_base.to(potentials)).sum() + (site * by_site.to(site)).sum()
+        slope = slope + penalty * self.by_penalty
+        return slope - slope.detach()
 
 
 def audit(lessons: Sequence[Lesson], genes: Sequence[Sequence[int]]) -> dict[str, float]:
