@@ -42,6 +42,7 @@ SLOW = ("tests/workflow/", "tests/fuzz/")
 PASSED, NOTHING_RAN = 0, 5
 # A test whose outcome is not told yet, or that a crash of the interpreter ended.
 BEGUN = r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?)(?: *Fatal Python error.*)? *$"
+WORD = re.compile(r"[A-Za-z]\w{3,}")
 NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
@@ -93,6 +94,7 @@ class Tests:
         self.imports = {path: self._imported(path) for path in self.files}
         # A script may also be run by its name, and the package as one.
         self.texts = {path: full.read_text(encoding="utf-8") for path, full in self.files.items() if _is_test(path)}
+        self.words = {path: set(WORD.findall(text)) for path, text in self.texts.items()}
 
     def _imported(self, path: Path) -> set[Path]:
         found = set()
@@ -105,8 +107,12 @@ class Tests:
             found |= {self.modules[name] for name in names if name in self.modules}
         return found - {path}
 
-    def of(self, path: Path) -> list[Path]:
-        """Test files that reach a module within three steps of imports, the nearest first, slow ones last."""
+    def of(self, path: Path, line: str = "") -> list[Path]:
+        """Test files that reach a module within three steps of imports, the nearest first, slow ones last.
+
+        Of those as near, the ones that share more words with a line of the module come first.
+        """
+        words = set(WORD.findall(line))
         distance, reached = {path: 0}, [path]
         for step in (1, 2, 3):
             names = {f"{one.stem}.py" for one in reached if one.parts[0] == "scripts" and one.parts[1] != "genet5"}
@@ -126,6 +132,7 @@ class Tests:
                 str(test).startswith(SLOW),
                 distance[test],
                 away,
+                -len(words & self.words[test]),
                 room not in test.parts,
                 self.files[test].stat().st_size,
             )
@@ -228,11 +235,12 @@ class Judge:
 
     def verdict(self, mutant: Mutant, most_files: int) -> tuple[bool, str]:
         """Whether the mutant is caught, and by what, or what it survived."""
-        files = self.tests.of(mutant.path)[:most_files]
-        if not files:
-            return False, "no test file imports it"
         path = self.runner.root / mutant.path
         before = path.read_bytes()
+        line = before.decode().splitlines()[mutant.mutation.line - 1]
+        files = self.tests.of(mutant.path, line)[:most_files]
+        if not files:
+            return False, "no test file imports it"
         compiled = list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
         for one in compiled:
             one.unlink()
