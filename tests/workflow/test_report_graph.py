@@ -44,7 +44,7 @@ def graphs(workspace, *settings: str) -> tuple[set[str], set[tuple[str, str]], d
     return set(jobs(plan.stdout)) - {"all"}, edges, settings_of_page
 
 
-@pytest.mark.parametrize("stages", [["crf"], ["crf", "sft"], ["crf", "sft", "grpo"]])
+@pytest.mark.parametrize("stages", [["crf"], ["crf", "grpo_crf", "sft"], ["crf", "sft", "grpo"]])
 def test_the_page_draws_what_snakemake_runs(workspace, stages):
     overlay = workspace.overlay(f"stages: {json.dumps(stages)}")
     rules, edges, config = graphs(workspace, "config/examples/demo.yaml", overlay)
@@ -105,6 +105,5 @@ def test_a_fetched_lineage_and_busco_on_the_genome_are_drawn(workspace):
 def test_every_rule_of_the_main_path_has_a_box(repository):
     files = ("download", "bake", "model", "train", "grpo", "annotate", "annotate_parts", "evaluate", "report")
     text = "".join((repository / "workflow" / "rules" / f"{name}.smk").read_text() for name in files)
-    # The optional stage train_grpo_crf is not drawn: few runs have it, and its arrows would cross all others.
-    targets = {"annotate", "bake_species", "train_grpo_crf"}
+    targets = {"annotate", "bake_species"}
     assert {rule.name for rule in RULES} == set(re.findall(RULE, text, flags=re.MULTILINE)) - targets

@@ -35,12 +35,13 @@ RULES = (
     Rule("merge_validation", 2, 3, ("bake_shards",)),
     Rule("grpo_prompts", 2, 4, ("bake_shards",)),
     Rule("train_crf", 2, 0, ("bake_shards", "merge_validation")),
+    Rule("train_grpo_crf", 3, 5, ("train_crf", "grpo_prompts", "merge_validation")),
     Rule("expand_tokenizer", 1, 2),
-    Rule("init_model", 3, 1, ("train_crf", "expand_tokenizer")),
+    Rule("init_model", 3, 1, ("train_crf", "train_grpo_crf", "expand_tokenizer")),
     Rule("resize_model", 4, 1, ("init_model", "expand_tokenizer")),
     Rule("train_sft", 5, 1, ("resize_model", "merge_validation")),
     Rule("train_grpo", 6, 2, ("train_sft", "grpo_prompts", "merge_validation")),
-    Rule("calibrate", 7, 0, ("train_crf", "train_sft", "train_grpo")),
+    Rule("calibrate", 7, 0, ("train_crf", "train_grpo_crf", "train_sft", "train_grpo")),
     Rule("annotate_genome", 8, 0, ("calibrate",)),
     Rule("annotate_part", 8, 1, ("calibrate",)),
     Rule("join_annotation", 8, 2, ("annotate_part",)),
@@ -52,6 +53,8 @@ RULES = (
     Rule("report", 10, 0, ("score", "busco", "busco_genome")),
     Rule("summary", 10, 2, ("score", "busco", "busco_genome")),
 )
+# The writer is built around the CRF of the last stage that trains one.
+INSTEAD = {("train_crf", "init_model"): "train_grpo_crf"}
 WRITER_RULES = frozenset({"expand_tokenizer", "init_model", "resize_model", "train_sft"})
 PART_RULES = frozenset({"annotate_part", "join_annotation"})
 
@@ -70,7 +73,7 @@ def rules_used(results: Results) -> frozenset[str]:
     if {"sft", "grpo"} & stages:
         used |= WRITER_RULES
     if "grpo_crf" in stages:
-        used.add("grpo_prompts")
+        used |= {"grpo_prompts", "train_grpo_crf"}
     if "grpo" in stages:
         used |= {"grpo_prompts", "train_grpo"}
     if results.predictions or results.boards:
@@ -109,7 +112,7 @@ def workflow_graph(times: Sequence[StepTime], used: frozenset[str]) -> Markup:
     solid, idle, boxes = [], [], []
     for rule in RULES:
         for earlier in rule.after:
-            runs = rule.name in used and earlier in used
+            runs = {rule.name, earlier} <= used and INSTEAD.get((earlier, rule.name)) not in used
             arrow = _arrow(corners[earlier], corners[rule.name], "edge" if runs else "edge idle")
             (solid if runs else idle).append(tag("g", arrow, data_from=earlier, data_to=rule.name))
         boxes.append(_box(rule.name, corners[rule.name], rule.name in used, wall.get(rule.name)))
