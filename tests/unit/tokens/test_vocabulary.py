@@ -112,6 +112,20 @@ def test_token_lists_are_read_and_their_mistakes_placed(tmp_path: Path) -> None:
         vocabulary.read_tokens(tmp_path / "nowhere.txt")
 
 
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("", "'' is not a token: it must not be empty"),
+        ("<a b>", "'<a b>' is not a token: it must not be empty or contain white space"),
+        ("ACGTN", "'ACGTN' is spelt with nucleotide letters only and would be found inside DNA"),
+    ],
+)
+def test_what_dna_could_contain_is_no_token(token: str, said: str) -> None:
+    vocabulary.check_tokens(["<gene>", "ACGTN>"])
+    with pytest.raises(InputError, match=f"^mine: {said}"):
+        vocabulary.check_tokens(["<gene>", token], where="mine")
+
+
 def test_shipped_structure_tokens() -> None:
     assert vocabulary.read_tokens(vocabulary.STRUCTURE_TOKENS_FILE) == FIXED
     assert vocabulary.clade_tokens(reversed(CLADES)) == [f"<clade:{name}>" for name in CLADES]
