@@ -50,6 +50,7 @@ _FRAMES = {b"0": 0, b"1": 1, b"2": 2}
 _STRANDS = {b"+": "+", b"-": "-", b".": ".", b"?": "."}
 _PROTHINT = frozenset({b"Intron", b"start_codon", b"stop_codon"})
 #: Bases next to the ends of an aligned exon that are not taken for coding: alignments are least sure there.
+_KNOWN_ATTRIBUTES = 10_000  # columns of attributes that are kept
 TRIMMED_BP = 9
 
 
@@ -115,6 +116,7 @@ def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> Hin
     """
     skipped: dict[str, int] = {}
     by_src: dict[bytes, dict[tuple, int]] = {}
+    known: dict[bytes, tuple[int, dict[tuple, int]]] = {}  # counts and source of attributes: few differ
     prothint = False
     for number, name, kind, start, end, score, strand, frame, attributes in gff_rows(lines, path):
         hint = HINT_TYPES.get(kind)
@@ -122,17 +124,19 @@ def read_hint_rows(lines: Iterable[bytes], path: str | Path, source: str) -> Hin
             other = kind.decode("utf-8", "replace")
             skipped[other] = skipped.get(other, 0) + 1
             continue
-        _, said, text = attributes.partition(b"mult=")
-        if said:
-            mult = _reads(text.partition(b";")[0].strip(), "mult", path, number)
-        elif kind in _PROTHINT and score.isdigit():
-            mult, prothint = _reads(score, "score", path, number), True
-        else:
+        told = known.get(attributes)
+        if told is None:
+            src = attributes.partition(b"src=")[2][:2]
+            _, said, text = attributes.partition(b"mult=")
+            mult = _reads(text.partition(b";")[0].strip(), "mult", path, number) if said else 0
+            told = mult, by_src.setdefault(src, {})
+            if len(known) < _KNOWN_ATTRIBUTES:
+                known[attributes] = told
+        mult, counts = told
+        if not mult:
             mult = 1
-        src = attributes.partition(b"src=")[2][:2]
-        counts = by_src.get(src)
-        if counts is None:
-            counts = by_src[src] = {}
+            if kind in _PROTHINT and score.isdigit():
+                mult, prothint = _reads(score, "score", path, number), True
         key = hint, name, start, end, strand, frame if hint == CDS_PART else NO_FRAME
         counts[key] = counts.get(key, 0) + mult
     form = "ProtHint" if prothint else "AUGUSTUS hints"
