@@ -120,6 +120,16 @@ def test_the_index_is_kept_and_made_anew_for_another_file(tmp_path: Path, monkey
         assert reader.key(0) == "00004"
 
 
+@pytest.mark.parametrize(("column", "by"), [(0, 512), (1, 1)])
+def test_a_row_of_the_index_that_the_tar_denies_gives_no_bases(column: int, by: int, tmp_path: Path) -> None:
+    (path,) = write(tmp_path, 2, 10)
+    with ShardReader(path) as reader:
+        reader._table[1, column] += by  # as an index with a wrong row that its checksum covers
+        with pytest.raises(InputError, match=r"found no \.[a-z.]+ file of \d+ bytes at byte \d+; delete .*\.idx"):
+            reader.read(1)
+        assert reader.read(0) == make_sample(0)
+
+
 def test_a_folder_that_cannot_be_written_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (path,) = write(tmp_path, 2, 10)
 

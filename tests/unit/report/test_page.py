@@ -60,6 +60,11 @@ def test_the_first_lines_say_what_a_program_labelled(run: RunFolder, monkeypatch
     assert f"Prodigal made the labels of {SPECIES}, not a curator. It is the teacher here." in text
 
 
+def test_the_scores_have_a_chart_of_levels_and_one_of_genes(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    captions = [part.split("<")[0] for part in written(run, monkeypatch).split("<figcaption>")[1:]]
+    assert captions[:2] == ["F1 by level ", "Genes: precision and recall"]
+
+
 def test_page_loads_nothing_from_outside(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     config = run.root / "config.json"
     config.write_text(json.dumps({"genome": "https://example.org/genome.fna.gz"}))
