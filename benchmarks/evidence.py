@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=AUGUSTUS, default=list(AUGUSTUS), help="(default: all)")
     parser.add_argument("--hints", nargs="+", choices=RIGHT + WRONG, default=list(RIGHT + WRONG), help="(default: all)")
     parser.add_argument("--tools", nargs="+", choices=("genet5", "augustus"), default=["genet5", "augustus"])
+    parser.add_argument("--max-bp", type=int, default=0, help="bases of a set at most; 0: all (%(default)s)")
     parser.add_argument("--bootstrap", type=int, default=1000, help="resamples (%(default)s)")
     parser.add_argument("--cache", type=Path, default=REPOSITORY / "data/studies/any_genome", help="(%(default)s)")
     parser.add_argument("--markdown", type=Path, help="file for the table (default: it is printed)")
@@ -106,7 +107,7 @@ def main() -> None:
 def set_rows(name: str, data: Path, arguments: argparse.Namespace) -> Iterator[Row]:
     """The rows of a set, ours and AUGUSTUS's in turn."""
     target = TARGETS[name]
-    scored = prepare(name, target, data, arguments.cache, SCORED_BP.get(name, 0))
+    scored = prepare(name, target, data, arguments.cache, arguments.max_bp or SCORED_BP.get(name, 0))
     with scored.genome:
         for hints in arguments.hints:
             files = hint_files(hints, scored, data / "hints" / target.data, arguments.cache)

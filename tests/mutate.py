@@ -43,6 +43,7 @@ PASSED, NOTHING_RAN = 0, 5
 # A test whose outcome is not told yet, or that a crash of the interpreter ended.
 BEGUN = r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?)(?: *Fatal Python error.*)? *$"
 WORD = re.compile(r"[A-Za-z]\w{3,}")
+MOST_WAITING = 4  # wall seconds for one of the processor: a mutant may wait for ever
 NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
@@ -172,7 +173,7 @@ class Runner:
             self._be_pytest([str(word) for word in words], numba_cache)
         status = signal.SIGKILL  # where the time is over
         try:
-            until = time.monotonic() + 10 * self.limit_s
+            until = time.monotonic() + MOST_WAITING * self.limit_s
             while time.monotonic() < until:
                 ended, waited = os.waitpid(child, os.WNOHANG)
                 if ended:
