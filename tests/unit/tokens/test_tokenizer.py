@@ -377,6 +377,14 @@ def test_a_table_of_codes_of_another_k_is_refused(tmp_path: Path) -> None:
         GeneTokenizer.load(tmp_path)
 
 
+def test_a_file_without_a_token_that_genes_need_is_refused(tmp_path: Path) -> None:
+    GeneTokenizer.build("kmer", 4, **LENGTHS).save(tmp_path)
+    path = tmp_path / TOKENIZER_FILE
+    path.write_text(path.read_text().replace('"<cds>"', '"<other>"'))
+    with pytest.raises(InputError, match=r"tokenizer\.json: missing <cds>"):
+        GeneTokenizer.load(tmp_path)
+
+
 def test_broken_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"tokenizer.json: no such file"):
         GeneTokenizer.load(tmp_path)
