@@ -45,9 +45,9 @@ def sampled_apart(model: GeneT5Model, seed: tuple[int, ...]) -> list[list[list[i
             writers[sequence].take(writers[sequence].token_of(decision, option), 0.0)
 
     scores = model.score_apart(prompts)
-    cache = PromptCache(model, prompts, scores, model.read_prompts(prompts, scores), GROUP_SIZE)
-    write_sequences(cache, writers, choose)
-    assert len(cache.prompts) <= len(windows) // 2, "prompts that are answered take no more memory"
+    write_sequences(
+        PromptCache(model, prompts, scores, model.read_prompts(prompts, scores), GROUP_SIZE), writers, choose
+    )
     return [[one.ids for one in writers[first : first + GROUP_SIZE]] for first in range(0, len(writers), GROUP_SIZE)]
 
 
