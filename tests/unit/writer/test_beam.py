@@ -59,6 +59,14 @@ def search(
     return [writer.result() for writer in writers]
 
 
+def test_prompts_that_are_answered_take_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[int] = []
+    keep = PromptCache.keep
+    monkeypatch.setattr(PromptCache, "keep", lambda cache, rows: kept.append(len(rows)) or keep(cache, rows))
+    search(writing_model(seed=3), GRAMMAR, windows(3, 8), 2)
+    assert kept and kept[0] <= 4 and sorted(kept, reverse=True) == kept
+
+
 def total(written: WrittenWindow) -> float:
     return sum(written.log_probabilities)
 
