@@ -18,6 +18,7 @@ import yaml
 from Bio.Data import CodonTable
 
 from genet5.annotate.options import DECODERS
+from genet5.errors import InputError
 from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.options import BASELINE_NAMES
 from genet5.options import add_option_arguments, alternatives, default_of, flags, option, options_from_arguments, plain
@@ -213,3 +214,11 @@ def test_trainings_differ_in_defaults_alone():
             if field.name in shared and field.name != "monitor":
                 same = {**field.metadata, "help": ""}
                 assert same == {**shared[field.name], "help": ""}, f"{name}.{field.name}"
+
+
+def test_a_configuration_that_is_nested_too_deep_is_one_line() -> None:
+    nested: object = "a"
+    for _ in range(101):
+        nested = [nested]
+    with pytest.raises(InputError, match=r"^the configuration: nested too deep, allowed: 100 levels$"):
+        with_defaults({"bake": nested})
