@@ -23,6 +23,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -137,7 +138,8 @@ def measured(scored: Scored, folders: list[Path]) -> tuple[np.ndarray, float]:
     counts, scores, exact = 0, [], []
     for folder in folders:
         decoder = Cached(WindowDecoder(load_annotator(folder).crf, rules))
-        genes = annotate_regions(decoder, rules, scored.genome, scored.regions, code, tiling).genes
+        with redirect_stdout(sys.stderr):  # how far it is; the table alone goes to stdout
+            genes = annotate_regions(decoder, rules, scored.genome, scored.regions, code, tiling).genes
         counts = counts + counts_of(scored, genes, areas)
         judged = judged_genes(genes, judge(scored.annotation, genes)[1])
         scores += judged.odds
