@@ -168,7 +168,6 @@ def _with_best_cost(trial: _Trial, halves: Sequence[Adaptation]) -> tuple[list[A
         while 0 <= place + step < len(costs) and bits(place + step) < bits(place):
             place += step
     cost = costs[place]
-    bits(place)
     return [replace(half, intron_cost=cost) for half in halves], tried[cost]
 
 
