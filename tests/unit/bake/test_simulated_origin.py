@@ -19,7 +19,7 @@ from genet5.errors import InputError
 from genet5.genome.fasta import decompress_genome
 from genet5.genome.simulate import simulate_genome, write_simulated
 from genet5.genome.simulation_options import SimulateOptions
-from genet5.genome.simulation_origin import simulated_in_words
+from genet5.genome.simulation_origin import simulated_from, simulated_in_words
 from genet5.report.build import _by_species
 from genet5.report.datacard import data_card, read_data_card
 from genet5.sources.augustus_parameters import read_parameters
@@ -57,6 +57,12 @@ def test_manifest_and_samples_name_the_origin(baked) -> None:
     for path, fields in zip(baked, (META_FIELDS | SIMULATED_META_FIELDS, META_FIELDS), strict=True):
         shards = ShardSet(sorted(path.parent.glob("train_*.tar")))
         assert {frozenset(shards.meta(index)) for index in range(len(shards))} == {frozenset(fields)}
+
+
+def test_other_annotations_are_of_no_parameters(tmp_path) -> None:
+    for name, text in (("note", "#!simulated\n# by nobody\n"), ("rows", "##gff-version 3\nc1\tx\tgene\t1\t9\n")):
+        (tmp_path / name).write_text(text)
+        assert simulated_from(tmp_path / name) == ""
 
 
 def test_trainings_say_which_part_was_simulated(baked, tmp_path) -> None:

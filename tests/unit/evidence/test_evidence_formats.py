@@ -139,13 +139,14 @@ def test_bed_of_junctions(tmp_path: Path) -> None:
 
 
 def write_reads(path: Path, mode: str, reference: Path | None = None) -> Path:
-    """Three reads over one intron (one of them a duplicate), two within an exon, one at several places."""
+    """Three reads over one intron (one of them a duplicate), another, two within an exon, one at several places."""
     header = {"HD": {"VN": "1.6"}, "SQ": [{"SN": "c1", "LN": 2000}]}
     rows = [
         (0, 100, "50M200N50M", 60, "+"),
         (0, 110, "40M200N60M", 60, "+"),
         (0x400, 110, "40M200N60M", 60, "+"),
         (16, 145, "5M200N95M", 60, "+"),  # too little of it on the left
+        (0, 600, "6M100N94M", 60, "+"),  # just enough of it
         (0, 1000, "100M", 60, None),
         (0, 1000, "100M", 60, None),
         (0, 1500, "100M", 0, None),
@@ -168,7 +169,9 @@ def test_bam_and_cram(tmp_path: Path, mode: str) -> None:
     fasta.write_text(">c1\n" + "A" * 2000 + "\n")
     path = write_reads(tmp_path / "reads", mode, fasta)
     hints = read_hints(path, RNASEQ, fasta).hints
-    assert [hint for hint in hints if hint.kind == INTRON] == [Hint(RNASEQ, INTRON, "c1", 150, 350, "+", 2)]
+    introns = [(150, 350, 2), (606, 706, 1)]
+    expected = [Hint(RNASEQ, INTRON, "c1", start, end, "+", reads) for start, end, reads in introns]
+    assert [hint for hint in hints if hint.kind == INTRON] == expected
     covered = [hint for hint in hints if hint.kind == EXON_PART]
     assert (covered[-1].start, covered[-1].end, covered[-1].mult, covered[-1].strand) == (1000, 1100, 2, ".")
     assert not any(hint.start < 350 and hint.end > 160 for hint in covered)

@@ -116,6 +116,12 @@ MISTAKES = [
         "[TRANSINIT]\n# width, order\n5\n",
         r"\[TRANSINIT\]: 4 rows of order 0",
     ),
+    (
+        "exon",
+        "# width, order\n4\n0\n",
+        "# width, order\n4\n0.5\n",
+        r"\[TRANSINIT\]: expected a width and an order, each",
+    ),
     ("exon", " 1  0.7\t", " 1  -0.7\t", r"line \d+: \[TRANSINIT\]: .*expected 5 numbers of at least 0"),
     ("intron", "cc\t600", "ccc\t600", r"line 8: \[ASS\]: 'ccc', expected 1 \+ 1 bases as in the .cfg"),
     ("intron", "cc\t600", "cc\tmany", r"line 8: \[ASS\]: 'many', expected 1 numbers"),

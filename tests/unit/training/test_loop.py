@@ -75,6 +75,13 @@ def test_the_model_learns_and_every_artefact_is_there(tmp_path):
     assert all(torch.equal(t, tensors(result.final)[n]) for n, t in model.state_dict().items() if n != "head.weight")
 
 
+def test_a_model_that_comes_from_an_evaluation_is_trained_with_dropout(tmp_path):
+    for name, model in (("fresh", ToyModel()), ("evaluated", ToyModel().eval())):
+        train_toy(tmp_path / name, {}, model=model)
+        assert model.training
+    assert_same_run(tmp_path / "fresh", tmp_path / "evaluated")
+
+
 def test_rates_and_losses_follow_their_definitions(tmp_path):
     """Two plain-torch steps give the numbers that the log has."""
     options = read_options(ToyOptions, OPTIONS | {"windows_per_step": 16, "weight_decay": 0.0}, "test")
