@@ -8,7 +8,7 @@ import pytest
 
 from genet5.evidence.hints import CDS_PART, INTRON, PROTEINS, RNASEQ, START, STOP, Hint, HintFile
 from genet5.evidence.matching import Evidence, match
-from genet5.evidence.support import CONFIRMED, CONTRADICTED, FULL, MISSED, NONE, PARTIAL, Support, support_of
+from genet5.evidence.support import CONFIRMED, CONTRADICTED, FULL, MISSED, NONE, PARTIAL, Support, fate_of, support_of
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Gene, Interval, Region, Transcript, phases_from_lengths
 from genet5.genome.sites import GeneRules
@@ -93,6 +93,12 @@ def test_fates_of_hinted_introns(genome: Genome) -> None:
         MISSED: 1,
         CONTRADICTED: 0,
     }
+
+
+def test_the_fate_of_one_hint_on_the_page() -> None:
+    transcripts = [GENE.canonical, gene("g5", "+", (560, 600), (650, 700)).canonical]
+    fates = {(100, 150): CONFIRMED, (600, 650): CONFIRMED, (300, 550): CONTRADICTED, (800, 850): MISSED}
+    assert {place: fate_of(*place, transcripts) for place in fates} == fates
 
 
 def test_genes_of_contigs_without_hints_have_none(genome: Genome) -> None:

@@ -257,6 +257,12 @@ def test_a_run_leaves_a_crf_and_its_logs(inputs: ToyInputs, whole: Path):
     assert any(not torch.equal(start[name], tensor) for name, tensor in tensors(whole / "final").items())
 
 
+def test_the_schedule_of_the_rate_decides_the_weights(inputs: ToyInputs, whole: Path, tmp_path: Path):
+    run_toy(inputs, tmp_path, scheduler="constant", warmup_ratio=0.0)
+    constant, scheduled = tensors(tmp_path / "final"), tensors(whole / "final")
+    assert any(not torch.equal(constant[name], tensor) for name, tensor in scheduled.items())
+
+
 @pytest.mark.parametrize("calls", [[2], [7, 3]])
 def test_a_stopped_run_goes_on_as_if_nothing_had_been(inputs, whole, tmp_path, monkeypatch, calls):
     sample = crf_run.sample_strand

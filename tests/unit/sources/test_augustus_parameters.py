@@ -184,6 +184,10 @@ def test_jitter_moves_every_table_and_keeps_them_probabilities(tmp_path: Path) -
             assert np.abs(after - before).max() > 0.005
             np.testing.assert_array_equal(after, getattr(same, name))
         assert one.mean_extra_intron_bp != other.mean_extra_intron_bp
+        for name in ("start_motif", "acceptor_motif"):
+            before, after = getattr(one, name), getattr(other, name)
+            np.testing.assert_allclose(after.table.sum(axis=-1), 1)
+            assert after.order == before.order and np.abs(after.table - before.table).max() > 0.005
     assert moved.donors.probabilities.sum() == pytest.approx(1)
     assert moved.exon_counts[2] != published.exon_counts[2]
     still = jittered(published, 0.0, np.random.default_rng(1))
