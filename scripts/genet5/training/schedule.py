@@ -11,8 +11,10 @@ def learning_rate(step: int, total_steps: int, options: RunOptions) -> float:
     """Rate of optimizer step ``step`` (0 to ``total_steps`` - 1).
 
     It rises in a line to ``options.lr`` over the first ``warmup_ratio`` of the steps, then falls as
-    ``options.scheduler`` says and reaches ``lr * min_lr_ratio`` at the last step.
+    ``options.scheduler`` says and reaches ``lr * min_lr_ratio`` at the last step. Before the first step it is 0.
     """
+    if step < 0:
+        return 0.0
     warmup = math.ceil(options.warmup_ratio * total_steps)
     if step < warmup:
         return options.lr * (step + 1) / warmup

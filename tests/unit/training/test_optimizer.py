@@ -30,6 +30,7 @@ def test_short_runs_have_finite_rates():
         for ratio in (0.0, 0.5, 1.0):
             options = ToyOptions(warmup_ratio=ratio)
             assert all(0 < learning_rate(s, total, options) <= options.lr for s in range(total))
+            assert learning_rate(-1, total, options) == 0.0, "what is logged before the first step"
 
 
 def test_only_matrices_that_are_no_embeddings_decay():
