@@ -100,6 +100,20 @@ def all_paths(given: Case) -> list[Path]:
     return paths
 
 
+def with_lengths(paths: Sequence[Path], introns: np.ndarray) -> list[Path]:
+    """The same chains, each whole intron adding what its length is worth."""
+    found = []
+    for path in paths:
+        states, more = path.states, 0.0
+        for begin in range(1, len(states)):
+            if states[begin] > 3 >= states[begin - 1]:
+                end = next((at for at in range(begin, len(states)) if states[at] <= 3), None)
+                if end is not None and end - begin < len(introns):
+                    more += float(introns[end - begin])
+        found.append(path._replace(score=path.score + more))
+    return found
+
+
 def log_sum(scores: Sequence[float] | np.ndarray) -> float:
     return float(np.logaddexp.reduce(scores)) if len(scores) else -math.inf
 

@@ -158,6 +158,7 @@ class _Chain:
         self.max_intron_bp = rules.max_intron_bp
         self.edge_coding = scores.coding[:, -1].tolist()
         self.edge_intron = float(scores.intron[-1])
+        self.lengths = scores.introns.tolist()
         self.spliced = bool(rules.splice_pairs)
         #: best score of genes that have ended, and the last of them
         self.value, self.last = 0.0, None
@@ -255,7 +256,7 @@ class _Chain:
         """An exon may begin ``missing`` bases ago; they complete the codon split by the intron."""
         _, begin, missing, group, gain, stops, stop_gain = event
         near, reach = self.near[group][missing], self.reach[group][missing]
-        least = begin - self.min_intron_bp
+        least = begin - max(self.min_intron_bp, len(self.lengths))
         while near and near[0][0] <= least:
             donor, value, carried, node = near.popleft()
             line = reach[carried]
@@ -278,6 +279,15 @@ class _Chain:
                     self.value, self.last = value, (begin + missing, (begin, *line[0][1:]), False, value)
             elif line[0][0] > best:
                 best, donor, parent = line[0]
+        for at, value, carried, node in near:  # of introns whose length counts
+            if self.min_intron_bp <= begin - at <= self.max_intron_bp:
+                value += self.lengths[begin - at]
+                if stops >> carried & 1:
+                    closed = value + gain + stop_gain
+                    if closed > self.value:
+                        self.value, self.last = closed, (begin + missing, (begin, at, node), False, closed)
+                elif value > best:
+                    best, donor, parent = value, at, node
         if best > NOTHING:
             self._open((begin + missing) % 3, best + gain, (begin, donor, parent))
 

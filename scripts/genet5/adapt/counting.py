@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from genet5.crf.chains import Marginals
+from genet5.crf.chain_sums import Marginals
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, NUM_SITES, START_SITE, STOP_SITE

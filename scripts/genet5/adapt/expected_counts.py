@@ -9,7 +9,7 @@ import numpy as np
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
 from genet5.adapt.sampling import SampledWindow
-from genet5.crf.chains import strand_marginals
+from genet5.crf.chain_sums import strand_marginals
 from genet5.crf.window_decoder import WindowDecoder
 
 

@@ -12,7 +12,7 @@ from genet5.bake.crops import Window, crop
 from genet5.bake.manifest import read_manifest, shard_paths
 from genet5.bake.shards import ShardSet
 from genet5.clades import Clade
-from genet5.crf.chains import Marginals
+from genet5.crf.chain_sums import Marginals
 from genet5.crf.data import CrfWindows
 from genet5.crf.labels import CODING, INTRON, UNSCORED_SITE, label_window
 from genet5.genome.sites import WindowSites

@@ -92,7 +92,7 @@ class Expected:
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
         def choose(sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
-            return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected)
+            return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected, self.decoder.introns)
 
         self.isoforms = options.isoforms
         self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence, choose)
@@ -109,7 +109,7 @@ def _decoded(
         return [DecodedWindow(genes) for genes in decoder.decode(windows, places)]
 
     def others(sites: WindowSites, potentials: WindowPotentials, genes: list[WindowGene]) -> Mapping:
-        return other_transcripts(*potentials, sites, decoder.gene_penalty, genes, options)
+        return other_transcripts(*potentials, sites, decoder.gene_penalty, genes, options, decoder.introns)
 
     return [DecodedWindow(genes, False, found) for genes, found in decoder.decode_with(windows, others, places)]
 

@@ -1,6 +1,7 @@
 """The best chain of genes of one strand under the rules of genes, by dynamic programming over the CRF's potentials.
 
-A gene scores the sum of its coding and intron potentials and of those of its sites, minus ``gene_penalty``. The
+A gene scores the sum of its coding and intron potentials and of those of its sites, and what the lengths of its introns
+add, minus ``gene_penalty``. The
 strand is read 5' to 3' once, with a running best for every reading frame, so the chain is exact under the rules:
 start codons, the first in-frame stop (codons split by introns included), splice pairs, intron lengths, genes cut by
 the window's edges. The reading itself is compiled (``chain_reading.py``).
@@ -13,12 +14,13 @@ those after it or before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from genet5.crf.chain_reading import COMPLETE, Carries, Limits, Marks, prefix_sums, read_strand
+from genet5.crf.chain_sums import NO_LENGTHS
 from genet5.genome.sites import NO_STOP, GeneRules, StrandSites
 
 LEAST_EXON_BP = 3  # of exons with a donor: a split codon then never spans three exons
@@ -39,18 +41,19 @@ class StrandPotentials:
     """Potentials of one strand; those of bases as prefix sums.
 
     coding: [3, W + 1], bases before the boundary read with codons beginning at positions = frame (mod 3).
-    intron: [W + 1]. sites: [4, W + 1], not summed.
+    intron: [W + 1]. sites: [4, W + 1], not summed. introns: [L], what an intron of each length below L adds.
     """
 
     coding: np.ndarray
     intron: np.ndarray
     sites: np.ndarray
+    introns: np.ndarray = field(default_factory=lambda: NO_LENGTHS)
 
     @classmethod
-    def of(cls, odds: np.ndarray, sites: np.ndarray) -> StrandPotentials:
+    def of(cls, odds: np.ndarray, sites: np.ndarray, introns: np.ndarray = NO_LENGTHS) -> StrandPotentials:
         """odds: [W, 4], of coding at codon position 0, 1, 2 and of intron. sites: [4, W + 1]."""
         sums = prefix_sums(odds)
-        return cls(sums[:3], sums[3], sites)
+        return cls(sums[:3], sums[3], sites, introns)
 
 
 def best_chain(strand: StrandSites, scores: StrandPotentials, gene_penalty: float) -> list[Found]:
@@ -66,9 +69,8 @@ def best_chain(strand: StrandSites, scores: StrandPotentials, gene_penalty: floa
         len(_acceptor_motifs(rules)),
     )
     sums = np.ascontiguousarray(scores.coding), scores.intron, np.ascontiguousarray(scores.sites, dtype=np.float64)
-    genes, segments = read_strand(
-        strand.codes, _marks(strand, limits.overlaps), *sums, _carries(strand.stops), limits, float(gene_penalty)
-    )
+    marks, carries = _marks(strand, limits.overlaps), _carries(strand.stops)
+    genes, segments = read_strand(strand.codes, marks, *sums, scores.introns, carries, limits, float(gene_penalty))
     found = []
     for first, last, phase, partial3, score in genes[::-1].tolist():
         pieces = tuple((begin, end) for begin, end in segments[int(first) : int(last)][::-1].tolist())

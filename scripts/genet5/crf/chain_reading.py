@@ -181,12 +181,12 @@ def prefix_sums(odds):
 
 
 @numba.njit(cache=True, nogil=True)
-def read_strand(codes, marks, coding, intron, site, carries, limits, penalty):
+def read_strand(codes, marks, coding, intron, site, introns, carries, limits, penalty):
     """The best chain of a strand's genes, the last one first.
 
-    codes: uint8 [W], 4 for unknown. coding, intron, site: as in ``StrandPotentials``. Returns genes, float64 [G, 5],
-    where each begins and ends among the segments, its phase (-1: complete), whether the 3' edge cuts it, its score; and
-    segments, int64 [S, 2], begin and end, 3' to 5'.
+    codes: uint8 [W], 4 for unknown. coding, intron, site, introns: as in ``StrandPotentials``. Returns genes, float64
+    [G, 5], where each begins and ends among the segments, its phase (-1: complete), whether the 3' edge cuts it, its
+    score; and segments, int64 [S, 2], begin and end, 3' to 5'.
     """
     start_mark, stop_mark, donor_mark, acceptor_mark, foreseen_mark = marks
     class_of_two, class_of_one, stops_by_one, stops_by_two, class_counts = carries
@@ -196,8 +196,8 @@ def read_strand(codes, marks, coding, intron, site, carries, limits, penalty):
     num_donors, num_acceptors = (donor_mark > 0).sum(), (acceptor_mark > 0).sum()
     classes, rows = class_counts.max(), 3 * motifs
 
-    nodes = np.empty(3 + num_starts + 3 * num_acceptors * (classes + 1), _NODE)
-    genes = np.empty(num_stops * (1 + tiers) + 3 * num_acceptors * classes + 1, _GENE)
+    nodes = np.empty(3 + num_starts + 3 * num_acceptors * (classes + 2), _NODE)
+    genes = np.empty(num_stops * (1 + tiers) + 3 * num_acceptors * (classes + 1) + 1, _GENE)
     counts = np.array([0, 1])
     best, last = np.array([0.0, NOTHING]), np.array([NO_GENE, NO_GENE])
     frames = np.zeros(3, _FRAME)
@@ -261,7 +261,7 @@ def read_strand(codes, marks, coding, intron, site, carries, limits, penalty):
                 if not acceptor_mark[begin] >> motif & 1:
                     continue
                 row = 3 * motif + missing
-                _line_up(row_of, donors, line_of, lines, row, begin - min_intron_bp)
+                _line_up(row_of, donors, line_of, lines, row, begin - max(min_intron_bp, len(introns)))
                 most, chosen = NOTHING, NO_DONOR
                 if begin <= max_intron_bp:  # the 5' edge may cut the intron
                     most = -penalty
@@ -277,6 +277,24 @@ def read_strand(codes, marks, coding, intron, site, carries, limits, penalty):
                             _close(genes, counts, best, last, ENDED, value, at, node)
                     elif donor.value > most:
                         most, chosen = donor.value, number
+                split, stopping = NOTHING, NO_DONOR  # the best near donor whose codon becomes a stop
+                for number in range(row_of[row].near, row_of[row].count):  # of introns whose length counts
+                    donor = donors[row, number]
+                    length = begin - donor.at
+                    if length < min_intron_bp:
+                        break
+                    if length > max_intron_bp:
+                        continue
+                    value = donor.value + introns[length]
+                    if stops >> donor.carried & 1:
+                        if value > split:
+                            split, stopping = value, number
+                    elif value > most:
+                        most, chosen = value, number
+                if split + gain + stop_gain > best[ENDED]:
+                    donor = donors[row, stopping]
+                    node = _new_node(nodes, counts, begin, donor.at, donor.node, COMPLETE, 0.0, NO_GENE)
+                    _close(genes, counts, best, last, ENDED, split + gain + stop_gain, at, node)
                 if most == NOTHING:
                     continue
                 value = most + gain

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from genet5.crf.best_chain import Found, StrandPotentials, best_chain
+from genet5.crf.chain_sums import NO_LENGTHS
 from genet5.genome.genes import Interval
 from genet5.genome.sites import WindowSites
 from genet5.genome.window_genes import WindowGene, gene_order_key, mirrored
@@ -26,13 +27,15 @@ def best_genes(
     site_potentials: np.ndarray,
     sites: WindowSites,
     gene_penalty: float,
+    introns: np.ndarray = NO_LENGTHS,
     max_opposite_overlap_bp: int = MAX_OPPOSITE_OVERLAP_BP,
 ) -> list[tuple[WindowGene, float]]:
     """The genes of a window with their scores, in the codec's order.
 
     potentials: [2, W, 4], of coding at codon position 0, 1, 2 and of intron, against neither. site_potentials: [2, 4,
     W + 1], start, stop, donor, acceptor at each boundary. Both in strand coordinates. gene_penalty: what a gene has to
-    earn. max_opposite_overlap_bp: coding bases that two genes of opposite strands may share.
+    earn. introns: [L], what an intron of each length below L adds. max_opposite_overlap_bp: coding bases that two genes
+    of opposite strands may share.
 
     Raises ``ValueError`` for arrays of the wrong shape and values that are not finite.
     """
@@ -52,7 +55,7 @@ def best_genes(
         if taken.any():
             odds = odds.copy()
             odds[taken, :3] = TAKEN_POTENTIAL
-        return best_chain(sites.strand("+-"[row]), StrandPotentials.of(odds, boundaries[row]), gene_penalty)
+        return best_chain(sites.strand("+-"[row]), StrandPotentials.of(odds, boundaries[row], introns), gene_penalty)
 
     return genes_of_both(settle_strands(read, size, max_opposite_overlap_bp), size)
 

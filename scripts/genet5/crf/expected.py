@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genet5.crf.best_chain import LEAST_EXON_BP, Found, StrandPotentials, _marks, _overlaps, best_chain
-from genet5.crf.chains import strand_marginals
+from genet5.crf.chain_sums import NO_LENGTHS, strand_marginals
 from genet5.crf.decoding import genes_of_both, settle_strands
 from genet5.crf.exon_posterior import exon_posteriors
 from genet5.crf.gain_chain import (
@@ -78,13 +78,14 @@ def expected_genes(
     sites: WindowSites,
     gene_penalty: float,
     options: ExpectedOptions,
+    introns: np.ndarray = NO_LENGTHS,
 ) -> list[WindowGene]:
     """The genes of a window, in the codec's order. Arguments as in ``best_genes``."""
     allowed, warmth = sites.allowed, options.temperature
     readers = [
         StrandReader(
             sites.strand(sign),
-            Strand.of(potentials[row], site_potentials[row], allowed[row], gene_penalty, warmth),
+            Strand.of(potentials[row], site_potentials[row], allowed[row], gene_penalty, warmth, introns),
             options,
             row,
         )
@@ -161,7 +162,8 @@ class StrandReader:
         sums = strand.sums()
         chains = sample_chains(strand, sums, options.samples, 2 * options.seed + row)
         genes = {gene for chain in chains for gene in genes_of(chain, sites.stop_here)}
-        best = best_chain(sites, StrandPotentials.of(strand.potentials, strand.site), strand.penalty)
+        scores = StrandPotentials.of(strand.potentials, strand.site, strand.introns)
+        best = best_chain(sites, scores, strand.penalty)
         genes |= {StrandGene(gene.segments, gene.phase, gene.partial3) for gene in best}
         self.offer = self._offer(sorted(genes, key=_order))
         self.by_gene = dict(zip(self.offer.genes, self.offer.gene_share, strict=True))
@@ -181,7 +183,8 @@ class StrandReader:
         kept = [gene for gene, fine in zip(genes, legal, strict=True) if fine]
         members = [tuple(number[exon] for exon in one) for one, fine in zip(split, legal, strict=True) if fine]
         both = [np.stack([part, part]) for part in (strand.potentials, strand.site, strand.allowed)]
-        shares = gene_log_posteriors(*both, strand.penalty, [gene.of_window("+", size) for gene in kept])
+        shown = [gene.of_window("+", size) for gene in kept]
+        shares = gene_log_posteriors(*both, strand.penalty, shown, strand.introns)
         marginals = strand_marginals(*strand)
         cut = np.exp(sums.before[0] + sums.after[0] - sums.total)
         starts = marginals.of_site[START_SITE].sum() - marginals.of_site[START_SITE, 0]

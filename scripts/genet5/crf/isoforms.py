@@ -13,6 +13,7 @@ from math import log
 
 import numpy as np
 
+from genet5.crf.chain_sums import NO_LENGTHS
 from genet5.crf.expected import StrandRules, exons_of
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.crf.sampled_genes import StrandGene, sample_genes
@@ -40,10 +41,13 @@ def other_transcripts(
     gene_penalty: float,
     genes: Sequence[WindowGene],
     options: IsoformOptions,
+    introns: np.ndarray = NO_LENGTHS,
 ) -> Mapping[WindowGene, list[WindowGene]]:
     """Further transcripts of complete genes of a window, the most probable first. Arguments as in ``best_genes``."""
     allowed, size = sites.allowed, sites.window_bp
-    samples = sample_genes(potentials, site_potentials, allowed, gene_penalty, options.samples, options.seed)
+    samples = sample_genes(
+        potentials, site_potentials, allowed, gene_penalty, options.samples, options.seed, 1.0, introns
+    )
     rules = {sign: StrandRules(sites.strand(sign)) for sign in "+-"}
     counts = Counter(gene for sample in samples for gene in set(sample))
     candidates = [
@@ -55,7 +59,7 @@ def other_transcripts(
         and 2 * count >= options.posterior * options.samples
         and rules[gene.strand].is_legal(exons_of(_on_strand(gene, size), size))
     ]
-    probable = gene_log_posteriors(potentials, site_potentials, allowed, gene_penalty, candidates)
+    probable = gene_log_posteriors(potentials, site_potentials, allowed, gene_penalty, candidates, introns)
     ranked = sorted(zip(probable, candidates, strict=True), key=lambda pair: (-pair[0], pair[1].cds))
     found: dict[WindowGene, list[WindowGene]] = {}
     for log_share, gene in ranked:

@@ -78,7 +78,7 @@ def _true_sites(gene: WindowGene, segments: Sequence[tuple[int, int]], window_bp
 
 
 def chain_labels(labels: np.ndarray, genes: Sequence[WindowGene]) -> np.ndarray:
-    """Labels as a chain of genes (``chains.py``) can follow them; int8 [2, W].
+    """Labels as a chain of genes (``chain_sums.py``) can follow them; int8 [2, W].
 
     Of two genes of a strand that share bases, other than ``SHARED_STOP_BP`` of a stop and a start codon, there is no
     chain: the second one's bases are then left open.

@@ -1,7 +1,7 @@
 """The gene finder: one network, or several whose potentials are averaged, and a random field over chains of genes.
 
 A chain of genes scores the sum of the potentials of its bases and sites, minus a penalty per gene. The sum over all
-chains of a strand and the best of them are exact (``chains.py``, ``best_chain.py``).
+chains of a strand and the best of them are exact (``chain_sums.py``, ``best_chain.py``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How probable each gene of a window is among all chains of genes of its strand, exactly.
 
 The chains that contain this gene are: all that may come before it, times the gene, times all that may follow
-(``chains.py``). Sums made once for a strand are looked up at the gene's ends, and prefix sums along it.
+(``chain_sums.py``). Sums made once for a strand are looked up at the gene's ends, and prefix sums along it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from genet5.crf.best_chain import StrandPotentials
-from genet5.crf.chains import StrandSums, strand_sums
+from genet5.crf.chain_sums import NO_LENGTHS, StrandSums, strand_sums
 from genet5.crf.labels import CODING, NEITHER
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
 from genet5.genome.window_genes import WindowGene
@@ -25,21 +25,24 @@ def gene_log_posteriors(
     allowed: np.ndarray,
     gene_penalty: float,
     genes: Sequence[WindowGene],
+    introns: np.ndarray = NO_LENGTHS,
 ) -> list[float]:
     """Log-probability of each gene as it stands in the window (cut where the window cuts it), at most 0.
 
     potentials: [2, W, 4], site_potentials: [2, 4, W + 1], in strand coordinates as in ``best_genes``. allowed: bool [2,
-    4, W + 1], sites that the bases allow.
+    4, W + 1], sites that the bases allow. introns: [L], what an intron of each length below L adds.
 
     The CRF refuses a gene whose stop codon is split by an intron. Such a gene's chains are added to all others.
     """
     strands = {
-        sign: _Strand.of(potentials[row].astype(np.float64), site_potentials[row].astype(np.float64), allowed[row])
+        sign: _Strand.of(
+            potentials[row].astype(np.float64), site_potentials[row].astype(np.float64), allowed[row], introns
+        )
         for row, sign in enumerate("+-")
         if any(gene.strand == sign for gene in genes)
     }
     sums = {
-        sign: strand_sums(strand.potentials, strand.scores.sites, strand.allowed, gene_penalty)
+        sign: strand_sums(strand.potentials, strand.scores.sites, strand.allowed, gene_penalty, introns)
         for sign, strand in strands.items()
     }
     found = []
@@ -60,8 +63,8 @@ class _Strand:
     scores: StrandPotentials
 
     @classmethod
-    def of(cls, potentials: np.ndarray, sites: np.ndarray, allowed: np.ndarray) -> _Strand:
-        return cls(potentials, allowed, StrandPotentials.of(potentials, sites))
+    def of(cls, potentials: np.ndarray, sites: np.ndarray, allowed: np.ndarray, introns: np.ndarray) -> _Strand:
+        return cls(potentials, allowed, StrandPotentials.of(potentials, sites, introns))
 
     def _segments(self, gene: WindowGene) -> list[tuple[int, int, int]]:
         """(begin, end, frame) 5' to 3' in strand coordinates; codons begin at positions = frame (mod 3)."""
@@ -97,6 +100,8 @@ class _Strand:
         value -= penalty
         for (_, donor, _), (acceptor, _, _) in pairwise(segments):
             value += sites[DONOR_SITE, donor] + intron[acceptor] - intron[donor] + sites[ACCEPTOR_SITE, acceptor]
+            if acceptor - donor < len(self.scores.introns):
+                value += self.scores.introns[acceptor - donor]
         for begin, end, of_segment in segments:
             value += coding[of_segment, end] - coding[of_segment, begin]
         if gene.partial3:

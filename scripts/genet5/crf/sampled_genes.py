@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genet5.crf.chain_sums import NO_LENGTHS
 from genet5.crf.sampling import AT, CUT3, CUT5, KIND, STATE, Chain, Strand, sample_chains
 from genet5.genome.genes import Interval
 from genet5.genome.sites import DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
@@ -64,15 +65,17 @@ def sample_genes(
     number: int,
     seed: int,
     temperature: float = 1.0,
+    introns: np.ndarray = NO_LENGTHS,
 ) -> list[list[WindowGene]]:
     """``number`` annotations of a window, both strands drawn independently; genes in the codec's order.
 
-    potentials: [2, W, 4], site_potentials: [2, 4, W + 1], allowed: bool [2, 4, W + 1], as in ``gene_log_posteriors``.
+    potentials: [2, W, 4], site_potentials: [2, 4, W + 1], allowed: bool [2, 4, W + 1] and introns, as in
+    ``gene_log_posteriors``.
     """
     size = potentials.shape[1]
     samples: list[list[WindowGene]] = [[] for _ in range(number)]
     for row, sign in enumerate("+-"):
-        strand = Strand.of(potentials[row], site_potentials[row], allowed[row], gene_penalty, temperature)
+        strand = Strand.of(potentials[row], site_potentials[row], allowed[row], gene_penalty, temperature, introns)
         chains = sample_chains(strand, strand.sums(), number, 2 * seed + row)
         for genes, chain in zip(samples, chains, strict=True):
             genes += [gene.of_window(sign, size) for gene in genes_of(chain, allowed[row, STOP_SITE])]

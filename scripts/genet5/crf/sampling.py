@@ -1,9 +1,10 @@
 """Chains of genes drawn from the CRF: as often as they are probable.
 
-The sums of ``chains.py`` say how much all beginnings weigh that reach a base in a state. So a chain is drawn from the
-3' end to the 5' end: first the state of the last base, then, base by base, where it came from, in proportion to the
-weights (forward filtering, backward sampling; Scott 2002, J. Am. Stat. Assoc. 97:337). Draws are independent and exact.
-A temperature divides all potentials: above 1 it levels the probabilities.
+The sums of ``chain_sums.py`` say how much all beginnings weigh that reach a base in a state. So a chain is drawn from
+the 3' end to the 5' end: first the state of the last base, then, base by base, where it came from, in proportion to the
+weights (forward filtering, backward sampling; Scott 2002, J. Am. Stat. Assoc. 97:337). Where lengths of introns count,
+an acceptor draws its donor at once. Draws are independent and exact. A temperature divides all potentials: above 1 it
+levels the probabilities.
 
 A chain is a list of events, 5' to 3': the sites where its genes begin, end and are spliced, and the edges that cut it.
 """
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from genet5.crf.chains import NUM_STATES, StrandSums, _marginals, _overlap_stop, strand_sums
+from genet5.crf.chain_sums import NO_LENGTHS, NUM_STATES, StrandSums, _marginals, _overlap_stop, strand_sums
 from genet5.crf.labels import INTRON
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, SHARED_STOP_BP, START_SITE, STOP_SITE
 
@@ -34,17 +35,24 @@ class Chain(NamedTuple):
 class Strand(NamedTuple):
     """What a strand's chains are weighed by; float64. potentials: [W, 4], site: [4, W + 1], allowed: bool [4, W + 1].
 
-    As in ``chain_loss``. penalty: per gene.
+    As in ``chain_loss``. penalty: per gene. introns: [L], what an intron of each length below L adds.
     """
 
     potentials: np.ndarray
     site: np.ndarray
     allowed: np.ndarray
     penalty: float
+    introns: np.ndarray = NO_LENGTHS
 
     @classmethod
     def of(
-        cls, potentials: np.ndarray, site: np.ndarray, allowed: np.ndarray, penalty: float, temperature: float = 1.0
+        cls,
+        potentials: np.ndarray,
+        site: np.ndarray,
+        allowed: np.ndarray,
+        penalty: float,
+        temperature: float = 1.0,
+        introns: np.ndarray = NO_LENGTHS,
     ) -> Strand:
         """Potentials as the network gives them, divided by a temperature above 0."""
         return cls(
@@ -52,6 +60,7 @@ class Strand(NamedTuple):
             np.ascontiguousarray(site, dtype=np.float64) / temperature,
             np.ascontiguousarray(allowed),
             float(penalty) / temperature,
+            np.asarray(introns, dtype=np.float64) / temperature,
         )
 
     def sums(self) -> StrandSums:
@@ -66,7 +75,7 @@ def sample_chains(strand: Strand, sums: StrandSums, number: int, seed: int) -> l
     found = []
     for chain in range(number):
         state = np.random.SeedSequence([seed, chain]).generate_state(1, np.uint64)
-        count = _draw(strand.site, strand.allowed, strand.penalty, sums.before, state, room)
+        count = _draw(*strand, sums.before, sums.ended, state, room)
         found.append(Chain(room[:count][::-1].copy()))
     return found
 
@@ -113,12 +122,28 @@ def _note(events, count, kind, at, state):
     return count + 1
 
 
+@numba.njit(cache=True)
+def _draw_donor(at, state, potentials, site, allowed, introns, before, random, weights):
+    """Where the intron begins that ends at ``at``; -1 where it is so long that its length adds nothing."""
+    edge, last = max(at - len(introns), 0), 1 + (state - INTRON + 2) % 3
+    along = 0.0  # potentials of intron
+    weights[: at - edge] = -np.inf
+    for donor in range(at - 1, edge, -1):
+        along += potentials[donor, 3]
+        if allowed[DONOR_SITE, donor] and not (last == 3 and allowed[STOP_SITE, donor]):
+            weights[donor - edge] = before[donor - 1, last] + site[DONOR_SITE, donor] + along + introns[at - donor]
+    weights[0] = before[edge, state] + along
+    chosen = _pick(weights, at - edge, random)
+    return edge + chosen if chosen else -1
+
+
 @numba.njit(cache=True, nogil=True)
-def _draw(site, allowed, penalty, before, random, events):
+def _draw(potentials, site, allowed, penalty, introns, before, ended, random, events):
     """Draws one chain into ``events``, 3' to 5'; returns how many there are. Its steps undo those of ``_forward``."""
-    size, count = len(before), 0
-    weights = np.empty(NUM_STATES)
-    weights[:] = before[size - 1]
+    size, count, lengths = len(before), 0, len(introns)
+    weights = np.empty(max(NUM_STATES, lengths + 1))
+    donor, edge = -1, size  # of the intron: where it begins, if that is drawn, or the last boundary where it may
+    weights[:NUM_STATES] = before[size - 1]
     state = _pick(weights, NUM_STATES, random)
     if state:
         count = _note(events, count, CUT3, size, state)
@@ -143,13 +168,16 @@ def _draw(site, allowed, penalty, before, random, events):
                     weights[2] = old[3] + site[STOP_SITE, at] + begin
                 weights[3] = old[2] + begin + _overlap_stop(at, size, site, allowed)
             if acceptor:
-                weights[4] = old[4] + site[ACCEPTOR_SITE, at]
+                weights[4] = ended[0, at] if lengths else old[4] + site[ACCEPTOR_SITE, at]
             way = _pick(weights, 5, random)
             if way == 0:
                 state = 3
             elif way == 4:
                 count = _note(events, count, ACCEPTOR_SITE, at, 0)
                 state = 4
+                if lengths:
+                    donor = _draw_donor(at, state, potentials, site, allowed, introns, before, random, weights)
+                    edge = max(at - lengths, 0)
             else:
                 count = _note(events, count, START_SITE, at, 0)
                 state = 0
@@ -165,17 +193,26 @@ def _draw(site, allowed, penalty, before, random, events):
                     count = _note(events, count, STOP_SITE, at + shared, 0)
                     state = 2
         elif state < INTRON:
-            other = state + 3
-            if allowed[ACCEPTOR_SITE, at] and _second(old[state - 1], old[other] + site[ACCEPTOR_SITE, at], random):
+            other, behind = state + 3, -np.inf
+            if allowed[ACCEPTOR_SITE, at]:
+                behind = ended[state - 1, at] if lengths else old[other] + site[ACCEPTOR_SITE, at]
+            if _second(old[state - 1], behind, random):
                 count = _note(events, count, ACCEPTOR_SITE, at, 0)
                 state = other
+                if lengths:
+                    donor = _draw_donor(at, state, potentials, site, allowed, introns, before, random, weights)
+                    edge = max(at - lengths, 0)
             else:
                 state -= 1
-        elif allowed[DONOR_SITE, at]:
+        elif donor >= 0:
+            if at == donor:
+                count = _note(events, count, DONOR_SITE, at, 0)
+                state, donor, edge = 1 + (state - INTRON + 2) % 3, -1, size
+        elif at <= edge and allowed[DONOR_SITE, at]:
             last = 1 + (state - INTRON + 2) % 3
             if not (last == 3 and stops) and _second(old[state], old[last] + site[DONOR_SITE, at], random):
                 count = _note(events, count, DONOR_SITE, at, 0)
-                state = last
+                state, edge = last, size
     if state == 1 and allowed[START_SITE, 0] and _second(0.0, site[START_SITE, 0], random):
         count = _note(events, count, START_SITE, 0, 0)
     elif state:
@@ -219,7 +256,19 @@ def chain_score(chain: Chain, strand: Strand) -> float:
     """What a chain is worth; minus log Z it is the logarithm of its probability."""
     found = count_features([chain], np.ones(1), len(strand.potentials))
     worth = (found.of_base * strand.potentials).sum() + (found.of_site * strand.site)[strand.allowed].sum()
-    return float(worth - found.genes * strand.penalty)
+    return float(worth - found.genes * strand.penalty + _worth_of_lengths(chain, strand.introns))
+
+
+def _worth_of_lengths(chain: Chain, introns: np.ndarray) -> float:
+    """What the lengths of a chain's whole introns add."""
+    total, donor = 0.0, -len(introns)
+    for kind, at, _ in chain.events.tolist():
+        if kind == DONOR_SITE:
+            donor = at
+        elif kind == ACCEPTOR_SITE:
+            total += introns[at - donor] if at - donor < len(introns) else 0.0
+            donor = -len(introns)
+    return total
 
 
 @numba.njit(cache=True)
@@ -263,5 +312,5 @@ def expected_features(strand: Strand, sums: StrandSums) -> Features:
     """What all chains hold, each times its probability: the gradient of log Z, the sign of genes turned."""
     of_base, of_site = np.zeros_like(strand.potentials), np.zeros_like(strand.site)
     nothing = np.zeros(1, np.int64)
-    genes = _marginals(*strand, nothing, False, *sums, 1.0, of_base, of_site)
+    genes = _marginals(*strand[:4], nothing, False, *sums, 1.0, of_base, of_site)
     return Features(of_base, of_site, genes)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from genet5.crf.annotating_network import AnnotatingNetwork, WindowPotentials
+from genet5.crf.chain_sums import NO_LENGTHS
 from genet5.crf.decoding import best_genes
 from genet5.crf.model import Crf, score_codes, window_codes
 from genet5.crf.posterior import gene_log_posteriors
@@ -23,7 +24,17 @@ from genet5.genome.window_genes import ScoredGene, WindowGene
 from genet5.training.precision import chosen_precision, native_bf16
 
 Reader = Callable[[WindowSites], WindowPotentials]
-Addition = Callable[[WindowSites, WindowPotentials], WindowPotentials]
+
+
+class Addition(Protocol):
+    """What joins the potentials of the networks. introns: [L], what an intron of each length below L adds."""
+
+    @property
+    def introns(self) -> np.ndarray: ...
+
+    def __call__(self, sites: WindowSites, potentials: WindowPotentials) -> WindowPotentials: ...
+
+
 Choice = Callable[[WindowSites, WindowPotentials], list[WindowGene]]
 Also = Callable[[WindowSites, WindowPotentials, list[WindowGene]], Any]
 
@@ -52,6 +63,11 @@ class WindowDecoder:
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
         # Also a single one: the memory that it gives back does not pile up in that of the main thread.
         self.each = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)).map
+
+    @property
+    def introns(self) -> np.ndarray:
+        """What an intron of each length adds; longer ones nothing."""
+        return NO_LENGTHS if self.add is None else self.add.introns
 
     def decode(self, windows: Sequence[str], places: Sequence[Region | None] | None = None) -> list[list[ScoredGene]]:
         """Genes of each window (upper-case bases), each with its log-probability among all chains of genes.
@@ -111,11 +127,11 @@ class WindowDecoder:
 
     def _genes_of(self, sites: WindowSites, potentials: WindowPotentials) -> list[ScoredGene]:
         genes = self.choose(sites, potentials)
-        probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes)
+        probable = gene_log_posteriors(*potentials, sites.allowed, self.gene_penalty, genes, self.introns)
         return [ScoredGene(*pair) for pair in zip(genes, probable, strict=True)]
 
     def _best(self, sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
-        return [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty)]
+        return [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty, self.introns)]
 
 
 @cache

@@ -1,6 +1,6 @@
 """What the CRF says of each candidate boundary, as a weighted sum of ten numbers.
 
-The CRF gives potentials of bases and sites, and the sums over all chains of genes (``crf/chains.py``) say what every
+The CRF gives potentials of bases and sites, and sums over all chains of genes (``crf/messages.py``) say what every
 boundary leaves possible behind it. Prefix sums make the score of any stretch in any frame two look-ups, so that all
 candidates of all boundaries of a batch are weighed in one gather.
 """
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genet5.crf.chains import chain_messages
 from genet5.crf.labels import CODING, INTRON
+from genet5.crf.messages import chain_messages
 from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE
 from genet5.writer.decisions import (
     ANCHOR,

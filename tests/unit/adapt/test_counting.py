@@ -15,7 +15,7 @@ from genet5.adapt.counting import (
     base_probabilities,
     hexamers_before,
 )
-from genet5.crf.chains import Marginals
+from genet5.crf.chain_sums import Marginals
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.genome.sites import START_SITE, STOP_SITE, GeneRules, StrandSites, encode_bases
 

@@ -32,6 +32,7 @@ STOPS = (("TAA", "TAG", "TGA"), ("TGA",), ("TAA", "CAG", "CAC", "GGG", "TGT", "A
     introns=st.sampled_from([(4, 9), (10, 50), (10, 400), (30, 3000)]),
     whole=st.booleans(),
     penalty=st.sampled_from([0.0, 1.0, 4.0]),
+    lengths=st.sampled_from([0, 1, 7, 60, 500]),
 )
 @settings(max_examples=150, deadline=None)
 def test_it_is_the_chain_of_plain_python(
@@ -45,6 +46,7 @@ def test_it_is_the_chain_of_plain_python(
     introns: tuple[int, int],
     whole: bool,
     penalty: float,
+    lengths: int,
 ) -> None:
     """Whole numbers make ties, which must be settled alike."""
     rng = np.random.default_rng(seed)
@@ -60,15 +62,16 @@ def test_it_is_the_chain_of_plain_python(
     sites = WindowSites("".join(rng.choice(list("ACGT" * 10 + "N"), size=size)), rules)
     stretches = rng.normal([0.2, 0.2, 0.2, -0.1], 1, (size // 20 + 1, 4))  # neighbours say nearly the same
     odds, of_sites = stretches.repeat(20, axis=0)[:size], rng.normal(0, 3, (4, size + 1))
+    of_lengths = rng.normal(0, 2, lengths)
     if whole:
-        odds, of_sites = odds.round(), of_sites.round()
-    scores = StrandPotentials.of(odds, of_sites)
+        odds, of_sites, of_lengths = odds.round(), of_sites.round(), of_lengths.round()
+    scores = StrandPotentials.of(odds, of_sites, of_lengths)
     for strand in (sites.plus, sites.minus):
         found = best_chain(strand, scores, penalty)
         assert found == chain_by_events(strand, scores, penalty)
         # The network scores some boundaries alone: nothing looks at the others.
         elsewhere = np.where(strand.scored, of_sites, 1e9)
-        assert best_chain(strand, StrandPotentials.of(odds, elsewhere), penalty) == found
+        assert best_chain(strand, StrandPotentials.of(odds, elsewhere, of_lengths), penalty) == found
 
 
 def test_probabilities_look_at_scored_boundaries_alone() -> None:

@@ -11,8 +11,9 @@ import torch
 from all_chains import PENALTY, RULES, WINDOWS, Case, all_paths, case, genes_of, log_sum
 
 from genet5.crf.best_chain import Found, StrandPotentials, best_chain
-from genet5.crf.chains import LEAST_HAZARD, chain_loss, chain_messages
+from genet5.crf.chains import chain_loss
 from genet5.crf.labels import IGNORED, INTRON, NEITHER
+from genet5.crf.messages import LEAST_HAZARD, chain_messages
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.genome.genes import Interval
 from genet5.genome.sites import WindowSites

@@ -10,7 +10,7 @@ import pytest
 from all_chains import PENALTY, RULES, WINDOWS, Case, Path, all_paths, case, genes_of, log_sum
 
 from genet5.crf import sampled_genes
-from genet5.crf.chains import strand_marginals
+from genet5.crf.chain_sums import strand_marginals
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.crf.sampled_genes import sample_genes
 from genet5.crf.sampling import (

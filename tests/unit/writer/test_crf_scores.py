@@ -11,8 +11,8 @@ from model_toy import CLADE, GRAMMAR, PLAIN_GRAMMAR, random_bases, random_genes
 from torch import Tensor
 from torch.nn import functional as F
 
-from genet5.crf.chains import chain_messages
 from genet5.crf.hexamer_loops import CODON_REACHES
+from genet5.crf.messages import chain_messages
 from genet5.crf.stem import frame_means
 from genet5.writer.batch import collate, make_example
 from genet5.writer.crf_scores import (
