@@ -10,12 +10,12 @@ import numpy as np
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
 from genet5.adapt.known_genes import count_window
+from genet5.adapt.own_introns import genes_of
 from genet5.adapt.sampling import SampledWindow
 from genet5.bake.crops import Window
 from genet5.clades import read_clades
 from genet5.crf.annotating_network import WindowPotentials
 from genet5.crf.data import CrfWindows
-from genet5.crf.decoding import best_genes
 from genet5.genome.genes import Interval
 from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import WindowGene
@@ -64,10 +64,7 @@ def simulated(number: int, with_genes: bool, seed: int = 0, window_bp: int = 6_0
 
 
 def found_genes(windows: list[SampledWindow], adaptation: Adaptation) -> list[list[WindowGene]]:
-    return [
-        [gene for gene, _ in best_genes(*adaptation(one.sites, one.potentials), one.sites, DECODER.gene_penalty)]
-        for one in windows
-    ]
+    return [genes_of(DECODER, one, adaptation) for one in windows]
 
 
 def right(found: list[list[WindowGene]], truth: list[list[WindowGene]]) -> int:

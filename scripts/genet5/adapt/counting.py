@@ -7,9 +7,12 @@ place that looks like a site and surely is none.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numba
 import numpy as np
 
+from genet5.adapt.intron_lengths import TOLD_BP, count_lengths
 from genet5.crf.chain_sums import Marginals
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
@@ -28,21 +31,30 @@ _BASES = 5  # A, C, G, T, unknown
 
 class Counts:
     """Of bases, float64 [5, HEXAMERS], by class and by the hexamer that ends at the base; of sites, float64 [2, 4,
-    AROUND_BP, 5], none or real, by kind, place and base. Both strands.
+    AROUND_BP, 5], none or real, by kind, place and base. Both strands. introns: by length (``count_lengths``), and
+    intron_bp, the sum of their lengths; only of genes that are known.
     """
 
     def __init__(self) -> None:
         self.bases = np.zeros((NUM_CLASSES, HEXAMERS))
         self.sites = np.zeros((2, NUM_SITES, AROUND_BP, _BASES))
+        self.introns, self.intron_bp = np.zeros(TOLD_BP + 1), 0.0
 
     def add(self, other: Counts) -> None:
         self.bases += other.bases
         self.sites += other.sites
+        self.introns += other.introns
+        self.intron_bp += other.intron_bp
 
     def add_strand(self, codes: np.ndarray, allowed: np.ndarray, marginals: Marginals, sure: float = SURE) -> None:
         """codes: uint8 [W], 0..3, 4 unknown. allowed: bool [4, W + 1], as in ``StrandSites``."""
         count_bases(codes, marginals.of_base, sure, self.bases)
         count_sites(codes, allowed, marginals.of_site, sure, self.sites)
+
+    def add_introns(self, lengths: Iterable[int]) -> None:
+        introns, bases = count_lengths(lengths)
+        self.introns += introns
+        self.intron_bp += bases
 
     def hexamer_log_odds(self) -> np.ndarray:
         """log P(base | five before it, class) / P(base | five before it, neither); float32 [4, HEXAMERS].

@@ -27,7 +27,11 @@ def _of_window(decoder: WindowDecoder, window: SampledWindow, adaptation: Adapta
     for row, codes in enumerate(window.counted_codes):
         allowed = window.sites.allowed[row]
         marginals = strand_marginals(
-            bases[row].astype(np.float64), of_sites[row].astype(np.float64), allowed, decoder.gene_penalty
+            bases[row].astype(np.float64),
+            of_sites[row].astype(np.float64),
+            allowed,
+            decoder.gene_penalty,
+            adaptation.introns,
         )
         counts.add_strand(codes, allowed, marginals)
     return counts

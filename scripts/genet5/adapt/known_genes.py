@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genet5.adapt.counting import Counts
+from genet5.adapt.own_introns import intron_bp
 from genet5.bake.crops import Window, crop
 from genet5.bake.manifest import read_manifest, shard_paths
 from genet5.bake.shards import ShardSet
@@ -44,6 +45,7 @@ def count_species(manifests: Sequence[Path], clades: Mapping[str, Clade]) -> dic
 def count_window(counts: Counts, window: Window, windows: CrfWindows) -> None:
     """Adds a window with its genes; where nothing is known, nothing counts."""
     sites = WindowSites(window.bases, windows.rules(window.clade, window.genetic_code))
+    counts.add_introns(intron_bp(window.genes))
     labels, of_sites = label_window(sites, window.genes, window.dont_care)
     kinds = np.arange(CODING, INTRON + 1)
     known = np.where(of_sites == UNSCORED_SITE, _UNKNOWN, of_sites == 1)

@@ -15,6 +15,7 @@ import numpy as np
 
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import AROUND_BP, Counts
+from genet5.adapt.intron_lengths import TOLD_BP, IntronLengths
 from genet5.arrays import INTEGERS, TEXT, Wanted, read_arrays
 from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.labels import NUM_CLASSES
@@ -23,11 +24,13 @@ from genet5.files import atomic_write
 from genet5.genome.sites import NUM_SITES
 
 FILE = "relatives.npz"  # beside the weights of a CRF
-FORMAT = 3
+FORMAT = 4
 TYPICAL_HEXAMERS = 0.5  # species share their splice sites more than their codons
 STEP = 1 / 16  # of stored log-odds, in nats
 MOST = 127 * STEP  # larger ones are stored as this: of what genes hardly ever have, such as stop codons in frame
 _SHAPES = {"hexamers": (NUM_CLASSES - 1, HEXAMERS), "sites": (NUM_SITES, AROUND_BP, 5)}
+_COUNTS = {"introns": (TOLD_BP + 1,), "intron_bp": ()}
+_ARRAYS = (*_SHAPES, *_COUNTS)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Relatives:
 
     names: of the species. hexamers: [species, 4, HEXAMERS]. sites: [species, 4, AROUND_BP, 5]. strength, intron_cost:
     with which the mean of the tables is added to a genome of which nothing else is known; validation chooses them, and
-    0 adds nothing. near: of how many tables, those nearest to the genome; 0: of all.
+    0 adds nothing. near: of how many tables, those nearest to the genome; 0: of all. introns: uint32 [species,
+    TOLD_BP + 1], counts by length, and intron_bp: uint32 [species], the sum of their lengths (``count_lengths``); None:
+    no introns.
     """
 
     names: tuple[str, ...]
@@ -45,6 +50,13 @@ class Relatives:
     strength: float = 0.0
     intron_cost: float = 0.0
     near: int = 0
+    introns: np.ndarray | None = None
+    intron_bp: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        for name, shape in _COUNTS.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.zeros((len(self.names), *shape), np.uint32))
 
     @classmethod
     def of(
@@ -58,21 +70,21 @@ class Relatives:
             strength,
             intron_cost,
             near,
+            np.array([one.introns for one in tables]).reshape(-1, TOLD_BP + 1).astype(np.uint32),
+            np.array([one.intron_bp for one in tables]).astype(np.uint32),
         )
 
     def joined(self, other: Relatives) -> Relatives:
         """The tables of both; of a species that both have, the other's."""
         mine = self.without(other.names)
-        hexamers, sites = (
-            np.concatenate([one, two]) for one, two in ((mine.hexamers, other.hexamers), (mine.sites, other.sites))
-        )
-        return replace(self, names=(*mine.names, *other.names), hexamers=hexamers, sites=sites)
+        both = {name: np.concatenate([getattr(mine, name), getattr(other, name)]) for name in _ARRAYS}
+        return replace(self, names=(*mine.names, *other.names), **both)
 
     def without(self, names: Collection[str]) -> Relatives:
         """The tables of all other species."""
         rows = [row for row, name in enumerate(self.names) if name not in names]
         kept = tuple(self.names[row] for row in rows)
-        return replace(self, names=kept, hexamers=self.hexamers[rows], sites=self.sites[rows])
+        return replace(self, names=kept, **{name: getattr(self, name)[rows] for name in _ARRAYS})
 
     @property
     def adds(self) -> bool:
@@ -96,13 +108,19 @@ class Relatives:
             part[rows].mean(0, dtype=np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites)
         )
         share = np.float32(1.0 if near else TYPICAL_HEXAMERS)
-        return Adaptation(hexamers * share, sites, self.strength, self.intron_cost)
+        lengths = IntronLengths.mean([one for name in near or self.names if (one := self.lengths_of(name)) is not None])
+        return Adaptation(hexamers * share, sites, self.strength, self.intron_cost, lengths=lengths)
+
+    def lengths_of(self, name: str) -> IntronLengths | None:
+        """Of one species' introns; None where too few were counted."""
+        row = self.names.index(name)
+        return IntronLengths.of(self.introns[row].astype(float), float(self.intron_bp[row]))
 
     def adaptation(self, name: str, strength: float) -> Adaptation:
         """What a share of one species' log-odds adds."""
         row = self.names.index(name)
-        return Adaptation(*(part[row].astype(np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites)),
-                          strength)  # fmt: skip
+        parts = (part[row].astype(np.float32) * np.float32(STEP) for part in (self.hexamers, self.sites))
+        return Adaptation(*parts, strength, lengths=self.lengths_of(name))
 
     def nearest(self, counts: Counts, number: int) -> list[str]:
         """The species whose log-odds of coding hexamers are most like those of what was counted, the nearest first;
@@ -136,26 +154,27 @@ def save_relatives(path: str | Path, relatives: Relatives) -> None:
     head = f"{FORMAT} {relatives.strength!r} {relatives.intron_cost!r} {relatives.near}"
     names = np.array("\n".join([head, *relatives.names]))
     with atomic_write(path, "wb") as stream:
-        np.savez_compressed(stream, relatives=names, hexamers=relatives.hexamers, sites=relatives.sites)
+        np.savez_compressed(stream, relatives=names, **{name: getattr(relatives, name) for name in _ARRAYS})
 
 
 def load_relatives(path: str | Path) -> Relatives:
     """Raises ``InputError`` for a file that is none, is cut short or damaged, or has another format."""
     path = Path(path)
-    wanted = {"relatives": Wanted(TEXT, 0)} | {name: Wanted(INTEGERS) for name in _SHAPES}
-    arrays = read_arrays(path, "no tables of relatives", "make it with genet5 count-relatives", wanted)
-    head, *names = str(arrays.pop("relatives")).split("\n")
+    what, remedy = "no tables of relatives", "make it with genet5 count-relatives"
+    text = read_arrays(path, what, remedy, {"relatives": Wanted(TEXT, 0)})["relatives"]
+    head, *names = str(text).split("\n")
     found, *numbers = head.split(" ")
     if found != str(FORMAT):
         raise InputError(f"{path}: format {found[:20]!r}, allowed: {FORMAT}; make it again with genet5 count-relatives")
+    arrays = read_arrays(path, what, remedy, {name: Wanted(INTEGERS) for name in _ARRAYS})
     strength, intron_cost, near = _numbers(numbers, path)
     if len(set(names)) < len(names) or not all(names):
         raise InputError(f"{path}: a species has no name, or stands there twice")
-    for name, shape in _SHAPES.items():
-        has, expected = arrays[name].shape, (len(names), *shape)
-        if has != expected or arrays[name].dtype != np.int8:
-            raise InputError(f"{path}: {name} is {arrays[name].dtype} {list(has)}, allowed: int8 {list(expected)}")
-    return Relatives(tuple(names), arrays["hexamers"], arrays["sites"], strength, intron_cost, near)
+    for name, shape in (_SHAPES | _COUNTS).items():
+        has, expected, kind = arrays[name].shape, (len(names), *shape), "int8" if name in _SHAPES else "uint32"
+        if has != expected or arrays[name].dtype != kind:
+            raise InputError(f"{path}: {name} is {arrays[name].dtype} {list(has)}, allowed: {kind} {list(expected)}")
+    return Relatives(tuple(names), strength=strength, intron_cost=intron_cost, near=near, **arrays)
 
 
 def _numbers(words: Sequence[str], path: Path) -> tuple[float, float, int]:

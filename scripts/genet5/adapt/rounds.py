@@ -23,10 +23,10 @@ import numpy as np
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.expected_counts import expected_counts
 from genet5.adapt.guard import FOLDS, Bits, gain, window_bits
+from genet5.adapt.own_introns import genes_of, with_own_introns
 from genet5.adapt.relatives import Relatives
 from genet5.adapt.sampling import SampledWindow, read_sample
 from genet5.adapt.typical import typical_of_windows
-from genet5.crf.decoding import best_genes
 from genet5.crf.window_decoder import WindowDecoder
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
@@ -195,13 +195,12 @@ def _kept(start: Adaptation, said: dict[str, Any], reason: str) -> Adaptation:
 
 
 def _learnt(decoder: WindowDecoder, windows: Sequence[SampledWindow], start: Adaptation, strength: float) -> Adaptation:
-    """``ROUNDS`` rounds, the first one read with ``start``; all with its cost of an intron."""
+    """``ROUNDS`` rounds, the first one read with ``start``; all with its cost of an intron, and then own lengths."""
     found = start
     for _ in range(ROUNDS):
-        found = replace(
-            Adaptation.of(expected_counts(decoder, windows, found), strength), intron_cost=start.intron_cost
-        )
-    return found
+        counted = Adaptation.of(expected_counts(decoder, windows, found), strength)
+        found = replace(counted, intron_cost=start.intron_cost, lengths=found.lengths)
+    return with_own_introns(decoder, windows, found, start.lengths)
 
 
 def _genes(
@@ -209,12 +208,9 @@ def _genes(
 ) -> list[list[WindowGene]]:
     """Genes of all windows, each read with the adaptation of its fold."""
 
-    def read(number: int) -> list[WindowGene]:
-        window = windows[number]
-        potentials = halves[number % FOLDS](window.sites, window.potentials)
-        return [gene for gene, _ in best_genes(*potentials, window.sites, decoder.gene_penalty)]
-
-    return list(decoder.each(read, range(len(windows))))
+    return list(
+        decoder.each(lambda number: genes_of(decoder, windows[number], halves[number % FOLDS]), range(len(windows)))
+    )
 
 
 def _shape(genes: Sequence[Sequence[WindowGene]], bits: Bits, bases: np.ndarray) -> dict[str, Any]:

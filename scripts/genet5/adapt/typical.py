@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.expected_counts import expected_counts
+from genet5.adapt.own_introns import with_own_introns
 from genet5.adapt.relatives import Relatives
 from genet5.adapt.sampling import SampledWindow, read_sample
 from genet5.crf.window_decoder import WindowDecoder
@@ -32,7 +33,7 @@ def typical_of_windows(relatives: Relatives, decoder: WindowDecoder, windows: Se
     """The same, of windows that are read.
 
     The network alone sees few genes of a genome far from its training, and their codons may mislead. So the windows are
-    read again with the tables found, until these stay the same.
+    read again with the tables found, until these stay the same. Then the lengths of its own introns join theirs.
     """
     found, near = relatives.typical(), []
     if not relatives.asks_codons:
@@ -43,4 +44,4 @@ def typical_of_windows(relatives: Relatives, decoder: WindowDecoder, windows: Se
         read, near = relatives.typical(counts), relatives.nearest(counts, relatives.near)
         if set(near) == set(before):
             break
-    return replace(read, about={"near": near}) if near else found
+    return replace(with_own_introns(decoder, windows, read, read.lengths), about={"near": near}) if near else found
