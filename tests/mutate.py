@@ -44,6 +44,7 @@ PASSED, NOTHING_RAN = 0, 5
 BEGUN = r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?)(?: *Fatal Python error.*)? *$"
 WORD = re.compile(r"[A-Za-z]\w{3,}")
 MOST_WAITING = 4  # wall seconds for one of the processor: a mutant may wait for ever
+RARE = 5  # test files, of a word that says which tests a line has
 NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
@@ -111,9 +112,11 @@ class Tests:
     def of(self, path: Path, line: str = "") -> list[Path]:
         """Test files that reach a module within three steps of imports, the nearest first, slow ones last.
 
-        Of those as near, the ones that share more words with a line of the module come first.
+        Words of a line that few test files have lead to its tests, however far they are. Of those as near, the ones
+        that share more words come first.
         """
         words = set(WORD.findall(line))
+        rare = {word for word in words if sum(word in found for found in self.words.values()) <= RARE}
         distance, reached = {path: 0}, [path]
         for step in (1, 2, 3):
             names = {f"{one.stem}.py" for one in reached if one.parts[0] == "scripts" and one.parts[1] != "genet5"}
@@ -131,6 +134,7 @@ class Tests:
             away = path.stem not in test.stem and test.stem.removeprefix("test_") not in path.stem
             return (
                 str(test).startswith(SLOW),
+                -len(rare & self.words[test]),
                 distance[test],
                 away,
                 -len(words & self.words[test]),
@@ -238,8 +242,8 @@ class Judge:
         """Whether the mutant is caught, and by what, or what it survived."""
         path = self.runner.root / mutant.path
         before = path.read_bytes()
-        line = before.decode().splitlines()[mutant.mutation.line - 1]
-        files = self.tests.of(mutant.path, line)[:most_files]
+        around = f"{before.decode().splitlines()[mutant.mutation.line - 1]} {enclosing(before, mutant.mutation.line)}"
+        files = self.tests.of(mutant.path, around)[:most_files]
         if not files:
             return False, "no test file imports it"
         compiled = list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
@@ -295,6 +299,13 @@ class Judge:
         self.broken.append(name)
         print(f"  left out, since it fails without a mutation: {name}", flush=True)
         return False
+
+
+def enclosing(source: bytes, line: int) -> str:
+    """Names of the functions and classes that a line stands in."""
+    kinds = ast.FunctionDef | ast.ClassDef
+    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds))
+    return " ".join(node.name for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno))
 
 
 def difference(source: str, mutant: Mutant) -> str:

@@ -10,9 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from genet5.files import atomic_write, read_json, write_json
+from genet5.arrays import read_array
+from genet5.errors import InputError
+from genet5.files import atomic_write, json_text, read_json, write_json
 
 MKSTEMP = tempfile.mkstemp
 
@@ -93,3 +96,21 @@ def test_what_another_process_still_writes_stays(tmp_path: Path) -> None:
     assert path.read_text() == "ours" and len(names(tmp_path)) == 2
     other.communicate("")
     assert path.read_text() == "half" and names(tmp_path) == ["a.txt"]
+
+
+def test_json_is_sorted_unless_rows_have_an_order() -> None:
+    assert json_text({"b": 1, "a": 2}) == '{\n "a": 2,\n "b": 1\n}\n'
+    assert json_text({"b": 1, "a": 2}, sort_keys=False, indent=None) == '{"b": 1, "a": 2}\n'
+
+
+def test_an_array_that_claims_more_than_its_file_holds_is_one_line(tmp_path: Path) -> None:
+    """Before any memory is taken for it."""
+    path = tmp_path / "x.npy"
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,), }"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(80))
+    with pytest.raises(
+        InputError, match=r"x\.npy: no table \(an array claims 10+ values of float64, but 159 bytes are"
+    ):
+        read_array(path, "no table", "make it again")
+    np.save(path, np.arange(3.0))
+    assert read_array(path, "no table", "make it again").tolist() == [0, 1, 2]

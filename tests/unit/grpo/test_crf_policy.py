@@ -16,9 +16,11 @@ from all_chains import PENALTY, all_paths, case, genes_of, log_sum
 from grpo_toy import CLADES, CLOCK, ToyInputs, planted_windows, tensors, write_inputs
 
 from genet5.crf.config import crf_config
+from genet5.crf.data import CrfWindows
 from genet5.crf.folder import save_crf
 from genet5.crf.model import make_crf
 from genet5.crf.sampling import Features, Strand, chain_score, count_features
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.genes import Interval
 from genet5.genome.window_genes import WindowGene
@@ -352,3 +354,17 @@ def test_tokens_a_second_are_those_of_a_whole_step(inputs: ToyInputs, tmp_path: 
         (row,) = csv.DictReader(stream)
     assert len(bases) == 2
     assert float(row["tokens_per_s"]) * float(row["step_s"]) == pytest.approx(sum(bases), rel=0.02)
+
+
+def test_windows_of_several_clades_are_scored_each_by_its_own_rules():
+    windows, source = planted_windows(6, 3), CrfWindows(CLADES)
+    model = crf_run.CrfPolicy(make_crf(crf_config("demo"), 1))
+    found = crf_run.CrfWindowScorer(windows, source, WEIGHTS)(model)
+    rewards = []
+    for window in windows:
+        rules = source.rules(window.clade, window.genetic_code)
+        (genes,) = WindowDecoder(model.crf, rules).decode([window.bases])
+        rewards.append(WEIGHTS.of(window.genes, [scored.gene for scored in genes], window.dont_care))
+    assert len({window.clade for window in windows}) == 2
+    for name in Reward._fields:
+        assert found[name] == pytest.approx(np.mean([getattr(reward, name) for reward in rewards])), name

@@ -224,3 +224,6 @@ def test_the_text_says_what_is_baked_already(config: dict) -> None:
     device = Device("x", 1, 1e12, 1e12, 0.1, 1e-6, "here")
     text = plan_text(config, [genome], of, stage_costs(config, [genome], of), [device])
     assert "the table, baked" in text and "are at most so many" not in text
+    (row,) = [line for line in text.splitlines() if line.split()[:1] == ["sft"]][:1]
+    tokens = 800 * genome.tokens / 1e6
+    assert f" {tokens:,.1f} " in row, row

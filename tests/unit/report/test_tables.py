@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from report_files import Page, table_cells
 from genet5.evaluate.sanity import Check
 from genet5.genome.genes import Region
 from genet5.report.checks import check_value
-from genet5.report.curves import evaluation_charts, training_charts, training_summary
+from genet5.report.curves import STYLES, evaluation_charts, training_charts, training_summary
 from genet5.report.datacard import DataCard, data_card
 from genet5.report.provenance import read_step_time
 from genet5.report.results import Log, read_log, species_of, stage_of
@@ -235,3 +236,10 @@ def test_workflow_picture_marks_what_ran_and_counts_time_once(tmp_path: Path) ->
     boxes = [attrs["class"] for tag, attrs, _ in page.elements if tag == "rect"]
     assert boxes.count("stage") == 2 and boxes.count("stage idle") == len(RULES) - 2
     assert page.text.count("40 s") == 1 and "78" not in page.text
+
+
+def test_each_part_of_a_loss_has_its_own_line() -> None:
+    steps = np.arange(1.0, 11.0)
+    names = ("base_loss", "site_loss", "chain_loss")
+    text = str(training_charts(Log("sft", {"step": steps} | dict.fromkeys(names, steps), {})))
+    assert [style for style in STYLES if re.search(rf'class="[^"]*\b{style}\b', text)] == list(STYLES[:3])

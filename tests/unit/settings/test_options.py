@@ -241,3 +241,17 @@ def test_only_what_changes_the_result_is_in_the_fingerprint():
     assert kept.fingerprint() == SftOptions().fingerprint()
     for change in ({"lr": 1.0}, {"seed": 1}, {"token_budget": 1}, {"eval_steps": 3}):
         assert dataclasses.replace(SftOptions(), **change).fingerprint() != SftOptions().fingerprint()
+
+
+def test_the_help_says_defaults_of_switches_in_words():
+    @dataclass(frozen=True)
+    class Switches:
+        quick: bool = option(True, "be quick")
+        loud: bool = option(False, "be loud")
+        names: tuple[str, ...] = option(("a", "b"), "names")
+
+    parser = argparse.ArgumentParser()
+    add_option_arguments(parser, Switches)
+    shown = " ".join(parser.format_help().split())
+    for text in ("be quick (default: on)", "be loud (default: off)", "names (default: a b)"):
+        assert text in shown

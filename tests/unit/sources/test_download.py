@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import fcntl
 import gzip
 import hashlib
 import random
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from file_servers import Server, ftp_server
@@ -313,6 +315,25 @@ def test_two_downloads_of_one_file_do_not_mix(get: Callable[..., Path], tmp_path
         with pytest.raises(InputError, match="another process is downloading this file"):
             get(server.url)
     assert left(tmp_path) == []
+
+
+def test_a_download_that_another_one_has_just_finished_is_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While this process waited for the lock, the other one moved the file away, or a third began anew."""
+    part, locked = tmp_path / "fna.gz.part", fcntl.flock
+    for left_behind in (None, b"of a third"):
+
+        def lock(stream: IO[bytes], kind: int, left_behind: bytes | None = left_behind) -> None:
+            part.unlink()
+            if left_behind:
+                part.write_bytes(left_behind)
+            locked(stream, kind)
+
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with pytest.raises(InputError, match="another process has just finished downloading this file"):
+            with open_part(part):
+                pass
 
 
 @pytest.mark.parametrize("can_rest", [True, False])

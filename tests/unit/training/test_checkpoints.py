@@ -102,6 +102,10 @@ def test_a_folder_is_replaced_as_a_whole_or_kept(folder, monkeypatch):
     folder.release()
     folder.claim({"lr": 0.1, "data": {"fly": "abc"}})
     assert [p.name for p in (folder.path / "best").iterdir()] == ["new"]
+    (folder.path / ".best.old").mkdir()  # of a kill after both renames
+    folder.release()
+    folder.claim({"lr": 0.1, "data": {"fly": "abc"}})
+    assert [p.name for p in (folder.path / "best").iterdir()] == ["new"] and not (folder.path / ".best.old").exists()
 
 
 def test_a_second_process_is_refused(folder):

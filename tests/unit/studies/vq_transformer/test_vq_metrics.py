@@ -127,6 +127,7 @@ def test_limits_of_noise_and_of_a_repeat(held_out):
     assert 1.95 < limits["entropy"] < 2.05
     assert limits["held_out"] == bool(held_out)
     assert abs(limits["figures"]["packed"] - 2) < 0.01 and limits["figures"]["zstd_packed"] > 1.99
+    assert 2 < limits["figures"]["zstd_text"] < 3
     assert all(1.98 < limits[key][order] < 2.1 for key in ("adaptive", "learned") for order in ("0", "2"))
     assert {"mixture", "mixture_learned"} < limits["figures"].keys()
     assert pack(np.array([0, 1, 2, 3, 3], dtype=np.uint8)) == bytes([0b00011011, 0b11000000])
