@@ -2,10 +2,11 @@
 """What is typical of a model's species, added to what the network says: exon and gene F1 on validation DNA.
 
 Beside the weights of a model lie tables of its training species (``genet5 count-relatives``). Their mean, or that of
-the nearest ones, joins the potentials with a share, and a donor costs so many nats more. Each choice of these is
-scored: share 0 is the network alone, and without a number of near species all are meant. A simulated genome is read
-without the table of its own species. The DNA is that which the
-shipped models were calibrated on; simulated genomes are drawn anew. The networks read each window once.
+the nearest ones, joins the potentials with a share, and a donor costs so many nats more. Lengths of introns join, too:
+theirs, and those that the genome itself seems to have. Each choice of these is scored: share 0 is the network alone,
+and without a number of near species all are meant. A simulated genome is read without the table of its own species. The
+DNA is that which the shipped models were calibrated on; simulated genomes are drawn anew. The networks read each window
+once.
 
     python benchmarks/typical_tables.py --clades invertebrate vertebrate
 """
@@ -56,6 +57,7 @@ def main() -> None:
                         help=f"(default: {' '.join(CLADES)})")  # fmt: skip
     parser.add_argument("--choices", nargs="+", default=list(CHOICES), metavar="SHARE:COST[:NEAR]",
                         help=f"(default: {' '.join(CHOICES)})")  # fmt: skip
+    parser.add_argument("--no-lengths", action="store_true", help="introns of all lengths are alike")
     parser.add_argument("--bases", type=int, default=600_000, help="of a simulated genome (%(default)s)")
     parser.add_argument("--seed", type=int, default=77, help="of simulated genomes (%(default)s)")
     arguments = parser.parse_args()
@@ -91,7 +93,8 @@ def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
                 for choice in arguments.choices:
                     share, cost, near = map(float, f"{choice}:0".split(":")[:3])
                     chosen = replace(relatives, strength=share, intron_cost=cost, near=int(near))
-                    decoder.decoder.add = typical_of_windows(chosen, plain, windows)
+                    found_tables = typical_of_windows(chosen, plain, windows)
+                    decoder.decoder.add = replace(found_tables, lengths=None) if arguments.no_lengths else found_tables
                     tiling = Tiling(use.window_bp, use.overlap_bp, 1)
                     genes = annotate_regions(decoder, rules, genome, regions, code, tiling).genes
                     report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)
