@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from genet5.adapt.adaptation import Adaptation
 from genet5.adapt.counting import Counts
 from genet5.adapt.intron_lengths import (
     LEAST_INTRONS,
@@ -18,9 +21,13 @@ from genet5.adapt.intron_lengths import (
     count_lengths,
     geometric,
 )
-from genet5.adapt.own_introns import intron_bp
+from genet5.adapt.own_introns import genes_of, intron_bp, with_own_introns
 from genet5.adapt.relatives import Relatives
+from genet5.adapt.sampling import SampledWindow
+from genet5.clades import read_clades
+from genet5.crf.annotating_network import WindowPotentials
 from genet5.genome.genes import Interval
+from genet5.genome.sites import ACCEPTOR_SITE, DONOR_SITE, START_SITE, STOP_SITE, WindowSites
 from genet5.genome.window_genes import WindowGene
 
 
@@ -91,3 +98,60 @@ def test_introns_of_genes_are_those_between_their_exons() -> None:
     exons = (Interval(10, 40), Interval(100, 130), Interval(135, 200))
     genes = [WindowGene("-", exons), WindowGene("+", (Interval(300, 360),), True, True, 1)]
     assert intron_bp(genes) == [after.start - before.end for before, after in pairwise(exons)] == [60, 5]
+
+
+def spliced(number: int, intron: int, seed: int = 1) -> tuple[SimpleNamespace, list[SampledWindow]]:
+    """A decoder, and windows with a gene of two exons each that the networks see clearly."""
+    rules, rng, windows = read_clades()["fungi"].gene_rules(1), np.random.default_rng(seed), []
+    for _ in range(number):
+        first, second = ("".join(rng.choice(["GCC", "AAG", "CTC", "GAC"], 60)) for _ in range(2))
+        between = "GT" + "".join(rng.choice(list("ACGT"), intron - 4)) + "AG"
+        bases = "C" * 200 + "ATG" + first + between + second + "TAA" + "C" * 200
+        sites, size = WindowSites(bases, rules), len(bases)
+        donor, acceptor, end = 383, 383 + intron, 383 + intron + 183
+        of_bases, of_sites = np.full((2, size, 4), -0.3, np.float32), np.full((2, 4, size + 1), -5, np.float32)
+        coding = np.r_[200:donor, acceptor:end]
+        of_bases[0, coding, np.arange(len(coding)) % 3] = 0.3
+        of_bases[0, donor:acceptor, 3] = 0.3
+        for kind, at in zip(
+            (START_SITE, DONOR_SITE, ACCEPTOR_SITE, STOP_SITE), (200, donor, acceptor, end), strict=True
+        ):
+            of_sites[0, kind, at] = 5
+        windows.append(SampledWindow(sites, WindowPotentials(of_bases, of_sites), np.zeros(size, bool)))
+    return SimpleNamespace(gene_penalty=3.0, each=map, rules=rules), windows
+
+
+def test_lengths_are_learned_from_the_genome_and_relatives_are_asked_first() -> None:
+    decoder, windows = spliced(60, 48)
+    relatives = IntronLengths.of(*count_lengths([70] * 300))
+    start = replace(Adaptation.neutral(), lengths=relatives)
+    found = with_own_introns(decoder, windows, start, relatives)
+    counts, bases = count_lengths([48] * 60)
+    np.testing.assert_allclose(found.lengths.shares, IntronLengths.of(counts, bases, relatives).shares)
+    assert found.introns[48] > 1.5 > 0.5 > start.introns[48]
+    assert [intron_bp(genes_of(decoder, window, found)) for window in windows] == [[48]] * 60
+    alone = with_own_introns(decoder, windows, Adaptation.neutral(), None)
+    assert alone.lengths is None and len(alone.introns) == 0
+
+
+def test_a_length_that_is_common_is_chosen_where_sites_are_alike() -> None:
+    """A second acceptor, 15 bases on, is as good: introns of 48 or 63."""
+    decoder, (window,) = spliced(1, 48)
+    bases = list(
+        "C" * 200 + "ATG" + "GCC" * 60 + "GT" + "C" * 44 + "AG" + "GCC" * 4 + "GAG" + "GCC" * 60 + "TAA" + "C" * 200
+    )
+    sites = WindowSites("".join(bases), decoder.rules)
+    of_bases, of_sites = np.zeros((2, len(bases), 4), np.float32), np.full((2, 4, len(bases) + 1), -9, np.float32)
+    for kind, at in (
+        (START_SITE, 200),
+        (DONOR_SITE, 383),
+        (ACCEPTOR_SITE, 431),
+        (ACCEPTOR_SITE, 446),
+        (STOP_SITE, 629),
+    ):
+        of_sites[0, kind, at] = 6
+    window = SampledWindow(sites, WindowPotentials(of_bases, of_sites), np.zeros(len(bases), bool))
+    for length in (48, 63):
+        lengths = IntronLengths.of(*count_lengths([length] * 100))
+        (gene,) = genes_of(decoder, window, replace(Adaptation.neutral(), lengths=lengths))
+        assert intron_bp([gene]) == [length]
