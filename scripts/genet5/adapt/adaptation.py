@@ -92,7 +92,7 @@ def _add(codes, allowed, hexamers, around, strength, bases, sites):
 def adaptation_line(about: Mapping[str, Any]) -> str:
     """What was done, in one line."""
     if "near" in about:
-        return f"codons and sites of the nearest relatives join the network: {', '.join(about['near'])}"
+        return f"codons, sites and introns of the nearest relatives join the network: {', '.join(about['near'])}"
     if not about["adapted"]:
         return f"not adapted to this genome: {about['reason']}"
     start, end = about["start"], [row for row in about["tried"] if row["taken"]][-1]

@@ -159,7 +159,7 @@ def test_fungi_are_read_with_the_tables_of_their_relatives(shared_data: Path, tm
     assert found is not None and relatives is not None and relatives.asks_codons
     assert found.about["near"][0] == "S.pombe" and len(found.about["near"]) == relatives.near
     assert adaptation_line(found.about).startswith(
-        "codons and sites of the nearest relatives join the network: S.pombe, "
+        "codons, sites and introns of the nearest relatives join the network: S.pombe, "
     )
 
 

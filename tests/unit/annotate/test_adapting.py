@@ -176,7 +176,7 @@ def test_the_nearest_tables_join_alone_by_parts_and_for_a_region_alike(
     save_relatives(model / FILE, tables)
     said = annotated(model, fasta, tmp_path / "whole")["adaptation"]
     assert said == {"near": [SPECIES]}
-    line = f"codons and sites of the nearest relatives join the network: {SPECIES}"
+    line = f"codons, sites and introns of the nearest relatives join the network: {SPECIES}"
     assert line in (tmp_path / "whole.gff3").read_text().partition("\n##sequence-region")[0]
     by_parts(model, fasta, tmp_path / "joined")
     for ending in (".faa", ".gff3"):
