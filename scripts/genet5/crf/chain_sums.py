@@ -74,6 +74,11 @@ def _intron_sums(potentials):
     return found
 
 
+@numba.njit(cache=True, inline="always")
+def _keep(values, place, first, second, third):
+    values[0, place], values[1, place], values[2, place] = first, second, third
+
+
 @numba.njit(cache=True)
 def _sum_introns(far, at, introns, others, values, count, edge):
     """log(exp(far) + the sum of exp(values + what the length adds)) over introns between ``at`` and others.
@@ -140,11 +145,7 @@ def _forward(potentials, site, allowed, penalty, introns, labels, clamped, alpha
             new4, new5, new6 = _add(new4, begin4), _add(new5, begin5), _add(new6, begin6)
             if lengths:
                 donors[count] = at
-                up_to[0, count], up_to[1, count], up_to[2, count] = (
-                    begin4 - sums[at],
-                    begin5 - sums[at],
-                    begin6 - sums[at],
-                )
+                _keep(up_to, count, begin4 - sums[at], begin5 - sums[at], begin6 - sums[at])
                 count += 1
         intron = potentials[at, 3]
         old0, old1, old2 = neither, new1 + potentials[at, 0], new2 + potentials[at, 1]
@@ -220,11 +221,7 @@ def _backward(potentials, site, allowed, penalty, introns, labels, clamped, beta
             old4, old5, old6 = _add(old4, end4), _add(old5, end5), _add(old6, end6)
             if lengths:
                 acceptors[count] = at
-                from_on[0, count], from_on[1, count], from_on[2, count] = (
-                    end4 + sums[at],
-                    end5 + sums[at],
-                    end6 + sums[at],
-                )
+                _keep(from_on, count, end4 + sums[at], end5 + sums[at], end6 + sums[at])
                 count += 1
         beta[at - 1, 0], beta[at - 1, 1], beta[at - 1, 2], beta[at - 1, 3] = old0, old1, old2, old3
         beta[at - 1, 4], beta[at - 1, 5], beta[at - 1, 6] = old4, old5, old6

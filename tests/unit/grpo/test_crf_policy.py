@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -368,3 +369,16 @@ def test_windows_of_several_clades_are_scored_each_by_its_own_rules():
     assert len({window.clade for window in windows}) == 2
     for name in Reward._fields:
         assert found[name] == pytest.approx(np.mean([getattr(reward, name) for reward in rewards])), name
+
+
+def test_a_run_ends_after_so_many_steps_in_a_row_without_variance():
+    state = SimpleNamespace(idle_steps=0, step=7)
+    run = SimpleNamespace(options=SimpleNamespace(max_steps_without_variance=2), state=state)
+    sums = {"zero_variance_groups_weight": 4.0, "reward": 1.0, "reward_weight": 4.0}
+    for equal, idle in ((4.0, 1), (3.0, 0), (4.0, 1)):
+        crf_run.CrfGrpoRun._watch_variance(run, {**sums, "zero_variance_groups": equal})
+        assert state.idle_steps == idle
+    with pytest.raises(
+        InputError, match=r"step 8: all samples of every strand earned the same for 2 steps \(mean reward 0\.250"
+    ):
+        crf_run.CrfGrpoRun._watch_variance(run, {**sums, "zero_variance_groups": 4.0})

@@ -45,6 +45,9 @@ def test_a_configuration_that_names_what_differs_is_completed(default_config):
     assert (found["sft"]["lr"], found["sft"]["epochs"], found["stages"]) == (1.0, 4, ["crf"])
     assert found["bake"]["windows"] == {"fungi": {"window_bp": 100}} and set(STUDIES) <= set(found)
     assert with_defaults({}) == default_config, "defaults are not changed in place"
+    for nothing in (None, "", 3, ["a.tsv"]):  # what is no file is left for the check of the whole
+        assert with_defaults({"species_sheet": nothing})["species_sheet"] == nothing
+    assert with_defaults({"tokenizer": nothing})["tokenizer"] == nothing
 
 
 @pytest.mark.parametrize("name", ["general", *SECTIONS])
