@@ -84,6 +84,11 @@ TARGETS = {
     "S.cryophilus": Target(
         "fungi", "fungi", "Schizosaccharomyces cryophilus", "S.cryophilus", 1, _FISSION_YEAST,
     ),
+    # Oomycetes and their relatives live like moulds, and models for fungi were taught none. No locus is of a fungus.
+    "G3PO.oomycetes": _loci(
+        "fungi", "filamentous_fungi", "augustus fusarium_graminearum", "PHYPR 9STRA SAPPC PHYPN PHYNI PHYRM PYTUL",
+        limit_bp=3_000_000,
+    )._replace(data="G3PO.unconfirmed", species="oomycetes"),
     "D.melanogaster.2L": Target(
         "invertebrates", "invertebrate", "Drosophila melanogaster", "D.melanogaster.2L", 1, _FLY
     ),
@@ -170,6 +175,7 @@ PEER_SPECIES = {
     "augustus chicken": "Gallus gallus",
     "augustus chlamydomonas": "Chlamydomonas reinhardtii",
     "augustus fly": "Drosophila melanogaster",
+    "augustus fusarium_graminearum": "Fusarium graminearum",
     "augustus human": "Homo sapiens",
     "augustus leishmania_tarentolae": "Leishmania tarentolae",
     "augustus pfalciparum": "Plasmodium falciparum",

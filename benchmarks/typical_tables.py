@@ -14,9 +14,7 @@ once.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +23,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(REPOSITORY / "benchmarks")]
 
 import torch  # noqa: E402
+from calibration_sets import SIMULATED, opened_set  # noqa: E402
 from decoders import Cached  # noqa: E402
 
-import simulate  # noqa: E402
 from genet5.adapt.sampling import read_sample  # noqa: E402
 from genet5.adapt.typical import SAMPLE_BP, typical_of_windows  # noqa: E402
 from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
@@ -37,17 +35,12 @@ from genet5.crf.window_decoder import WindowDecoder  # noqa: E402
 from genet5.errors import run_command  # noqa: E402
 from genet5.evaluate.scores import score_annotation  # noqa: E402
 from genet5.files import read_json  # noqa: E402
-from genet5.genome.annotation import read_annotation  # noqa: E402
-from genet5.genome.fasta import Genome, decompress_genome  # noqa: E402
 from genet5.genome.genes import Region  # noqa: E402
-from genet5.genome.genetic_code import GeneticCode  # noqa: E402
-from genet5.genome.splits import parse_regions  # noqa: E402
 
 CLADES = (
     "invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "kinetoplastid", "ciliate", "eukaryote",
-    "bacteria",
+    "bacteria", "filamentous_fungi",
 )  # fmt: skip
-SIMULATED = "Simulated."
 CHOICES = ("0:0", "0.3:1", "0.3:1:3", "0.3:1:6", "0.3:1:12", "0.5:1:6")
 
 
@@ -57,6 +50,8 @@ def main() -> None:
                         help=f"(default: {' '.join(CLADES)})")  # fmt: skip
     parser.add_argument("--choices", nargs="+", default=list(CHOICES), metavar="SHARE:COST[:NEAR]",
                         help=f"(default: {' '.join(CHOICES)})")  # fmt: skip
+    parser.add_argument("--simulated", nargs="+", default=[], metavar="PARAMETERS",
+                        help="genomes in place of those that the model was calibrated on")  # fmt: skip
     parser.add_argument("--no-lengths", action="store_true", help="introns of all lengths are alike")
     parser.add_argument("--bases", type=int, default=600_000, help="of a simulated genome (%(default)s)")
     parser.add_argument("--seed", type=int, default=77, help="of simulated genomes (%(default)s)")
@@ -69,46 +64,27 @@ def main() -> None:
 
 
 def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
-    """A row of the table for each set that the clade's model was calibrated on."""
+    """A row of the table for each set: those that the clade's model was calibrated on, or simulated ones."""
     shipped = load_shipped(read_clades(), clade)
-    use = shipped.clade.model
-    for name, text in read_json(use.calibration)["regions"].items():
-        # A simulated genome stands for one whose species nobody knows.
-        relatives = shipped.model.relatives().without([name] if name.startswith(SIMULATED) else [])
-        with tempfile.TemporaryDirectory() as work:
-            folder = folder_of(name, Path(work), arguments)
-            both = folder / "genes.gb.gz"  # bases and genes in one file
-            bases, annotation = (both, both) if both.is_file() else (folder / "fna.gz", folder / "gff.gz")
-            decompress_genome(bases, Path(work) / "fna")
-            code = GeneticCode.from_table(shipped.clade.genetic_code)
-            with Genome(Path(work) / "fna") as genome:
-                truth = read_annotation(annotation, genome, code)
-                named = ",".join(genome.lengths if name.startswith(SIMULATED) else text)
-                regions = list(parse_regions(named, genome.lengths))
-                rules = shipped.clade.gene_rules(code.table)
-                plain = WindowDecoder(shipped.model.crf, rules)
-                everything = [Region(seqid, 0, length) for seqid, length in genome.lengths.items()]
-                windows = read_sample(plain, genome, everything, SAMPLE_BP)
-                decoder, found = Cached(plain), []
-                for choice in arguments.choices:
-                    share, cost, near = map(float, f"{choice}:0".split(":")[:3])
-                    chosen = replace(relatives, strength=share, intron_cost=cost, near=int(near))
-                    found_tables = typical_of_windows(chosen, plain, windows)
-                    decoder.decoder.add = replace(found_tables, lengths=None) if arguments.no_lengths else found_tables
-                    tiling = Tiling(use.window_bp, use.overlap_bp, 1)
-                    genes = annotate_regions(decoder, rules, genome, regions, code, tiling).genes
-                    report = score_annotation(truth, genes, genome.lengths, regions=regions, bootstrap=0)
-                    found.append(" / ".join(f"{report[level]['f1'] or 0:.3f}" for level in ("exon", "gene")))
+    use, crf = shipped.clade.model, shipped.model.crf
+    asked = {f"{SIMULATED}{one}": [] for one in arguments.simulated}
+    for name, texts in (asked or read_json(use.calibration)["regions"]).items():
+        with opened_set(name, ",".join(texts), shipped.clade, arguments.bases, arguments.seed) as one:
+            relatives = one.unseen(shipped.model.relatives())
+            plain = WindowDecoder(crf, one.rules)
+            everything = [Region(seqid, 0, length) for seqid, length in one.genome.lengths.items()]
+            windows = read_sample(plain, one.genome, everything, SAMPLE_BP)
+            decoder, found = Cached(plain), []
+            for choice in arguments.choices:
+                share, cost, near = map(float, f"{choice}:0".split(":")[:3])
+                chosen = replace(relatives, strength=share, intron_cost=cost, near=int(near))
+                tables = typical_of_windows(chosen, plain, windows)
+                decoder.decoder.add = replace(tables, lengths=None) if arguments.no_lengths else tables
+                tiling = Tiling(use.window_bp, use.overlap_bp, 1)
+                genes = annotate_regions(decoder, one.rules, one.genome, one.regions, one.code, tiling).genes
+                report = score_annotation(one.truth, genes, one.genome.lengths, regions=one.regions, bootstrap=0)
+                found.append(" / ".join(f"{report[level]['f1'] or 0:.3f}" for level in ("exon", "gene")))
         yield f"| {clade}, {name} | {' | '.join(found)} |"
-
-
-def folder_of(name: str, work: Path, arguments: argparse.Namespace) -> Path:
-    """The folder of a set with fna.gz and gff.gz; a simulated one is made in ``work``."""
-    if not name.startswith(SIMULATED):
-        return Path(os.environ.get("GENET5_DATA", REPOSITORY.parent / "shared" / "data")) / name
-    species = name.removeprefix(SIMULATED)
-    simulate.main([species, "--bases", str(arguments.bases), "--seed", str(arguments.seed), "--output", str(work)])
-    return work / species
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ too.
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 
 from genet5.adapt.adaptation import adaptation_line, save_adaptation
@@ -14,17 +16,18 @@ from genet5.adapt.relatives import FILE as RELATIVES_FILE
 from genet5.adapt.relatives import load_relatives
 from genet5.annotate.adapting import fit_adaptation
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation
+from genet5.annotate.choosing_clade import choose_if_asked
 from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import chosen_regions, how_to_annotate
 from genet5.annotate.shipped import is_shipped, shipped_model
-from genet5.clades import clade_named, read_clades
+from genet5.clades import Clade, clade_named, read_clades
 from genet5.command_line import argument_parser
 from genet5.crf.folder import WEIGHTS_FILE
 from genet5.device import add_device_argument, add_threads_argument, use_threads
 from genet5.errors import run_command
-from genet5.genome.fasta import open_genome
+from genet5.genome.fasta import Genome, open_genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
 
@@ -51,7 +54,18 @@ def main(argv: list[str] | None = None) -> None:
     use_threads(arguments.threads)
     wanted = options_from_arguments(AnnotateOptions, arguments, OPTIONS)
     clades = read_clades(arguments.clade_folder)
-    clade = clade_named(clades, arguments.clade)
+    with open_genome(arguments.genome) as genome:
+        adapt_to(genome, arguments, wanted, clades)
+
+
+def adapt_to(genome: Genome, arguments: Namespace, wanted: AnnotateOptions, clades: Mapping[str, Clade]) -> None:
+    """Fit the model, and write what was found."""
+    regions = chosen_regions(genome, arguments.regions)
+    own = bool(arguments.model)
+    choice = choose_if_asked(genome, regions, clades, arguments.clade, arguments.genetic_code, own)
+    if choice:
+        print("\n".join(choice.lines()), flush=True)
+    clade = clade_named(clades, choice.clade if choice else arguments.clade)
     folder = arguments.model or shipped_model(clade, clades=clades).folder
     shipped = is_shipped(clade, folder)
     model = load_annotator(folder).on(arguments.device)
@@ -59,10 +73,8 @@ def main(argv: list[str] | None = None) -> None:
     relatives = load_relatives(arguments.relatives) if arguments.relatives else None
     validated = decoder_by_validation(calibration_file, folder / WEIGHTS_FILE, clade, model.has_writer)
     how = how_to_annotate(clade, arguments.genetic_code, wanted, model, shipped, arguments.precision, validated)
-    with open_genome(arguments.genome) as genome:
-        regions = chosen_regions(genome, arguments.regions)
-        evidence = evidence_wanted(genome, clade, how, wanted)
-        found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence, relatives)
+    evidence = evidence_wanted(genome, clade, how, wanted)
+    found = fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence, relatives)
     save_adaptation(arguments.output, found)
     print(adaptation_line(found.about), flush=True)
 

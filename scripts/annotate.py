@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     # Here, so that --help and a wrong flag do not wait for torch.
     from genet5.adapt.adaptation import adaptation_line
     from genet5.annotate.api import Annotator, load
-    from genet5.annotate.choosing_clade import choose
+    from genet5.annotate.choosing_clade import choose_if_asked
     from genet5.annotate.run import chosen_loci, chosen_regions, write_annotation, write_tracks
     from genet5.genome.fasta import open_genome
     from genet5.report.annotation_page import write_annotation_page
@@ -61,14 +61,15 @@ def main(argv: list[str] | None = None) -> None:
         return load(arguments.model or clade, clade, arguments.clade_folder, arguments.device)
 
     annotator = None if arguments.clade == AUTO else loaded(arguments.clade)
+    clades = read_clades(arguments.clade_folder)
     with open_genome(arguments.genome) as genome:
         regions = chosen_regions(genome, arguments.regions)
         loci = chosen_loci(regions, arguments.track_loci)
-        choice = None
-        if AUTO in (arguments.clade, asked_code):
-            choice = choose(genome, regions, read_clades(arguments.clade_folder), arguments.clade, asked_code)
+        choice = choose_if_asked(genome, regions, clades, arguments.clade, asked_code, bool(arguments.model))
+        if choice:
             print("\n".join(choice.lines()), flush=True)
-        annotator = annotator or loaded(choice.clade)
+        if annotator is None or (choice and choice.clade != annotator.clade.name):
+            annotator = loaded(choice.clade)
         found = annotator.annotate(
             genome,
             genetic_code=choice.genetic_code if choice else asked_code,

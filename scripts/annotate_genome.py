@@ -16,7 +16,7 @@ from genet5.adapt.adaptation import adaptation_line
 from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.by_parts import annotate_part
 from genet5.annotate.calibration_file import CALIBRATION_FILE, decoder_by_validation, load_calibration
-from genet5.annotate.choosing_clade import choose
+from genet5.annotate.choosing_clade import choose_if_asked
 from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import load_annotator
 from genet5.annotate.options import ANNOTATION_FLAGS, AnnotateOptions, code_from_text
@@ -76,10 +76,9 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError("--part: jobs that share a genome share an adaptation; make it first, and give --adaptation")
     asked_code = code_from_text(arguments.genetic_code) if arguments.genetic_code else None
     with Genome(arguments.genome) as genome:
-        choice = None
         regions = chosen_regions(genome, arguments.regions)
-        if AUTO in (arguments.clade, asked_code):
-            choice = choose(genome, regions, clades, arguments.clade, asked_code)
+        choice = choose_if_asked(genome, regions, clades, arguments.clade, asked_code, bool(arguments.model))
+        if choice:
             print("\n".join(choice.lines()), flush=True)
         clade = clade_named(clades, choice.clade if choice else arguments.clade)
         code = choice.genetic_code if choice else asked_code

@@ -8,7 +8,7 @@ from pathlib import Path
 from genet5.annotate.adapting import adaptation_wanted
 from genet5.annotate.calibration import Calibration
 from genet5.annotate.calibration_file import CALIBRATION_FILE, calibration_beside, decoder_by_validation
-from genet5.annotate.choosing_clade import choose
+from genet5.annotate.choosing_clade import choose_if_asked
 from genet5.annotate.gathering import evidence_wanted
 from genet5.annotate.models import Model, load_annotator
 from genet5.annotate.options import AnnotateOptions
@@ -110,13 +110,14 @@ def annotate(
 ) -> list[Gene]:
     """Genes of a FASTA file, plain or gzip, in genomic order.
 
-    clade: its name, or ``auto`` for the shipped model whose genes make the DNA most predictable. model: what ``load``
-    gives, or a model folder; by default the shipped model of ``clade``. genetic_code: NCBI table, or ``auto`` where the
-    DNA is to say it; by default the clade's. regions: ``chrI,chrII:1-50000`` (1-based, closed), by default everything.
-    decoder: a name of ``decoders.DECODERS``. min_confidence: genes of a lower calibrated score are left out. adapt: fit
-    the model to this genome first; adaptation: the file of one that was made before. rnaseq, proteins: files of
-    evidence, separated by commas; hint_weight: one of ``HINT_WEIGHTS`` (``AnnotateOptions``). device: one
-    of ``device.DEVICES``; not for a model that is loaded. Raises ``InputError``.
+    clade: its name, or ``auto`` for the shipped model whose genes make the DNA most predictable; a clade with
+    subclades is asked for the best of these and itself. model: what ``load`` gives, or a model folder; by default a
+    shipped one. genetic_code: NCBI table, or ``auto`` where the DNA is to say it; by default the clade's. regions:
+    ``chrI,chrII:1-50000`` (1-based, closed), by default everything. decoder: a name of ``decoders.DECODERS``.
+    min_confidence: genes of a lower calibrated score are left out. adapt: fit the model to this genome first;
+    adaptation: the file of one that was made before. rnaseq, proteins: files of evidence, separated by commas;
+    hint_weight: one of ``HINT_WEIGHTS`` (``AnnotateOptions``). device: one of ``device.DEVICES``; not for a model
+    that is loaded. Raises ``InputError``.
     """
     annotator = model if isinstance(model, Annotator) else None
     if annotator and clade and clade != annotator.clade.name:
@@ -129,12 +130,13 @@ def annotate(
         if clade != AUTO:
             annotator = load(model or clade, clade, clade_folder, device)
     with open_genome(genome) as opened:
-        if annotator is None or genetic_code == AUTO:
-            clades = annotator.clades if annotator else read_clades(clade_folder)
-            asked = annotator.clade.name if annotator else AUTO
-            choice = choose(opened, chosen_regions(opened, regions, "regions"), clades, asked, genetic_code)
+        clades = annotator.clades if annotator else read_clades(clade_folder)
+        asked = annotator.clade.name if annotator else AUTO
+        within = chosen_regions(opened, regions, "regions")
+        if choice := choose_if_asked(opened, within, clades, asked, genetic_code, model is not None):
             genetic_code = choice.genetic_code
-            annotator = annotator or load(choice.clade, choice.clade, clade_folder, device)
+            if annotator is None or choice.clade != annotator.clade.name:
+                annotator = load(choice.clade, choice.clade, clade_folder, device)
         options = AnnotateOptions(
             decoder=decoder,
             min_confidence=min_confidence,

@@ -43,9 +43,9 @@ class Evidence:
 class Choice:
     """Clade and code that annotate a genome.
 
-    evidence: of each clade with a model, best first; empty where the user named the clade. unsure: why the clade may be
-    wrong; "" where nothing says so. code_reason: "" where the user named the code. bases: of the sample that models
-    read. seconds: that it took.
+    evidence: of each clade with a model, best first; empty where the user named a clade without subclades. unsure:
+    why the clade may be wrong; "" where nothing says so. code_reason: "" where the user named the code. bases: of the
+    sample that models read. seconds: that it took.
     """
 
     clade: str
@@ -76,7 +76,8 @@ class Choice:
         """For the log."""
         told = []
         if self.evidence:
-            told.append(f"clade: {self.clade}, chosen by {self.bases} bases in {self.seconds:.0f} s")
+            asked = "" if self.asked_clade == AUTO else f" within {self.asked_clade}"
+            told.append(f"clade: {self.clade}, chosen{asked} by {self.bases} bases in {self.seconds:.0f} s")
             told += [
                 f"  {name}: genes save {one.saved_bits_per_kb:.1f} bits per kb, mean probability {one.certainty:.2f}, "
                 f"{one.genes_per_mb:.0f} genes per Mb{'' if one.usual else ' (unusual)'}"
@@ -89,17 +90,34 @@ class Choice:
         return told
 
 
+def choose_if_asked(
+    genome: Genome,
+    regions: Sequence[Region],
+    clades: Mapping[str, Clade],
+    clade: str,
+    genetic_code: int | str | None,
+    own_model: bool,
+) -> Choice | None:
+    """``choose``, where something is ``auto``, or where the clade has subclades and the model is one of GeneT5's."""
+    if AUTO in (clade, genetic_code) or (not own_model and clade_named(clades, clade).subclades):
+        return choose(genome, regions, clades, clade, genetic_code, own_model)
+    return None
+
+
 def choose(
     genome: Genome,
     regions: Sequence[Region],
     clades: Mapping[str, Clade],
     clade: str = AUTO,
     genetic_code: int | str | None = AUTO,
+    own_model: bool = False,
 ) -> Choice:
     """The clade and the genetic code that annotate ``regions``; each is chosen where it is ``auto``.
 
-    genetic_code: None means that of the clade. The same genome gives the same choice on all devices: models read on the
-    CPU. Raises ``InputError`` for an unknown clade, and where no clade has a model.
+    A named clade is chosen, too, where it has subclades: it stays where the DNA says nothing. genetic_code: None means
+    that of the clade. own_model: a model of the user's reads the named clade, so that stays. The same genome gives the
+    same choice on all devices: models read on the CPU. Raises ``InputError`` for an unknown clade, and where no clade
+    has a model.
     """
     began = time.perf_counter()
     stops = StopEvidence(None, {}, 0)
@@ -112,11 +130,17 @@ def choose(
         return ChosenCode(int(genetic_code or one.genetic_code), "")
 
     evidence, unsure, bases, name = {}, "", 0, clade
-    if clade == AUTO:
+    named = {} if clade == AUTO else {clade: clade_named(clades, clade)}
+    among = clades if clade == AUTO else named | {one: clades[one] for one in named[clade].subclades if not own_model}
+    if clade == AUTO or len(among) > 1:
+        for one in named.values():
+            one.gene_rules(code_of(one).table)
         windows = _windows(genome, sampled_regions(genome, regions))
         bases = sum(map(len, windows))
-        evidence = evidence_of_clades(windows, clades, {name: code_of(one).table for name, one in clades.items()})
-        name, unsure = next(iter(evidence)), _doubt(windows, evidence)
+        evidence = evidence_of_clades(windows, among, {name: code_of(one).table for name, one in among.items()})
+        unsure = _says_nothing(windows, evidence)
+        name = clade if named and unsure else next(iter(evidence))
+        unsure = unsure or ("" if evidence[name].usual else f"so many genes per Mb are not usual in {name}")
     found = clade_named(clades, name)
     code = code_of(found)
     seconds = time.perf_counter() - began
@@ -170,15 +194,14 @@ def ranked(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     return dict(sorted(evidence.items(), key=key))
 
 
-def _doubt(windows: Sequence[str], ordered: Mapping[str, Evidence]) -> str:
-    """Why the first clade may be wrong; "" where nothing says so."""
+def _says_nothing(windows: Sequence[str], ordered: Mapping[str, Evidence]) -> str:
+    """Why the DNA cannot choose a clade; "" where it can."""
     known = sum(window.count(letter) for window in windows for letter in "ACGT")
-    name, first = next(iter(ordered.items()))
     if known < LEAST_BP:
         return f"the genome has {known} known bases, at least {LEAST_BP} are needed"
-    if first.saved_bits_per_kb <= 0:
+    if next(iter(ordered.values())).saved_bits_per_kb <= 0:
         return "no model finds genes that make the DNA more predictable"
-    return "" if first.usual else f"so many genes per Mb are not usual in {name}"
+    return ""
 
 
 def _windows(genome: Genome, regions: Sequence[Region]) -> list[str]:

@@ -40,6 +40,7 @@ _RULES = _section(
     min_gene_bp={"type": "integer", "minimum": 6},
     max_overlap_bp=_OVERLAP,
 )
+_NAMES = {"type": "array", "uniqueItems": True, "items": {"type": "string", "minLength": 1}}
 _WINDOWS = _section(window_bp={"type": "integer", "minimum": 100}, stride_bp=_LENGTH)
 _MODEL = _section(
     folder={"type": "string", "minLength": 1},
@@ -58,7 +59,7 @@ def _schema() -> dict[str, Any]:
         windows=_WINDOWS,
         genes_per_mb={"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number", "minimum": 0}},
     )
-    schema["properties"]["model"] = _MODEL
+    schema["properties"] |= {"subclades": _NAMES, "model": _MODEL}
     return schema
 
 
@@ -83,7 +84,8 @@ class Clade:
 
     genetic_code: NCBI table where the user names none. rules: of its genes, with the stops of ``genetic_code``.
     window_bp, stride_bp: of training windows. genes_per_mb: usual range of coding genes in a genome. model: the one
-    that comes with GeneT5, if there is one. path: the clade's file.
+    that comes with GeneT5, if there is one. path: the clade's file. subclades: names of clades within this one that
+    have models of their own.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Clade:
     genes_per_mb: tuple[float, float]
     model: ShippedModel | None
     path: Path
+    subclades: tuple[str, ...] = ()
 
     def gene_rules(self, genetic_code: int) -> GeneRules:
         """The rules under a genetic code. Raises ``InputError`` if the code starts no gene with one of the starts."""
@@ -148,6 +151,7 @@ def read_clade(path: Path) -> Clade:
         (float(low), float(high)),
         _shipped_model(content.get("model"), path),
         path,
+        tuple(content.get("subclades", ())),
     )
     return replace(clade, rules=clade.gene_rules(clade.genetic_code))
 

@@ -34,7 +34,11 @@ def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
             if path.stem == AUTO:
                 raise InputError(f"{path}: {AUTO} is no name for a clade: it lets the DNA decide")
         paths |= {path.stem: path for path in own}
-    return {name: read_clade(path) for name, path in sorted(paths.items())}
+    clades = {name: read_clade(path) for name, path in sorted(paths.items())}
+    for one in clades.values():
+        for name in one.subclades:
+            clade_named(clades, name, f"{one.path}, key subclades")
+    return clades
 
 
 def clade_named(clades: Mapping[str, Clade], name: str, where: str = "--clade") -> Clade:

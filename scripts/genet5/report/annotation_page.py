@@ -324,6 +324,7 @@ def _method_section(title: str, summary: Mapping[str, Any]) -> list[Markup]:
     content = heading("method", "Method", "With these settings and this version the annotation can be repeated.")
     chosen = summary.get("chosen", {})
     by_dna = {key for key in ("clade", "genetic_code") if chosen.get(f"{key}_asked") == AUTO}
+    by_dna |= {"clade"} if chosen and chosen["clade_asked"] != chosen["clade"] else set()
     settings = [
         (OPTION_NAMES.get(key, key), f"{value}{', chosen by the DNA' if key in by_dna else ''}")
         for key, value in summary["options"].items()

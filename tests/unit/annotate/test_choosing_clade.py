@@ -13,7 +13,7 @@ import annotate
 import annotate_genome
 import genet5
 import join_annotation
-from genet5.annotate.choosing_clade import Evidence, choose, evidence_of_clades, ranked
+from genet5.annotate.choosing_clade import Evidence, choose, choose_if_asked, evidence_of_clades, ranked
 from genet5.annotate.run import chosen_regions
 from genet5.annotate.sampled_dna import sampled_regions
 from genet5.clades import Clade, read_clades
@@ -37,7 +37,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clade]:
     """The shipped fungi, and a clade of the same rules whose tiny model learned nothing."""
     folder = tmp_path_factory.mktemp("untrained")
     save_crf(make_crf(crf_config("demo", CRF_SHAPE), seed=1), folder)
-    fungi = read_clades()["fungi"]
+    fungi = dataclasses.replace(read_clades()["fungi"], subclades=())
     model = dataclasses.replace(fungi.model, folder=folder)
     return {"algae": dataclasses.replace(fungi, name="algae", model=model), "fungi": fungi}
 
@@ -121,6 +121,50 @@ def test_a_named_clade_and_code_stay(fasta: Path, tiny: dict[str, Clade]) -> Non
         assert choose(genome, chosen_regions(genome), tiny, "algae", None).genetic_code == 1
 
 
+def test_a_named_clade_with_subclades_gives_way_to_the_one_that_explains_more(
+    fasta: Path, tmp_path: Path, tiny: dict[str, Clade]
+) -> None:
+    clades = tiny | {"algae": dataclasses.replace(tiny["algae"], subclades=("fungi",))}
+    best = {"algae": tiny["algae"], "fungi": dataclasses.replace(tiny["fungi"], subclades=("algae",))}
+    with open_genome(fasta) as genome:
+        regions = chosen_regions(genome)
+        found = choose(genome, regions, clades, "algae", None)
+        assert (found.clade, found.asked_clade, list(found.evidence)) == ("fungi", "algae", ["fungi", "algae"])
+        assert found.lines()[0].startswith(f"clade: fungi, chosen within algae by {GENOME_BP} bases")
+        assert choose_if_asked(genome, regions, clades, "algae", None, own_model=False).clade == "fungi"
+        kept = choose(genome, regions, best, "fungi", None)
+        assert kept.clade == "fungi" and list(kept.evidence) == ["fungi", "algae"]
+        # A model of the user's own reads the clade that the user named.
+        assert choose_if_asked(genome, regions, clades, "algae", None, own_model=True) is None
+        assert choose(genome, regions, clades, "algae", "auto", own_model=True).evidence == {}
+        # Nothing to choose.
+        assert choose_if_asked(genome, regions, clades, "fungi", 1, own_model=False) is None
+    # Too little DNA to say: the clade stays, in one line with the reason.
+    with open_genome(write_genome(tmp_path / "short.fa", length_bp=3_000)) as genome:
+        short = choose(genome, chosen_regions(genome), clades, "algae", None)
+    assert short.clade == "algae" and "3000 known bases" in short.unsure
+
+
+def test_a_subclade_annotates_where_its_genes_explain_more(
+    fasta: Path, tmp_path: Path, tiny: dict[str, Clade], capsys: pytest.CaptureFixture
+) -> None:
+    own = tmp_path / "clades"
+    own.mkdir()
+    text = tiny["fungi"].path.read_text().split("# Clades within")[0]
+    untrained = tiny["algae"].model.folder
+    (untrained / "none.json").write_text(tiny["fungi"].model.calibration.read_text())
+    model = {"folder": str(untrained), "calibration": "none.json", "decoder": "viterbi", "window_bp": 9000,
+             "overlap_bp": 1000}  # fmt: skip
+    (own / "algae.yaml").write_text(f"{text}subclades: [plasmodium]\nmodel: {json.dumps(model)}\n")
+    flags = [f"--genome={fasta}", "--clade=algae", f"--clade-folder={own}", "--track-loci=0"]
+    annotate_genome.main([*flags, f"--output-prefix={tmp_path}/my"])
+    summary = json.loads((tmp_path / "my.json").read_text())
+    assert summary["options"]["clade"] == summary["chosen"]["clade"] == "plasmodium"
+    assert summary["chosen"]["clade_asked"] == "algae" and "chosen within algae" in capsys.readouterr().out
+    assert (tmp_path / "my.gff3").read_text().splitlines()[1] == "#!clade plasmodium"
+    assert genet5.annotate(fasta, "algae", clade_folder=own) == genet5.annotate(fasta, "plasmodium")
+
+
 def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
     bare = {name: dataclasses.replace(one, model=None) for name, one in tiny.items()}
     own = f"--model={tiny['algae'].model.folder}"
@@ -187,7 +231,7 @@ def test_parts_choose_alike_and_a_named_clade_is_no_choice_in_the_header(fasta: 
     assert (tmp_path / "my.gff3").read_bytes() == (tmp_path / "whole.gff3").read_bytes()
     whole, joined = (json.loads((tmp_path / f"{name}.json").read_text())["chosen"] for name in ("whole", "my"))
     assert {key: value for key, value in whole.items() if key != "seconds"} == joined
-    annotate_genome.main([f"--genome={fasta}", "--clade=fungi", "--track-loci=0", f"--output-prefix={tmp_path}/named"])
+    annotate_genome.main([f"--genome={fasta}", "--clade=plant", "--track-loci=0", f"--output-prefix={tmp_path}/named"])
     named = (tmp_path / "named.gff3").read_text()
     assert "#!clade" not in named and "#!genetic-code" not in named
     assert "chosen" not in json.loads((tmp_path / "named.json").read_text())

@@ -12,6 +12,7 @@ from script_flags import flags_of
 REPOSITORY = Path(__file__).resolve().parents[3]
 LIBRARIES = (
     *(f"any_genome_{part}.py" for part in ("pieces", "sets", "tables", "tools")),
+    "calibration_sets.py",
     "evidence_hints.py",
     "experiment.py",
     "grpo_steps.py",

@@ -19,6 +19,7 @@ SHIPPED = (
     "bacteria",
     "ciliate",
     "eukaryote",
+    "filamentous_fungi",
     "fungi",
     "invertebrate",
     "kinetoplastid",
@@ -221,6 +222,17 @@ def test_a_clade_of_ones_own_is_added_in_alphabetical_order(content: dict[str, A
         assert list(clades) == sorted([*SHIPPED, "algae"])
         assert clades["algae"].description == "Green and red." and clades["algae"].path == path
         assert {name: clades[name] for name in SHIPPED} == read_clades()
+
+
+def test_subclades_are_clades_and_a_name_that_is_none_is_one_line(content: dict[str, Any], write: Writer) -> None:
+    folder = write(content | {"subclades": ["fungi", "own"]}, "own").parent
+    assert read_clades(folder)["own"].subclades == ("fungi", "own") and read_clades()["bacteria"].subclades == ()
+    write(content | {"subclades": ["fungy"]}, "own")
+    with pytest.raises(InputError, match=r"own\.yaml, key subclades: no clade 'fungy'; did you mean 'fungi'\?$"):
+        read_clades(folder)
+    write(content | {"subclades": ["fungi", "fungi"]}, "own")
+    with pytest.raises(InputError, match=r"own\.yaml, key subclades"):
+        read_clades(folder)
 
 
 def test_a_clade_of_ones_own_replaces_the_shipped_one_of_its_name(content: dict[str, Any], write: Writer) -> None:

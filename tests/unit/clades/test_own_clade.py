@@ -99,7 +99,7 @@ def test_the_script_annotates_algae_alike(own: Path, fasta: Path, tmp_path: Path
 
 
 def test_without_the_folder_there_are_no_algae(fasta: Path) -> None:
-    with pytest.raises(InputError, match="clade: no clade 'algae'; known: bacteria, ciliate, eukaryote, fungi, "):
+    with pytest.raises(InputError, match="clade: no clade 'algae'; known: bacteria, ciliate, eukaryote, "):
         genet5.annotate(fasta, clade="algae")
 
 

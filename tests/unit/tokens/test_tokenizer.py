@@ -21,7 +21,10 @@ LENGTHS = {"segment_bp": SEGMENT_BP, "max_window_bp": MAX_WINDOW_BP}
 WINDOWS = st.text(alphabet="ACGTACGTACGTacgtNnR", max_size=MAX_WINDOW_BP)
 
 CLADES = tuple(
-    "bacteria ciliate eukaryote fungi invertebrate kinetoplastid nematode plant plasmodium protist vertebrate".split()
+    (
+        "bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant plasmodium "
+        "protist vertebrate"
+    ).split()
 )
 STRUCTURE = [
     *("<pad>", "<bos>", "<eos>", "<sep>"),
@@ -162,17 +165,17 @@ def test_golden_ids() -> None:
     assert dna_tokens[:8] == ["<unk>", "N", "A", "C", "G", "T", "AAAAAA", "AAAAAC"]
     base.expand(segment_bp=96, max_window_bp=45000, extra=["<hint>"])
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert [base.token(id) for id in range(4102, 4126)] == STRUCTURE
-    assert (base.loc_base, base.num_loc, base.off_base) == (4126, 469, 4595)
-    assert base.token(4594) == "<loc_468>"
-    assert base.token(4690) == "<off_95>"
-    assert (base.id("<hint>"), base.size) == (4691, 4692)
+    assert [base.token(id) for id in range(4102, 4127)] == STRUCTURE
+    assert (base.loc_base, base.num_loc, base.off_base) == (4127, 469, 4596)
+    assert base.token(4595) == "<loc_468>"
+    assert base.token(4691) == "<off_95>"
+    assert (base.id("<hint>"), base.size) == (4692, 4693)
     named = (base.pad, base.bos, base.eos, base.sep, base.plus, base.minus, base.cds, base.end, base.partial5)
     assert named == tuple(range(4102, 4111))
-    assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4118)
-    assert base.append_tokens(["<later>", "[HIT]"]) == [4692, 4693]
+    assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4119)
+    assert base.append_tokens(["<later>", "[HIT]"]) == [4693, 4694]
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4693)) == (4595, 4691, "[HIT]")
+    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4694)) == (4596, 4692, "[HIT]")
 
 
 @KINDS

@@ -23,8 +23,9 @@ FIXED = [
     *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
 ]
 CLADES = (
-    "bacteria ciliate eukaryote fungi invertebrate kinetoplastid nematode plant plasmodium protist vertebrate".split()
-)
+    "bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant plasmodium "
+    "protist vertebrate"
+).split()
 
 
 def random_bases(length: int, seed: int = 0, letters: str = "ACGT") -> str:
