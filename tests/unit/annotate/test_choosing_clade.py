@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from toy_bacterium import CRF_SHAPE, write_genome
 
+import adapt
 import annotate
 import annotate_genome
 import genet5
 import join_annotation
+from genet5.adapt.adaptation import load_adaptation
 from genet5.annotate.choosing_clade import Evidence, choose, choose_if_asked, evidence_of_clades, ranked
 from genet5.annotate.run import chosen_regions
 from genet5.annotate.sampled_dna import sampled_regions
@@ -156,13 +158,23 @@ def test_a_subclade_annotates_where_its_genes_explain_more(
     model = {"folder": str(untrained), "calibration": "none.json", "decoder": "viterbi", "window_bp": 9000,
              "overlap_bp": 1000}  # fmt: skip
     (own / "algae.yaml").write_text(f"{text}subclades: [plasmodium]\nmodel: {json.dumps(model)}\n")
-    flags = [f"--genome={fasta}", "--clade=algae", f"--clade-folder={own}", "--track-loci=0"]
-    annotate_genome.main([*flags, f"--output-prefix={tmp_path}/my"])
+    named, direct = ["--clade=algae", f"--clade-folder={own}"], ["--clade=plasmodium", "--genetic-code=1"]
+    annotate.main([str(fasta), *named, "--genetic-code=1", "--track-loci=0", f"--output={tmp_path}"])
     summary = json.loads((tmp_path / "my.json").read_text())
     assert summary["options"]["clade"] == summary["chosen"]["clade"] == "plasmodium"
     assert summary["chosen"]["clade_asked"] == "algae" and "chosen within algae" in capsys.readouterr().out
     assert (tmp_path / "my.gff3").read_text().splitlines()[1] == "#!clade plasmodium"
-    assert genet5.annotate(fasta, "algae", clade_folder=own) == genet5.annotate(fasta, "plasmodium")
+    assert "plasmodium, chosen by the DNA" in (tmp_path / "my.html").read_text()
+    genes = genet5.annotate(fasta, "plasmodium", genetic_code=1)
+    assert genet5.annotate(fasta, "algae", clade_folder=own, genetic_code=1) == genes
+    # Jobs that share a genome choose alike, and so does the adaptation that they share.
+    adaptation = tmp_path / "my.adaptation.npz"
+    adapt.main([f"--genome={fasta}", *named, f"--output={adaptation}"])
+    assert load_adaptation(adaptation).about["clade"] == "plasmodium"
+    for words in (named, direct):
+        flags = [*words, f"--adaptation={adaptation}", "--track-loci=0", f"--output-prefix={tmp_path}/again"]
+        annotate_genome.main([f"--genome={fasta}", *flags])
+        assert json.loads((tmp_path / "again.json").read_text())["options"]["clade"] == "plasmodium"
 
 
 def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
