@@ -24,7 +24,7 @@ rules:
   starts: [ATG]
   splice_pairs: [[GT, AG]]
   min_intron_bp: 20
-  max_intron_bp: 400
+  max_intron_bp: 200
   min_exon_bp: 1
   min_gene_bp: 60
   max_overlap_bp: 0
@@ -70,7 +70,7 @@ def test_algae_is_added_by_one_file_and_annotates(own: Path, fasta: Path) -> Non
     plant = genet5.annotate(fasta, clade="plant")
     assert len(genes) > 3 and {gene.strand for gene in genes} == {"+", "-"}
     # Its own rules hold: plants may have longer introns, and here they do.
-    assert introns(genes) and max(introns(genes)) <= 400 < max(introns(plant))
+    assert introns(genes) and max(introns(genes)) <= 200 < max(introns(plant))
     assert all(0 <= gene.score < 1 for gene in genes)
     assert [path.name for path in fasta.parent.iterdir()] == ["my.fa"]
 
