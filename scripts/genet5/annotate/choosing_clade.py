@@ -23,6 +23,7 @@ from genet5.genome.window_genes import ScoredGene
 
 #: Clades that save this share less than the best one are as good as it is.
 EQUAL_SHARE = 0.01
+EQUAL_SHARE_WITHIN = 0.015  # among a clade and its subclades, whose models are more alike
 LEAST_BP = 20_000  # of known bases; with less, a choice is a guess
 
 
@@ -137,7 +138,8 @@ def choose(
             one.gene_rules(code_of(one).table)
         windows = _windows(genome, sampled_regions(genome, regions))
         bases = sum(map(len, windows))
-        evidence = evidence_of_clades(windows, among, {name: code_of(one).table for name, one in among.items()})
+        codes = {name: code_of(one).table for name, one in among.items()}
+        evidence = evidence_of_clades(windows, among, codes, EQUAL_SHARE_WITHIN if named else EQUAL_SHARE)
         unsure = _says_nothing(windows, evidence)
         name = clade if named and unsure else next(iter(evidence))
         unsure = unsure or ("" if evidence[name].usual else f"so many genes per Mb are not usual in {name}")
@@ -148,9 +150,9 @@ def choose(
 
 
 def evidence_of_clades(
-    windows: Sequence[str], clades: Mapping[str, Clade], codes: Mapping[str, int]
+    windows: Sequence[str], clades: Mapping[str, Clade], codes: Mapping[str, int], equal_share: float = EQUAL_SHARE
 ) -> dict[str, Evidence]:
-    """Evidence of all clades with a model, best first. codes: genetic code of each clade.
+    """Evidence of all clades with a model, best first. codes: genetic code of each clade. equal_share: as ``ranked`` has.
 
     Raises ``InputError`` where no clade has a model, or none allows its code.
     """
@@ -172,17 +174,17 @@ def evidence_of_clades(
         found[name] = _evidence(windows, read[key], one, codes[name])
     if not found:
         raise InputError(f"clade auto: no clade with a model allows the genetic code ({refused})")
-    return ranked(found)
+    return ranked(found, equal_share)
 
 
-def ranked(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+def ranked(evidence: Mapping[str, Evidence], equal_share: float = EQUAL_SHARE) -> dict[str, Evidence]:
     """Best first: by the bits that genes save.
 
     Those nearly as good as the best one are ordered by a usual number of genes, by certainty, then by bits. All are
     where the best one saves nothing.
     """
     best = max(one.saved_bits_per_kb for one in evidence.values())
-    least = best * (1 - EQUAL_SHARE) if best > 0 else float("-inf")
+    least = best * (1 - equal_share) if best > 0 else float("-inf")
 
     def key(item: tuple[str, Evidence]) -> tuple:
         name, one = item

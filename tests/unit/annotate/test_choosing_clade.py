@@ -74,6 +74,8 @@ def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_ce
     assert list(ranked({"a": evidence(20, 0.9, usual=False), "b": evidence(19.9)})) == ["b", "a"]
     assert list(ranked({"a": evidence(-1, usual=False), "b": evidence(-9)})) == ["b", "a"]
     assert list(ranked({"b": evidence(20), "a": evidence(20)})) == ["a", "b"]
+    within = {"a": evidence(20, 0.4), "b": evidence(19.75, 0.9), "c": evidence(19.6, 0.95)}
+    assert list(ranked(within)) == ["a", "b", "c"] and list(ranked(within, 0.015)) == ["b", "a", "c"]
 
 
 def test_each_rule_of_the_order_decides_where_those_before_it_do_not() -> None:
