@@ -152,7 +152,7 @@ def choose(
 def evidence_of_clades(
     windows: Sequence[str], clades: Mapping[str, Clade], codes: Mapping[str, int], equal_share: float = EQUAL_SHARE
 ) -> dict[str, Evidence]:
-    """Evidence of all clades with a model, best first. codes: genetic code of each clade. equal_share: as ``ranked`` has.
+    """Evidence of all clades with a model, best first. codes: genetic code of each clade. equal_share: of ``ranked``.
 
     Raises ``InputError`` where no clade has a model, or none allows its code.
     """
