@@ -149,6 +149,20 @@ def test_a_named_clade_with_subclades_gives_way_to_the_one_that_explains_more(
     assert short.clade == "algae" and "3000 known bases" in short.unsure
 
 
+def test_among_subclades_more_bits_count_as_equal_than_among_all(
+    fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import genet5.annotate.choosing_clade as room
+
+    said = {"algae": evidence(20, 0.4), "fungi": evidence(19.75, 0.9)}
+    monkeypatch.setattr(room, "_read", lambda *words: [])
+    monkeypatch.setattr(room, "_evidence", lambda windows, genes, clade, code: said[clade.name])
+    clades = tiny | {"algae": dataclasses.replace(tiny["algae"], subclades=("fungi",))}
+    with open_genome(fasta) as genome:
+        assert choose(genome, chosen_regions(genome), clades, "algae", 1).clade == "fungi"
+        assert choose(genome, chosen_regions(genome), clades, "auto", 1).clade == "algae"
+
+
 def test_a_subclade_annotates_where_its_genes_explain_more(
     fasta: Path, tmp_path: Path, tiny: dict[str, Clade], capsys: pytest.CaptureFixture
 ) -> None:
