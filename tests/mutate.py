@@ -109,14 +109,14 @@ class Tests:
             found |= {self.modules[name] for name in names if name in self.modules}
         return found - {path}
 
-    def of(self, path: Path, line: str = "") -> list[Path]:
+    def of(self, path: Path, line: str = "", body: str = "") -> list[Path]:
         """Test files that reach a module within three steps of imports, the nearest first, slow ones last.
 
-        Words of a line that few test files have lead to its tests, however far they are. Of those as near, the ones
-        that share more words come first.
+        Words of a line that few test files have lead to its tests, however far they are, and then those of the
+        ``body`` of its function. Of those as near, the ones that share more words come first.
         """
         words = set(WORD.findall(line))
-        rare = {word for word in words if sum(word in found for found in self.words.values()) <= RARE}
+        rare, rare_around = self._rare(words), self._rare(set(WORD.findall(body)))
         distance, reached = {path: 0}, [path]
         for step in (1, 2, 3):
             names = {f"{one.stem}.py" for one in reached if one.parts[0] == "scripts" and one.parts[1] != "genet5"}
@@ -135,6 +135,7 @@ class Tests:
             return (
                 str(test).startswith(SLOW),
                 -len(rare & self.words[test]),
+                -len(rare_around & self.words[test]),
                 distance[test],
                 away,
                 -len(words & self.words[test]),
@@ -143,6 +144,10 @@ class Tests:
             )
 
         return sorted((one for one in distance if _is_test(one)), key=order)
+
+    def _rare(self, words: set[str]) -> set[str]:
+        """Those that few test files have."""
+        return {word for word in words if sum(word in found for found in self.words.values()) <= RARE}
 
 
 def _module(path: Path) -> str:
@@ -242,8 +247,9 @@ class Judge:
         """Whether the mutant is caught, and by what, or what it survived."""
         path = self.runner.root / mutant.path
         before = path.read_bytes()
-        around = f"{before.decode().splitlines()[mutant.mutation.line - 1]} {enclosing(before, mutant.mutation.line)}"
-        files = self.tests.of(mutant.path, around)[:most_files]
+        names, body = enclosing(before, mutant.mutation.line)
+        line = f"{before.decode().splitlines()[mutant.mutation.line - 1]} {names}"
+        files = self.tests.of(mutant.path, line, body)[:most_files]
         if not files:
             return False, "no test file imports it"
         compiled = list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))
@@ -301,11 +307,17 @@ class Judge:
         return False
 
 
-def enclosing(source: bytes, line: int) -> str:
-    """Names of the functions and classes that a line stands in."""
-    kinds = ast.FunctionDef | ast.ClassDef
-    nodes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds))
-    return " ".join(node.name for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno))
+def enclosing(source: bytes, line: int) -> tuple[str, str]:
+    """Names of the functions and classes that a line stands in, and the code of the innermost function."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    around = [node for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno)]
+    functions = [node for node in around if isinstance(node, ast.FunctionDef)]
+    if not functions:
+        return " ".join(node.name for node in around), ""
+    *first, last = functions[-1].body
+    documented = bool(first) and isinstance(first[0], ast.Expr) and isinstance(first[0].value, ast.Constant)
+    body = "\n".join(ast.unparse(node) for node in [*first[documented:], last])
+    return " ".join(node.name for node in around), body
 
 
 def difference(source: str, mutant: Mutant) -> str:

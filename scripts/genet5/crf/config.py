@@ -36,6 +36,9 @@ class CrfShape:
     stretch_dilations: tuple[int, ...] = option(
         (1, 2, 4, 8, 16, 32), "dilations of the convolutions over 12 bases, one each", minimum=1, nonempty=True
     )
+    site_dilations: tuple[int, ...] = option(
+        (1, 1, 1), "dilations of the convolutions of the branch that reads sites, one each", minimum=1, nonempty=True
+    )
     stem_dropout: float = option(0.1, "dropout of the stem in training", minimum=0, below=1)
 
 

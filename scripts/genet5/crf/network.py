@@ -16,7 +16,7 @@ from genet5.crf.layers import Convolution, Known, RMSNorm, rows_at
 from genet5.crf.stem import Stem, hexamer_ids
 from genet5.genome.sites import NUM_SITES
 
-SITE_KERNEL, SITE_LAYERS = 9, 3
+SITE_KERNEL = 9
 SITE_GRADIENT_TO_STEM = 0.05  # more holds the stem on a plateau at first (docs/decisions.md)
 FIRST_CODING_SCALE, FIRST_INTRON_SCALE = 0.015, 0.005  # neighbouring bases say nearly the same
 FIRST_GENE_PENALTY = 3.0
@@ -47,7 +47,7 @@ class CrfNetwork(nn.Module):
         self.class_head = nn.Linear(channels, NUM_CLASSES)
         self.site_embedding = HexamerTable(HEXAMERS, near)
         self.site_convolutions = nn.ModuleList(
-            Convolution(near, SITE_KERNEL, 1, config.stem_dropout) for _ in range(SITE_LAYERS)
+            Convolution(near, SITE_KERNEL, dilation, config.stem_dropout) for dilation in config.site_dilations
         )
         self.site_norm = RMSNorm(near)
         self.site_head = nn.Sequential(

@@ -48,7 +48,7 @@ def make_student(teacher: Crf, config: CrfConfig, seed: int) -> Crf:
 
 def bases_agree(teacher: Crf, config: CrfConfig) -> bool:
     """Whether a student of this shape begins with the teacher's potentials of bases, so that only sites are learned."""
-    fields = set(config.one_network) - {"site_channels", "stem_dropout"}
+    fields = set(config.one_network) - {"site_channels", "site_dilations", "stem_dropout"}
     same = all(getattr(config, name) == getattr(teacher.config, name) for name in fields)
     return same and teacher.config.num_networks == 1
 

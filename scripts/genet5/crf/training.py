@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genet5.bake.shards import ShardReader
 from genet5.bake.training_inputs import TrainingInputs, find_inputs
@@ -88,7 +88,8 @@ class CrfTraining(TrainableModule):
 def first_crf(options: CrfOptions) -> Crf:
     """The gene finder that training starts from: a trained one (``init_from``), or a fresh one of the size asked for.
 
-    Raises ``InputError`` for a folder without one, one of another shape than asked for, and one of several networks.
+    ``site_dilations`` may name more layers after those of the trained one: they begin as the identity. Raises
+    ``InputError`` for a folder without one, one of another shape than asked for, and one of several networks.
     """
     config = crf_config(options.size, options.overrides)
     if options.init_from == SCRATCH:
@@ -99,7 +100,10 @@ def first_crf(options: CrfOptions) -> Crf:
             f"{options.init_from}: {crf.config.num_networks} joined networks; train each by itself, and join them again"
         )
     differing = [name for name, value in crf.config.one_network.items() if value != getattr(config, name)]
-    shape = [name for name in differing if name != "stem_dropout"]  # not of the weights
+    # Dropout is none of the weights, and layers of sites can be added.
+    shape = [name for name in differing if name not in ("stem_dropout", "site_dilations")]
+    if config.site_dilations[: len(crf.config.site_dilations)] != crf.config.site_dilations:
+        shape.append("site_dilations")
     if shape:
         name = shape[0]
         raise InputError(
@@ -107,7 +111,10 @@ def first_crf(options: CrfOptions) -> Crf:
             "crf.size and crf.overrides alike"
         )
     fresh = make_crf(config, options.seed)
-    fresh.load_state_dict(crf.state_dict())
+    fresh.load_state_dict({**fresh.state_dict(), **crf.state_dict()})
+    for layer in fresh.networks[0].site_convolutions[len(crf.config.site_dilations) :]:
+        nn.init.zeros_(layer.conv.weight)  # adds nothing until it learns
+        nn.init.zeros_(layer.conv.bias)
     return fresh
 
 

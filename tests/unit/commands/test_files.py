@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -114,3 +115,15 @@ def test_an_array_that_claims_more_than_its_file_holds_is_one_line(tmp_path: Pat
         read_array(path, "no table", "make it again")
     np.save(path, np.arange(3.0))
     assert read_array(path, "no table", "make it again").tolist() == [0, 1, 2]
+
+
+def test_a_file_that_cannot_be_begun_is_named_and_not_its_temporary_one(tmp_path: Path, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x.tmp")
+
+    monkeypatch.setattr("tempfile.mkstemp", full)
+    path = tmp_path / "result.json"
+    with pytest.raises(OSError) as error, atomic_write(path) as stream:
+        stream.write("x")
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(path))
+    assert not names(tmp_path)

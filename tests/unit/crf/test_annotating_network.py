@@ -23,7 +23,9 @@ RULES = GeneRules(splice_pairs=(("GT", "AG"), ("GC", "AG")), min_intron_bp=10)
 @pytest.fixture(scope="module")
 def crf() -> Crf:
     """Small, with weights that no layer hides: fresh ones of the upward layers and of the chain head are zero."""
-    crf = make_crf(CrfConfig(stretch_dilations=(1, 2), codon_dilations=(1, 4), num_networks=2), seed=3)
+    crf = make_crf(
+        CrfConfig(stretch_dilations=(1, 2), codon_dilations=(1, 4), site_dilations=(1, 3), num_networks=2), seed=3
+    )
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in crf.parameters():

@@ -21,7 +21,7 @@ from genet5.crf.folder import load_crf
 from genet5.crf.hexamer_counts import HexamerCounts
 from genet5.crf.labels import NOT_A_SITE, site_labels
 from genet5.crf.options import CrfOptions
-from genet5.crf.training import CrfTraining, run_crf_training
+from genet5.crf.training import CrfTraining, first_crf, run_crf_training
 from genet5.errors import InputError
 from genet5.tokens.grammars import Grammars
 from genet5.writer.batch import make_example
@@ -229,6 +229,29 @@ def test_dropout_may_differ_from_the_crf_that_training_starts_from(arguments: di
     options = replace(arguments["options"], init_from=str(start), overrides=shape)
     run_crf_training(**{**arguments, "options": options})
     assert load_crf(arguments["output_dir"]).config.stem_dropout == 0.0
+
+
+def test_layers_of_sites_are_added_and_change_nothing_before_they_learn(arguments: dict, tmp_path: Path) -> None:
+    start = write_crf(tmp_path / "start", seed=8)
+    shape = CRF_SHAPE | {"site_dilations": (1, 1, 1, 2)}
+    options = replace(arguments["options"], init_from=str(start), overrides=shape)
+    codes = torch.randint(0, 5, (1, 2, 300), generator=torch.Generator().manual_seed(4))
+    wanted, found = load_crf(start)(codes), first_crf(options).eval()(codes)
+    for one, other in zip(wanted, found, strict=True):
+        assert torch.equal(one, other)
+    run_crf_training(**{**arguments, "options": options})
+    added = load_crf(arguments["output_dir"]).networks[0].site_convolutions[3].conv
+    assert added.weight.abs().max() > 0
+    assert added.dilation == (2,)
+
+
+@pytest.mark.parametrize("dilations", [(1, 1), (2, 1, 1, 1)])
+def test_layers_of_sites_that_the_start_has_are_kept(dilations: tuple, arguments: dict, tmp_path: Path) -> None:
+    start = write_crf(tmp_path / "start")
+    shape = CRF_SHAPE | {"site_dilations": dilations}
+    with pytest.raises(InputError) as error:
+        first_crf(replace(arguments["options"], init_from=str(start), overrides=shape))
+    assert f"site_dilations is (1, 1, 1), asked for is {dilations}" in str(error.value)
 
 
 def test_joined_crfs_are_not_trained(arguments: dict, tmp_path: Path) -> None:

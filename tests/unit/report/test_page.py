@@ -146,6 +146,7 @@ def test_every_flag_may_be_left_out(run: RunFolder, monkeypatch: pytest.MonkeyPa
     assert flags >= {"--scores", "--predictions", "--references", "--busco", "--training-log", "--stats", "--times"}
     assert flags >= {"--config", "--model", "--manifests"}
     assert "Gene sets were not checked" in page.text
+    assert "Not checked: give --predictions (GFF3) and --references." in page.text
     for flag in run.flags:
         if flag == "--predictions":
             arguments = run.arguments("--predictions", "--tracks", "--orf-genes")

@@ -192,6 +192,22 @@ def test_a_list_of_numbers_has_the_limits_of_its_entries():
     assert rules["pair"]["items"]["minimum"] == 1 and rules["pair"]["items"]["exclusiveMaximum"] == 9
 
 
+def test_a_list_is_told_with_the_limits_of_its_entries():
+    @dataclasses.dataclass
+    class Lists:
+        free: tuple[int, ...] = option((1,), "x")
+        limited: tuple[int, ...] = option((1,), "x", minimum=1)
+        named: tuple[str, ...] = option(("a",), "x")
+
+    told = {field.name: field.metadata for field in dataclasses.fields(Lists)}
+    hints = get_type_hints(Lists, localns={"Lists": Lists})
+    assert [allowed(hints[name], told[name]) for name in hints] == [
+        "a list of whole numbers",
+        "a list of whole numbers, each at least 1",
+        "a list of texts",
+    ]
+
+
 def test_the_page_names_every_key_with_its_meaning():
     page = config_page()
     for cls in (GeneralOptions, *(section.options for section in SECTIONS.values())):

@@ -14,6 +14,7 @@ from genet5.studies.cpivae.comparison import Run, compare, difference, read_run,
 from genet5.studies.cpivae.evaluation import coverage, evaluate, share_closer, write_result
 from genet5.studies.cpivae.intervals import Intervals, read_intervals, write_intervals
 from genet5.studies.cpivae.names import BASELINES
+from genet5.studies.cpivae.page import build_page
 from genet5.studies.cpivae.paired_data import PairedData
 from genet5.studies.cpivae.tables import Table
 from genet5.studies.cpivae.wnn import neighbor_graph, supervised_axes, transfer_weights
@@ -257,3 +258,5 @@ def test_the_table_names_the_best_and_what_they_are_apart(tmp_path):
     assert len(lines) == 5 and {len(line) for line in lines} == {21}
     assert lines[3][:4] == ["p", "joint_vae", "2", "0.5"]
     assert "joint_vae           0.5000 [0.405, 0.595]" in table_text(pairs)
+    page = build_page("toy", pairs, {"p": {}})
+    assert "<td>0.500 [0.405, 0.595]</td>" in page and "<td>+0.050 [" in page
