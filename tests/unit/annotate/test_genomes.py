@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,6 +162,15 @@ def test_progress_is_a_line_at_each_tenth_in_a_log(model: Model, genome: Genome,
     # Tenths of 19: 1.9, 3.8, ..., 19; the first window that passes each.
     assert done == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
     assert all(" kb/s, " in line and line.endswith(" s left") for line in lines) and lines[-1].endswith(" 0 s left")
+
+
+def test_progress_tells_new_bases_in_a_second(model: Model, genome: Genome, capsys, monkeypatch) -> None:
+    """A tile in each second; what tiles share is not counted twice."""
+    clock = itertools.count()
+    monkeypatch.setattr("genet5.annotate.genomes.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    annotate(decoder_of(model, "viterbi"), genome, [Region("long", 0, 38_500)], 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"annotated 2/19 tiles, {(WINDOW_BP - OVERLAP_BP) / 1000:.0f} kb/s, 17 s left"
 
 
 @pytest.mark.parametrize("batch_size", [3, 8, 50])

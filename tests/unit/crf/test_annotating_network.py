@@ -118,6 +118,17 @@ def test_an_unknown_processor_takes_the_faster_network(
     assert (chosen(sites).sites == 0).any() == plain_is_slower  # the plain one scores sites everywhere
 
 
+def test_windows_that_are_read_together_have_the_genes_of_windows_read_one_by_one(crf: Crf) -> None:
+    """As a GPU reads them, padded to the longest."""
+    windows = [bases(size, seed) for seed, size in enumerate((900, 40, 1300))]
+    wanted = WindowDecoder(crf, RULES).decode(windows)
+    decoder = WindowDecoder(crf, RULES)
+    decoder.read = None
+    found = decoder.decode(windows)
+    assert [[one.gene for one in genes] for genes in found] == [[one.gene for one in genes] for genes in wanted]
+    assert any(found)
+
+
 def test_reading_takes_time(crf: Crf) -> None:
     assert window_decoder._seconds(cpu_reader(crf, "fp32")) > 0
 

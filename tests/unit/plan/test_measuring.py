@@ -85,3 +85,18 @@ def test_a_writers_step_counts_what_it_reads_and_what_it_writes(
     tokens = int(batch.prompts.prompt_lengths[0]) + int(batch.sequences.lengths[0])
     assert int(batch.prompts.prompt_lengths[0]) >= 100 and int(batch.sequences.lengths[0]) > 0
     assert seen == [tokens] and flops == 2.0 * tokens and token_s > 0
+
+
+def test_a_token_of_a_deep_writer_takes_the_time_of_its_layers(default_config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of the layers are timed: one second before decoding and 31 after it; a step takes none."""
+    clock = iter([1.0, 32.0])
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(measuring, "timed", lambda *_: 1e-9)
+    monkeypatch.setattr(measuring, "flops_per_token", lambda *_: 1.0)
+    monkeypatch.setattr(measuring, "MOST_LAYERS", 2)
+    batches, together = [], measuring.collate
+    monkeypatch.setattr(measuring, "collate", lambda examples: batches.append(together(examples)) or batches[-1])
+    shape = {"num_layers": 6, "hidden_size": 32, "num_heads": 2, "num_kv_heads": 1, "feed_forward_size": 32}
+    config = default_config | {"writer": default_config["writer"] | {"size": "demo", "overrides": shape}}
+    _, token_s = measuring._writer(config, measuring.random_windows(1, 600), torch.device("cpu"))
+    assert token_s == pytest.approx(31.0 / int(batches[0].sequences.lengths[0]) * 3)

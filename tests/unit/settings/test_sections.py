@@ -181,6 +181,12 @@ def test_a_long_list_of_choices_is_described_by_its_ends(number, listed):
     assert ("..." in words) == (number > listed)
 
 
+def test_the_page_is_written_by_its_command(tmp_path, repository, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["config_page", str(tmp_path / "config.md")])
+    runpy.run_path(str(repository / "scripts/genet5/settings/config_page.py"), run_name="__main__")
+    assert (tmp_path / "config.md").read_text() == config_page()
+
+
 def test_a_list_of_numbers_has_the_limits_of_its_entries():
     @dataclasses.dataclass
     class Lists:

@@ -122,6 +122,17 @@ def test_s3_without_its_program_is_one_line(read: Callable[..., bytes], monkeypa
     )
 
 
+def test_an_error_ends_the_command(tmp_path: Path, naps: list[float]) -> None:
+    number = tmp_path / "pid"
+    command = f"pipe:echo $$ > {number}; trap '' PIPE; while :; do echo y; done"
+    stream = ByteStream(command, 5, "m.json")
+    with pytest.raises(InputError):
+        while stream.read(4):
+            pass
+    assert not psutil.pid_exists(int(number.read_text()))
+    assert not naps
+
+
 def test_a_command_that_is_not_read_to_its_end_is_ended(tmp_path: Path) -> None:
     number = tmp_path / "pid"
     with ByteStream(f"pipe:echo $$ > {number}; trap '' PIPE; while :; do echo y; done", 10**12, "m.json") as stream:
