@@ -62,6 +62,12 @@ def test_further_transcripts_are_probable_complete_and_of_one_gene(window):
             assert all(RULES.min_intron_bp <= length for length in lengths)
 
 
+def test_a_gene_has_one_transcript_unless_more_are_asked_for(window):
+    potentials, site, sites = window
+    genes = [gene for gene, _ in best_genes(potentials, site, sites, PENALTY)]
+    assert not any(other_transcripts(potentials, site, sites, PENALTY, genes, IsoformOptions()).values())
+
+
 def gene(*cds: tuple[int, int], strand: str = "+") -> Gene:
     intervals = tuple(Interval(*segment) for segment in cds)
     return Gene("", "c", strand, (Transcript("", intervals, phases_from_lengths(intervals, strand, 0)),))

@@ -21,7 +21,14 @@ SCORES = (0.95, 0.9, 0.85, 0.6, 0.55, 0.1)
 
 
 def written(
-    folder: Path, number: int = 12, *, title: str = "toy", calibrated: bool = True, loci: int = 2, clade: str = "fungi"
+    folder: Path,
+    number: int = 12,
+    *,
+    title: str = "toy",
+    calibrated: bool = True,
+    loci: int = 2,
+    clade: str = "fungi",
+    left_out: int = 0,
 ) -> str:
     """The page of ``number`` genes on a contig of 12 kb, repeated as far as the contig's bases go."""
     genes, contig = toy_genes()
@@ -35,7 +42,7 @@ def written(
     tracks = folder / "toy.tracks.npz"
     np.savez(tracks, **arrays)
     summary = {
-        "bases": len(contig) + 1000,
+        "bases": len(contig) + 1000 - left_out,
         "calibrated": calibrated,
         "counts": {"genes": len(genes), "below_min_confidence": 3},
         "cpu_s": 2.5,
@@ -77,6 +84,13 @@ def test_the_page_tells_the_facts_of_the_genes(tmp_path):
     assert "window" in page.text and "48000" in page.text and "1.5 s" in page.text
     speed = page.text.partition("Speed")[2].partition(" kb per CPU second")[0]
     assert float(speed) == pytest.approx(13 / 2.5, rel=0.01), "13 kb in 2.5 CPU seconds"
+
+
+def test_the_page_of_some_regions_says_so_and_has_no_density_of_contigs(tmp_path):
+    whole, some = Page(written(tmp_path)).text, Page(written(tmp_path, left_out=5000)).text
+    assert "Genes per Mb" in whole.partition("Contigs")[2] and "were annotated" not in whole
+    assert "Genes per Mb" not in some.partition("Contigs")[2].partition("Loci")[0]
+    assert "only 8 kb were annotated" in some
 
 
 def test_the_page_loads_nothing_and_takes_hostile_names(tmp_path):

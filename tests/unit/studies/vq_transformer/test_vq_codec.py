@@ -131,6 +131,10 @@ def test_kmers_of_one_code_are_one_token():
     assert ids.tolist() == [6, 6, 7, 1]
 
 
+def test_one_code_may_stand_for_all_kmers():
+    assert parse_vq_codes({"k": 2, "size": 1, "codes": [0] * 16}, "x").size == 1
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
