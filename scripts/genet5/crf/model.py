@@ -7,6 +7,7 @@ chains of a strand and the best of them are exact (``chain_sums.py``, ``best_cha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -102,6 +103,25 @@ def average_crfs(crfs: Sequence[Crf], shares: Sequence[float], names: Sequence[o
         {key: sum(share * state[key].float() for share, state in zip(shares, states, strict=True)) for key in states[0]}
     )
     return averaged.eval()
+
+
+@torch.no_grad()
+def divide_potentials(crf: Crf, temperature: float) -> None:
+    """Make every potential and the penalty of a gene 1 / ``temperature`` of what they are.
+
+    The best chain of genes stays, and its probability falls where ``temperature`` is over 1. What tables and hints add
+    then weighs more beside the network.
+    """
+    for network in crf.networks:
+        network.chain_scale -= log(temperature)
+        for weight in (
+            network.chain_head.weight,
+            network.chain_head.bias,
+            network.site_scale,
+            network.site_bias,
+            network.gene_penalty,
+        ):
+            weight /= temperature
 
 
 def _check_shapes(crfs: Sequence[Crf], names: Sequence[object]) -> None:

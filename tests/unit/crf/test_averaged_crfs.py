@@ -30,6 +30,24 @@ def test_weights_are_the_shares_of_each(tmp_path: Path) -> None:
             torch.testing.assert_close(found, share * one[key] + (1 - share) * other[key])
 
 
+def test_a_temperature_divides_potentials_and_keeps_classes(tmp_path: Path) -> None:
+    start = write_crf(tmp_path / "start", seed=3)
+    averaged(tmp_path / "cooler", "--models", start, "--temperature", 2)
+    first, second = load_crf(start), load_crf(tmp_path / "cooler")
+    codes = torch.randint(0, 5, (1, 2, 200), generator=torch.Generator().manual_seed(1))
+    one, other = first(codes), second(codes)
+    torch.testing.assert_close(other.potentials, one.potentials / 2)
+    torch.testing.assert_close(other.site_potentials, one.site_potentials / 2)
+    torch.testing.assert_close(second.gene_penalty, first.gene_penalty / 2)
+    assert torch.equal(one.class_logits, other.class_logits)
+
+
+@pytest.mark.parametrize("temperature", [0, -1, "inf", "nan"])
+def test_a_temperature_that_is_none_is_refused(tmp_path: Path, temperature: object) -> None:
+    with pytest.raises(InputError, match=f"--temperature: {temperature}, must be above 0"):
+        averaged(tmp_path / "out", "--models", tmp_path, "--temperature", temperature)
+
+
 @pytest.mark.parametrize(
     ("shares", "message"),
     [
