@@ -129,7 +129,7 @@ def train(name: str, objective: str, seed: int, start: Path, arguments: argparse
         recipe = yaml.safe_load((REPOSITORY / "config/clades" / f"{run.removesuffix('.clade')}.yaml").read_text())[
             "crf"
         ]
-        same += [f"--species-balance={recipe['species_balance']}", f"--min-lr-ratio={recipe['min_lr_ratio']}"]
+        same += [f"--species-balance={recipe['species_balance']}", f"--min-lr-ratio={recipe.get('min_lr_ratio', 0.01)}"]
     else:
         same += ["--warmup-ratio=0.1", "--min-lr-ratio=0.1", "--max-grad-norm=1", "--log-every=1"]
     if objective == GRPO:
