@@ -126,10 +126,9 @@ def train(name: str, objective: str, seed: int, start: Path, arguments: argparse
             f"--windows-per-step={at_once}", "--epochs=1000", "--weight-decay=0.01",
             f"--validation={merged / 'validation.tar'}", f"--output-dir={folder}"]  # fmt: skip
     if arguments.whole_clade:
-        recipe = yaml.safe_load((REPOSITORY / "config/clades" / f"{run.removesuffix('.clade')}.yaml").read_text())[
-            "crf"
-        ]
-        same += [f"--species-balance={recipe['species_balance']}", f"--min-lr-ratio={recipe.get('min_lr_ratio', 0.01)}"]
+        recipe = REPOSITORY / "config/clades" / f"{run.removesuffix('.clade')}.yaml"
+        how = yaml.safe_load(recipe.read_text())["crf"]
+        same += [f"--species-balance={how['species_balance']}", f"--min-lr-ratio={how.get('min_lr_ratio', 0.01)}"]
     else:
         same += ["--warmup-ratio=0.1", "--min-lr-ratio=0.1", "--max-grad-norm=1", "--log-every=1"]
     if objective == GRPO:

@@ -314,9 +314,8 @@ def enclosing(source: bytes, line: int) -> tuple[str, str]:
     functions = [node for node in around if isinstance(node, ast.FunctionDef)]
     if not functions:
         return " ".join(node.name for node in around), ""
-    *first, last = functions[-1].body
-    documented = bool(first) and isinstance(first[0], ast.Expr) and isinstance(first[0].value, ast.Constant)
-    body = "\n".join(ast.unparse(node) for node in [*first[documented:], last])
+    said = ast.get_docstring(functions[-1]) is not None
+    body = "\n".join(ast.unparse(node) for node in functions[-1].body[said:])
     return " ".join(node.name for node in around), body
 
 
