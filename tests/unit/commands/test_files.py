@@ -119,7 +119,7 @@ def test_an_array_that_claims_more_than_its_file_holds_is_one_line(tmp_path: Pat
 
 def test_a_file_that_cannot_be_begun_is_named_and_not_its_temporary_one(tmp_path: Path, monkeypatch) -> None:
     def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/x.tmp")
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x.tmp"))
 
     monkeypatch.setattr("tempfile.mkstemp", full)
     path = tmp_path / "result.json"

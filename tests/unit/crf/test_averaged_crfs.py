@@ -10,7 +10,7 @@ from toy_bacterium import write_crf
 
 import average_crfs
 import join_crfs
-from genet5.crf.folder import load_crf
+from genet5.crf.folder import load_crf, save_crf
 from genet5.errors import InputError
 
 
@@ -31,9 +31,14 @@ def test_weights_are_the_shares_of_each(tmp_path: Path) -> None:
 
 
 def test_a_temperature_divides_potentials_and_keeps_classes(tmp_path: Path) -> None:
-    start = write_crf(tmp_path / "start", seed=3)
-    averaged(tmp_path / "cooler", "--models", start, "--temperature", 2)
-    first, second = load_crf(start), load_crf(tmp_path / "cooler")
+    first = load_crf(write_crf(tmp_path / "fresh", seed=3))
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for weight in first.parameters():  # fresh ones of the chain head and biases of sites are zero
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.1)
+    save_crf(first, tmp_path / "start")
+    averaged(tmp_path / "cooler", "--models", tmp_path / "start", "--temperature", 2)
+    second = load_crf(tmp_path / "cooler")
     codes = torch.randint(0, 5, (1, 2, 200), generator=torch.Generator().manual_seed(1))
     one, other = first(codes), second(codes)
     torch.testing.assert_close(other.potentials, one.potentials / 2)
