@@ -85,6 +85,15 @@ def test_a_file_comes_back(tmp_path: Path) -> None:
             assert np.abs(kept - np.clip(whole, -MOST, MOST)).max() <= STEP / 2
 
 
+def test_a_stored_number_is_sixteenths_of_a_nat(tmp_path: Path) -> None:
+    """Files that are shipped were written so."""
+    stored = Relatives.of({"A": known(2, 1)})
+    hexamers = np.full_like(stored.hexamers, 24)
+    save_relatives(tmp_path / "relatives.npz", Relatives(stored.names, hexamers, stored.sites))
+    found = load_relatives(tmp_path / "relatives.npz").adaptation("A", 1.0)
+    assert (found.hexamers == 1.5).all() and np.array_equal(found.sites * 16, stored.sites[0])
+
+
 def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "relatives.npz"
     path.write_text("no archive")

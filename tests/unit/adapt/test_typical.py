@@ -24,6 +24,7 @@ from genet5.annotate.shipped import load_shipped
 from genet5.clades import read_clades
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
+from genet5.genome.genes import Region
 
 
 def test_it_is_the_mean_of_the_tables() -> None:
@@ -104,6 +105,21 @@ def test_of_a_genome_without_coding_bases_all_are_as_near(tmp_path: Path) -> Non
     with Genome(tmp_path / "my.fa") as genome:
         found = typical_of(relatives, DECODER, genome)
     assert np.array_equal(found.sites, relatives.typical().sites) and found.strength == 0.3 and not found.about
+
+
+def test_the_sample_is_of_every_contig_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[Region]] = []
+
+    def sample(_decoder, _genome, regions: list[Region], most_bp: int) -> list:
+        seen.append(regions)
+        assert most_bp == typical.SAMPLE_BP
+        return []
+
+    monkeypatch.setattr(typical, "read_sample", sample)
+    (tmp_path / "my.fa").write_text(">c1\nACGT\n>c2\nAC\n")
+    with Genome(tmp_path / "my.fa") as genome:
+        typical_of(Relatives.of({"A": known(2, 1), "B": known(2, 1, 7)}, 0.3, 1.5, near=1), DECODER, genome)
+    assert seen == [[Region("c1", 0, 4), Region("c2", 0, 2)]]
 
 
 def test_rounds_begin_with_the_nearest() -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,13 @@ def test_the_shards_are_webdataset_tars(tmp_path: Path) -> None:
     assert [path.name for path in paths] == ["train_000.tar", "train_001.tar", "train_002.tar"]
     dataset = webdataset.WebDataset([str(path) for path in paths], shardshuffle=False)
     assert [Sample.from_members(record) for record in dataset] == [make_sample(number) for number in range(7)]
+
+
+def test_names_that_are_not_ascii_stay_in_the_tar(tmp_path: Path) -> None:
+    sample = replace(make_sample(1), key="café")
+    (record,) = write_shards([encode_record(sample.to_members())], tmp_path, "train", 5)
+    with tarfile.open(tmp_path / record.name) as tar:
+        assert tar.getnames() == ["café.dna", "café.genes.json", "café.json"]
 
 
 def test_members_carry_no_time_and_no_owner(tmp_path: Path) -> None:

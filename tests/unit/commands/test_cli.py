@@ -111,3 +111,13 @@ def test_the_version_and_help_without_a_command(capsys):
     assert capsys.readouterr().out == f"genet5 {__version__}\n"
     cli.main([])
     assert capsys.readouterr().out == cli.help_text()
+
+
+def test_help_has_two_blanks_behind_the_longest_name():
+    text = cli.help_text()
+    longest = max((*cli.commands(), *cli.study_commands()), key=len)
+    (line,) = [line for line in text.splitlines() if line.split()[:1] == [longest]]
+    described = line.index(cli.first_line((cli.commands() | cli.study_commands())[longest]))
+    assert described == len(f"  {longest}  ")
+    for name, path in cli.commands().items():
+        assert f"\n  {name:<{described - 2}}{cli.first_line(path)}\n" in text

@@ -87,11 +87,14 @@ def test_a_writers_step_counts_what_it_reads_and_what_it_writes(
     assert seen == [tokens] and flops == 2.0 * tokens and token_s > 0
 
 
-def test_a_token_of_a_deep_writer_takes_the_time_of_its_layers(default_config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some of the layers are timed: one second before decoding and 31 after it; a step takes none."""
+@pytest.mark.parametrize(("step_s", "written_s"), [(1e-9, 31.0), (6.0, 29.0), (90.0, 3.1)])
+def test_a_token_of_a_deep_writer_takes_the_time_of_its_layers(
+    step_s: float, written_s: float, default_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of the layers are timed: one second before decoding and 31 after it. A third of a step read the prompt."""
     clock = iter([1.0, 32.0])
     monkeypatch.setattr(measuring.time, "perf_counter", lambda: next(clock))
-    monkeypatch.setattr(measuring, "timed", lambda *_: 1e-9)
+    monkeypatch.setattr(measuring, "timed", lambda *_: step_s)
     monkeypatch.setattr(measuring, "flops_per_token", lambda *_: 1.0)
     monkeypatch.setattr(measuring, "MOST_LAYERS", 2)
     batches, together = [], measuring.collate
@@ -99,4 +102,4 @@ def test_a_token_of_a_deep_writer_takes_the_time_of_its_layers(default_config, m
     shape = {"num_layers": 6, "hidden_size": 32, "num_heads": 2, "num_kv_heads": 1, "feed_forward_size": 32}
     config = default_config | {"writer": default_config["writer"] | {"size": "demo", "overrides": shape}}
     _, token_s = measuring._writer(config, measuring.random_windows(1, 600), torch.device("cpu"))
-    assert token_s == pytest.approx(31.0 / int(batches[0].sequences.lengths[0]) * 3)
+    assert token_s == pytest.approx(written_s / int(batches[0].sequences.lengths[0]) * 3)

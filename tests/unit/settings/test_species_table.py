@@ -91,7 +91,9 @@ def test_a_busco_lineage_may_be_named_as_busco_names_it(write, tmp_path, name):
     assert (by_path.busco_lineage, by_path.lineage_to_fetch) == (str(folder), "")
 
 
-@pytest.mark.parametrize("name", ["S.cerevisiae", "S.cerevisiae.ensembl", "P.falciparum.chr3-12", "E.coli.K12_MG1655"])
+@pytest.mark.parametrize(
+    "name", ["S.cerevisiae", "S.cerevisiae.ensembl", "P.falciparum.chr3-12", "E.coli.K12_MG1655", f"S.{'x' * 34}"]
+)
 def test_names_of_strains_and_parts_are_allowed(write, name):
     assert list(read_species_table(write({**YEAST, "species": name}), "", CLADES)) == [name]
 
@@ -101,6 +103,7 @@ def test_names_of_strains_and_parts_are_allowed(write, name):
     [
         ({"species": "yeast"}, "line 2 (yeast), column species: 'yeast' is not allowed, expected a name like S.cere"),
         ({"species": "../S.x"}, "line 2 (../S.x), column species: '../S.x' is not allowed"),
+        ({"species": f"S.{'x' * 35}"}, f"column species: 'S.{'x' * 35}' is not allowed, expected a name like S.cere"),
         ({"species": "-"}, "line 2, column species is missing"),
         (
             {"clade": "fungus"},
