@@ -121,7 +121,7 @@ TARGETS = {
         "plants", "plant", "Arabidopsis thaliana", "A.thaliana", 1, _THALE, ("Chr1", "Chr3")
     ),
     "Volvox.carteri": Target(
-        "plants", "plant", "Volvox carteri", "Volvox.carteri", 1, ("augustus volvox", "augustus chlamydomonas")
+        "plants", "alga", "Volvox carteri", "Volvox.carteri", 1, ("augustus volvox", "augustus chlamydomonas")
     ),
     "R.communis": Target(
         "plants", "plant", "Ricinus communis", "R.communis", 1, ("augustus arabidopsis", "augustus Ricinus_communis"),

@@ -49,7 +49,7 @@ GENOMES = {
     "Cryptosporidium.muris": PROTIST,
     "A.thaliana.TIGR": PLANT,
     "A.thaliana": PLANT,
-    "Volvox.carteri": PLANT,
+    "Volvox.carteri": Known(("alga",)),
     "C.elegans.chrII": NEMATODE,
     "D.melanogaster.2L": INSECT,
     "H.sapiens.chr1": VERTEBRATE,

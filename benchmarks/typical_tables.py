@@ -39,7 +39,7 @@ from genet5.genome.genes import Region  # noqa: E402
 
 CLADES = (
     "invertebrate", "nematode", "plant", "vertebrate", "fungi", "protist", "kinetoplastid", "ciliate", "eukaryote",
-    "bacteria", "filamentous_fungi",
+    "bacteria", "filamentous_fungi", "alga",
 )  # fmt: skip
 CHOICES = ("0:0", "0.3:1", "0.3:1:3", "0.3:1:6", "0.3:1:12", "0.5:1:6")
 

@@ -37,7 +37,7 @@ def settings_readers(data: Path, folder: Path) -> dict[str, Reader]:
         "species table": Reader(
             "species.tsv", TABLE.encode(), mutators.TEXT, lambda path: read_species_table(path, "data", ["fungi"])
         ),
-        "clade": Reader("algae.yaml", clade, mutators.YAML, _read_clade),
+        "clade": Reader("oomycete.yaml", clade, mutators.YAML, _read_clade),
         "configuration": Reader("config.yaml", text, mutators.YAML, _read_configuration),
         "settings of cpivae": Reader("settings.yaml", STUDY.encode(), mutators.YAML, read_settings),
         "list of lineages": Reader(

@@ -38,6 +38,9 @@ _SPEAKING = frozenset(
     "signed title_block absent".split()
 )
 
+#: Arguments that check the program, or place and size a text in a drawing.
+_NO_BEHAVIOUR = frozenset({"strict", "xytext", "fontsize"})
+
 
 @dataclass(frozen=True)
 class Mutation:
@@ -89,7 +92,7 @@ def _behaviour(node: ast.AST) -> Iterator[ast.AST]:
         yield from () if node.value is None else (node.value,)
     elif isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom) or _speaks(node):
         return
-    elif (isinstance(node, ast.keyword) and node.arg == "strict") or _is_chosen(node):
+    elif (isinstance(node, ast.keyword) and node.arg in _NO_BEHAVIOUR) or _is_chosen(node):
         return
     elif isinstance(node, ast.Assert):
         yield node.test
@@ -136,7 +139,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, str, str]]:
         yield node, "constant", repr(node.value + 1)
     elif isinstance(node, ast.If | ast.While | ast.IfExp):
         yield node.test, "condition", f"(not ({ast.unparse(node.test)}))"
-    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) != "None":
+    # False and None are one where a truth is asked for: that constant becomes True above.
+    elif isinstance(node, ast.Return) and node.value is not None and ast.unparse(node.value) not in ("None", "False"):
         yield node, "return", "return None"
     elif isinstance(node, ast.AugAssign | ast.Raise) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and not _speaks(node.value)

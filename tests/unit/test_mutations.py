@@ -40,6 +40,8 @@ def changed(source: str) -> list[tuple[str, str]]:
         ("f(a)", [("statement", "pass")]),
         ("x += a", [("statement", "pass")]),
         ("def f():\n    return a", [("return", "def f():\n    return None")]),
+        ("def f():\n    return False", [("constant", "def f():\n    return True")]),
+        ("axes.annotate(a, xytext=(6, 1), fontsize=8)", [("statement", "pass")]),
         ("x = a if b else c", [("condition", "x = a if (not (b)) else c")]),
         ("if a:\n    raise ValueError(3)", [("condition", "if (not (a)):\n    raise ValueError(3)"),
                                            ("statement", "if a:\n    pass")]),

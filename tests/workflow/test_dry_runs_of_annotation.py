@@ -16,11 +16,11 @@ SHIPPED = ("annotate", "-n", "-p", "--config", "genome=my.fa")
 
 @pytest.fixture
 def own(workspace) -> Path:
-    """A folder in the workspace with a clade without a model, ``algae``."""
+    """A folder in the workspace with a clade without a model, ``oomycete``."""
     folder = workspace.folder / "own"
     folder.mkdir()
     rules, _, _ = read_clades()["plant"].path.read_text().partition("# The model that comes")
-    (folder / "algae.yaml").write_text(rules)
+    (folder / "oomycete.yaml").write_text(rules)
     return folder
 
 
@@ -47,8 +47,8 @@ def test_a_new_genome_needs_a_clade_when_the_training_species_differ(workspace):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["clade=algae"], "no model comes with GeneT5 for 'algae'"),
-        (["clade=algae", "genetic_code=1"], "no model comes with GeneT5 for 'algae'"),
+        (["clade=oomycete"], "no model comes with GeneT5 for 'oomycete'"),
+        (["clade=oomycete", "genetic_code=1"], "no model comes with GeneT5 for 'oomycete'"),
         ([], "missing, a shipped model needs one"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_training_starts_only_where_it_is_asked_for(workspace, own, words, pro
         f"{', '.join(read_clades())}; to train on the 7 training species of config/species.tsv first, add "
         "'annotate={model: run}'",
     )
-    asked = workspace.run(*SHIPPED, "clade_folder=own", "clade=algae", "genetic_code=1", "annotate={model: run}")
+    asked = workspace.run(*SHIPPED, "clade_folder=own", "clade=oomycete", "genetic_code=1", "annotate={model: run}")
     assert asked.returncode == 0 and jobs(asked.stdout)["train_crf"] == 1
 
 
@@ -186,7 +186,7 @@ def test_the_clade_that_all_training_species_share_finds_its_shipped_model(works
 @pytest.mark.parametrize(
     ("clade", "problem"),
     [
-        ("clade=algae", "no model comes with GeneT5 for 'algae'"),
+        ("clade=oomycete", "no model comes with GeneT5 for 'oomycete'"),
         ("genetic_code=1", "missing, a shipped model needs one"),
     ],
 )
@@ -203,16 +203,16 @@ def test_a_shipped_model_that_is_not_there_is_named(workspace, own, clade, probl
         ("- " * 3000 + "a", "nested too deep"),
         ("rules: !!int x", "is not valid YAML"),
         ("description: \0", "is not valid YAML"),
-        ("genes_per_mb: [.inf, .nan]", "algae.yaml"),
+        ("genes_per_mb: [.inf, .nan]", "oomycete.yaml"),
     ],
 )
 def test_a_damaged_clade_is_one_line_of_the_workflow(workspace, text, said):
     (workspace.folder / "damaged").mkdir(exist_ok=True)
-    (workspace.folder / "damaged/algae.yaml").write_text(text)
+    (workspace.folder / "damaged/oomycete.yaml").write_text(text)
     result = workspace.run("all", "-n", "--config", "clade_folder=damaged")
     assert result.returncode == 1 and "Traceback" not in result.stdout
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("error: ")]
-    assert "algae.yaml" in line and said in line
+    assert "oomycete.yaml" in line and said in line
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"species\tclade\n" + b"x" * 200_000 + b"\tfungi\n"])

@@ -24,7 +24,7 @@ def read_clades(own_folder: str | Path = "") -> dict[str, Clade]:
         own = sorted(Path(own_folder).glob("*.yaml"))
         if not own:
             raise InputError(
-                f"{own_folder}: no clade here, expected files like algae.yaml (clade_folder, --clade-folder)"
+                f"{own_folder}: no clade here, expected files like oomycete.yaml (clade_folder, --clade-folder)"
             )
         for path in own:
             if not _NAME.fullmatch(path.stem):

@@ -142,7 +142,6 @@ def run_crf_training(
     fingerprint = inputs.fingerprint | {"start": file_sha256(start) if start else ""}
     if export_finished(output_dir, options, fingerprint, restart):
         return
-    torch.manual_seed(options.seed)
     crf = first_crf(options)
     valid = CrfData(ShardReader(validation), clades)
     fabric = start_fabric(options, device)

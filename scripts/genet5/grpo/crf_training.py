@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from genet5.bake.crops import Window, crop, read_eval_windows
 from genet5.bake.shards import ShardReader
@@ -61,7 +60,6 @@ def run_crf_grpo(
     fingerprint["model"] = file_sha256(model_dir / WEIGHTS_FILE)
     if export_finished(output_dir, options, fingerprint, restart):
         return
-    torch.manual_seed(options.seed)
     crf = load_crf(model_dir)
     data = CrfPrompts(ShardReader(prompts), clades)
     windows = read_eval_windows(eval_windows, ShardReader(validation))[: options.eval_samples or None]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from genet5.bake.crops import Window, crop, read_eval_windows
 from genet5.bake.shards import ShardReader, ShardSet
@@ -84,7 +83,6 @@ def run_grpo(
     fingerprint = run_fingerprint(prompts, validation, eval_windows, clades) | {"model": weights_sha256(model_dir)}
     if export_finished(output_dir, options, fingerprint, restart):
         return
-    torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, clades)
     data = PromptData(ShardReader(prompts), grammars, model.config.num_latents)

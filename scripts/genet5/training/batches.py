@@ -109,7 +109,7 @@ def batch_seed(seed: int, epoch: int, position: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, position]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def seed_everything(seed: int, device: torch.device) -> None:
+def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and torch before a batch is computed.
 
     Every micro-batch starts from its own seed, so there is no generator state to store: dropout after a resume,
@@ -117,11 +117,7 @@ def seed_everything(seed: int, device: torch.device) -> None:
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type != "cpu":
-        torch.manual_seed(seed)
+    torch.manual_seed(seed)
 
 
 def load_batches(

@@ -132,7 +132,7 @@ class Run:
         return dict(zip(names, values, strict=True))
 
     def _seed(self, position: int) -> None:
-        seed_everything(batch_seed(self.options.seed, self.state.epoch, position), self.fabric.device)
+        seed_everything(batch_seed(self.options.seed, self.state.epoch, position))
 
     def _advance(self, seconds: float) -> None:
         """Move the position on by one group of batches."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
-
 from genet5.bake.crops import read_eval_windows
 from genet5.bake.shards import ShardReader
 from genet5.bake.training_inputs import TrainingInputs, find_inputs
@@ -54,7 +52,6 @@ def run_sft(
     fingerprint = inputs.fingerprint | {"eval_windows": file_sha256(eval_windows), "model": weights_sha256(model_dir)}
     if export_finished(output_dir, options, fingerprint, restart):
         return
-    torch.manual_seed(options.seed)
     model, tokenizer = load_model(model_dir)
     grammars = Grammars(tokenizer, clades)
     latents = model.config.num_latents

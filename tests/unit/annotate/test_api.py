@@ -219,10 +219,10 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
     [
         (
             {"clade": "lichen"},
-            "clade: no clade 'lichen'; known: bacteria, ciliate, eukaryote, ",
+            "clade: no clade 'lichen'; known: alga, bacteria, ciliate, eukaryote, ",
         ),
         ({"clade": "fungus"}, "clade: no clade 'fungus'; did you mean 'fungi'?"),
-        ({}, "clade: none given, known: bacteria, ciliate, eukaryote, "),
+        ({}, "clade: none given, known: alga, bacteria, ciliate, eukaryote, "),
         ({"clade": "fungi", "regions": "three"}, "regions"),
         ({"clade": "fungi", "regions": "one:1-90000"}, "regions"),
         (
@@ -232,7 +232,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
         ({"clade": "fungi", "decoder": "lm"}, "decoder lm: the model is a CRF without a language model, allowed: vi"),
         ({"clade": "fungi", "genetic_code": 99}, "99"),
         ({"clade": "fungi", "min_confidence": 2}, "min_confidence: 2, allowed: 0 to 1"),
-        ({"clade": "fungi", "clade_folder": "absent"}, "absent: no clade here, expected files like algae.yaml"),
+        ({"clade": "fungi", "clade_folder": "absent"}, "absent: no clade here, expected files like oomycete.yaml"),
         ({"clade": "fungi", "model": "absent"}, "absent"),
     ],
 )
@@ -244,7 +244,8 @@ def test_a_clade_of_ones_own_without_a_model_needs_one(fasta: Path, crf: Path, t
     rules, _, _ = read_clades()["bacteria"].path.read_text().partition("model:")
     (tmp_path / "archaea.yaml").write_text(rules)
     found = failure(lambda: genet5.annotate(fasta, "archaea", clade_folder=tmp_path))
-    assert found.startswith("clade: no model comes with GeneT5 for 'archaea'; clades with a model: bacteria, ciliate, ")
+    models = "clades with a model: alga, bacteria, ciliate, "
+    assert found.startswith(f"clade: no model comes with GeneT5 for 'archaea'; {models}")
     assert genet5.annotate(fasta, "archaea", clade_folder=tmp_path, model=crf, regions="two")
 
 
@@ -273,7 +274,7 @@ def test_a_loaded_model_is_not_used_for_another_clade(fasta: Path) -> None:
 
 def test_a_model_folder_needs_a_clade(crf: Path) -> None:
     found = failure(lambda: genet5.load(crf))
-    assert found.startswith(f"{crf}: a model folder needs a clade, known: bacteria, ciliate, eukaryote, ")
+    assert found.startswith(f"{crf}: a model folder needs a clade, known: alga, bacteria, ciliate, eukaryote, ")
 
 
 def test_a_file_that_is_no_genome_is_one_line(tmp_path: Path) -> None:

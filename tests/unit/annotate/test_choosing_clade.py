@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clade]:
     save_crf(make_crf(crf_config("demo", CRF_SHAPE), seed=1), folder)
     fungi = dataclasses.replace(read_clades()["fungi"], subclades=())
     model = dataclasses.replace(fungi.model, folder=folder)
-    return {"algae": dataclasses.replace(fungi, name="algae", model=model), "fungi": fungi}
+    return {"oomycete": dataclasses.replace(fungi, name="oomycete", model=model), "fungi": fungi}
 
 
 def evidence(bits: float, certainty: float = 0.5, usual: bool = True) -> Evidence:
@@ -62,8 +62,8 @@ def test_a_trained_model_is_chosen_before_an_untrained_one(fasta: Path, tiny: di
     with open_genome(fasta) as genome:
         found = choose(genome, chosen_regions(genome), tiny)
         again = choose(genome, chosen_regions(genome), tiny)
-    assert found.clade == "fungi" and list(found.evidence) == ["fungi", "algae"]
-    assert found.evidence["fungi"].saved_bits_per_kb > found.evidence["algae"].saved_bits_per_kb + 5
+    assert found.clade == "fungi" and list(found.evidence) == ["fungi", "oomycete"]
+    assert found.evidence["fungi"].saved_bits_per_kb > found.evidence["oomycete"].saved_bits_per_kb + 5
     assert found.bases == GENOME_BP and found.evidence == again.evidence
 
 
@@ -119,34 +119,34 @@ def test_a_short_genome_is_unsure_in_one_line(tmp_path: Path, tiny: dict[str, Cl
 
 def test_a_named_clade_and_code_stay(fasta: Path, tiny: dict[str, Clade]) -> None:
     with open_genome(fasta) as genome:
-        found = choose(genome, chosen_regions(genome), tiny, "algae", "auto")
-        assert (found.clade, found.evidence, found.bases) == ("algae", {}, 0) and found.code_reason
-        assert choose(genome, chosen_regions(genome), tiny, "algae", 12).genetic_code == 12
-        assert choose(genome, chosen_regions(genome), tiny, "algae", None).genetic_code == 1
+        found = choose(genome, chosen_regions(genome), tiny, "oomycete", "auto")
+        assert (found.clade, found.evidence, found.bases) == ("oomycete", {}, 0) and found.code_reason
+        assert choose(genome, chosen_regions(genome), tiny, "oomycete", 12).genetic_code == 12
+        assert choose(genome, chosen_regions(genome), tiny, "oomycete", None).genetic_code == 1
 
 
 def test_a_named_clade_with_subclades_gives_way_to_the_one_that_explains_more(
     fasta: Path, tmp_path: Path, tiny: dict[str, Clade]
 ) -> None:
-    clades = tiny | {"algae": dataclasses.replace(tiny["algae"], subclades=("fungi",))}
-    best = {"algae": tiny["algae"], "fungi": dataclasses.replace(tiny["fungi"], subclades=("algae",))}
+    clades = tiny | {"oomycete": dataclasses.replace(tiny["oomycete"], subclades=("fungi",))}
+    best = {"oomycete": tiny["oomycete"], "fungi": dataclasses.replace(tiny["fungi"], subclades=("oomycete",))}
     with open_genome(fasta) as genome:
         regions = chosen_regions(genome)
-        found = choose(genome, regions, clades, "algae", None)
-        assert (found.clade, found.asked_clade, list(found.evidence)) == ("fungi", "algae", ["fungi", "algae"])
-        assert found.lines()[0].startswith(f"clade: fungi, chosen within algae by {GENOME_BP} bases")
-        assert choose_if_asked(genome, regions, clades, "algae", None, own_model=False).clade == "fungi"
+        found = choose(genome, regions, clades, "oomycete", None)
+        assert (found.clade, found.asked_clade, list(found.evidence)) == ("fungi", "oomycete", ["fungi", "oomycete"])
+        assert found.lines()[0].startswith(f"clade: fungi, chosen within oomycete by {GENOME_BP} bases")
+        assert choose_if_asked(genome, regions, clades, "oomycete", None, own_model=False).clade == "fungi"
         kept = choose(genome, regions, best, "fungi", None)
-        assert kept.clade == "fungi" and list(kept.evidence) == ["fungi", "algae"]
+        assert kept.clade == "fungi" and list(kept.evidence) == ["fungi", "oomycete"]
         # A model of the user's own reads the clade that the user named.
-        assert choose_if_asked(genome, regions, clades, "algae", None, own_model=True) is None
-        assert choose(genome, regions, clades, "algae", "auto", own_model=True).evidence == {}
+        assert choose_if_asked(genome, regions, clades, "oomycete", None, own_model=True) is None
+        assert choose(genome, regions, clades, "oomycete", "auto", own_model=True).evidence == {}
         # Nothing to choose.
         assert choose_if_asked(genome, regions, clades, "fungi", 1, own_model=False) is None
     # Too little DNA to say: the clade stays, in one line with the reason.
     with open_genome(write_genome(tmp_path / "short.fa", length_bp=3_000)) as genome:
-        short = choose(genome, chosen_regions(genome), clades, "algae", None)
-    assert short.clade == "algae" and "3000 known bases" in short.unsure
+        short = choose(genome, chosen_regions(genome), clades, "oomycete", None)
+    assert short.clade == "oomycete" and "3000 known bases" in short.unsure
 
 
 def test_among_subclades_more_bits_count_as_equal_than_among_all(
@@ -154,13 +154,13 @@ def test_among_subclades_more_bits_count_as_equal_than_among_all(
 ) -> None:
     import genet5.annotate.choosing_clade as room
 
-    said = {"algae": evidence(20, 0.4), "fungi": evidence(19.75, 0.9)}
+    said = {"oomycete": evidence(20, 0.4), "fungi": evidence(19.75, 0.9)}
     monkeypatch.setattr(room, "_read", lambda *words: [])
     monkeypatch.setattr(room, "_evidence", lambda windows, genes, clade, code: said[clade.name])
-    clades = tiny | {"algae": dataclasses.replace(tiny["algae"], subclades=("fungi",))}
+    clades = tiny | {"oomycete": dataclasses.replace(tiny["oomycete"], subclades=("fungi",))}
     with open_genome(fasta) as genome:
-        assert choose(genome, chosen_regions(genome), clades, "algae", 1).clade == "fungi"
-        assert choose(genome, chosen_regions(genome), clades, "auto", 1).clade == "algae"
+        assert choose(genome, chosen_regions(genome), clades, "oomycete", 1).clade == "fungi"
+        assert choose(genome, chosen_regions(genome), clades, "auto", 1).clade == "oomycete"
 
 
 def test_a_subclade_annotates_where_its_genes_explain_more(
@@ -169,20 +169,20 @@ def test_a_subclade_annotates_where_its_genes_explain_more(
     own = tmp_path / "clades"
     own.mkdir()
     text = tiny["fungi"].path.read_text().split("# Clades within")[0]
-    untrained = tiny["algae"].model.folder
+    untrained = tiny["oomycete"].model.folder
     (untrained / "none.json").write_text(tiny["fungi"].model.calibration.read_text())
     model = {"folder": str(untrained), "calibration": "none.json", "decoder": "viterbi", "window_bp": 9000,
              "overlap_bp": 1000}  # fmt: skip
-    (own / "algae.yaml").write_text(f"{text}subclades: [plasmodium]\nmodel: {json.dumps(model)}\n")
-    named, direct = ["--clade=algae", f"--clade-folder={own}"], ["--clade=plasmodium", "--genetic-code=1"]
+    (own / "oomycete.yaml").write_text(f"{text}subclades: [plasmodium]\nmodel: {json.dumps(model)}\n")
+    named, direct = ["--clade=oomycete", f"--clade-folder={own}"], ["--clade=plasmodium", "--genetic-code=1"]
     annotate.main([str(fasta), *named, "--genetic-code=1", "--track-loci=0", f"--output={tmp_path}"])
     summary = json.loads((tmp_path / "my.json").read_text())
     assert summary["options"]["clade"] == summary["chosen"]["clade"] == "plasmodium"
-    assert summary["chosen"]["clade_asked"] == "algae" and "chosen within algae" in capsys.readouterr().out
+    assert summary["chosen"]["clade_asked"] == "oomycete" and "chosen within oomycete" in capsys.readouterr().out
     assert (tmp_path / "my.gff3").read_text().splitlines()[1] == "#!clade plasmodium"
     assert "plasmodium, chosen by the DNA" in (tmp_path / "my.html").read_text()
     genes = genet5.annotate(fasta, "plasmodium", genetic_code=1)
-    assert genet5.annotate(fasta, "algae", clade_folder=own, genetic_code=1) == genes
+    assert genet5.annotate(fasta, "oomycete", clade_folder=own, genetic_code=1) == genes
     # Jobs that share a genome choose alike, and so does the adaptation that they share.
     adaptation = tmp_path / "my.adaptation.npz"
     adapt.main([f"--genome={fasta}", *named, f"--output={adaptation}"])
@@ -195,7 +195,7 @@ def test_a_subclade_annotates_where_its_genes_explain_more(
 
 def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
     bare = {name: dataclasses.replace(one, model=None) for name, one in tiny.items()}
-    own = f"--model={tiny['algae'].model.folder}"
+    own = f"--model={tiny['oomycete'].model.folder}"
     with open_genome(fasta) as genome:
         assert "no clade has a model" in failure(lambda: choose(genome, chosen_regions(genome), bare))
         starts = dataclasses.replace(tiny["fungi"].rules, starts=("GTG",))
@@ -205,7 +205,7 @@ def test_mistakes_are_one_line(fasta: Path, tiny: dict[str, Clade]) -> None:
     flags = [f"--genome={fasta}", "--clade=auto", "--output-prefix=x", own]
     assert "needs its --clade" in failure(lambda: annotate_genome.main(flags))
     assert "found 'six'" in failure(lambda: annotate.main([str(fasta), "--clade=auto", "--genetic-code=six"]))
-    assert "name the clade" in failure(lambda: genet5.annotate(fasta, "auto", model=tiny["algae"].model.folder))
+    assert "name the clade" in failure(lambda: genet5.annotate(fasta, "auto", model=tiny["oomycete"].model.folder))
 
 
 def test_no_clade_of_the_users_own_is_called_auto(tmp_path: Path, repository: Path) -> None:
@@ -281,4 +281,6 @@ def test_a_small_genome_is_read_whole_and_a_large_one_in_even_pieces_with_few_n(
     write_fasta(tmp_path / "n.fa", [("a", "ACGT" * 750 + "N" * 1_000 + "ACGT" * 1_250)])
     with Genome(tmp_path / "n.fa") as genome:
         (one,) = sampled_regions(genome, [Region("a", 0, 9_000)], 1_000, 1_000)
+        two = sampled_regions(genome, [Region("a", 4_000, 9_000)], 2_000, 1_000)
     assert one == Region("a", 4_000, 5_000)
+    assert two == [Region("a", 5_000, 6_000), Region("a", 7_000, 8_000)]

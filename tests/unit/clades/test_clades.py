@@ -16,6 +16,7 @@ from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode
 
 SHIPPED = (
+    "alga",
     "bacteria",
     "ciliate",
     "eukaryote",
@@ -47,7 +48,7 @@ Writer = Callable[..., Path]
 def write(tmp_path: Path) -> Writer:
     """Writes a clade's file into the folder ``own``."""
 
-    def written(document: Any, name: str = "algae") -> Path:
+    def written(document: Any, name: str = "oomycete") -> Path:
         path = tmp_path / "own" / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
@@ -174,6 +175,8 @@ def test_a_missing_key_and_one_too_many_are_named(key: str, content: dict[str, A
         ("model.folder", "", "model.folder is empty"),
         ("model.folder", "absent", "model.folder: {own}/absent does not exist; paths start at the clade's file"),
         ("model.calibration", "absent.json", "model.calibration: {own}/weights/absent.json does not exist"),
+        ("model.folder", "weights\0", "model: a name of a file has no zero byte"),
+        ("model.calibration", "\0", "model: a name of a file has no zero byte"),
         ("model.decoder", "", "model.decoder is empty"),
         ("model.window_bp", 99, "model.window_bp: 99 is out of range, expected at least 100"),
         ("model.overlap_bp", -1, "model.overlap_bp: -1 is out of range, expected at least 0"),
@@ -208,8 +211,10 @@ def test_a_file_that_is_no_clade_is_one_line(document: str, message: str, write:
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "algae.yaml").mkdir()
-    assert failure(lambda: read_clades(tmp_path)) == f"clade: cannot read '{tmp_path / 'algae.yaml'}' (Is a directory)"
+    (tmp_path / "oomycete.yaml").mkdir()
+    assert (
+        failure(lambda: read_clades(tmp_path)) == f"clade: cannot read '{tmp_path / 'oomycete.yaml'}' (Is a directory)"
+    )
 
 
 # ---------------------------------------------------------------- a folder of one's own
@@ -219,8 +224,8 @@ def test_a_clade_of_ones_own_is_added_in_alphabetical_order(content: dict[str, A
     path = write({**content, "description": "Green and red."})
     for folder in (path.parent, str(path.parent)):
         clades = read_clades(folder)
-        assert list(clades) == sorted([*SHIPPED, "algae"])
-        assert clades["algae"].description == "Green and red." and clades["algae"].path == path
+        assert list(clades) == sorted([*SHIPPED, "oomycete"])
+        assert clades["oomycete"].description == "Green and red." and clades["oomycete"].path == path
         assert {name: clades[name] for name in SHIPPED} == read_clades()
 
 
@@ -245,7 +250,7 @@ def test_a_clade_of_ones_own_replaces_the_shipped_one_of_its_name(content: dict[
     assert read_clades()["fungi"].rules.max_intron_bp == 3000
 
 
-@pytest.mark.parametrize("name", ["Algae", "red-algae", "3algae", "red algae"])
+@pytest.mark.parametrize("name", ["Oomycete", "red-oomycete", "3oomycete", "red oomycete"])
 def test_a_name_that_cannot_be_a_clades_is_one_line(name: str, content: dict[str, Any], write: Writer) -> None:
     path = write(content, name)
     assert failure(lambda: read_clades(path.parent)) == (
@@ -254,7 +259,7 @@ def test_a_name_that_cannot_be_a_clades_is_one_line(name: str, content: dict[str
 
 
 def test_a_folder_without_clades_is_one_line(tmp_path: Path) -> None:
-    expected = ": no clade here, expected files like algae.yaml (clade_folder, --clade-folder)"
+    expected = ": no clade here, expected files like oomycete.yaml (clade_folder, --clade-folder)"
     (tmp_path / "notes.txt").write_text("")
     assert failure(lambda: read_clades(tmp_path)) == f"{tmp_path}{expected}"
     assert failure(lambda: read_clades(tmp_path / "absent")) == f"{tmp_path / 'absent'}{expected}"

@@ -1,4 +1,4 @@
-"""A clade of one's own, ``algae``: one file in a folder, with the shipped weights for plants, and it annotates."""
+"""A clade of one's own, ``oomycete``: one file in a folder, with the shipped weights for plants, and it annotates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from genet5.errors import InputError
 from genet5.genome.genes import Gene
 from genet5.genome.writing import write_gff3
 
-ALGAE = """
-description: Green and red algae. Their introns are short.
+OOMYCETE = """
+description: Oomycetes. Their introns are short.
 genetic_code: 1
 rules:
   starts: [ATG]
@@ -41,11 +41,11 @@ model:
 
 @pytest.fixture(params=["absolute", "relative"])
 def own(request: pytest.FixtureRequest, repository: Path, tmp_path: Path) -> Path:
-    """The folder with algae.yaml, whose path to the weights starts at the file or is absolute."""
+    """The folder with oomycete.yaml, whose path to the weights starts at the file or is absolute."""
     weights, folder = repository / "resources/models/plant", tmp_path / "own"
     folder.mkdir()
     shown = weights if request.param == "absolute" else os.path.relpath(weights, folder)
-    (folder / "algae.yaml").write_text(ALGAE.format(folder=shown))
+    (folder / "oomycete.yaml").write_text(OOMYCETE.format(folder=shown))
     return folder
 
 
@@ -64,9 +64,9 @@ def introns(genes: list[Gene]) -> list[int]:
     ]
 
 
-def test_algae_is_added_by_one_file_and_annotates(own: Path, fasta: Path) -> None:
-    assert read_clades(own)["algae"].model.folder == read_clades()["plant"].model.folder
-    genes = genet5.annotate(fasta, clade="algae", clade_folder=own)
+def test_oomycete_is_added_by_one_file_and_annotates(own: Path, fasta: Path) -> None:
+    assert read_clades(own)["oomycete"].model.folder == read_clades()["plant"].model.folder
+    genes = genet5.annotate(fasta, clade="oomycete", clade_folder=own)
     plant = genet5.annotate(fasta, clade="plant")
     assert len(genes) > 3 and {gene.strand for gene in genes} == {"+", "-"}
     # Its own rules hold: plants may have longer introns, and here they do.
@@ -75,14 +75,14 @@ def test_algae_is_added_by_one_file_and_annotates(own: Path, fasta: Path) -> Non
     assert [path.name for path in fasta.parent.iterdir()] == ["my.fa"]
 
 
-def test_the_script_annotates_algae_alike(own: Path, fasta: Path, tmp_path: Path) -> None:
-    model, prefix = read_clades(own)["algae"].model, tmp_path / "out/algae"
+def test_the_script_annotates_oomycete_alike(own: Path, fasta: Path, tmp_path: Path) -> None:
+    model, prefix = read_clades(own)["oomycete"].model, tmp_path / "out/oomycete"
     annotate_genome.main(
         [
             f"--model={model.folder}",
             f"--calibration={model.calibration}",
             f"--genome={fasta}",
-            "--clade=algae",
+            "--clade=oomycete",
             f"--clade-folder={own}",
             "--genetic-code=1",
             f"--window-bp={model.window_bp}",
@@ -91,21 +91,21 @@ def test_the_script_annotates_algae_alike(own: Path, fasta: Path, tmp_path: Path
         ]
     )
     summary = json.loads(prefix.with_suffix(".json").read_text())
-    assert summary["options"]["clade"] == "algae" and summary["options"]["window_bp"] == 12_000
+    assert summary["options"]["clade"] == "oomycete" and summary["options"]["window_bp"] == 12_000
     assert summary["calibrated"]
-    genes = genet5.annotate(fasta, clade="algae", clade_folder=own)
+    genes = genet5.annotate(fasta, clade="oomycete", clade_folder=own)
     write_gff3(tmp_path / "api.gff3", genes, {"contig": 30_000})
     assert without_notes(prefix.with_suffix(".gff3")) == without_notes(tmp_path / "api.gff3")
 
 
-def test_without_the_folder_there_are_no_algae(fasta: Path) -> None:
-    with pytest.raises(InputError, match="clade: no clade 'algae'; known: bacteria, ciliate, eukaryote, "):
-        genet5.annotate(fasta, clade="algae")
+def test_without_the_folder_there_are_no_oomycete(fasta: Path) -> None:
+    with pytest.raises(InputError, match="clade: no clade 'oomycete'; known: alga, bacteria, ciliate, eukaryote, "):
+        genet5.annotate(fasta, clade="oomycete")
 
 
 def test_a_decoder_that_does_not_exist_is_named_with_file_and_key(own: Path, fasta: Path) -> None:
-    path = own / "algae.yaml"
+    path = own / "oomycete.yaml"
     path.write_text(path.read_text().replace("viterbi", "vitrebi"))
     with pytest.raises(InputError) as error:
-        genet5.annotate(fasta, clade="algae", clade_folder=own)
+        genet5.annotate(fasta, clade="oomycete", clade_folder=own)
     assert str(error.value) == f"{path}, key model.decoder: vitrebi, allowed: viterbi, expected, lm, joint"

@@ -110,16 +110,16 @@ def test_few_genes_say_nothing() -> None:
 
 def test_without_a_reference_the_usual_range_of_the_clade_decides() -> None:
     def density(low: float, high: float) -> Check:
-        return compare(NORMAL, None, "algae", (low, high))[0]
+        return compare(NORMAL, None, "oomycete", (low, high))[0]
 
     assert NORMAL.genes_per_mb == 200
     assert density(5, 350) == Check("Genes per Mb", 200, (5, 350), "number", None)
-    assert density(3, 60).alarm == density(201, 500).alarm == "unusual for genomes of clade algae"
+    assert density(3, 60).alarm == density(201, 500).alarm == "unusual for genomes of clade oomycete"
     assert density(200, 200).alarm is None
     assert (
-        compare(NORMAL, None, "algae")[0]
+        compare(NORMAL, None, "oomycete")[0]
         == compare(NORMAL, None)[0]
         == Check("Genes per Mb", 200, None, "number", None)
     )
     # With a reference the clade is not asked.
-    assert not any(check.alarm for check in compare(NORMAL, NORMAL, "algae", (3, 60)))
+    assert not any(check.alarm for check in compare(NORMAL, NORMAL, "oomycete", (3, 60)))

@@ -206,6 +206,10 @@ def test_an_empty_file_has_no_hints(tmp_path: Path, text: str, source: str) -> N
         (VARUS.replace("4485", "9" * 5000), "line 3: start or end has too many digits"),
         (VARUS + "Chr1\t" + "b" * 1_000_001 + "\n", "line 4: over 1000000 bytes"),
         ("Chr1\ta\trepeat\t1\t9\t.\t+\t.\tpri=4\n", "rows of type repeat; allowed: intron"),
+        (
+            "".join(f"Chr1\ta\tt{n}\t1\t9\t.\t+\t.\tpri=4\n" for n in (5, 4, 1, 2, 3)),
+            "rows of type t1, t2, t3, t4; allowed: intron",
+        ),
         (MINIPROT, "a GFF of genes or aligned proteins"),
         (STAR + "chr1\t9\t5\t1\t1\t1\t1\t1\t1\n", "line 4: an intron from base 9 to 5"),
         (STAR + "chr1\t9\n", "line 4: expected the 9 columns of STAR"),

@@ -16,8 +16,10 @@ import torch
 from all_chains import PENALTY, all_paths, case, genes_of, log_sum
 from grpo_toy import CLADES, CLOCK, ToyInputs, planted_windows, tensors, write_inputs
 
+from genet5.bake.crops import crop
+from genet5.bake.shards import ShardReader
 from genet5.crf.config import crf_config
-from genet5.crf.data import CrfWindows
+from genet5.crf.data import CrfData, CrfWindows
 from genet5.crf.folder import save_crf
 from genet5.crf.model import make_crf
 from genet5.crf.sampling import Features, Strand, chain_score, count_features
@@ -36,7 +38,7 @@ from genet5.grpo.crf_policy import (
     leave_one_out,
     sample_strand,
 )
-from genet5.grpo.crf_training import run_crf_grpo
+from genet5.grpo.crf_training import CrfPrompts, run_crf_grpo
 from genet5.grpo.options import CrfGrpoOptions
 from genet5.grpo.rewards import Reward, RewardWeights
 from genet5.options import read_options
@@ -382,3 +384,14 @@ def test_a_run_ends_after_so_many_steps_in_a_row_without_variance():
         InputError, match=r"step 8: all samples of every strand earned the same for 2 steps \(mean reward 0\.250"
     ):
         crf_run.CrfGrpoRun._watch_variance(run, {**sums, "zero_variance_groups": 4.0})
+
+
+def test_prompts_are_whole_windows_of_either_strand_as_often(inputs: ToyInputs) -> None:
+    data = CrfPrompts(ShardReader(inputs.arguments["prompts"]), CLADES)
+    whole = CrfData(ShardReader(inputs.arguments["prompts"]), CLADES)._read(np.array([0]))
+    (sample,) = whole
+    forward, backward = (crop(sample, *sample.core, reverse=reverse).bases for reverse in (False, True))
+    rng = np.random.default_rng(0)
+    shown = [window.bases for window in data.prompts(np.zeros(400, dtype=np.int64), 0, rng)]
+    assert set(shown) == {forward, backward} and forward != backward
+    assert 160 < shown.count(backward) < 240

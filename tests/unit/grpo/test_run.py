@@ -260,6 +260,12 @@ def test_a_batch_may_mix_clades(inputs: ToyInputs, tmp_path: Path, monkeypatch):
     assert len(windows) == 8 and {(w.clade, w.genetic_code) for w in windows} == set(CODES.items())
 
 
+def test_the_schedule_of_the_rate_decides_the_weights(inputs: ToyInputs, whole: Path, tmp_path: Path):
+    run_toy(inputs, tmp_path, {"scheduler": "constant", "warmup_ratio": 0.0})
+    constant, scheduled = tensors(tmp_path / "final"), tensors(whole / "final")
+    assert any(not torch.equal(constant[name], tensor) for name, tensor in scheduled.items())
+
+
 # ---------------------------------------------------------------- what one update is
 
 

@@ -118,7 +118,7 @@ def test_no_gene_and_no_locus_still_make_a_page(tmp_path):
 
 
 def test_an_unknown_clade_is_not_judged(tmp_path):
-    page = Page(written(tmp_path, clade="algae"))
+    page = Page(written(tmp_path, clade="oomycete"))
     assert "Gene density was not checked" in page.text and not page.with_class("bad")
 
 

@@ -22,8 +22,8 @@ WINDOWS = st.text(alphabet="ACGTACGTACGTacgtNnR", max_size=MAX_WINDOW_BP)
 
 CLADES = tuple(
     (
-        "bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant plasmodium "
-        "protist vertebrate"
+        "alga bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant "
+        "plasmodium protist vertebrate"
     ).split()
 )
 STRUCTURE = [
@@ -165,14 +165,14 @@ def test_golden_ids() -> None:
     assert dna_tokens[:8] == ["<unk>", "N", "A", "C", "G", "T", "AAAAAA", "AAAAAC"]
     base.expand(segment_bp=96, max_window_bp=45000, extra=["<hint>"])
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert [base.token(id) for id in range(4102, 4127)] == STRUCTURE
-    assert (base.loc_base, base.num_loc, base.off_base) == (4127, 469, 4596)
-    assert base.token(4595) == "<loc_468>"
-    assert base.token(4691) == "<off_95>"
-    assert (base.id("<hint>"), base.size) == (4692, 4693)
+    assert [base.token(id) for id in range(4102, 4128)] == STRUCTURE
+    assert (base.loc_base, base.num_loc, base.off_base) == (4128, 469, 4597)
+    assert base.token(4596) == "<loc_468>"
+    assert base.token(4692) == "<off_95>"
+    assert (base.id("<hint>"), base.size) == (4693, 4694)
     named = (base.pad, base.bos, base.eos, base.sep, base.plus, base.minus, base.cds, base.end, base.partial5)
     assert named == tuple(range(4102, 4111))
-    assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4119)
+    assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4120)
     assert base.append_tokens(["<later>", "[HIT]"]) == [4693, 4694]
     assert [base.token(id) for id in range(4102)] == dna_tokens
     assert (base.id("<off_0>"), base.id("<hint>"), base.token(4694)) == (4596, 4692, "[HIT]")

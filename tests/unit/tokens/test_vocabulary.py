@@ -23,7 +23,7 @@ FIXED = [
     *("<+>", "<->", "<cds>", "<end>", "<partial5>", "<partial3>", "<phase_0>", "<phase_1>", "<phase_2>"),
 ]
 CLADES = (
-    "bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant plasmodium "
+    "alga bacteria ciliate eukaryote filamentous_fungi fungi invertebrate kinetoplastid nematode plant plasmodium "
     "protist vertebrate"
 ).split()
 
@@ -157,15 +157,15 @@ def test_command_writes_a_tokenizer(repository: Path, tmp_path: Path) -> None:
 def test_command_gives_own_clades_a_token(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "clades").mkdir()
     rules, _, _ = (repository / "resources/clades/eukaryote.yaml").read_text().partition("model:")
-    (tmp_path / "clades/algae.yaml").write_text(rules)
+    (tmp_path / "clades/oomycete.yaml").write_text(rules)
     result = expand(
         *(repository, "--kind", "char", "--segment-bp", "24", "--max-window-bp", "200"),
         *("--clade-folder", tmp_path / "clades", "--output-dir", tmp_path / "out"),
     )
     assert result.returncode == 0, result.stderr
     tokenizer = GeneTokenizer.load(tmp_path / "out")
-    assert tokenizer.clades == ("algae", *CLADES)
-    assert tokenizer.clade("algae") == tokenizer.dna_size + len(FIXED)
+    assert list(tokenizer.clades) == sorted([*CLADES, "oomycete"])
+    assert tokenizer.clade("oomycete") == tokenizer.dna_size + len(FIXED) + CLADES.index("plant")
 
 
 def test_command_takes_its_base_from_a_path_a_folder_or_the_hub(repository: Path, tmp_path: Path) -> None:

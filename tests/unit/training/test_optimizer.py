@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from toy_training import ToyModel, ToyOptions
 
+from genet5.training import optimizer
 from genet5.training.optimizer import build_optimizer, normalise_and_clip, reduce_gradients
 from genet5.training.options import RunOptions
 from genet5.training.schedule import learning_rate
@@ -76,3 +77,24 @@ def test_normalised_and_clipped_gradients_equal_the_mean_loss_clipped_by_torch(m
 def test_a_parameter_without_gradient_gets_zeros():
     parameter = nn.Parameter(torch.ones(3))
     assert reduce_gradients([parameter], 1)[0].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_gradients_of_several_processes_are_summed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process holds twice what this one has; what is reduced at once stays small and of one type."""
+    sent: list[torch.Tensor] = []
+
+    def all_reduce(flat: torch.Tensor) -> None:
+        sent.append(flat.clone())
+        flat.mul_(3)
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    monkeypatch.setattr(optimizer, "BUCKET_ELEMENTS", 5)
+    shapes = [((2, 2), torch.float32), ((3,), torch.float64), ((1,), torch.float32), ((7,), torch.float32)]
+    parameters = [torch.nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape, dtype in shapes]
+    for number, parameter in enumerate(parameters[:3]):
+        parameter.grad = torch.arange(parameter.numel(), dtype=parameter.dtype).view_as(parameter) + number
+    found = reduce_gradients(parameters, 2)
+    assert [flat.tolist() for flat in sent] == [[0, 1, 2, 3, 2], [0.0] * 7, [1, 2, 3]]
+    expected = [[[0, 3], [6, 9]], [3, 6, 9], [6], [0.0] * 7]
+    assert [gradient.tolist() for gradient in found] == expected
+    assert [parameter.grad.tolist() for parameter in parameters] == expected

@@ -162,7 +162,7 @@ def test_grammars_are_made_once_per_clade_and_code(clades: dict[str, Clade]) -> 
     assert grammars.of("bacteria", 11) is bacteria and bacteria.rules.stops == {"TAA", "TAG", "TGA"}
     assert grammars.of("bacteria", 4).rules.stops == {"TAA", "TAG"}
     assert bacteria.rules.starts == ("ATG", "GTG", "TTG") and bacteria.rules.splice_pairs == ()
-    with pytest.raises(InputError, match=r"^clade: no clade 'lichen'; known: bacteria, ciliate, "):
+    with pytest.raises(InputError, match=r"^clade: no clade 'lichen'; known: alga, bacteria, ciliate, "):
         grammars.of("lichen", 1)
 
 
