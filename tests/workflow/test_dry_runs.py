@@ -223,7 +223,7 @@ CLADES = sorted(Path(__file__).resolve().parents[2].glob("config/clades/*.yaml")
 
 
 @pytest.mark.parametrize("recipe", CLADES, ids=lambda path: path.stem)
-def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, recipe):
+def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, repository, recipe):
     settings = yaml.safe_load(recipe.read_text())
     start = settings["crf"].get("init_from", "scratch")
     if start.startswith("data/"):  # other places, such as resources/, are links to the checkout, and have their files
@@ -237,7 +237,7 @@ def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, recipe):
     assert planned["train_crf"] == 1 and planned["bake_shards"] == planned["index_genome"] > 1
     (command,) = [line for line in commands(result.stdout) if "train_crf.py" in line]
     assert f"--init-from {start} " in command and f"--max-steps {settings['crf']['max_steps']} " in command
-    rows = recipe.with_suffix(".species.tsv").read_text().splitlines()
+    rows = (repository / settings["species_sheet"]).read_text().splitlines()
     some = [row.split("\t")[0] for row in rows if row.endswith("\tsome")]
     baked = [line for line in commands(result.stdout) if "bake_shards.py" in line]
     assert {line.split("--species ")[1].split()[0] for line in baked if "--annotated some " in line} == set(some)
