@@ -1,8 +1,8 @@
 """Decoders: how a model turns the DNA of windows into genes. One table of objects behind one interface.
 
-viterbi: dynamic programming over the CRF alone. expected: the genes of the CRF with the highest expected F1. lm: the
-language model under the grammar. joint: the language model among the reading frames that the CRF takes, in clades
-without introns.
+viterbi: dynamic programming over the CRF alone. expected: the genes of the CRF with the highest expected F1. reranked:
+the language model judges between the genes that the CRF holds for probable at one place. lm: the language model under
+the grammar. joint: the language model among the reading frames that the CRF takes, in clades without introns.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class Decoder(Protocol):
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]: ...
 
+
+#: What the language model judges between: a gene and three others at most.
+RIVALS = IsoformOptions(number=4, posterior=0.02)
 
 #: Decoders that take an adaptation and evidence.
 OF_THE_CRF = ("viterbi", "expected")
@@ -109,7 +112,8 @@ def _decoded(
         return [DecodedWindow(genes) for genes in decoder.decode(windows, places)]
 
     def others(sites: WindowSites, potentials: WindowPotentials, genes: list[WindowGene]) -> Mapping:
-        return other_transcripts(*potentials, sites, decoder.gene_penalty, genes, options, decoder.introns)
+        found = other_transcripts(*potentials, sites, decoder.gene_penalty, genes, options, decoder.introns)
+        return {gene: [other for other, _ in others] for gene, others in found.items()}
 
     return [DecodedWindow(genes, False, found) for genes, found in decoder.decode_with(windows, others, places)]
 
@@ -143,12 +147,35 @@ class LanguageModel:
         ]
 
 
+class Reranked:
+    """The best chain of the CRF, with the gene at each place that the CRF and the language model together prefer."""
+
+    def __init__(self, model: Model, organism: Organism, options: DecodingOptions) -> None:
+        from genet5.annotate.judge import Judge
+        from genet5.tokens.grammar import Grammar
+
+        self.decoder = WindowDecoder(model.crf, organism.rules, options.precision)
+        grammar = Grammar(model.tokenizer, organism.rules)
+        self.judge = Judge(model.writer, grammar, organism.clade.name, options.precision)
+
+    def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
+        def others(sites: WindowSites, potentials: WindowPotentials, genes: list[WindowGene]) -> Mapping:
+            return other_transcripts(*potentials, sites, self.decoder.gene_penalty, genes, RIVALS)
+
+        found = zip(windows, self.decoder.decode_with(windows, others), strict=True)
+        return [DecodedWindow(self.judge.choose(window, *of)) for window, of in found]
+
+
 def _viterbi(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
     return Viterbi(model.crf, organism.rules, options)
 
 
 def _expected(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
     return Expected(model.crf, organism.rules, options)
+
+
+def _reranked(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
+    return Reranked(model, organism, options)
 
 
 def _lm(model: Model, organism: Organism, options: DecodingOptions) -> Decoder:
@@ -171,6 +198,7 @@ class DecoderKind:
 DECODERS: Mapping[str, DecoderKind] = {
     "viterbi": DecoderKind(_viterbi),
     "expected": DecoderKind(_expected),
+    "reranked": DecoderKind(_reranked, needs_writer=True),
     "lm": DecoderKind(_lm, needs_writer=True),
     "joint": DecoderKind(_joint, needs_writer=True, spliced=False),
 }

@@ -11,7 +11,7 @@ from genet5.errors import InputError
 from genet5.evidence.hints import HINT_WEIGHTS, LEARNED
 from genet5.options import option
 
-DECODERS = ("viterbi", "expected", "lm", "joint")
+DECODERS = ("viterbi", "expected", "reranked", "lm", "joint")
 #: Options that a command which annotates has as flags.
 ANNOTATION_FLAGS = (
     "decoder",
@@ -75,7 +75,8 @@ class AnnotateOptions:
     decoder: str | None = option(
         None,
         "viterbi: the CRF alone, by dynamic programming; expected: the CRF alone, the genes with the highest expected "
-        "F1; lm: the writer, under the grammar; joint: the writer, "
+        "F1; reranked: the CRF, and the writer judges between the probable genes of a place; lm: the writer, under the "
+        "grammar; joint: the writer, "
         "limited to the reading frames of viterbi, for clades without introns; null: what the shipped model "
         "recommends, else the one that found most exons and genes of the validation DNA",
         choices=DECODERS,

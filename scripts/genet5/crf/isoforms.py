@@ -1,7 +1,7 @@
-"""Further transcripts of the genes of a window: what else the CRF holds for probable at the same place.
+"""What else the CRF holds for probable at the place of a gene: its further transcripts, or what a judge chooses from.
 
-Candidates are genes of sampled chains, each with its exact posterior. One is a further transcript of a gene if it
-shares coding bases with that gene and with no other one of its strand.
+Candidates are genes of sampled chains, each with its exact posterior. One belongs to a gene if it shares coding bases
+with that gene and with no other one of its strand.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from genet5.crf.expected import StrandRules, exons_of
 from genet5.crf.posterior import gene_log_posteriors
 from genet5.crf.sampled_genes import StrandGene, sample_genes
 from genet5.genome.sites import WindowSites
-from genet5.genome.window_genes import WindowGene
+from genet5.genome.window_genes import ScoredGene, WindowGene
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,11 @@ def other_transcripts(
     genes: Sequence[WindowGene],
     options: IsoformOptions,
     introns: np.ndarray = NO_LENGTHS,
-) -> Mapping[WindowGene, list[WindowGene]]:
-    """Further transcripts of complete genes of a window, the most probable first. Arguments as in ``best_genes``."""
+) -> Mapping[WindowGene, list[ScoredGene]]:
+    """Further transcripts of complete genes of a window with their log-posteriors, the most probable first.
+
+    Arguments as in ``best_genes``.
+    """
     allowed, size = sites.allowed, sites.window_bp
     samples = sample_genes(
         potentials, site_potentials, allowed, gene_penalty, options.samples, options.seed, 1.0, introns
@@ -61,7 +64,7 @@ def other_transcripts(
     ]
     probable = gene_log_posteriors(potentials, site_potentials, allowed, gene_penalty, candidates, introns)
     ranked = sorted(zip(probable, candidates, strict=True), key=lambda pair: (-pair[0], pair[1].cds))
-    found: dict[WindowGene, list[WindowGene]] = {}
+    found: dict[WindowGene, list[ScoredGene]] = {}
     for log_share, gene in ranked:
         if log_share < log(options.posterior):
             break
@@ -69,7 +72,7 @@ def other_transcripts(
         if len(touched) == 1 and not touched[0].partial5 and not touched[0].partial3:
             others = found.setdefault(touched[0], [])
             if len(others) < options.number - 1:
-                others.append(gene)
+                others.append(ScoredGene(gene, log_share))
     return found
 
 

@@ -48,6 +48,16 @@ class Taken(NamedTuple):
     decision: Decision
     target: int
 
+    @property
+    def is_choice(self) -> bool:
+        """Whether there is more than one way to go on, as far as the kind of the decision tells."""
+        return self.decision.structure is None or len(self.decision.structure) > 1
+
+    @property
+    def place(self) -> int:
+        """The forward position that the token stands for; 0 for a structure token."""
+        return self.target if self.decision.structure is None else 0
+
 
 @dataclass
 class Example:
@@ -77,9 +87,15 @@ def make_prompt(sites: WindowSites, bases: str | bytes, clade: str, tokenizer: G
 
 def make_example(bases: str | bytes, clade: str, genes: Sequence[WindowGene], grammar: Grammar) -> Example:
     """A training example; genes: what the network shall write."""
-    tokenizer = grammar.tokenizer
     sites = grammar.sites(bases)
-    prompt = make_prompt(sites, bases, clade, tokenizer)
+    return Example(make_prompt(sites, bases, clade, grammar.tokenizer), *written_steps(genes, sites, grammar))
+
+
+def written_steps(
+    genes: Sequence[WindowGene], sites: WindowSites, grammar: Grammar
+) -> tuple[np.ndarray, list[Taken], int]:
+    """The structure sequence of genes, int32 [T], its decisions, one per token, and how many break the rules."""
+    tokenizer = grammar.tokenizer
     target_ids = encode_genes(genes, sites.window_bp, tokenizer)
     cursor = grammar.begin(sites)
     steps = []
@@ -95,7 +111,7 @@ def make_example(bases: str | bytes, clade: str, genes: Sequence[WindowGene], gr
         else:
             steps.append(Taken(index, decision, forward))
         cursor.advance(token, force=True)
-    return Example(prompt, target_ids, steps, cursor.violations)
+    return target_ids, steps, cursor.violations
 
 
 # -------------------------------------------------------------------- batches
@@ -251,14 +267,8 @@ def collate(examples: Sequence[Example]) -> Batch:
     rows: list[tuple[int, Taken]] = []
     forwards = []
     for sample, example in enumerate(examples):
-        forward = np.zeros(len(example.target_ids), dtype=np.int64)
-        for taken in example.steps:
-            legal = taken.decision.structure
-            if legal is None:
-                forward[taken.step] = taken.target
-            if legal is None or len(legal) > 1:
-                rows.append((sample, taken))
-        forwards.append(forward)
+        forwards.append(np.array([taken.place for taken in example.steps], dtype=np.int64))
+        rows += [(sample, taken) for taken in example.steps if taken.is_choice]
     sequences = Sequences(
         ids=padded([example.target_ids for example in examples], 0),
         forward=padded(forwards, 0),

@@ -17,7 +17,7 @@ def score(f1: float | None, clade: str = "fungi") -> ValidationScore:
 
 def test_decoders_that_can_work() -> None:
     assert decoders_for(FUNGI, has_writer=True) == ["viterbi", "expected", "lm"]
-    assert decoders_for(BACTERIA, has_writer=True) == ["viterbi", "expected", "lm", "joint"]
+    assert decoders_for(BACTERIA, has_writer=True) == ["viterbi", "expected", "reranked", "lm", "joint"]
     assert decoders_for(BACTERIA, has_writer=False) == ["viterbi", "expected"]
 
 

@@ -20,6 +20,7 @@ from genet5.annotate.decoders import (
     DecodingOptions,
     Expected,
     LanguageModel,
+    Reranked,
     Viterbi,
     check_decoder,
     make_decoder,
@@ -76,10 +77,11 @@ def failure(call: object) -> str:
 
 
 def test_the_table_says_what_each_decoder_needs() -> None:
-    assert list(DECODERS) == ["viterbi", "expected", "lm", "joint"]
+    assert list(DECODERS) == ["viterbi", "expected", "reranked", "lm", "joint"]
     assert {name: (kind.needs_writer, kind.spliced) for name, kind in DECODERS.items()} == {
         "viterbi": (False, True),
         "expected": (False, True),
+        "reranked": (True, True),
         "lm": (True, True),
         "joint": (True, False),
     }
@@ -101,9 +103,10 @@ def test_a_decoder_turns_each_window_into_genes_that_lie_in_it(name: str, model:
 
 
 def test_decoders_are_objects_of_their_kind(model: Model) -> None:
-    viterbi, expected, lm, joint = (made(name, model) for name in DECODERS)
+    viterbi, expected, reranked, lm, joint = (made(name, model) for name in DECODERS)
     assert isinstance(viterbi, Viterbi) and viterbi.crf is model.crf
     assert isinstance(expected, Expected) and expected.decoder.crf is model.crf
+    assert isinstance(reranked, Reranked) and reranked.judge.writer is model.writer
     assert isinstance(lm, LanguageModel) and lm.frames is None
     assert isinstance(joint, LanguageModel) and isinstance(joint.frames, Viterbi)
 
@@ -165,7 +168,7 @@ def test_a_decoder_in_the_table_is_all_that_a_new_one_needs(model: Model, tmp_pa
 
 
 def test_an_unknown_decoder_is_one_line(model: Model, clades: dict[str, Clade]) -> None:
-    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, expected, lm, joint"
+    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, expected, reranked, lm, joint"
     assert failure(lambda: made("vitrebi", model)) == expected
     assert failure(lambda: check_decoder("vitrebi", clades["plant"], False)) == expected
 

@@ -47,10 +47,12 @@ def test_further_transcripts_are_probable_complete_and_of_one_gene(window):
     few, many = (other_transcripts(potentials, site, sites, PENALTY, genes, one) for one in options)
     assert many and any(len(others) > 1 for others in many.values())
     assert all(len(others) == 1 for others in few.values())
-    for gene, others in many.items():
-        assert few[gene] == others[:1] and gene in genes and gene not in others
+    for gene, scored in many.items():
+        others = [other for other, _ in scored]
+        assert few[gene] == scored[:1] and gene in genes and gene not in others
         shares = gene_log_posteriors(potentials, site, sites.allowed, PENALTY, others)
-        assert shares == sorted(shares, reverse=True) and shares[-1] >= math.log(0.005)
+        assert shares == [share for _, share in scored] == sorted(shares, reverse=True)
+        assert shares[-1] >= math.log(0.005)
         for other in others:
             assert not other.partial5 and not other.partial3 and other.strand == gene.strand
             touched = [

@@ -90,7 +90,7 @@ def test_genetic_codes_are_those_that_exist():
 
 def test_names_in_options_are_those_of_the_library():
     assert tuple(BASELINES) == BASELINE_NAMES
-    assert set(DECODERS) == {"viterbi", "expected", "lm", "joint"}
+    assert set(DECODERS) == {"viterbi", "expected", "reranked", "lm", "joint"}
 
 
 # -------------------------------------------------------------------- flags
