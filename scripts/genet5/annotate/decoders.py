@@ -198,9 +198,9 @@ class DecoderKind:
 DECODERS: Mapping[str, DecoderKind] = {
     "viterbi": DecoderKind(_viterbi),
     "expected": DecoderKind(_expected),
-    "reranked": DecoderKind(_reranked, needs_writer=True),
     "lm": DecoderKind(_lm, needs_writer=True),
     "joint": DecoderKind(_joint, needs_writer=True, spliced=False),
+    "reranked": DecoderKind(_reranked, needs_writer=True),
 }
 
 

@@ -11,7 +11,7 @@ from genet5.errors import InputError
 from genet5.evidence.hints import HINT_WEIGHTS, LEARNED
 from genet5.options import option
 
-DECODERS = ("viterbi", "expected", "reranked", "lm", "joint")
+DECODERS = ("viterbi", "expected", "lm", "joint", "reranked")
 #: Options that a command which annotates has as flags.
 ANNOTATION_FLAGS = (
     "decoder",

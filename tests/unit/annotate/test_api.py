@@ -227,7 +227,7 @@ def test_the_calibration_beside_a_model_folder_is_used(crf: Path, fasta: Path) -
         ({"clade": "fungi", "regions": "one:1-90000"}, "regions"),
         (
             {"clade": "fungi", "decoder": "vitrebi"},
-            "decoder 'vitrebi' is unknown, allowed: viterbi, expected, reranked, lm",
+            "decoder 'vitrebi' is unknown, allowed: viterbi, expected, lm",
         ),
         ({"clade": "fungi", "decoder": "lm"}, "decoder lm: the model is a CRF without a language model, allowed: vi"),
         ({"clade": "fungi", "genetic_code": 99}, "99"),

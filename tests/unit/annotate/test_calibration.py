@@ -242,11 +242,11 @@ def test_the_curve_is_fitted_to_validation_regions_alone(run: ToyRun, monkeypatc
 def test_every_decoder_of_the_clade_is_compared_and_the_best_one_annotates(
     run: ToyRun, tmp_path: Path, monkeypatch, capsys
 ) -> None:
-    """lm finds all genes of the validation DNA, viterbi half of them, expected one, joint none."""
+    """lm finds all genes of the validation DNA, viterbi and reranked half of them, expected one, joint none."""
     with Genome(run.genome) as genome:
         known = read_annotation(run.annotation, genome, CODE).trusted
     inside = [replace(gene, score=-0.1) for gene in known if gene.end <= 9000]
-    share = {"viterbi": inside[::2], "expected": inside[:1], "lm": inside, "joint": []}
+    share = {"viterbi": inside[::2], "expected": inside[:1], "lm": inside, "joint": [], "reranked": inside[::2]}
 
     def oracle(decoder, *_):
         return GenomeAnnotation(share[decoder])
@@ -258,7 +258,7 @@ def test_every_decoder_of_the_clade_is_compared_and_the_best_one_annotates(
     calibrate.main(flags)
     scores = json.loads((run.model / "calibration.json").read_text())["scores"]
     half = 2 * len(inside[::2]) / (len(inside[::2]) + len(inside))
-    for decoder, f1 in (("lm", 1.0), ("viterbi", half), ("joint", 0.0)):
+    for decoder, f1 in (("lm", 1.0), ("viterbi", half), ("joint", 0.0), ("reranked", half)):
         found = scores[decoder]["T.oyus"]
         assert (found["exon_f1"], found["gene_f1"]) == pytest.approx((f1, f1))
     assert "T.oyus, lm: exon F1 1.000, gene F1 1.000" in capsys.readouterr().out

@@ -77,7 +77,7 @@ def failure(call: object) -> str:
 
 
 def test_the_table_says_what_each_decoder_needs() -> None:
-    assert list(DECODERS) == ["viterbi", "expected", "reranked", "lm", "joint"]
+    assert list(DECODERS) == ["viterbi", "expected", "lm", "joint", "reranked"]
     assert {name: (kind.needs_writer, kind.spliced) for name, kind in DECODERS.items()} == {
         "viterbi": (False, True),
         "expected": (False, True),
@@ -103,7 +103,7 @@ def test_a_decoder_turns_each_window_into_genes_that_lie_in_it(name: str, model:
 
 
 def test_decoders_are_objects_of_their_kind(model: Model) -> None:
-    viterbi, expected, reranked, lm, joint = (made(name, model) for name in DECODERS)
+    viterbi, expected, lm, joint, reranked = (made(name, model) for name in DECODERS)
     assert isinstance(viterbi, Viterbi) and viterbi.crf is model.crf
     assert isinstance(expected, Expected) and expected.decoder.crf is model.crf
     assert isinstance(reranked, Reranked) and reranked.judge.writer is model.writer
@@ -168,7 +168,7 @@ def test_a_decoder_in_the_table_is_all_that_a_new_one_needs(model: Model, tmp_pa
 
 
 def test_an_unknown_decoder_is_one_line(model: Model, clades: dict[str, Clade]) -> None:
-    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, expected, reranked, lm, joint"
+    expected = "decoder 'vitrebi' is unknown, allowed: viterbi, expected, lm, joint, reranked"
     assert failure(lambda: made("vitrebi", model)) == expected
     assert failure(lambda: check_decoder("vitrebi", clades["plant"], False)) == expected
 

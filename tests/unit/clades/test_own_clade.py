@@ -108,4 +108,4 @@ def test_a_decoder_that_does_not_exist_is_named_with_file_and_key(own: Path, fas
     path.write_text(path.read_text().replace("viterbi", "vitrebi"))
     with pytest.raises(InputError) as error:
         genet5.annotate(fasta, clade="oomycete", clade_folder=own)
-    assert str(error.value) == f"{path}, key model.decoder: vitrebi, allowed: viterbi, expected, reranked, lm, joint"
+    assert str(error.value) == f"{path}, key model.decoder: vitrebi, allowed: viterbi, expected, lm, joint, reranked"

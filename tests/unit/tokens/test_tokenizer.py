@@ -173,9 +173,9 @@ def test_golden_ids() -> None:
     named = (base.pad, base.bos, base.eos, base.sep, base.plus, base.minus, base.cds, base.end, base.partial5)
     assert named == tuple(range(4102, 4111))
     assert (base.partial3, base.phase(0), base.phase(2), base.clade("fungi")) == (4111, 4112, 4114, 4120)
-    assert base.append_tokens(["<later>", "[HIT]"]) == [4693, 4694]
+    assert base.append_tokens(["<later>", "[HIT]"]) == [4694, 4695]
     assert [base.token(id) for id in range(4102)] == dna_tokens
-    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4694)) == (4596, 4692, "[HIT]")
+    assert (base.id("<off_0>"), base.id("<hint>"), base.token(4695)) == (4597, 4693, "[HIT]")
 
 
 @KINDS

@@ -145,7 +145,7 @@ def test_a_beam_of_one_takes_the_best_option_of_every_choice():
 @pytest.mark.parametrize("grammar", [GRAMMAR, PLAIN_GRAMMAR])
 def test_a_beam_scores_sequences_as_training_does(shape: dict, grammar: Grammar):
     """Forks share what the cache holds of their past: a wrong mask would show in what comes later."""
-    model = writing_model(2, **shape)
+    model = writing_model(5, **shape)
     bases = windows(3, 6)
     results = write_genes(model, grammar, bases, CLADE, beam_width=4)
     assert sum(len(result.genes) for result in results) > 5
