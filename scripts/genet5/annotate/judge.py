@@ -20,7 +20,7 @@ from genet5.tokens.grammar import Grammar
 from genet5.writer.batch import collate_prompts, make_prompt, written_steps
 from genet5.writer.network import GeneT5Model
 
-#: Of the writer's log-probability beside that of the CRF. Weights of .5 to 2 chose alike on validation DNA.
+#: Of the writer's log-probability beside that of the CRF. From .5 to 2, F1 on validation DNA hardly changed.
 WRITER_WEIGHT = 0.5
 
 
@@ -49,7 +49,7 @@ class Judge:
         sites = self.grammar.sites(window)
         changed = [_with(plain, number, rival.gene) for number, rival in rivals]
         told = self.log_probabilities(window, sites, [plain, *changed])
-        if told[0] == -np.inf:  # the CRF is less strict than the grammar, where strands meet
+        if told[0] == -np.inf:  # the grammar refuses the given genes: nothing to compare with
             return list(genes)
         at_place = [[(gene, 0.0)] for gene in genes]
         for (number, rival), log_probability in zip(rivals, told[1:], strict=True):
