@@ -151,7 +151,8 @@ def test_more_than_allowed_stops_with_one_line(planted: Planted) -> None:
     message = str(error.value)
     assert message.startswith("leak audit: 4 of 6 test genes (66.7%) have half or more of their DNA in train")
     assert "allowed 50.0%" in message
-    assert "A same (1.00)" in message
+    assert "the worst: A same (1.00), " in message
+    assert message.partition("the worst: ")[2].count("A ") == 3  # of the four
     assert "\n" not in message
     check_report(leak_audit([planted.species()]), max_share=0.7)
 

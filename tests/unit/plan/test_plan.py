@@ -133,6 +133,9 @@ def test_steps_follow_from_windows_and_batches(config: dict) -> None:
     tested = stage_costs(config, [*genomes, planned(replace(FAR, split="test"))], of)
     assert [cost.name for cost in tested[3:]] == ["annotate (crf)", "annotate (sft)", "annotate (grpo)"]
     assert tested[3].bases == pytest.approx(1_500_000 * 8 / 7)
+    tiles = 1_500_000 * 8 / 7 / 15_000
+    batches = tiles / config["annotate"]["batch_size"]
+    assert [cost.decoded for cost in tested[3:]] == [0.0, *[pytest.approx(batches * genomes[0].structure_tokens)] * 2]
 
 
 def test_grpo_of_the_crf_reads_each_prompt_once_more_for_the_divergence(config: dict) -> None:

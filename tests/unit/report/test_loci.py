@@ -84,6 +84,19 @@ def test_loci_are_a_good_a_typical_and_a_bad_stretch() -> None:
     assert loci == choose_loci(reference, predicted, judge(reference, predicted), regions)
 
 
+def test_where_no_exact_gene_is_spliced_all_exact_genes_count() -> None:
+    genes = [gene(f"g{number}", "+", (number * 1000, number * 1000 + 300)) for number in range(48)]
+    # Of four pieces of 12 genes the first has 2 exact ones, the second 1, the third 8, the last none.
+    exact = [*genes[:2], genes[13], *genes[24:32]]
+    reference, predicted = Annotation(tuple(genes), ()), [changed(one, f"p{one.id}") for one in exact]
+    loci = choose_loci(reference, predicted, judge(reference, predicted), [Region(CONTIG, 0, 48_000)])
+    assert [(locus.reason, locus.region.start) for locus in loci] == [
+        ("many exact genes", 24_000),
+        ("typical", 0),
+        ("many errors", 36_000),
+    ]
+
+
 def test_loci_need_genes_and_stay_inside_the_regions() -> None:
     genes, _ = toy_genes(30)
     reference = Annotation(tuple(genes), ())

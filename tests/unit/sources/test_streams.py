@@ -97,6 +97,7 @@ def test_what_no_repetition_mends_fails_at_once(read: Callable[..., bytes], file
     assert message(read, "pipe:no_such_program 2> /dev/null") == ": the command ended with exit status 127"
     allowed = "http://, https://, s3://, pipe:COMMAND, or a path"
     assert message(read, "ftp://host/x") == f": not an address of shards, allowed: {allowed}"
+    assert message(read, "http://host:port/x").startswith(": not a usable address (")
     assert message(read, "http://") == f": not an address of shards, allowed: {allowed}"
     assert naps == []
 

@@ -10,7 +10,7 @@ import torch
 from toy_training import ToyModel, ToyOptions, toy_source
 
 from genet5.errors import InputError
-from genet5.training import runs, state
+from genet5.training import checkpoints, runs, state
 from genet5.training.checkpoints import RunFolder, load_checkpoint
 from genet5.training.optimizer import build_optimizer
 from genet5.training.state import TrainingState
@@ -54,6 +54,15 @@ def test_files_of_a_checkpoint_have_the_usual_permissions(folder):
     path = folder.save_checkpoint(1, *trained(), {}, keep=1)
     (path / "plain").touch()
     assert {p.stat().st_mode for p in path.iterdir()} == {(path / "plain").stat().st_mode}
+
+
+def test_a_checkpoint_and_its_name_are_on_the_disk_before_it_counts(folder, monkeypatch):
+    synced = []
+    monkeypatch.setattr(checkpoints, "_sync", lambda path: synced.append((path.name, path.parent.name)))
+    folder.save_checkpoint(1, *trained(), {}, keep=1)
+    names = [name for name, parent in synced if parent.startswith(".checkpoint")]
+    assert sorted(names) == ["model.safetensors", "optimizer.safetensors", "state.json"]
+    assert (folder.path.name, folder.path.parent.name) in synced[4:]  # after the files and their folder
 
 
 def test_the_newest_checkpoints_are_kept_and_latest_points_at_the_last(folder):
