@@ -32,6 +32,12 @@ def main(argv: list[str] | None = None) -> None:
         choices=ANNOTATED,
         help="whether the annotation names all genes of this DNA, or some: other DNA is then don't-care",
     )
+    parser.add_argument(
+        "--exon-flank-bp",
+        type=int,
+        default=0,
+        help="condense the genome: keep at most so many bases on either side of an exon; 0 keeps all",
+    )
     parser.add_argument("--output-dir", required=True, type=Path, help="folder to fill; earlier shards are replaced")
     parser.add_argument("--threads", type=int, default=1, help="processes that look at windows; the files are the same")
     add_option_arguments(parser, WindowSizes, "windows")
@@ -50,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
         test_regions=arguments.test_regions,
         excluded_regions=arguments.excluded_regions,
         annotated=arguments.annotated,
+        exon_flank_bp=arguments.exon_flank_bp,
     )
     rules = WindowRules(
         window_bp=windows.window_bp,

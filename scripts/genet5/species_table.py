@@ -52,6 +52,7 @@ class Species:
     busco_lineage: str = ""
     genome_bp: int = 0
     annotated: str = ALL_GENES
+    exon_flank_bp: int = 0
     rnaseq: str = ""
     proteins: str = ""
 
@@ -156,7 +157,9 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         return f"{named}, column {place[0]}" if place else named
 
     check_against_schema(values, schema, subject)
-    numbers = {column: int(values[column]) for column in ("genetic_code", "genome_bp") if column in values}
+    numbers = {
+        column: int(values[column]) for column in ("genetic_code", "genome_bp", "exon_flank_bp") if column in values
+    }
     row = Species(**{**values, **numbers})
     if row.split == "test" and not row.test_regions and (row.validation_regions or row.excluded_regions):
         raise InputError(
@@ -165,6 +168,11 @@ def _parse_row(header: Sequence[str], cells: Sequence[str], where: str, schema: 
         )
     if row.labelled and row.annotation_sha256:
         raise InputError(f"{subject(['annotation_sha256'])}: the annotation is made here by Prodigal, expected -")
+    if row.exon_flank_bp and (row.split != "train" or row.validation_regions or row.test_regions):
+        raise InputError(
+            f"{subject(['exon_flank_bp'])}: a condensed genome is for training alone; give it the split train, hold "
+            "parts out by excluded_regions, and validate and test on another row of the same files"
+        )
     _check_simulated(row, subject)
     _check_regions(row, subject)
     _check_evidence(row, subject)

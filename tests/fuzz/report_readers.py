@@ -50,7 +50,7 @@ def report_readers(data: Path, folder: Path) -> dict[str, Reader]:
         "busco": Reader("s.json", as_json(BUSCO), mutators.JSON, _read_busco),
         "busco in a table": Reader("s.json", as_json(BUSCO), mutators.JSON, lambda path: summary_table([], [path])),
         "data card": Reader(
-            "stats.json", as_json(STATS), mutators.JSON, lambda path: data_card(read_data_card(path, {}, {}, {}))
+            "stats.json", as_json(STATS), mutators.JSON, lambda path: data_card(read_data_card(path, {}, {}))
         ),
         "step time": Reader("s.tsv", TIMES.encode(), mutators.TEXT, lambda path: time_table([read_step_time(path)])),
         "time of an annotation": Reader(

@@ -32,6 +32,7 @@ rule bake_shards:
         test=lambda wildcards: optional("--test-regions", SPECIES[wildcards.species].test_regions),
         excluded=lambda wildcards: optional("--excluded-regions", SPECIES[wildcards.species].excluded_regions),
         annotated=lambda wildcards: SPECIES[wildcards.species].annotated,
+        condensed=lambda wildcards: optional("--exon-flank-bp", SPECIES[wildcards.species].exon_flank_bp),
         windows=lambda wildcards: plain(windows_of(config, KNOWN_CLADES, CLADES[wildcards.species])),
         flank_bp=config["bake"]["flank_bp"],
         empty_share=config["bake"]["empty_share"],
@@ -53,6 +54,7 @@ rule bake_shards:
             {params.test:q} \
             {params.excluded:q} \
             --annotated {params.annotated} \
+            {params.condensed:q} \
             --window-bp {params.windows[window_bp]} \
             --stride-bp {params.windows[stride_bp]} \
             --flank-bp {params.flank_bp} \

@@ -23,7 +23,7 @@ MAX_BYTES = 1_000_000
 MANIFEST_FIELDS = {
     "format": f"version of this layout, {FORMAT}",
     "parameters": "everything the bytes depend on: the options, and sha256 of the genome and annotation files; of "
-    "a simulated genome also `simulated_from`, AUGUSTUS's name of the species",
+    "a simulated genome also `simulated_from`, AUGUSTUS's name of the species; of a condensed one `exon_flank_bp`",
     "shards": "in order: `name`, `split`, `samples`, `size` in bytes, `sha256`",
     "files": "sha256 of the other files of the folder",
     "counts": "samples by split; `empty`: of these, without a gene; `bases`: flanks included",
@@ -60,6 +60,7 @@ _SCHEMA = {
             "properties": {
                 "species": {"type": "string", "minLength": 1},
                 "genetic_code": {"type": "integer", "minimum": 1},
+                "exon_flank_bp": {"type": "integer", "minimum": 1},
                 **{key: {"type": "string"} for key in ("clade", "split", "simulated_from", *_REGIONS)},
             },
         },

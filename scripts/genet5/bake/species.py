@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genet5.bake.chosen_windows import SplitPlan, choose_windows
+from genet5.bake.condensing import OUTER, condense_genome
 from genet5.bake.manifest import clear_folder, held_alone, write_manifest
 from genet5.bake.samples import Sample, Span, key_text
 from genet5.bake.shards import ShardRecord, encode_record, write_shards
@@ -41,7 +44,7 @@ from genet5.genome.fasta import Genome
 from genet5.genome.genes import Annotation, Region
 from genet5.genome.genetic_code import GeneticCode
 from genet5.genome.simulation_origin import simulated_from
-from genet5.genome.some_genes import only_near_genes
+from genet5.genome.some_genes import KNOWN_FLANK_BP, only_near_genes
 from genet5.genome.splits import SPLITS, complement, parse_regions, split_regions
 from genet5.species_table import ALL_GENES, ANNOTATED, SOME_GENES
 
@@ -62,6 +65,7 @@ class SpeciesSource:
     """One line of the species table with its files. Regions are text: ``chrI,chrII:1-50000`` (1-based, closed).
 
     ``annotated``: whether the annotation names ``all`` genes of its DNA, or ``some``.
+    ``exon_flank_bp``: bases kept beside exons, at most, of a genome that is condensed (``condensing.py``); 0: of none.
     ``simulated_from`` is filled in by ``bake_species``: the annotation itself says so.
     """
 
@@ -75,6 +79,7 @@ class SpeciesSource:
     test_regions: str = ""
     excluded_regions: str = ""
     annotated: str = ALL_GENES
+    exon_flank_bp: int = 0
     simulated_from: str = ""
 
 
@@ -98,20 +103,18 @@ def bake_species(
         )
     if source.annotated not in ANNOTATED:
         raise InputError(f"annotated: {source.annotated!r} is not allowed, allowed: {', '.join(ANNOTATED)}")
+    if source.exon_flank_bp and (source.split != "train" or source.validation_regions or source.test_regions):
+        raise InputError("exon_flank_bp: a condensed genome is for training alone; hold parts out by excluded_regions")
     source = dataclasses.replace(source, simulated_from=simulated_from(source.annotation))
     with held_alone(folder):
         return _bake_alone(source, rules, samples_per_shard, folder, threads)
 
 
 def _bake_alone(source: SpeciesSource, rules: WindowRules, samples_per_shard: int, folder: Path, threads: int) -> Path:
-    code = GeneticCode.from_table(source.genetic_code)
-    with Genome(source.genome) as genome:
+    if source.annotated == SOME_GENES:
+        rules = dataclasses.replace(rules, empty_share=0.0)  # a window without a gene would teach nothing
+    with _material(source, rules.seed) as (genome, annotation, regions):
         with collector_paused():
-            regions = regions_by_split(source, genome.lengths)
-            annotation = read_annotation(source.annotation, genome, code)
-            if source.annotated == SOME_GENES:
-                annotation = only_near_genes(annotation, genome.lengths)
-                rules = dataclasses.replace(rules, empty_share=0.0)  # a window without a gene would teach nothing
             index = AnnotationIndex(annotation)
             contents = {split: plan_split(split, regions[split], index, genome, rules, threads) for split in SPLITS}
         if any(regions[split] for split in BAKED_SPLITS) and not any(
@@ -133,7 +136,8 @@ def _bake_alone(source: SpeciesSource, rules: WindowRules, samples_per_shard: in
                 print(f"{source.species}: {shard.name}, {shard.samples} samples", file=sys.stderr, flush=True)
                 shards.append(shard)
         stats = write_statistics(folder, source.species, genome.lengths, annotation, contents)
-    left_out = ("genome", "annotation") if source.simulated_from else ("genome", "annotation", "simulated_from")
+    absent = [name for name in ("simulated_from", "exon_flank_bp") if not getattr(source, name)]
+    left_out = ("genome", "annotation", *absent)
     parameters = {
         **{key: value for key, value in dataclasses.asdict(source).items() if key not in left_out},
         **dataclasses.asdict(rules),
@@ -150,6 +154,28 @@ def _bake_alone(source: SpeciesSource, rules: WindowRules, samples_per_shard: in
         for split in BAKED_SPLITS
     }
     return write_manifest(folder, parameters, counts, shards, ("stats.json", "gene_index.json"))
+
+
+@contextlib.contextmanager
+def _material(source: SpeciesSource, seed: int) -> Iterator[tuple[Genome, Annotation, dict[str, tuple[Region, ...]]]]:
+    """The genome that windows are cut from, its genes, and the regions of each split."""
+    with contextlib.ExitStack() as opened:
+        genome = opened.enter_context(Genome(source.genome))
+        with collector_paused():
+            regions = regions_by_split(source, genome.lengths)
+            annotation = read_annotation(source.annotation, genome, GeneticCode.from_table(source.genetic_code))
+            if source.annotated == SOME_GENES:
+                annotation = only_near_genes(annotation, genome.lengths)
+        if source.exon_flank_bp:
+            fna = Path(opened.enter_context(tempfile.TemporaryDirectory())) / "condensed.fna"
+            outer = KNOWN_FLANK_BP if source.annotated == SOME_GENES else OUTER * source.exon_flank_bp
+            annotation = condense_genome(
+                genome, annotation, regions["train"], source.exon_flank_bp, outer, f"{seed} {source.species}", fna
+            )
+            genome = opened.enter_context(Genome(fna))
+            whole = tuple(Region(name, 0, length) for name, length in genome.lengths.items())
+            regions = {"train": whole, "validation": (), "test": ()}
+        yield genome, annotation, regions
 
 
 def regions_by_split(source: SpeciesSource, lengths: dict[str, int]) -> dict[str, tuple[Region, ...]]:

@@ -117,6 +117,8 @@ def _notes(genomes: Sequence[GenomePlan]) -> str:
     notes = []
     if any(genome.train + genome.validation and not genome.baked for genome in genomes):
         notes.append("Windows that are not baked yet are at most so many: those without genes are left out then.")
+    if any(genome.row.exon_flank_bp and not genome.baked for genome in genomes):
+        notes.append("Genomes with exon_flank_bp are counted whole: condensed, they have far fewer windows.")
     if unknown := [genome.row.species for genome in genomes if genome.genome_bp is None]:
         notes.append(f"Not counted, since their size is unknown: {', '.join(unknown)}. Give genome_bp in the table.")
     return "\n".join(notes)

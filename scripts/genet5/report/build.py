@@ -23,11 +23,12 @@ from genet5.report.scoreboard import Scoreboard, read_scoreboards
 def write_report(arguments: argparse.Namespace) -> None:
     """Write the page that the arguments of ``scripts/report.py`` ask for; InputError for files that cannot be used."""
     boards = read_scoreboards(arguments.scores)
-    clades, simulated = (_by_species(arguments.manifests, key) for key in ("clade", "simulated_from"))
+    of_manifests = {key: _by_species(arguments.manifests, key) for key in ("clade", "simulated_from", "exon_flank_bp")}
+    clades = of_manifests["clade"]
     teachers = {board.species: board.teacher for board in boards if board.teacher}
     results = Results(
         run=arguments.run,
-        cards=[read_data_card(path, clades, teachers, simulated) for path in arguments.stats],
+        cards=[read_data_card(path, teachers, of_manifests) for path in arguments.stats],
         boards=boards,
         busco=[(species_of(path), stage_of(path), read_busco(path)) for path in arguments.busco],
         training=_logs(arguments.training_log),

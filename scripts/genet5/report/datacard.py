@@ -40,7 +40,8 @@ SPLIT_ROWS = (
 class DataCard:
     """A ``stats.json``, with the clade (from the manifest) and the teacher (from the scores) where they are known.
 
-    ``simulated_from`` (from the manifest): AUGUSTUS's name of the species that the genome was drawn from.
+    From the manifest, too: ``simulated_from``, AUGUSTUS's name of the species that the genome was drawn from, and
+    ``exon_flank_bp``, what a condensed genome keeps beside its exons.
     """
 
     species: str
@@ -48,6 +49,7 @@ class DataCard:
     clade: str | None = None
     teacher: str | None = None
     simulated_from: str | None = None
+    exon_flank_bp: str | None = None
 
     def at(self, *keys: str) -> float | None:
         """The number at a path of keys, None where it is missing."""
@@ -80,15 +82,14 @@ class DataCard:
         return self.training_bases > 0
 
 
-def read_data_card(
-    path: str | Path, clades: Mapping[str, str], teachers: Mapping[str, str], simulated: Mapping[str, str]
-) -> DataCard:
-    """The data card of a ``stats.json``."""
+def read_data_card(path: str | Path, teachers: Mapping[str, str], of_manifests: Mapping[str, Mapping]) -> DataCard:
+    """The data card of a ``stats.json``. of_manifests: clade, simulated_from and exon_flank_bp, by species each."""
     stats = read_json(path)
     species = stats.get("species")
     if not isinstance(species, str):
         raise InputError(f"{path}: not a stats.json of bake_shards: 'species' is {species!r}, expected a name")
-    return DataCard(species, stats, clades.get(species), teachers.get(species), simulated.get(species))
+    known = {key: values.get(species) for key, values in of_manifests.items()}
+    return DataCard(species, stats, teacher=teachers.get(species), **known)
 
 
 def data_card(card: DataCard) -> Markup:
@@ -103,6 +104,8 @@ def data_card(card: DataCard) -> Markup:
         note.append(f"labelled by {system_label(card.teacher)}")
     if card.simulated_from:
         note.append(f"simulated from AUGUSTUS's parameters of {card.simulated_from}")
+    if card.exon_flank_bp:
+        note.append(f"condensed to {card.exon_flank_bp} bp beside exons")
     return tag(
         "article",
         tag("header", tag("h3", card.species), tag("p", " · ".join(note))),

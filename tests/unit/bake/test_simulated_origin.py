@@ -89,7 +89,7 @@ def test_streamed_inputs_are_the_same_inputs(baked, tmp_path) -> None:
 def test_the_data_card_names_it(baked) -> None:
     simulated = _by_species(baked, "simulated_from")
     assert simulated == {"S.made": "made"} and _by_species(baked, "clade") == {"S.made": "fungi", "S.plain": "fungi"}
-    cards = [read_data_card(path.parent / "stats.json", {}, {}, simulated) for path in baked]
+    cards = [read_data_card(path.parent / "stats.json", {}, {"simulated_from": simulated}) for path in baked]
     assert [card.simulated_from for card in cards] == ["made", None]
     said = "simulated from AUGUSTUS"
     assert said in str(data_card(cards[0])) and said not in str(data_card(cards[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -85,4 +86,8 @@ def test_notes_say_what_was_not_counted() -> None:
         "Windows that are not baked yet are at most so many: those without genes are left out then.\n"
         "Not counted, since their size is unknown: S.lost. Give genome_bp in the table.\n"
     )
+    short = replace(unbaked, row=replace(YEAST, exon_flank_bp=350))
+    said = "Genomes with exon_flank_bp are counted whole"
+    texts = [plan_text(CONFIG, [one], NETWORKS, COSTS, DEVICES) for one in (short, replace(short, baked=True), unbaked)]
+    assert [said in one for one in texts] == [True, False, False]
     assert "\nS.lost   fungi  test      ?      0 " in text

@@ -240,3 +240,17 @@ def test_files_of_evidence_must_be_there(write, tmp_path, column):
     assert getattr(row, column) == good[column]
     missing = good | {column: f"{good[column]},nothing.gff"}
     assert f"column {column}: 'nothing.gff' does not exist, expected files" in message(write(missing))
+
+
+def test_a_condensed_genome_is_trained_on_and_nothing_else(write):
+    short = {**YEAST, "species": "S.cerevisiae.short", "exon_flank_bp": "350"}
+    held_out = {"validation_regions": "-", "test_regions": "-", "excluded_regions": "chrI"}
+    table = read_species_table(write(YEAST, {**short, **held_out}), "sources", CLADES)
+    assert [row.exon_flank_bp for row in table.values()] == [0, 350]
+    said = message(write({**short, "test_regions": "-"}))
+    assert "line 2 (S.cerevisiae.short), column exon_flank_bp: a condensed genome is for training alone" in said
+    assert "for training alone" in message(write({**short, "validation_regions": "-"}))
+    assert "for training alone" in message(write({**FLY, "exon_flank_bp": "350"}))
+    assert "'20' is not allowed, expected a number of bases from 100 to 99999" in message(
+        write({**short, **held_out, "exon_flank_bp": "20"})
+    )
