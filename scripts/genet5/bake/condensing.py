@@ -85,13 +85,13 @@ def _pieces(genes: Sequence[Gene], region: Region, kept_bp: int, outer_bp: int, 
     spans = []
     for gene in genes:
         for transcript in gene.transcripts:
-            last = len(transcript.cds) - 1
-            for number, (start, end) in enumerate(transcript.cds):
-                left, right = (
-                    draw.randint(LEAST_KEPT_BP, most)
-                    for most in (kept_bp if number else outer_bp, kept_bp if number < last else outer_bp)
-                )
-                spans.append((max(start - left, region.start), min(end + right, region.end)))
+            cds, last = transcript.cds, len(transcript.cds) - 1
+            for number, (start, end) in enumerate(cds):
+                left = start - draw.randint(LEAST_KEPT_BP, kept_bp if number else outer_bp)
+                right = end + draw.randint(LEAST_KEPT_BP, kept_bp if number < last else outer_bp)
+                lowest = cds[number - 1].end if number else region.start  # a short intron is kept, and no more
+                highest = cds[number + 1].start if number < last else region.end
+                spans.append((max(left, lowest), min(right, highest)))
     pieces: list[Region] = []
     for start, end in sorted(spans):
         if pieces and start <= pieces[-1].end:

@@ -76,6 +76,20 @@ def test_exons_keep_their_bases_and_introns_are_cut_short(fasta: Path, tmp_path:
     assert LEAST_KEPT_BP <= len(short_bases) - short.genes[2].end <= OUTER_BP
 
 
+def test_lengths_are_drawn_between_their_limits(fasta: Path, tmp_path: Path) -> None:
+    one = gene("one", "+", (1000, 1100), (3000, 3050))
+    found = []
+    with Genome(fasta) as genome:
+        for seed in range(200):
+            short = condense_genome(
+                genome, Annotation((one,), ()), [WHOLE], KEPT_BP, OUTER_BP, str(seed), tmp_path / "short"
+            ).genes[0]
+            found.append((short.start, short.canonical.introns[0].length))
+    starts, introns = map(set, zip(*found, strict=True))
+    assert starts == set(range(LEAST_KEPT_BP, OUTER_BP + 1))
+    assert 2 * LEAST_KEPT_BP <= min(introns) < 2 * LEAST_KEPT_BP + 4 and 2 * KEPT_BP - 4 < max(introns) <= 2 * KEPT_BP
+
+
 def test_pieces_follow_each_other_as_in_the_genome(fasta: Path, tmp_path: Path) -> None:
     bases, short, whole = condensed(fasta, tmp_path)
     start = short.genes[0].start
@@ -152,6 +166,16 @@ def test_a_condensed_genome_is_baked_with_its_genes(tmp_path: Path) -> None:
         if one.strand == "+" and one.start >= 0 and one.end <= len(sample.bases)
     }
     assert len(found) > 3 and found <= known
+
+
+def test_of_loci_nothing_unknown_is_kept(tmp_path: Path) -> None:
+    toy = write_toy_genome(tmp_path, {"chrI": 40_000})
+    source = SpeciesSource("Toy.loci", toy.fasta, toy.gff, 1, "fungi", "train", annotated="some", exon_flank_bp=400)
+    bake_species(source, WindowRules(window_bp=2000, stride_bp=2000, flank_bp=0, seed=5), 50, tmp_path / "loci")
+    shards = ShardSet(shard_paths(tmp_path / "loci" / NAME, "train"))
+    unclear = [span for number in range(len(shards)) for span in shards.read(number).dont_care]
+    flagged = [one for one in unclear if one.strand != "."]
+    assert len(shards) > 3 and unclear == flagged
 
 
 @pytest.mark.parametrize("changes", [{"split": "test"}, {"validation_regions": "chrI:1-500"}, {"test_regions": "chrI"}])
