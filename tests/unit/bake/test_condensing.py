@@ -90,6 +90,15 @@ def test_lengths_are_drawn_between_their_limits(fasta: Path, tmp_path: Path) -> 
     assert 2 * LEAST_KEPT_BP <= min(introns) < 2 * LEAST_KEPT_BP + 4 and 2 * KEPT_BP - 4 < max(introns) <= 2 * KEPT_BP
 
 
+def test_what_is_kept_of_a_short_intron_does_not_reach_beyond_it(fasta: Path, tmp_path: Path) -> None:
+    for name, *cds in (("left", (1000, 1010), (1030, 1200)), ("right", (1000, 1170), (1190, 1200))):
+        with Genome(fasta) as genome:
+            known = Annotation((gene(name, "+", *cds),), ())
+            condense_genome(genome, known, [WHOLE], 500, LEAST_KEPT_BP, "1", tmp_path / name)
+        with Genome(tmp_path / name) as short:
+            assert list(short.lengths.values()) == [200 + 2 * LEAST_KEPT_BP]
+
+
 def test_pieces_follow_each_other_as_in_the_genome(fasta: Path, tmp_path: Path) -> None:
     bases, short, whole = condensed(fasta, tmp_path)
     start = short.genes[0].start
