@@ -30,6 +30,7 @@ from genet5.annotate.choosing import ValidationScore  # noqa: E402
 from genet5.annotate.decoders import DecodingOptions, make_decoder  # noqa: E402
 from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
 from genet5.annotate.models import Model, load_annotator  # noqa: E402
+from genet5.annotate.sampled_dna import masked_cost_of  # noqa: E402
 from genet5.clades import Clade, clade_named, read_clades  # noqa: E402
 from genet5.crf.folder import WEIGHTS_FILE  # noqa: E402
 from genet5.crf.window_decoder import WindowDecoder  # noqa: E402
@@ -76,9 +77,12 @@ def judged_set(
     """Genes found in a set, and the regions that were read."""
     with opened_set(name, text, clade, arguments.bases, arguments.seed) as one:
         relatives = model.relatives()
-        decoder = WindowDecoder(model.crf, one.rules)
+        cost = masked_cost_of(clade.model.masked_cost, one.genome)
+        decoder = WindowDecoder(model.crf, one.rules, masked_cost=cost)
         add = None if relatives is None else typical_of(one.unseen(relatives), decoder, one.genome)
-        made = make_decoder(DECODER, model, read_clades(), clade.name, one.code.table, DecodingOptions(add=add))
+        made = make_decoder(
+            DECODER, model, read_clades(), clade.name, one.code.table, DecodingOptions(add=add, masked_cost=cost)
+        )
         tiling = Tiling(arguments.window_bp, arguments.overlap_bp, 1)
         genes = annotate_regions(made, one.rules, one.genome, one.regions, one.code, tiling, log_odds).genes
         _, verdicts = judge(one.truth, genes)

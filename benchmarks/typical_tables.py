@@ -29,6 +29,7 @@ from decoders import Cached  # noqa: E402
 from genet5.adapt.sampling import read_sample  # noqa: E402
 from genet5.adapt.typical import SAMPLE_BP, typical_of_windows  # noqa: E402
 from genet5.annotate.genomes import Tiling, annotate_regions  # noqa: E402
+from genet5.annotate.sampled_dna import masked_cost_of  # noqa: E402
 from genet5.annotate.shipped import load_shipped  # noqa: E402
 from genet5.clades import read_clades  # noqa: E402
 from genet5.crf.window_decoder import WindowDecoder  # noqa: E402
@@ -71,7 +72,7 @@ def rows(clade: str, arguments: argparse.Namespace) -> Iterator[str]:
     for name, texts in (asked or read_json(use.calibration)["regions"]).items():
         with opened_set(name, ",".join(texts), shipped.clade, arguments.bases, arguments.seed) as one:
             relatives = one.unseen(shipped.model.relatives())
-            plain = WindowDecoder(crf, one.rules)
+            plain = WindowDecoder(crf, one.rules, masked_cost=masked_cost_of(use.masked_cost, one.genome))
             everything = [Region(seqid, 0, length) for seqid, length in one.genome.lengths.items()]
             windows = read_sample(plain, one.genome, everything, SAMPLE_BP)
             decoder, found = Cached(plain), []

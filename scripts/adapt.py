@@ -31,7 +31,7 @@ from genet5.genome.fasta import Genome, open_genome
 from genet5.options import add_option_arguments, options_from_arguments
 from genet5.training.precision import PRECISIONS
 
-OPTIONS = ("decoder", "adapt_bp", "rnaseq", "proteins", "hint_weight")
+OPTIONS = ("decoder", "adapt_bp", "rnaseq", "proteins", "hint_weight", "masked_cost")
 
 
 def main(argv: list[str] | None = None) -> None:

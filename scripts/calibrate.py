@@ -32,6 +32,7 @@ OPTIONS = (
     "beam_width",
     "expected_temperature",
     "expected_threshold",
+    "masked_cost",
     "calibration_bp",
 )
 
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
         model = load_annotator(arguments.model).on(arguments.device)
         clades = read_clades(arguments.clade_folder)
         expected = ExpectedOptions(temperature=wanted.expected_temperature, threshold=wanted.expected_threshold)
-        options = DecodingOptions(wanted.beam_width, expected=expected)
+        options = DecodingOptions(wanted.beam_width, expected=expected, masked_cost=wanted.masked_cost or 0.0)
         longest = model.longest_window_bp
         for manifest, genome, annotation, window_bp in species:
             source = ValidationDna(read_manifest(manifest)["parameters"], genome, annotation)

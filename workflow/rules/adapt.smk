@@ -39,7 +39,7 @@ rule adapt:
         version=model_version,
         evidence=evidence_flags,
         relatives=lambda wildcards: optional("--relatives", relatives_file(wildcards).get("relatives")),
-        bases=config["annotate"]["adapt_bp"],
+        options=flags({key: config["annotate"][key] for key in ("adapt_bp", "masked_cost")}),
     shell:
         """
         bash "$GENET5_SCRIPTS/launch.sh" --one gpu "$GENET5_SCRIPTS/adapt.py" \
@@ -52,7 +52,7 @@ rule adapt:
             {params.decoder:q} \
             {params.evidence:q} \
             {params.relatives:q} \
-            --adapt-bp {params.bases} \
+            {params.options:q} \
             --output {output:q} \
             2>&1 | tee -i {log:q}
         """

@@ -2,7 +2,7 @@
 
 PARTS = int(config["annotate"]["parts"])
 # How windows are decoded, for scores that are calibrated and for genomes alike.
-DECODING_KEYS = ("batch_size", "beam_width", "expected_temperature", "expected_threshold")
+DECODING_KEYS = ("batch_size", "beam_width", "expected_temperature", "expected_threshold", "masked_cost")
 CALIBRATION_KEYS = ("overlap_bp", *DECODING_KEYS, "calibration_bp")
 GENOME_KEYS = (*DECODING_KEYS, "isoforms", "isoform_posterior", "min_confidence")
 

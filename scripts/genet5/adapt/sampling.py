@@ -62,7 +62,7 @@ def sampled_regions(regions: Sequence[Region], most_bp: int) -> list[Region]:
 
 
 def window_sites(genome: Genome, regions: Sequence[Region], rules: GeneRules) -> list[WindowSites]:
-    return [WindowSites(genome.sequence(*region).upper(), rules) for region in regions]
+    return [WindowSites(genome.sequence(*region, keep_case=True), rules) for region in regions]
 
 
 def find_repeats(sites: Sequence[WindowSites]) -> list[np.ndarray]:

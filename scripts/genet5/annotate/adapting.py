@@ -16,6 +16,7 @@ from genet5.annotate.decoders import OF_THE_CRF, check_adaptable
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.run import How
+from genet5.annotate.sampled_dna import masked_cost_of
 from genet5.clades import Clade, clade_named
 from genet5.crf.model import Crf
 from genet5.crf.window_decoder import WindowDecoder
@@ -48,17 +49,20 @@ def adaptation_wanted(
         return fit_adaptation(model, clades, genome, regions, how, wanted.adapt_bp, evidence)
     if how.decoder not in OF_THE_CRF:
         return None
-    return typical_adaptation(model, clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code), genome,
-                              how.precision)  # fmt: skip
+    rules = clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code)
+    return typical_adaptation(model, rules, genome, how.precision, masked_cost_of(how.masked_cost, genome))
 
 
-def typical_adaptation(model: Model, rules: GeneRules, genome: Genome, precision: str = "auto") -> Adaptation | None:
+def typical_adaptation(
+    model: Model, rules: GeneRules, genome: Genome, precision: str = "auto", masked_cost: float = 0.0
+) -> Adaptation | None:
     """What the tables beside the weights add to a genome of which nothing else is known; None where there are none.
 
     Raises ``InputError`` for a damaged file of them.
     """
     relatives = model.relatives()
-    return None if relatives is None else typical_of(relatives, WindowDecoder(model.crf, rules, precision), genome)
+    decoder = WindowDecoder(model.crf, rules, precision, masked_cost=masked_cost)
+    return None if relatives is None else typical_of(relatives, decoder, genome)
 
 
 def fit_adaptation(
@@ -79,7 +83,8 @@ def fit_adaptation(
     check_bases(genome, regions)
     rules = clade_named(clades, how.clade, "clade").gene_rules(how.genetic_code)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
-    decoder = WindowDecoder(model.crf, rules, how.precision, evidence=hints)
+    masked_cost = masked_cost_of(how.masked_cost, genome)
+    decoder = WindowDecoder(model.crf, rules, how.precision, evidence=hints, masked_cost=masked_cost)
     found = adapt(decoder, genome, regions, most_bp, relatives or model.relatives())
     return replace(found, about={**found.about, **_belongs_to(model.crf, how)})
 

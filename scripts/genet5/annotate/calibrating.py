@@ -13,6 +13,7 @@ from genet5.annotate.choosing import ValidationScore
 from genet5.annotate.decoders import OF_THE_CRF, DecodingOptions, make_decoder
 from genet5.annotate.genomes import Tiling, annotate_regions
 from genet5.annotate.models import Model
+from genet5.annotate.sampled_dna import masked_cost_of
 from genet5.annotate.tracks import spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.evaluate.scores import score_annotation
@@ -67,7 +68,11 @@ def judge_species(
             return Judged([], []), []
         rules = clade_named(clades, about["clade"], "clade").gene_rules(code.table)
         if decoder in OF_THE_CRF:
-            options = replace(options, add=typical_adaptation(model, rules, genome, options.precision))
+            cost = masked_cost_of(options.masked_cost, genome)
+            add = typical_adaptation(model, rules, genome, options.precision, cost)
+            options = replace(options, add=add, masked_cost=cost)
+        else:
+            options = replace(options, masked_cost=0.0)
         made = make_decoder(decoder, model, clades, about["clade"], code.table, options)
         genes = annotate_regions(made, rules, genome, regions, code, tiling, log_odds).genes
         truth = read_annotation(source.annotation, genome, code)

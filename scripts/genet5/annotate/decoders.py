@@ -17,7 +17,7 @@ from genet5.crf.annotating_network import WindowPotentials
 from genet5.crf.expected import ExpectedOptions, expected_genes
 from genet5.crf.isoforms import IsoformOptions, other_transcripts
 from genet5.crf.model import Crf
-from genet5.crf.window_decoder import Addition, WindowDecoder
+from genet5.crf.window_decoder import Addition, Choice, WindowDecoder
 from genet5.errors import InputError
 from genet5.evidence.potentials import WindowEvidence
 from genet5.genome.genes import Region
@@ -40,7 +40,7 @@ class DecodedWindow(NamedTuple):
 
 
 class Decoder(Protocol):
-    """Turns windows (upper-case bases) into genes. places: where the windows lie, given where there is evidence."""
+    """Turns windows into genes. Lower case: soft-masked. places: where windows lie, given where there is evidence."""
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]: ...
 
@@ -56,7 +56,8 @@ OF_THE_CRF = ("viterbi", "expected")
 class DecodingOptions:
     """How a decoder works. beam_width: structure sequences of a window that the language model keeps at a time.
     precision: of the CRF's networks (``training/precision.py``). add: an adaptation of the CRF. evidence: hints.
-    expected: of the decoder expected. isoforms: further transcripts. The last four are for the decoders of the CRF.
+    expected: of the decoder expected. isoforms: further transcripts. masked_cost: of a coding base that is soft-masked.
+    The last five are for the decoders of the CRF.
     """
 
     beam_width: int = 1
@@ -65,6 +66,10 @@ class DecodingOptions:
     evidence: WindowEvidence | None = None
     expected: ExpectedOptions = field(default_factory=ExpectedOptions)
     isoforms: IsoformOptions = field(default_factory=IsoformOptions)
+    masked_cost: float = 0.0
+
+    def window_decoder(self, crf: Crf, rules: GeneRules, choose: Choice | None = None) -> WindowDecoder:
+        return WindowDecoder(crf, rules, self.precision, self.add, self.evidence, choose, self.masked_cost)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Viterbi:
 
     def __init__(self, crf: Crf, rules: GeneRules, options: DecodingOptions) -> None:
         self.crf, self.isoforms = crf, options.isoforms
-        self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence)
+        self.decoder = options.window_decoder(crf, rules)
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
         return _decoded(self.decoder, windows, places, self.isoforms)
@@ -98,7 +103,7 @@ class Expected:
             return expected_genes(*potentials, sites, self.decoder.gene_penalty, options.expected, self.decoder.introns)
 
         self.isoforms = options.isoforms
-        self.decoder = WindowDecoder(crf, rules, options.precision, options.add, options.evidence, choose)
+        self.decoder = options.window_decoder(crf, rules, choose)
 
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
         return _decoded(self.decoder, windows, places, self.isoforms)
@@ -133,7 +138,7 @@ class LanguageModel:
     def decode(self, windows: Sequence[str], places: Sequence[Region] | None = None) -> list[DecodedWindow]:
         from genet5.writer.decoding import write_genes
 
-        frames = None
+        windows, frames = [window.upper() for window in windows], None
         if self.frames is not None:
             frames = [[scored.gene for scored in found.genes] for found in self.frames.decode(windows)]
         written = write_genes(
@@ -162,6 +167,7 @@ class Reranked:
         def others(sites: WindowSites, potentials: WindowPotentials, genes: list[WindowGene]) -> Mapping:
             return other_transcripts(*potentials, sites, self.decoder.gene_penalty, genes, RIVALS)
 
+        windows = [window.upper() for window in windows]
         found = zip(windows, self.decoder.decode_with(windows, others), strict=True)
         return [DecodedWindow(self.judge.choose(window, *of)) for window, of in found]
 
@@ -240,4 +246,8 @@ def make_decoder(
         check_adaptable(name)
     if options.evidence is not None:
         check_takes_evidence(name)
+    if options.masked_cost and name not in OF_THE_CRF:
+        raise InputError(
+            f"masked_cost: the decoder {name} takes none, allowed: 0, or one of the decoders {', '.join(OF_THE_CRF)}"
+        )
     return DECODERS[name].make(model, Organism(found, genetic_code), options)

@@ -178,8 +178,8 @@ def _batches(
     numbers: list[int] = []
     bases: list[str] = []
     for number, tile in enumerate(tiles):
-        window = genome.sequence(tile.seqid, tile.start, tile.end).upper()
-        known = sum(window.count(letter) for letter in "ACGT")
+        window = genome.sequence(tile.seqid, tile.start, tile.end, keep_case=True)
+        known = sum(window.count(letter) for letter in "ACGTacgt")
         if known < min(least_known_bp, len(window)) or known < 3:
             counts["tiles_unknown"] += 1
             continue

@@ -30,6 +30,7 @@ ANNOTATION_FLAGS = (
     "rnaseq",
     "proteins",
     "hint_weight",
+    "masked_cost",
 )
 #: Bases that neighbouring tiles share where nobody says otherwise; never more than half a tile.
 OVERLAP_BP = 4_000
@@ -55,6 +56,9 @@ class Recommendation(Protocol):
 
     @property
     def overlap_bp(self) -> int: ...
+
+    @property
+    def masked_cost(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,12 @@ class AnnotateOptions:
         "allows, of hints that contradict each other with the one that has most counts",
         choices=HINT_WEIGHTS,
     )
+    masked_cost: float | None = option(
+        None,
+        "what a coding base costs that is soft-masked (in lower case), in nats, for the decoders viterbi and expected; "
+        "0: case says nothing; null: what the shipped model recommends, else 0",
+        minimum=0,
+    )
     parts: int = option(
         1,
         "number of jobs that share the annotation of one genome, for instance one on each node; the files are the same "
@@ -157,7 +167,7 @@ class AnnotateOptions:
     def settled(
         self, decoder: str | None, window_bp: int, recommended: Recommendation | None = None
     ) -> AnnotateOptions:
-        """These options with no null among decoder, window_bp and overlap_bp.
+        """These options with no null among decoder, window_bp, overlap_bp and masked_cost.
 
         What the user sets wins; then what a shipped model recommends; then ``decoder`` and ``window_bp``, those of the
         stage and of the clade. Only where ``decoder`` is None, it may stay open: validation decides later.
@@ -166,9 +176,11 @@ class AnnotateOptions:
             decoder, window_bp = recommended.decoder, recommended.window_bp
         window = self.window_bp or window_bp
         overlap = min(recommended.overlap_bp if recommended else OVERLAP_BP, window // 2)
+        masked_cost = recommended.masked_cost if recommended else 0.0
         return dataclasses.replace(
             self,
             decoder=self.decoder or decoder,
             window_bp=window,
             overlap_bp=overlap if self.overlap_bp is None else self.overlap_bp,
+            masked_cost=masked_cost if self.masked_cost is None else self.masked_cost,
         )

@@ -17,6 +17,7 @@ from genet5.annotate.genomes import DecodedTiles, Tiling, decode_tiles, genes_of
 from genet5.annotate.models import Model
 from genet5.annotate.options import AnnotateOptions
 from genet5.annotate.parts import WHOLE, Part
+from genet5.annotate.sampled_dna import masked_cost_of
 from genet5.annotate.tracks import TRACK_BP, crf_tracks, spread_loci
 from genet5.clades import Clade, clade_named
 from genet5.crf.expected import ExpectedOptions
@@ -55,6 +56,7 @@ class How:
     isoforms: int = 1
     isoform_posterior: float = 0.1
     hint_weight: str = LEARNED
+    masked_cost: float = 0.0
 
     @property
     def tiling(self) -> Tiling:
@@ -91,6 +93,7 @@ def how_to_annotate(
         hint_weight=settled.hint_weight,
         isoforms=settled.isoforms,
         isoform_posterior=settled.isoform_posterior,
+        masked_cost=settled.masked_cost,
     )
 
 
@@ -140,7 +143,8 @@ def decode_genome(
     expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
     isoforms = IsoformOptions(how.isoforms, how.isoform_posterior)
-    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms)
+    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms,
+                              masked_cost_of(how.masked_cost, genome))  # fmt: skip
     if how.isoforms > 1 and part != WHOLE:
         raise InputError(f"isoforms: {how.isoforms}, but parts of a genome keep one transcript of a gene; use 1 part")
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)

@@ -12,12 +12,24 @@ SAMPLE_BP = 200_000
 PIECE_BP = 25_000
 #: The longest contigs that hold this many times the sample are looked at.
 SPREAD = 20
+#: Share of bases in lower case from which on it is no soft-masking.
+MOST_MASKED = 0.95
 
 
 def known_bp(genome: Genome, region: Region) -> int:
     """Number of A, C, G and T in a region."""
     bases = genome.sequence(*region)
     return sum(bases.count(letter) for letter in "ACGT")
+
+
+def masked_cost_of(cost: float, genome: Genome) -> float:
+    """``cost``, or 0 in a genome that is nearly all in lower case: then this says nothing of repeats."""
+    if not cost:
+        return 0.0
+    everything = [Region(seqid, 0, length) for seqid, length in genome.lengths.items()]
+    pieces = [genome.sequence(*piece, keep_case=True) for piece in sampled_regions(genome, everything)]
+    lower, upper = (sum(piece.count(letter) for piece in pieces for letter in case) for case in ("acgt", "ACGT"))
+    return cost if lower < MOST_MASKED * (lower + upper) else 0.0
 
 
 def sampled_regions(

@@ -49,6 +49,7 @@ _MODEL = _section(
     window_bp={"type": "integer", "minimum": 100},
     overlap_bp=_OVERLAP,
 )
+_MODEL["properties"] |= {"masked_cost": {"type": "number", "minimum": 0}}
 
 
 def _schema() -> dict[str, Any]:
@@ -68,7 +69,7 @@ class ShippedModel:
     """A trained model for a clade, and how it annotates best.
 
     folder: with its weights; clades may share one. calibration: the file there that belongs to the clade. decoder,
-    window_bp, overlap_bp: as of annotate_genome.py.
+    window_bp, overlap_bp, masked_cost: as of annotate_genome.py.
     """
 
     folder: Path
@@ -76,6 +77,7 @@ class ShippedModel:
     decoder: str
     window_bp: int
     overlap_bp: int
+    masked_cost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,4 +176,11 @@ def _shipped_model(section: Mapping[str, Any] | None, path: Path) -> ShippedMode
             f"{path}, key model.overlap_bp: {section['overlap_bp']} is not shorter than window_bp "
             f"({section['window_bp']})"
         )
-    return ShippedModel(folder, calibration, section["decoder"], section["window_bp"], section["overlap_bp"])
+    return ShippedModel(
+        folder,
+        calibration,
+        section["decoder"],
+        section["window_bp"],
+        section["overlap_bp"],
+        section.get("masked_cost", 0.0),
+    )

@@ -44,8 +44,9 @@ class WindowDecoder:
 
     precision: of its networks (``training/precision.py``). add: makes a window's potentials from those of the networks
     (``adapt/adaptation.py``). evidence: what hints add to them after that. choose: genes of a window's potentials;
-    None: the best chains. Windows are read by as many threads as PyTorch is set to use, each window by one of them on a
-    CPU, so that no number depends on how many there are. A GPU reads all windows of a call at once.
+    None: the best chains. masked_cost: of a coding base in lower case, in nats. Windows are read by as many threads as
+    PyTorch is set to use, each window by one of them on a CPU, so that no number depends on how many there are. A GPU
+    reads all windows of a call at once.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class WindowDecoder:
         add: Addition | None = None,
         evidence: WindowEvidence | None = None,
         choose: Choice | None = None,
+        masked_cost: float = 0.0,
     ) -> None:
         self.crf, self.rules, self.precision, self.add, self.evidence = crf, rules, precision, add, evidence
-        self.choose = choose or self._best
+        self.choose, self.masked_cost = choose or self._best, masked_cost
         self.gene_penalty = crf.gene_penalty.item()
         self.read = cpu_reader(crf, precision) if crf.device.type == "cpu" else None
         # Also a single one: the memory that it gives back does not pile up in that of the main thread.
@@ -70,7 +72,7 @@ class WindowDecoder:
         return NO_LENGTHS if self.add is None else self.add.introns
 
     def decode(self, windows: Sequence[str], places: Sequence[Region | None] | None = None) -> list[list[ScoredGene]]:
-        """Genes of each window (upper-case bases), each with its log-probability among all chains of genes.
+        """Genes of each window, each with its log-probability among all chains of genes.
 
         places: where the windows lie, which evidence needs.
         """
@@ -118,7 +120,9 @@ class WindowDecoder:
         return self._genes_of(sites, self.completed(sites, potentials, place))
 
     def completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> WindowPotentials:
-        """Potentials with what an adaptation and hints add."""
+        """Potentials with the cost of masked bases, and what an adaptation and hints add."""
+        if self.masked_cost and sites.masked.any():
+            potentials = potentials._replace(bases=without_masked(potentials.bases, sites.masked, self.masked_cost))
         if self.add is not None:
             potentials = self.add(sites, potentials)
         if self.evidence is not None and place is not None:
@@ -132,6 +136,12 @@ class WindowDecoder:
 
     def _best(self, sites: WindowSites, potentials: WindowPotentials) -> list[WindowGene]:
         return [gene for gene, _ in best_genes(*potentials, sites, self.gene_penalty, self.introns)]
+
+
+def without_masked(bases: np.ndarray, masked: np.ndarray, cost: float) -> np.ndarray:
+    """Potentials of bases [2, W, 4] less ``cost`` for coding ones that are masked, bool [W] of the forward strand."""
+    coding = np.array([cost, cost, cost, 0], bases.dtype)
+    return bases - np.stack([masked, masked[::-1]])[:, :, None] * coding
 
 
 @cache

@@ -55,6 +55,11 @@ def encode_bases(bases: str | bytes) -> np.ndarray:
     return _CODES[np.frombuffer(raw, dtype=np.uint8)]
 
 
+def _lower_case(bases: str | bytes) -> np.ndarray:
+    raw = bases.encode("ascii") if isinstance(bases, str) else bytes(bases)
+    return np.frombuffer(raw, dtype=np.uint8) >= ord("a")
+
+
 def reverse_complement_codes(codes: np.ndarray) -> np.ndarray:
     """Reverse complement of base codes."""
     reverse = codes[::-1]
@@ -190,10 +195,11 @@ class StrandSites:
 
 
 class WindowSites:
-    """Both strands of a window."""
+    """Both strands of a window. masked: bool [W], bases in lower case: those of repeats, in a soft-masked genome."""
 
     def __init__(self, bases: str | bytes, rules: GeneRules) -> None:
         codes = encode_bases(bases)
+        self.masked = _lower_case(bases)
         self.codes = codes
         self.rules = rules
         self.window_bp = len(codes)

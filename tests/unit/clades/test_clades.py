@@ -179,6 +179,7 @@ def test_a_missing_key_and_one_too_many_are_named(key: str, content: dict[str, A
         ("model.calibration", "\0", "model: a name of a file has no zero byte"),
         ("model.decoder", "", "model.decoder is empty"),
         ("model.window_bp", 99, "model.window_bp: 99 is out of range, expected at least 100"),
+        ("model.masked_cost", -1, "model.masked_cost: -1 is out of range, expected at least 0"),
         ("model.overlap_bp", -1, "model.overlap_bp: -1 is out of range, expected at least 0"),
         ("model.overlap_bp", 9000, "model.overlap_bp: 9000 is not shorter than window_bp (9000)"),
     ],
@@ -276,7 +277,9 @@ def test_paths_of_a_model_start_at_the_clades_file(
     monkeypatch.chdir(path.parent)
     model = read_clade(Path(path.name) if not absolute else path).model
     assert (model.folder, model.calibration) == (weights, weights / "curve.json")
-    assert (model.decoder, model.window_bp, model.overlap_bp) == ("viterbi", 9000, 1000)
+    assert (model.decoder, model.window_bp, model.overlap_bp, model.masked_cost) == ("viterbi", 9000, 1000, 0.0)
+    costly = write({**content, "model": {**MODEL, "folder": str(weights), "masked_cost": 0.25}})
+    assert read_clade(costly).model.masked_cost == 0.25
 
 
 def test_clades_are_equal_if_their_files_say_the_same(content: dict[str, Any], write: Writer) -> None:

@@ -20,7 +20,7 @@ CLADES = {
     for name, window_bp in (("bacteria", 10000), ("fungi", 15000), ("plant", 30000), ("protist", 15000))
 }
 CLADES |= {"invertebrate": CLADES["plant"], "vertebrate": SimpleNamespace(window_bp=45000, stride_bp=22500)}
-SHIPPED = SimpleNamespace(decoder="viterbi", window_bp=48000, overlap_bp=8000)
+SHIPPED = SimpleNamespace(decoder="viterbi", window_bp=48000, overlap_bp=8000, masked_cost=0.2)
 
 
 @pytest.fixture
