@@ -4,7 +4,8 @@ A CRF that learns new species forgets some of the old ones. Between its weights 
 that are good at both (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Annotating takes no longer.
 
 A CRF that was trained on expected F1 is too sure of what it finds. ``--temperature`` above 1 makes it less sure: its
-genes stay, and tables of relatives and hints weigh more.
+genes stay, and tables of relatives and hints weigh more. ``--gene-cost`` is what a gene has to earn more than before, for
+genomes whose genes lie farther apart than in the training.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def main(argv: list[str] | None = None) -> None:
         "--shares", type=float, nargs="+", help="part of each in the average, in the same order (default: equal)"
     )
     parser.add_argument("--temperature", type=float, default=1.0, help="divide all potentials by this (%(default)s)")
+    parser.add_argument("--gene-cost", type=float, default=0.0, help="nats that a gene has to earn more (%(default)s)")
     parser.add_argument("--output-dir", type=Path, required=True, help="folder to write")
     arguments = parser.parse_args(argv)
     shares = arguments.shares or [1 / len(arguments.models)] * len(arguments.models)
@@ -32,12 +34,17 @@ def main(argv: list[str] | None = None) -> None:
     if not 0 < arguments.temperature < float("inf"):
         raise InputError(f"--temperature: {arguments.temperature:g}, must be above 0")
 
+    if not abs(arguments.gene_cost) < float("inf"):
+        raise InputError(f"--gene-cost: {arguments.gene_cost:g}, must be a number of nats")
+
     # Here, so that --help and a wrong flag do not wait for torch.
     from genet5.crf.folder import load_crf, save_crf
     from genet5.crf.model import average_crfs, divide_potentials
 
     averaged = average_crfs([load_crf(folder) for folder in arguments.models], shares, arguments.models)
     divide_potentials(averaged, arguments.temperature)
+    for network in averaged.networks:
+        network.gene_penalty.data += arguments.gene_cost
     save_crf(averaged, arguments.output_dir)
     print(f"{arguments.output_dir}: the average of {len(shares)} CRFs", flush=True)
 

@@ -47,6 +47,15 @@ def test_a_temperature_divides_potentials_and_keeps_classes(tmp_path: Path) -> N
     assert torch.equal(one.class_logits, other.class_logits)
 
 
+def test_a_gene_costs_more_after_the_division(tmp_path: Path) -> None:
+    start = write_crf(tmp_path / "start", seed=3)
+    averaged(tmp_path / "dearer", "--models", start, "--temperature", 2, "--gene-cost", 4.5)
+    before, after = load_crf(start), load_crf(tmp_path / "dearer")
+    torch.testing.assert_close(after.gene_penalty, before.gene_penalty / 2 + 4.5)
+    with pytest.raises(InputError, match="--gene-cost: nan, must be a number of nats"):
+        averaged(tmp_path / "out", "--models", start, "--gene-cost", "nan")
+
+
 @pytest.mark.parametrize("temperature", [0, -1, "inf", "nan"])
 def test_a_temperature_that_is_none_is_refused(tmp_path: Path, temperature: object) -> None:
     with pytest.raises(InputError, match=f"--temperature: {temperature}, must be above 0"):
