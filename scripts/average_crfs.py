@@ -4,8 +4,8 @@ A CRF that learns new species forgets some of the old ones. Between its weights 
 that are good at both (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models"). Annotating takes no longer.
 
 A CRF that was trained on expected F1 is too sure of what it finds. ``--temperature`` above 1 makes it less sure: its
-genes stay, and tables of relatives and hints weigh more. ``--gene-cost`` is what a gene has to earn more than before, for
-genomes whose genes lie farther apart than in the training.
+genes stay, and tables of relatives and hints weigh more. ``--gene-cost`` is what a gene has to earn more than before,
+for genomes whose genes lie farther apart than in the training.
 """
 
 from __future__ import annotations
