@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import sys
@@ -237,10 +238,15 @@ def test_the_recipe_of_a_shipped_model_plans_one_training(workspace, repository,
     assert planned["train_crf"] == 1 and planned["bake_shards"] == planned["index_genome"] > 1
     (command,) = [line for line in commands(result.stdout) if "train_crf.py" in line]
     assert f"--init-from {start} " in command and f"--max-steps {settings['crf']['max_steps']} " in command
-    rows = (repository / settings["species_sheet"]).read_text().splitlines()
-    some = [row.split("\t")[0] for row in rows if row.endswith("\tsome")]
+    with (repository / settings["species_sheet"]).open() as sheet:
+        rows = list(csv.DictReader(sheet, delimiter="\t"))
     baked = [line for line in commands(result.stdout) if "bake_shards.py" in line]
-    assert {line.split("--species ")[1].split()[0] for line in baked if "--annotated some " in line} == set(some)
+    for flag, column, value in (
+        ("--annotated some ", "annotated", "some"),
+        ("--exon-flank-bp 350 ", "exon_flank_bp", "350"),
+    ):
+        named = {line.split("--species ")[1].split()[0] for line in baked if flag in line}
+        assert named == {row["species"] for row in rows if row.get(column) == value}
 
 
 def test_no_example_is_left_out(repository):
