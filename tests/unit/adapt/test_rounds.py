@@ -61,7 +61,7 @@ def test_genes_with_evidence_teach_those_without() -> None:
     genome, held_back = simulated(16, True, 1), simulated(12, True, 2)
     regions = [Region(f"c{number}", 0, 6_000) for number in range(16)]
     codes = {region: window.sites.codes for region, window in zip(regions, genome.windows, strict=True)}
-    dna = SimpleNamespace(sequence=lambda *region: "".join("ACGTN"[code] for code in codes[Region(*region)]))
+    dna = SimpleNamespace(sequence=lambda *region, keep_case: "".join("ACGTN"[code] for code in codes[Region(*region)]))
     hinted = {region: window.potentials for region, window in zip(regions, genome.windows, strict=True)}
     blind = adapt(_Decoder(), dna, regions, 10**9)
     taught = adapt(_Decoder(hinted), dna, regions, 10**9)
