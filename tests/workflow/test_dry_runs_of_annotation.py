@@ -102,7 +102,7 @@ def test_every_key_of_decoding_reaches_the_script(workspace):
         "decoder": "expected", "window_bp": 20000, "overlap_bp": 3000, "batch_size": 3, "beam_width": 2,
         "expected_temperature": 1.5, "expected_threshold": 0, "isoforms": 4, "isoform_posterior": 0.25,
         "min_confidence": 0.5, "adaptation": "given.npz", "rnaseq": "hints.gff", "proteins": "hints.gff",
-        "hint_weight": "hard",
+        "hint_weight": "hard", "masked_cost": 0.3,
     }  # fmt: skip
     assert set(said) == set(ANNOTATION_FLAGS) - {"adapt", "adapt_bp"}, "these two are of the rule adapt"
     overlay = workspace.overlay(yaml.safe_dump({"annotate": said}))
