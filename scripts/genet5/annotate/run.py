@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -143,8 +144,10 @@ def decode_genome(
     expected = ExpectedOptions(temperature=how.expected_temperature, threshold=how.expected_threshold)
     hints = None if evidence is None else WindowEvidence(evidence, weights_of(how.hint_weight))
     isoforms = IsoformOptions(how.isoforms, how.isoform_posterior)
-    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms,
-                              masked_cost_of(how.masked_cost, genome))  # fmt: skip
+    masked_cost = masked_cost_of(how.masked_cost, genome)
+    if masked_cost != how.masked_cost:
+        print(f"{genome.path}: nearly all in lower case, which is not taken for soft-masking", file=sys.stderr)
+    options = DecodingOptions(how.beam_width, how.precision, adaptation, hints, expected, isoforms, masked_cost)
     if how.isoforms > 1 and part != WHOLE:
         raise InputError(f"isoforms: {how.isoforms}, but parts of a genome keep one transcript of a gene; use 1 part")
     decoder = make_decoder(how.decoder, model, clades, how.clade, how.genetic_code, options)

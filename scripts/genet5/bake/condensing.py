@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region
 
 CONTIG_BP = 200_000  # a contig of pieces is closed once it has so many
 LEAST_KEPT_BP = 40  # beside each exon: what splice sites and their branch points need
+LEAST_FLANK_BP = 100  # of the option
 OUTER = 3  # times as much is kept beside a gene as beside its introns' ends
 
 
@@ -53,16 +55,19 @@ def condense_genome(
 
     kept_bp: bases of an intron that stay on either side of an exon, at most; how many, is drawn each time, so that no
     distance tells where DNA was cut out. outer_bp: the same before and behind a gene. seed: of the draws. Genes with
-    flags do not count; they are don't-care where they reach into what is kept. Raises InputError where no gene is left.
+    flags and genes that a region cuts do not count; they are don't-care where they reach into what is kept. Raises
+    InputError where no gene is left.
     """
     draw = random.Random(seed)
+    genes_of, unclear_of = defaultdict(list), defaultdict(list)
+    for gene in annotation.trusted:
+        genes_of[gene.seqid].append(gene)
+    for one in annotation.dont_care:
+        unclear_of[one.seqid].append(one)
     contigs, genes, dont_care = [], [], []
     for region in regions:
-        inside = [
-            gene
-            for gene in annotation.trusted
-            if gene.seqid == region.seqid and region.start <= gene.start and gene.end <= region.end
-        ]
+        here = genes_of[region.seqid]
+        inside = [gene for gene in here if region.start <= gene.start and gene.end <= region.end]
         if not inside:
             continue
         if not contigs or contigs[-1].length > CONTIG_BP:
@@ -71,9 +76,13 @@ def condense_genome(
         contig.add(_pieces(inside, region, kept_bp, outer_bp, draw))
         place = _Place(contig, first)
         genes += [place.gene(one) for one in inside]
-        for one in annotation.dont_care:
-            if one.seqid == region.seqid and one.start < region.end and region.start < one.end:
-                dont_care += place.dont_care(one)
+        cut = [
+            DontCare(gene.seqid, gene.start, gene.end, gene.strand, "cut_by_region")
+            for gene in here
+            if not (region.start <= gene.start and gene.end <= region.end)
+        ]
+        for one in (*unclear_of[region.seqid], *cut):
+            dont_care += place.dont_care(one)
     if not genes:
         raise InputError(f"{genome.path}: no gene lies wholly in a training region, so nothing is left to condense")
     write_fasta(fna, ((contig.name, contig.sequence(genome)) for contig in contigs))

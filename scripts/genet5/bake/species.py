@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genet5.bake.chosen_windows import SplitPlan, choose_windows
-from genet5.bake.condensing import OUTER, condense_genome
+from genet5.bake.condensing import LEAST_FLANK_BP, OUTER, condense_genome
 from genet5.bake.manifest import clear_folder, held_alone, write_manifest
 from genet5.bake.samples import Sample, Span, key_text
 from genet5.bake.shards import ShardRecord, encode_record, write_shards
@@ -103,6 +103,8 @@ def bake_species(
         )
     if source.annotated not in ANNOTATED:
         raise InputError(f"annotated: {source.annotated!r} is not allowed, allowed: {', '.join(ANNOTATED)}")
+    if source.exon_flank_bp and source.exon_flank_bp < LEAST_FLANK_BP:
+        raise InputError(f"exon_flank_bp: {source.exon_flank_bp} is not allowed, use 0 or at least {LEAST_FLANK_BP}")
     if source.exon_flank_bp and (source.split != "train" or source.validation_regions or source.test_regions):
         raise InputError("exon_flank_bp: a condensed genome is for training alone; hold parts out by excluded_regions")
     source = dataclasses.replace(source, simulated_from=simulated_from(source.annotation))

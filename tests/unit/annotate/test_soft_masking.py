@@ -88,7 +88,9 @@ def test_genes_of_masked_dna_are_left_out(model: Model, genome: Genome, tmp_path
     assert [gene.canonical.cds for gene in genes_of(model, masked, 0.0, decoder)] == [g.canonical.cds for g in plain]
 
 
-def test_case_says_nothing_where_nearly_all_is_lower(model: Model, genome: Genome, tmp_path: Path) -> None:
+def test_case_says_nothing_where_nearly_all_is_lower(
+    model: Model, genome: Genome, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     everything = [Region(seqid, 0, length) for seqid, length in genome.lengths.items()]
     lower = in_case(genome, tmp_path / "lower.fna", everything)
     assert masked_cost_of(COST, lower) == 0.0 and masked_cost_of(COST, genome) == COST
@@ -96,6 +98,9 @@ def test_case_says_nothing_where_nearly_all_is_lower(model: Model, genome: Genom
     assert [one.canonical.cds for one in genes_of(model, lower, COST)] == [
         one.canonical.cds for one in genes_of(model, genome, 0.0)
     ]
+    assert (
+        capsys.readouterr().err.count("lower.fna: nearly all in lower case, which is not taken for soft-masking") == 1
+    )
 
 
 def test_the_user_decides_before_the_model() -> None:

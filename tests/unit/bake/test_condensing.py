@@ -133,6 +133,18 @@ def test_genes_outside_the_training_regions_are_left_out(fasta: Path, tmp_path: 
         condensed(fasta, tmp_path, Region("chr", 0, 900))
 
 
+def test_a_gene_that_a_region_cuts_is_dont_care(fasta: Path, tmp_path: Path) -> None:
+    genes = (gene("whole", "+", (1000, 1100)), gene("cut", "-", (1110, 1400)))
+    with Genome(fasta) as genome:
+        short = condense_genome(
+            genome, Annotation(genes, ()), [Region("chr", 0, 1300)], KEPT_BP, OUTER_BP, "1", tmp_path / "short"
+        )
+        length = Genome(tmp_path / "short").lengths["condensed_1"]
+    assert [one.id for one in short.genes] == ["whole"]
+    (cut,) = short.dont_care
+    assert (cut.start, cut.end, cut.strand) == (short.genes[0].end + 10, length, "-")
+
+
 def test_regions_share_contigs_up_to_their_length(tmp_path: Path) -> None:
     exon = CONTIG_BP // 2
     write_fasta(tmp_path / "fna", [(name, "ACGT" * (exon // 2)) for name in ("a", "b", "c")])
@@ -185,6 +197,13 @@ def test_of_loci_nothing_unknown_is_kept(tmp_path: Path) -> None:
     unclear = [span for number in range(len(shards)) for span in shards.read(number).dont_care]
     flagged = [one for one in unclear if one.strand != "."]
     assert len(shards) > 3 and unclear == flagged
+
+
+@pytest.mark.parametrize("flank_bp", [-5, 20])
+def test_a_flank_that_is_too_short_is_one_line(tmp_path: Path, flank_bp: int) -> None:
+    source = SpeciesSource("Toy.short", tmp_path / "a", tmp_path / "b", 1, "fungi", "train", exon_flank_bp=flank_bp)
+    with pytest.raises(InputError, match=f"exon_flank_bp: {flank_bp} is not allowed, use 0 or at least 100"):
+        bake_species(source, WindowRules(window_bp=2000, stride_bp=2000, flank_bp=0, seed=5), 50, tmp_path / "out")
 
 
 @pytest.mark.parametrize("changes", [{"split": "test"}, {"validation_regions": "chrI:1-500"}, {"test_regions": "chrI"}])
