@@ -94,6 +94,15 @@ def test_a_stored_number_is_sixteenths_of_a_nat(tmp_path: Path) -> None:
     assert (found.hexamers == 1.5).all() and np.array_equal(found.sites * 16, stored.sites[0])
 
 
+def test_numbers_too_large_for_a_byte_are_stored_as_the_largest() -> None:
+    never = known(2, 1)
+    real = never.hexamer_log_odds()
+    real[:] = -50.0
+    real[0, 0], real[0, 1] = 50.0, 7.9
+    never.hexamer_log_odds = lambda: real
+    assert Relatives.of({"A": never}).hexamers[0, :2, :2].tolist() == [[127, 126], [-127, -127]]
+
+
 def test_a_wrong_file_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "relatives.npz"
     path.write_text("no archive")

@@ -211,6 +211,10 @@ def test_a_file_that_is_no_clade_is_one_line(document: str, message: str, write:
     assert failure(lambda: read_clade(path)).startswith(message.format(path=path))
 
 
+def test_one_letter_describes_a_clade(content: dict[str, Any], write: Writer) -> None:
+    assert read_clade(write({**content, "description": "x"})).description == "x"
+
+
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "oomycete.yaml").mkdir()
     assert (

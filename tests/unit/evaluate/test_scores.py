@@ -68,6 +68,7 @@ def test_the_reference_scores_one_against_itself():
     assert near["exon"]["exact"] == 12 and near["exon"]["offset_5prime"]["0"] == 12
     assert report["bootstrap"]["f1"]["gene"] == (1.0, 1.0)
     assert report["without_dont_care"]["gene"]["f1"] == 1.0
+    assert "bootstrap" not in score_annotation(REFERENCE, GENES, LENGTHS), "intervals are made when asked for"
 
 
 def test_order_of_genes_and_isoforms_does_not_matter():

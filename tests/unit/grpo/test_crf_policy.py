@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ from genet5.grpo.crf_policy import (
 from genet5.grpo.crf_training import CrfPrompts, run_crf_grpo
 from genet5.grpo.options import CrfGrpoOptions
 from genet5.grpo.rewards import Reward, RewardWeights
-from genet5.options import read_options
+from genet5.options import plain, read_options
 
 BASES = "ATGGTTAGTTGAC"
 WEIGHTS = RewardWeights(exon=0.3, gene=0.2, nucleotide=0.5)
@@ -260,6 +261,12 @@ def test_a_run_leaves_a_crf_and_its_logs(inputs: ToyInputs, whole: Path):
     assert [row["step"] for row in rows(whole / "eval_log.csv")] == ["0", "2", "4"]
     start = tensors(inputs.folder / "crf")
     assert any(not torch.equal(start[name], tensor) for name, tensor in tensors(whole / "final").items())
+    config = json.loads((whole / "grpo_config.json").read_text())
+    assert config["options"] == plain(read_options(CrfGrpoOptions, OPTIONS, "test"))
+    assert config["inputs"]["model"] == str(inputs.folder / "crf") and set(config["inputs"]) == {
+        "model", "prompts", "validation",
+    }  # fmt: skip
+    assert config["sha256"]
 
 
 def test_the_schedule_of_the_rate_decides_the_weights(inputs: ToyInputs, whole: Path, tmp_path: Path):

@@ -156,6 +156,20 @@ def test_grpo_of_the_crf_reads_each_prompt_once_more_for_the_divergence(config: 
     assert cost(max_steps=2).steps == 2
 
 
+def test_grpo_of_the_writer_reads_once_more_for_the_divergence_however_small(config: dict) -> None:
+    """A pass to sample, one for the divergence, and three (there and back) for each update."""
+    genomes = [planned(FAR)]
+    of = networks(config)
+
+    def passes(**changes: float) -> float:
+        cost = stage_costs(config | {"grpo": {**config["grpo"], **changes}}, genomes, of)[2]
+        return cost.writer_flops / cost.tokens
+
+    without, small, large = (passes(beta=beta, updates_per_rollout=1) for beta in (0.0, 0.01, 5.0))
+    assert small == large and small / without == pytest.approx(5 / 4)
+    assert passes(beta=0.0, updates_per_rollout=2) / without == pytest.approx(7 / 4)
+
+
 def test_parameters_are_those_of_the_networks(config: dict) -> None:
     of = networks(config, vocabulary=4128)
     from genet5.writer.building import make_network

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from approved import check_approved, page_lines
 from report_files import CONTIG, Page, changed, check_policy, table_cells, toy_genes
 
 from genet5.clades import read_clades
@@ -60,6 +61,10 @@ def written(
         tracks=tracks,
     )
     return page.read_text(encoding="utf-8")
+
+
+def test_the_page_is_the_approved_one(tmp_path):
+    check_approved(page_lines(written(tmp_path), tmp_path), Path(__file__).parent / "approved/annotation.html")
 
 
 def test_the_page_allows_its_own_script_alone(tmp_path):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from approved import check_approved, page_lines
 from report_files import CONTIG, SPECIES, Page, RunFolder, changed, check_policy, table_cells, toy_run
 
 from genet5.genome.writing import write_gff3
@@ -51,6 +52,10 @@ def test_page_is_well_formed_and_has_every_section(run: RunFolder, monkeypatch: 
     links = {attrs["href"] for tag, attrs, _ in page.elements if tag == "a"}
     assert {link.removeprefix("#") for link in links} <= set(ids)
     assert not page.with_class("absent")
+
+
+def test_the_page_is_the_approved_one(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_approved(page_lines(written(run, monkeypatch), run.root), Path(__file__).parent / "approved/run.html")
 
 
 def test_the_first_lines_say_what_a_program_labelled(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

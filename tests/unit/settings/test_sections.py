@@ -21,6 +21,7 @@ from genet5.annotate.options import DECODERS
 from genet5.errors import InputError
 from genet5.evaluate.baselines import BASELINES
 from genet5.evaluate.options import BASELINE_NAMES
+from genet5.files import shipped
 from genet5.options import add_option_arguments, alternatives, default_of, flags, option, options_from_arguments, plain
 from genet5.settings.config_page import allowed, config_page
 from genet5.settings.schema import section_schema
@@ -48,6 +49,18 @@ def test_a_configuration_that_names_what_differs_is_completed(default_config):
     for nothing in (None, "", 3, ["a.tsv"]):  # what is no file is left for the check of the whole
         assert with_defaults({"species_sheet": nothing})["species_sheet"] == nothing
     assert with_defaults({"tokenizer": nothing})["tokenizer"] == nothing
+
+
+def test_a_file_that_the_repository_has_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sheet, tokens = "config/species.tsv", "resources/structure_tokens.txt"
+    found = with_defaults({"species_sheet": sheet, "tokenizer": {"structure_tokens": tokens}})
+    assert Path(found["species_sheet"]).is_absolute() and Path(found["species_sheet"]).samefile(shipped(sheet))
+    assert Path(found["tokenizer"]["structure_tokens"]).samefile(shipped(tokens))
+    (tmp_path / "resources").mkdir()
+    (tmp_path / tokens).touch()
+    here = with_defaults({"tokenizer": {"structure_tokens": tokens}})
+    assert here["tokenizer"]["structure_tokens"] == tokens, "one that lies here comes first"
 
 
 @pytest.mark.parametrize("name", ["general", *SECTIONS])

@@ -77,14 +77,13 @@ class DiffusionDecoder(nn.Module):
         x = torch.randn(len(z), self.write.out_features, generator=generator).to(z)
         for now, then in itertools.pairwise(times):
             meant = self.clean(x, torch.full((len(z),), now, device=z.device), z)
-            if then == 0:
-                return meant
-            s, t = self.signal[now], self.signal[then]
-            ratio = s / t
-            mean = (t.sqrt() * (1 - ratio) * meant + ratio.sqrt() * (1 - t) * x) / (1 - s)
-            variance = (1 - t) / (1 - s) * (1 - ratio)
-            x = mean + variance.sqrt() * torch.randn(x.shape, generator=generator).to(z)
-        return x
+            if then:
+                s, t = self.signal[now], self.signal[then]
+                ratio = s / t
+                mean = (t.sqrt() * (1 - ratio) * meant + ratio.sqrt() * (1 - t) * x) / (1 - s)
+                variance = (1 - t) / (1 - s) * (1 - ratio)
+                x = mean + variance.sqrt() * torch.randn(x.shape, generator=generator).to(z)
+        return meant
 
     def _embedded(self, step: Tensor) -> Tensor:
         frequencies = torch.exp(torch.linspace(0, math.log(100), 16, device=step.device))
