@@ -45,6 +45,7 @@ BEGUN = r"^(tests/[^:\n]+::(?:(?! PASSED| SKIPPED| XFAIL).)+?)(?: *Fatal Python 
 WORD = re.compile(r"[A-Za-z]\w{3,}")
 MOST_WAITING = 4  # wall seconds for one of the processor: a mutant may wait for ever
 RARE = 5  # test files, of a word that says which tests a line has
+PAGE_OF_DEFAULTS = Path("tests/unit/settings/test_sections.py")  # compares all options with docs/config.md
 NEAREST = 2  # test files that are run first, so that the others need not be imported
 
 
@@ -134,6 +135,7 @@ class Tests:
             away = path.stem not in test.stem and test.stem.removeprefix("test_") not in path.stem
             return (
                 str(test).startswith(SLOW),
+                not (test == PAGE_OF_DEFAULTS and (path.stem == "options" or "option" in words)),
                 -len(rare & self.words[test]),
                 -len(rare_around & self.words[test]),
                 distance[test],

@@ -366,6 +366,13 @@ def test_tokens_a_second_are_those_of_a_whole_step(inputs: ToyInputs, tmp_path: 
     assert float(row["tokens_per_s"]) * float(row["step_s"]) == pytest.approx(sum(bases), rel=0.02)
 
 
+def test_seconds_of_a_step_are_the_mean_of_the_steps_of_a_row(inputs: ToyInputs, tmp_path: Path) -> None:
+    run_toy(inputs, tmp_path, eval_steps=0, log_every=4)
+    with open(tmp_path / "grpo_log.csv", newline="") as stream:
+        row = list(csv.DictReader(stream))[-1]
+    assert row["step"] == "4" and 0 < 3 * float(row["step_s"]) <= float(row["elapsed_s"])
+
+
 def test_windows_of_several_clades_are_scored_each_by_its_own_rules():
     windows, source = planted_windows(6, 3), CrfWindows(CLADES)
     model = crf_run.CrfPolicy(make_crf(crf_config("demo"), 1))

@@ -22,6 +22,7 @@ from genet5.plan.genomes import plan_genome, prompt_tokens, structure_tokens
 from genet5.plan.text import model_gb, plan_text
 from genet5.settings.sections import with_defaults
 from genet5.species_table import Species
+from genet5.writer.cost import flops_per_token
 
 CLADES = read_clades()
 KMER = {"kind": "kmer", "k": 6, "segment_bp": 96}
@@ -168,6 +169,18 @@ def test_grpo_of_the_writer_reads_once_more_for_the_divergence_however_small(con
     without, small, large = (passes(beta=beta, updates_per_rollout=1) for beta in (0.0, 0.01, 5.0))
     assert small == large and small / without == pytest.approx(5 / 4)
     assert passes(beta=0.0, updates_per_rollout=2) / without == pytest.approx(7 / 4)
+
+
+def test_the_writer_reads_tiles_as_long_as_those_of_the_tested_genomes_on_average(config: dict) -> None:
+    short, long = planned(replace(FAR, split="test")), planned(replace(FAR, species="S.other", split="test"))
+    long = replace(long, tokens=3 * short.tokens, test_bp=3 * short.test_bp)
+    of = networks(config)
+    annotated = stage_costs(config, [planned(FAR), short, long], of)[4]
+    mean = (short.tokens + 3 * long.tokens) / 4
+    per_base = mean / short.window_bp
+    assert annotated.name == "annotate (sft)"
+    assert annotated.tokens == pytest.approx(per_base * 4 * short.test_bp * 8 / 7)
+    assert annotated.writer_flops == pytest.approx(flops_per_token(of.writer, mean) / 3 * annotated.tokens)
 
 
 def test_parameters_are_those_of_the_networks(config: dict) -> None:
