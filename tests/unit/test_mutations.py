@@ -56,6 +56,10 @@ def test_what_is_only_said_stays() -> None:
     assert changed(SAID) == []
 
 
+def test_a_method_that_is_only_declared_stays() -> None:
+    assert changed("def f(self):\n    raise NotImplementedError") == []
+
+
 @pytest.mark.parametrize("source", ["TIMEOUT_S = 10.5", "ONE = OTHER = 3000", "pairs = zip(a, b, strict=True)"])
 def test_what_was_chosen_and_checks_of_itself_stay(source: str) -> None:
     assert changed(source) == []

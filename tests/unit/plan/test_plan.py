@@ -129,6 +129,8 @@ def test_steps_follow_from_windows_and_batches(config: dict) -> None:
     assert [cost.shared for cost in (crf, sft, grpo)] == [False, True, True]
     limited = stage_costs(config | {"sft": config["sft"] | {"max_steps": 3}}, genomes, of)
     assert limited[1].steps == 3 and limited[1].windows == 3 * 1024
+    one_step = stage_costs(config | {"sft": config["sft"] | {"max_steps": 1}}, genomes, of)[1]
+    assert (one_step.steps, one_step.windows, one_step.windows_a_step) == (1, 1024, 1024)
     alone = stage_costs(config | {"stages": ["crf"]}, genomes, of)
     assert [cost.name for cost in alone] == ["crf"]
     tested = stage_costs(config, [*genomes, planned(replace(FAR, split="test"))], of)
