@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import subprocess
@@ -119,6 +120,8 @@ def test_numbers_of_the_log_are_possible_ones(whole: Path):
         assert float(row["clip_share"]) == 0, "one update on each completion: its ratios are 1"
     assert float(log[0]["kl"]) == 0.0 and min(numbers(log[1:], "kl")) > 0
     assert sum(numbers(log, "truncated_completions")) > 0
+    with open(whole / "grpo_log.csv", newline="") as stream:
+        assert min(float(row["tokens_per_s"]) for row in csv.DictReader(stream)) > 0
 
 
 def test_the_first_row_is_what_the_first_rollout_gives(inputs: ToyInputs, whole: Path, monkeypatch):

@@ -104,7 +104,8 @@ def test_a_server_is_asked_where_the_table_says_nothing() -> None:
         assert (genome.genome_bp, genome.known) == (3300, "size of the download")
     genome = planned(replace(FAR, genome=server.url, genome_bp=0))
     assert genome.genome_bp is None and genome.known.startswith("unknown: no answer")
-    assert genome.train == 0
+    assert (genome.train, genome.validation, genome.test_bp, genome.baked) == (0, 0, 0, False)
+    assert (genome.tokens, genome.structure_tokens, genome.disk_gb) == (0, 0, 0)
 
 
 @pytest.fixture(scope="module")
@@ -217,6 +218,9 @@ def test_devices_that_are_not_here(tmp_path: Path) -> None:
     assert with_log(two, log, 1e9).writer_flops == 300 * 1e9 / 2
     log.write_text("step\n1\n")
     with pytest.raises(InputError, match=r"training_log\.csv: not the training_log\.csv of a writer"):
+        with_log(two, log, 1e9)
+    log.write_text("step,tokens_per_s\n")
+    with pytest.raises(InputError, match=r"training_log\.csv: has no steps yet"):
         with_log(two, log, 1e9)
 
 
