@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from approved import check_approved
 from bake_toy_genome import write_toy_genome
 from file_servers import Server
 
@@ -252,6 +253,24 @@ def test_the_command_prints_the_plan_of_a_table(
     ):
         with pytest.raises(InputError, match=message):
             plan.main(words)
+
+
+def test_the_plan_is_the_approved_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three species, all stages, two kinds of devices: every number of the text."""
+    (tmp_path / "species.tsv").write_text(
+        "species\tclade\tgenetic_code\tsplit\tgenome\tannotation\tgenome_bp\n"
+        "S.far\tfungi\t1\ttrain\tftp://n/f.fna.gz\tftp://n/f.gff.gz\t12000000\n"
+        "B.near\tbacteria\t11\ttrain\tftp://n/b.fna.gz\tftp://n/b.gff.gz\t4500000\n"
+        "S.test\tfungi\t1\ttest\tftp://n/t.fna.gz\tftp://n/t.gff.gz\t9000000\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    here = Device(devices.HERE, 1, 1e11, 1e11, 0.01, 1e-6, "measured")
+    monkeypatch.setattr(plan, "measured", lambda *_: here)
+    words = ["species_sheet=species.tsv", "stages=[crf, grpo_crf, sft, grpo]", "crf={size: demo}"]
+    plan.main(["--config", *words, "writer={size: demo}", "--devices", "2 Sparks", devices.HERE])
+    check_approved(capsys.readouterr().out.splitlines(), Path(__file__).parent / "approved/plan.txt")
 
 
 def test_the_text_says_what_is_baked_already(config: dict) -> None:
