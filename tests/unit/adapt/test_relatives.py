@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from approved import check_approved
 from simulated_codons import DECODER, counted, found_genes, known, right, simulated
 
 from genet5.adapt.adaptation import Adaptation
@@ -19,12 +22,26 @@ from genet5.genome.genes import Interval
 from genet5.genome.sites import START_SITE, STOP_SITE
 from genet5.genome.window_genes import WindowGene
 
+APPROVED = Path(__file__).parent / "approved/adaptation.txt"
+
 
 def blind(windows: list[SampledWindow]) -> list[SampledWindow]:
     """The same DNA, of which the networks see nothing."""
     size = windows[0].sites.window_bp
     seen = WindowPotentials(np.full((2, size, 4), -0.03, np.float32), np.zeros((2, 4, size + 1), np.float32))
     return [SampledWindow(window.sites, seen, window.repeats) for window in windows]
+
+
+def rounded(row: dict[str, Any]) -> dict[str, Any]:
+    """Bits and their errors to a tenth: the last digits are the processor's."""
+    return {
+        name: rounded(value)
+        if isinstance(value, dict)
+        else round(value, 1)
+        if "bits" in name or "error" in name
+        else value
+        for name, value in row.items()
+    }
 
 
 def test_what_is_known_counts_and_nothing_else() -> None:
@@ -69,6 +86,8 @@ def test_an_adaptation_begins_with_the_relative_that_explains_the_genome() -> No
     )
     begun = [row["begun_with"] for row in found.about["tried"] if "begun_with" in row]
     assert begun == [None] * len(STRENGTHS) + ["99"] * len(STRENGTHS), "rounds begin with each"
+    rest = {name: value for name, value in found.about.items() if name != "tried"}
+    check_approved([json.dumps(rounded(one)) for one in (*found.about["tried"], rest)], APPROVED)
     assert found.strength >= RELATIVE_STRENGTH
     assert right(found_genes(blind(held_back.windows), found), held_back.genes) > 0.8 * truth
 
