@@ -34,14 +34,14 @@ def blind(windows: list[SampledWindow]) -> list[SampledWindow]:
 
 def rounded(row: dict[str, Any]) -> dict[str, Any]:
     """Bits and their errors to a tenth: the last digits are the processor's."""
-    return {
-        name: rounded(value)
-        if isinstance(value, dict)
-        else round(value, 1)
-        if "bits" in name or "error" in name
-        else value
-        for name, value in row.items()
-    }
+    found = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            value = rounded(value)
+        elif "bits" in name or "error" in name:
+            value = round(value, 1)
+        found[name] = value
+    return found
 
 
 def test_what_is_known_counts_and_nothing_else() -> None:
