@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from math import exp
 from typing import Any
 
+from genet5.adapt.sampling import SampledWindow, find_repeats
+from genet5.adapt.typical import typical_of_windows
 from genet5.annotate.choosing_code import CODE_SAMPLE_BP, ChosenCode, StopEvidence, code_for, stops_of_dna
 from genet5.annotate.code_length import saved_bits
 from genet5.annotate.models import load_annotator
@@ -18,7 +20,7 @@ from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome
 from genet5.genome.genes import Region
-from genet5.genome.sites import GeneRules
+from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene
 
 #: Clades that save this share less than the best one are as good as it is.
@@ -211,7 +213,15 @@ def _windows(genome: Genome, regions: Sequence[Region]) -> list[str]:
 
 
 def _read(clade: Clade, rules: GeneRules, windows: Sequence[str]) -> list[list[ScoredGene]]:
-    return WindowDecoder(load_annotator(clade.model.folder).crf, rules).decode(windows)
+    """Genes of the windows as an annotation finds them: with the tables of the model's species that are near."""
+    model = load_annotator(clade.model.folder)
+    decoder, relatives = WindowDecoder(model.crf, rules), model.relatives()
+    sites = [WindowSites(window, rules) for window in windows]
+    read = decoder.read_windows(sites)
+    if relatives is not None:
+        sample = [SampledWindow(*row) for row in zip(sites, read, find_repeats(sites), strict=True)]
+        decoder.add = typical_of_windows(relatives, decoder, sample)
+    return list(decoder.each(lambda one, potentials: decoder.genes(one, potentials, None), sites, read))
 
 
 def _evidence(windows: Sequence[str], genes: Sequence[Sequence[ScoredGene]], clade: Clade, code: int) -> Evidence:

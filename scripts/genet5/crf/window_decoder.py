@@ -82,11 +82,11 @@ class WindowDecoder:
             give_back_memory()
             return found
         sites = list(self.each(lambda window: WindowSites(window, self.rules), windows))
-        return list(self.each(self._genes, sites, self._read_all(sites), places))
+        return list(self.each(self.genes, sites, self._read_all(sites), places))
 
     def _decode_one(self, window: str, place: Region | None) -> list[ScoredGene]:
         sites = WindowSites(window, self.rules)
-        return self._genes(sites, self.read(sites), place)
+        return self.genes(sites, self.read(sites), place)
 
     def decode_with(
         self, windows: Sequence[str], also: Also, places: Sequence[Region] | None = None
@@ -116,7 +116,8 @@ class WindowDecoder:
             for row, one in enumerate(sites)
         ]
 
-    def _genes(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> list[ScoredGene]:
+    def genes(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> list[ScoredGene]:
+        """Genes of a window that is read."""
         return self._genes_of(sites, self.completed(sites, potentials, place))
 
     def completed(self, sites: WindowSites, potentials: WindowPotentials, place: Region | None) -> WindowPotentials:

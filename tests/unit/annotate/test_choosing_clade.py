@@ -6,6 +6,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from toy_bacterium import CRF_SHAPE, write_genome
 
@@ -14,14 +15,19 @@ import annotate
 import annotate_genome
 import genet5
 import join_annotation
-from genet5.adapt.adaptation import load_adaptation
+from genet5.adapt.adaptation import Adaptation, load_adaptation
+from genet5.adapt.relatives import Relatives
+from genet5.adapt.sampling import SampledWindow
+from genet5.annotate import choosing_clade as room
 from genet5.annotate.choosing_clade import Evidence, choose, choose_if_asked, evidence_of_clades, ranked
 from genet5.annotate.run import chosen_regions
 from genet5.annotate.sampled_dna import sampled_regions
 from genet5.clades import Clade, read_clades
 from genet5.crf.config import crf_config
 from genet5.crf.folder import save_crf
+from genet5.crf.hexamer_loops import HEXAMERS
 from genet5.crf.model import make_crf
+from genet5.crf.window_decoder import WindowDecoder
 from genet5.errors import InputError
 from genet5.genome.fasta import Genome, open_genome, write_fasta
 from genet5.genome.genes import Region
@@ -67,6 +73,22 @@ def test_a_trained_model_is_chosen_before_an_untrained_one(fasta: Path, tiny: di
     assert found.bases == GENOME_BP and found.evidence == again.evidence
 
 
+def test_models_choose_with_the_tables_that_they_annotate_with(
+    fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables that make every coding base dear leave no gene; the untrained model has none."""
+    asked = []
+
+    def dear(relatives: Relatives, decoder: WindowDecoder, windows: list[SampledWindow]) -> Adaptation:
+        asked.append((len(relatives.names) > 9, sum(window.sites.window_bp for window in windows)))
+        return Adaptation(np.full((4, HEXAMERS), -9, np.float32), Adaptation.neutral().sites, 1.0)
+
+    monkeypatch.setattr(room, "typical_of_windows", dear)
+    with open_genome(fasta) as genome:
+        found = choose(genome, chosen_regions(genome), tiny).evidence
+    assert asked == [(True, GENOME_BP)] and found["fungi"].genes_per_mb == 0 < found["oomycete"].genes_per_mb
+
+
 def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_certainty() -> None:
     assert list(ranked({"a": evidence(10), "b": evidence(20), "c": evidence(-3)})) == ["b", "a", "c"]
     assert list(ranked({"a": evidence(20), "b": evidence(19.9, 0.9)})) == ["b", "a"]
@@ -94,8 +116,6 @@ def test_each_rule_of_the_order_decides_where_those_before_it_do_not() -> None:
 def test_clades_of_one_model_and_the_same_rules_are_read_once(
     fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import genet5.annotate.choosing_clade as room
-
     reads = []
     inner = room._read
     monkeypatch.setattr(room, "_read", lambda *words: reads.append(words[0].name) or inner(*words))
@@ -152,8 +172,6 @@ def test_a_named_clade_with_subclades_gives_way_to_the_one_that_explains_more(
 def test_among_subclades_more_bits_count_as_equal_than_among_all(
     fasta: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import genet5.annotate.choosing_clade as room
-
     said = {"oomycete": evidence(20, 0.4), "fungi": evidence(19.75, 0.9)}
     monkeypatch.setattr(room, "_read", lambda *words: [])
     monkeypatch.setattr(room, "_evidence", lambda windows, genes, clade, code: said[clade.name])
