@@ -32,6 +32,9 @@ from genet5.genome.writing import cds_sequence, write_gff3
 GENOME_BP = 20_000
 
 
+CLADE = "kinetoplastid"
+
+
 @pytest.fixture(scope="module")
 def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A genome of two contigs in a folder of its own."""
@@ -44,8 +47,8 @@ def fasta(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def genes(fasta: Path) -> list[Gene]:
-    """What the shipped model for fungi finds there."""
-    return genet5.annotate(fasta, clade="fungi")
+    """What the shipped model of a clade without subclades finds there."""
+    return genet5.annotate(fasta, clade=CLADE)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +89,9 @@ def failure(call: Callable[[], Any]) -> str:
 
 
 def test_genes_are_those_of_the_script(genes: list[Gene], fasta: Path, tmp_path: Path) -> None:
-    use = read_clades()["fungi"].model
+    use = read_clades()[CLADE].model
     how = {"window_bp": use.window_bp, "overlap_bp": use.overlap_bp, "genetic_code": 1, "decoder": use.decoder}
-    written = script(fasta, tmp_path / "script", use.folder, "fungi", calibration=use.calibration, **how)
+    written = script(fasta, tmp_path / "script", use.folder, CLADE, calibration=use.calibration, **how)
     assert len(genes) > 10 and {gene.seqid for gene in genes} == {"one", "two"}
     assert written == as_gff3(genes, fasta, tmp_path / "api.gff3")
 
@@ -105,27 +108,27 @@ def test_nothing_is_written_beside_the_fasta(fasta: Path, tmp_path: Path, monkey
     copy = tmp_path / "genome/my.fa"
     copy.write_bytes(fasta.read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert genet5.annotate("genome/my.fa", clade="fungi", regions="two")
+    assert genet5.annotate("genome/my.fa", clade=CLADE, regions="two")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["genome", "my.fa"]
 
 
 def test_a_gzip_file_gives_the_same(genes: list[Gene], fasta: Path, tmp_path: Path) -> None:
     packed = tmp_path / "my.fa.gz"
     packed.write_bytes(gzip.compress(fasta.read_bytes()))
-    assert genet5.annotate(packed, clade="fungi") == genes
-    assert genet5.annotate(str(packed), "fungi") == genes
+    assert genet5.annotate(packed, clade=CLADE) == genes
+    assert genet5.annotate(str(packed), CLADE) == genes
     assert [path.name for path in tmp_path.iterdir()] == ["my.fa.gz"]
 
 
 def test_regions_are_contigs_and_parts_of_them(fasta: Path) -> None:
-    found = genet5.annotate(fasta, clade="fungi", regions="two,one:5001-12000")
+    found = genet5.annotate(fasta, clade=CLADE, regions="two,one:5001-12000")
     assert found and all(gene.seqid == "two" or (5_000 <= gene.start and gene.end <= 12_000) for gene in found)
     assert {gene.seqid for gene in found} == {"one", "two"}
 
 
 def test_a_least_confidence_leaves_out_the_genes_below_it(genes: list[Gene], fasta: Path) -> None:
     least = sorted(gene.score for gene in genes)[len(genes) // 2]
-    found = genet5.annotate(fasta, clade="fungi", min_confidence=least)
+    found = genet5.annotate(fasta, clade=CLADE, min_confidence=least)
     assert found == [gene for gene in genes if gene.score >= least] != genes
 
 
@@ -146,7 +149,7 @@ def test_the_threads_and_random_state_of_the_caller_are_left_alone(fasta: Path) 
     torch.manual_seed(4)
     expected = torch.rand(1)
     torch.manual_seed(4)
-    genet5.annotate(fasta, clade="fungi", regions="two")
+    genet5.annotate(fasta, clade=CLADE, regions="two")
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -154,14 +157,14 @@ def test_the_threads_and_random_state_of_the_caller_are_left_alone(fasta: Path) 
 
 
 def test_a_model_is_loaded_once_and_annotates_again_and_again(genes: list[Gene], fasta: Path) -> None:
-    model = genet5.load("fungi")
-    assert model.shipped and model.clade.name == "fungi"
+    model = genet5.load(CLADE)
+    assert model.shipped and model.clade.name == CLADE
     assert genet5.annotate(fasta, model=model) == genes
     with Genome(fasta) as genome:
         first, again = (model.annotate(genome) for _ in range(2))
     fasta.with_name("my.fa.fai").unlink(missing_ok=True)
     assert first.genes == again.genes == genes
-    assert first.summary["options"]["clade"] == "fungi" and first.summary["bases"] == GENOME_BP + 6_000
+    assert first.summary["options"]["clade"] == CLADE and first.summary["bases"] == GENOME_BP + 6_000
 
 
 @pytest.mark.parametrize("kind", ["crf", "writer"])
@@ -252,13 +255,13 @@ def test_a_clade_of_ones_own_without_a_model_needs_one(fasta: Path, crf: Path, t
 def test_a_folder_named_like_a_clade_is_in_nobodys_way(
     fasta: Path, genes: list[Gene], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "fungi").mkdir()
+    (tmp_path / CLADE).mkdir()
     monkeypatch.chdir(tmp_path)
-    assert genet5.annotate(fasta, clade="fungi") == genes
+    assert genet5.annotate(fasta, clade=CLADE) == genes
 
 
 def test_the_folder_of_a_shipped_model_is_the_shipped_model(fasta: Path, genes: list[Gene], repository: Path) -> None:
-    assert genet5.annotate(fasta, clade="fungi", model=repository / "resources/models/fungi") == genes
+    assert genet5.annotate(fasta, clade=CLADE, model=repository / f"resources/models/{CLADE}") == genes
 
 
 @pytest.mark.parametrize("model", [Path("nothere"), "models/nothere"])
