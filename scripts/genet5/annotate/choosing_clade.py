@@ -24,7 +24,7 @@ from genet5.genome.sites import GeneRules, WindowSites
 from genet5.genome.window_genes import ScoredGene
 
 #: Clades that save this share less than the best one are as good as it is.
-EQUAL_SHARE = 0.01
+EQUAL_SHARE = 0.001
 EQUAL_SHARE_WITHIN = 0.015  # among a clade and its subclades, whose models are more alike
 LEAST_BP = 20_000  # of known bases; with less, a choice is a guess
 

@@ -91,9 +91,9 @@ def test_models_choose_with_the_tables_that_they_annotate_with(
 
 def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_certainty() -> None:
     assert list(ranked({"a": evidence(10), "b": evidence(20), "c": evidence(-3)})) == ["b", "a", "c"]
-    assert list(ranked({"a": evidence(20), "b": evidence(19.9, 0.9)})) == ["b", "a"]
-    assert list(ranked({"a": evidence(20), "b": evidence(18.0, 0.9)})) == ["a", "b"]
-    assert list(ranked({"a": evidence(20, 0.9, usual=False), "b": evidence(19.9)})) == ["b", "a"]
+    assert list(ranked({"a": evidence(20), "b": evidence(19.99, 0.9)})) == ["b", "a"]
+    assert list(ranked({"a": evidence(20), "b": evidence(19.9, 0.9)})) == ["a", "b"]
+    assert list(ranked({"a": evidence(20, 0.9, usual=False), "b": evidence(19.99)})) == ["b", "a"]
     assert list(ranked({"a": evidence(-1, usual=False), "b": evidence(-9)})) == ["b", "a"]
     assert list(ranked({"b": evidence(20), "a": evidence(20)})) == ["a", "b"]
     within = {"a": evidence(20, 0.4), "b": evidence(19.75, 0.9), "c": evidence(19.6, 0.95)}
@@ -102,9 +102,9 @@ def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_ce
 
 def test_each_rule_of_the_order_decides_where_those_before_it_do_not() -> None:
     # Among those nearly as good as the best, bits decide last: after a usual number of genes, and after certainty.
-    assert list(ranked({"a": evidence(19.9), "b": evidence(20)})) == ["b", "a"]
+    assert list(ranked({"a": evidence(19.99), "b": evidence(20)})) == ["b", "a"]
     # A usual number goes before certainty, whatever the bits.
-    both = {"a": evidence(20, 0.9, usual=False), "b": evidence(19.85, 0.1), "c": evidence(19.9, 0.2, usual=False)}
+    both = {"a": evidence(20, 0.9, usual=False), "b": evidence(19.985, 0.1), "c": evidence(19.99, 0.2, usual=False)}
     assert list(ranked(both)) == ["b", "a", "c"]
     # All others follow by bits alone, and by name.
     rest = {"a": evidence(20, 0.1, usual=False), "b": evidence(5, 0.9), "d": evidence(9), "c": evidence(9, 0.1, False)}
