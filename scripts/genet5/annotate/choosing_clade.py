@@ -213,7 +213,9 @@ def _windows(genome: Genome, regions: Sequence[Region]) -> list[str]:
 
 
 def _read(clade: Clade, rules: GeneRules, windows: Sequence[str]) -> list[list[ScoredGene]]:
-    """Genes of the windows as an annotation finds them: with the tables of the model's species that are near."""
+    """Genes of the windows, with the tables of the model's species that are near, as in an annotation. Windows are in
+    upper case, so that no masked base costs: clades differ in that, and the genome's repeats choose none.
+    """
     model = load_annotator(clade.model.folder)
     decoder, relatives = WindowDecoder(model.crf, rules), model.relatives()
     sites = [WindowSites(window, rules) for window in windows]
