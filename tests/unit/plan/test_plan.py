@@ -175,6 +175,17 @@ def test_grpo_of_the_writer_reads_once_more_for_the_divergence_however_small(con
     assert passes(beta=0.0, updates_per_rollout=2) / without == pytest.approx(7 / 4)
 
 
+def test_a_batch_has_one_window_at_least_however_few_tokens_it_may_have(config: dict) -> None:
+    """200 windows, each alone in its batch: a step takes one of each of its batches, so an epoch takes two steps."""
+    small = {name: {**config[name], "token_budget": 64} for name in ("sft", "grpo")}
+    genomes = [planned(FAR)]
+    sft, grpo = stage_costs(config | small, genomes, networks(config))[1:]
+    assert config["sft"]["windows_per_step"] // config["sft"]["max_batch_size"] == 128
+    assert (sft.steps, sft.windows, sft.windows_a_step) == (4 * 2, 800, 100)
+    batches = config["grpo"]["windows_per_step"] // config["grpo"]["batch_size"]
+    assert (grpo.steps, grpo.windows_a_step) == (math.ceil(200 / batches), batches)
+
+
 def test_the_writer_reads_tiles_as_long_as_those_of_the_tested_genomes_on_average(config: dict) -> None:
     short, long = planned(replace(FAR, split="test")), planned(replace(FAR, species="S.other", split="test"))
     long = replace(long, tokens=3 * short.tokens, test_bp=3 * short.test_bp)
