@@ -13,7 +13,7 @@ from genet5.adapt.typical import typical_of_windows
 from genet5.annotate.choosing_code import CODE_SAMPLE_BP, ChosenCode, StopEvidence, code_for, stops_of_dna
 from genet5.annotate.code_length import saved_bits
 from genet5.annotate.models import load_annotator
-from genet5.annotate.sampled_dna import sampled_regions
+from genet5.annotate.sampled_dna import PIECE_BP, SAMPLE_BP, sampled_regions
 from genet5.clades import Clade, clade_named
 from genet5.configuration import AUTO
 from genet5.crf.window_decoder import WindowDecoder
@@ -27,6 +27,8 @@ from genet5.genome.window_genes import ScoredGene
 EQUAL_SHARE = 0.001
 EQUAL_SHARE_WITHIN = 0.015  # among a clade and its subclades, whose models are more alike
 LEAST_BP = 20_000  # of known bases; with less, a choice is a guess
+#: Read where no model finds genes in the first sample, as where they lie 100 kb apart: bases, and those of a piece.
+MORE_BP, MORE_PIECE_BP = 1_000_000, 100_000
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,16 @@ def choose(
     if clade == AUTO or len(among) > 1:
         for one in named.values():
             one.gene_rules(code_of(one).table)
-        windows = _windows(genome, sampled_regions(genome, regions))
-        bases = sum(map(len, windows))
         codes = {name: code_of(one).table for name, one in among.items()}
-        evidence = evidence_of_clades(windows, among, codes, EQUAL_SHARE_WITHIN if named else EQUAL_SHARE)
-        unsure = _says_nothing(windows, evidence)
+        for sample in ((SAMPLE_BP, PIECE_BP), (MORE_BP, MORE_PIECE_BP)):
+            windows = _windows(genome, sampled_regions(genome, regions, *sample))
+            if evidence and sum(map(len, windows)) == bases:
+                break  # the genome has no more
+            bases = sum(map(len, windows))
+            evidence = evidence_of_clades(windows, among, codes, EQUAL_SHARE_WITHIN if named else EQUAL_SHARE)
+            unsure = _says_nothing(windows, evidence)
+            if not unsure:
+                break
         name = clade if named and unsure else next(iter(evidence))
         unsure = unsure or ("" if evidence[name].usual else f"so many genes per Mb are not usual in {name}")
     found = clade_named(clades, name)

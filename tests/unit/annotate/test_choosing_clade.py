@@ -126,6 +126,35 @@ def test_clades_of_one_model_and_the_same_rules_are_read_once(
     assert found["fungi"].saved_bits_per_kb == found["moulds"].saved_bits_per_kb
 
 
+def test_where_no_model_finds_genes_more_is_read(
+    tmp_path: Path, tiny: dict[str, Clade], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 kb show nothing, then 1 Mb decide; what shows something is read once, and a small genome, too."""
+    write_fasta(tmp_path / "large.fa", [("one", "ACGT" * 600_000)])
+    write_fasta(tmp_path / "small.fa", [("one", "ACGT" * 40_000)])
+    read: list[tuple[int, int]] = []
+
+    def choice(name: str, bits: list[float]) -> room.Choice:
+        left = iter(bits)
+
+        def found(windows: list[str], *rest: object) -> dict[str, Evidence]:
+            read.append((len(windows), sum(map(len, windows))))
+            return {"fungi": evidence(next(left))}
+
+        monkeypatch.setattr(room, "evidence_of_clades", found)
+        read.clear()
+        with open_genome(tmp_path / name) as genome:
+            return choose(genome, chosen_regions(genome), tiny)
+
+    found = choice("large.fa", [0.0, 0.5])
+    assert read == [(8, 200_000), (10, 1_000_000)] and (found.unsure, found.bases) == ("", 1_000_000)
+    found = choice("large.fa", [0.0, 0.0])
+    assert read == [(8, 200_000), (10, 1_000_000)] and "no model finds genes" in found.unsure
+    found = choice("large.fa", [0.5])
+    assert read == [(8, 200_000)] and (found.unsure, found.bases) == ("", 200_000)
+    assert "no model finds genes" in choice("small.fa", [0.0]).unsure and read == [(1, 160_000)]
+
+
 def test_a_short_genome_is_unsure_in_one_line(tmp_path: Path, tiny: dict[str, Clade]) -> None:
     path = write_genome(tmp_path / "short.fa", length_bp=3_000)
     with open_genome(path) as genome:
