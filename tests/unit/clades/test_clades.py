@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from genet5.clades import Clade, clade_named, read_clades
+from genet5.clades import Clade, ShippedModel, clade_named, read_clades
 from genet5.clades.clade import read_clade
 from genet5.errors import InputError
 from genet5.genome.genetic_code import GeneticCode
+from genet5.genome.sites import GeneRules
 
 SHIPPED = (
     "alga",
@@ -157,6 +158,7 @@ def test_a_missing_key_and_one_too_many_are_named(key: str, content: dict[str, A
         ("rules.starts", "ATG", "rules.starts: 'ATG' is text, expected a list"),
         ("rules.splice_pairs", ["GT", "AG"], "rules.splice_pairs[0]: 'GT' is text, expected a list"),
         ("rules.splice_pairs", [["GT"]], "rules.splice_pairs[0]: "),
+        ("rules.splice_pairs", [["GT", "AG", "AC"]], "rules.splice_pairs[0]: "),
         ("rules.splice_pairs", [["GTA", "AG"]], "rules.splice_pairs[0][0]: 'GTA' is not allowed, expected 2 of A, C"),
         ("rules.min_intron_bp", -1, "rules.min_intron_bp: -1 is out of range, expected at least 0"),
         ("rules.min_intron_bp", 200_000, "rules.min_intron_bp: 200000 is more than max_intron_bp (100000)"),
@@ -168,6 +170,7 @@ def test_a_missing_key_and_one_too_many_are_named(key: str, content: dict[str, A
         ("windows.stride_bp", 0, "windows.stride_bp: 0 is out of range, expected at least 1"),
         ("windows.stride_bp", 45_001, "windows.stride_bp: 45001 leaves gaps between windows, expected at most"),
         ("genes_per_mb", [5], "genes_per_mb: "),
+        ("genes_per_mb", [1, 2, 3], "genes_per_mb: "),
         ("genes_per_mb", [60, 3], "genes_per_mb: 60 is more than 3, expected [least, most]"),
         ("genes_per_mb", [-1, 3], "genes_per_mb[0]: -1 is out of range, expected at least 0"),
         ("genes_per_mb", [1, float("nan")], "genes_per_mb[1]: nan is not a finite number"),
@@ -213,6 +216,25 @@ def test_a_file_that_is_no_clade_is_one_line(document: str, message: str, write:
 
 def test_one_letter_describes_a_clade(content: dict[str, Any], write: Writer) -> None:
     assert read_clade(write({**content, "description": "x"})).description == "x"
+
+
+def test_the_least_that_a_file_may_say_is_read(write: Writer) -> None:
+    rules = {"starts": ["ATG"], "splice_pairs": [["GT", "AG"]], "min_intron_bp": 0, "max_intron_bp": 0}
+    rules |= {"min_exon_bp": 1, "min_gene_bp": 6, "max_overlap_bp": 0}
+    document = {"description": "x", "genetic_code": 1, "rules": rules, "genes_per_mb": [0, 0], "subclades": ["a"]}
+    document["windows"] = {"window_bp": 100, "stride_bp": 100}
+    document["model"] = {"folder": "w", "calibration": "c", "decoder": "d", "window_bp": 100, "overlap_bp": 0}
+    path = write(document)
+    weights = path.parent / "w"
+    weights.mkdir()
+    (weights / "c").write_text("{}")
+    starts_and_stops = {"starts": ("ATG",), "stops": frozenset({"TAA", "TAG", "TGA"})}
+    model = ShippedModel(weights, weights / "c", "d", 100, 0, 0.0)
+    expected = Clade(
+        "oomycete", "x", 1, GeneRules(**{**rules, **starts_and_stops, "splice_pairs": (("GT", "AG"),)}), 100, 100,
+        (0.0, 0.0), model, path, ("a",),
+    )  # fmt: skip
+    assert read_clade(path) == expected and ShippedModel(weights, weights / "c", "d", 100, 0) == model
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
