@@ -175,3 +175,7 @@ def test_a_single_bar_takes_the_width_of_its_histogram() -> None:
     # 8 pixels are left on each side, and 1 on each side of a bar; below it are 22, and above it 16.
     assert (bar["x"], bar["y"], bar["width"], bar["height"]) == ("9", "16", "198", "62")
     assert elements(histogram([], "Bars"), "rect") == []
+
+
+def test_a_span_of_three_weighs_each_value_as_much_as_all_before_it() -> None:
+    assert smooth(np.array([0.0, 1.0, 1.0]), 3).tolist() == pytest.approx([0, 2 / 3, 6 / 7])

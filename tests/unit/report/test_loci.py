@@ -266,3 +266,25 @@ def test_more_genes_than_a_drawing_holds_are_counted() -> None:
     track = GeneTrack("GeneT5", genes, ["exact"] * len(genes))
     page = Page(draw_locus(Locus(Region(CONTIG, 0, 1200), "", {}), [track], "A locus"))
     assert "3 more not drawn" in page.text and len(page.with_class("gene")) == MOST_GENES
+
+
+def test_hints_lie_between_genes_and_probabilities() -> None:
+    tracks = {"coding_plus": np.ones(1000), "coding_minus": np.zeros(1000)}
+    hints = np.array([[1200, 1300, 0, 5]])
+    track = GeneTrack("GeneT5", [gene("g", "+", (1100, 1200), (1300, 1400))], ["high"])
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", tracks, hints), [track], "A locus"))
+    (svg,) = [attrs for _, attrs in page.with_class("locus")]
+    said = "A locus. GeneT5: 1 gene; 1 hinted intron; coding probability per strand, highest 1.00"
+    # A lane of genes, two of hints and a track, with 10, 10 and 12 pixels below them.
+    assert (svg["aria-label"], svg["height"]) == (said, str(34 + 27 + 10 + 12 + 10 + 62 + 12))
+    assert [attrs["y1"] for _, attrs in page.with_class("hint")] == ["73"]
+    assert "1,201-1,300 · + strand · 5 counts · confirmed" in page.inside("title")
+
+
+def test_genes_are_packed_by_position_and_the_shortest_take_two_pixels() -> None:
+    genes = [gene("c", "+", (600, 900)), gene("b", "+", (105, 200)), gene("a", "+", (100, 101))]
+    track = GeneTrack("GeneT5", genes, ["exact"] * 3)
+    page = Page(draw_locus(Locus(Region(CONTIG, 0, 1000), "", {}), [track], "A locus"))
+    names = [data.partition(" ")[0] for parent, data in page.texts if parent == "title"]
+    lanes = [float(attrs["y"]) for _, attrs in page.with_class("hit")]
+    assert (names, lanes) == (["a", "b", "c"], [32, 59, 32])

@@ -257,6 +257,10 @@ def test_a_card_without_numbers_shows_none() -> None:
     assert "4 coding genes read, 100.0 % flagged" in flagged
     trusted = Page(data_card(DataCard("S", {"genes": {"trusted": 4}}))).text
     assert "4 coding genes read, 0.0 % flagged" in trusted
+    assert (
+        "8 coding genes read, 50.0 % flagged"
+        in Page(data_card(DataCard("S", {"genes": {"trusted": 4, "flagged": 4}}))).text
+    )
 
 
 def test_counts_that_the_scores_lack_are_dashes() -> None:
