@@ -46,3 +46,12 @@ def test_species_of_the_clade_are_asked_first(clade: Clade, decoder: str) -> Non
 def test_nothing_measured_is_no_choice() -> None:
     assert preferred_decoder({}, FUNGI, True) is None
     assert preferred_decoder({"lm": {}}, FUNGI, True) is None
+
+
+def test_a_score_is_the_mean_of_both_and_says_what_could_not_be_found() -> None:
+    scores = [ValidationScore("fungi", *f1) for f1 in ((0.5, 0.25), (0.5, None), (None, 0.5), (None, None))]
+    assert [one.mean for one in scores] == [0.375, 0.25, 0.25, 0]
+    assert [scores[0].text, scores[3].text] == [
+        "exon F1 0.500, gene F1 0.250",
+        "exon F1 none to find, gene F1 none to find",
+    ]

@@ -7,8 +7,16 @@ from itertools import product
 import numpy as np
 import pytest
 
-from genet5.annotate.choosing_code import StopEvidence, code_for, stops_of_dna
-from genet5.annotate.coding_by_codons import OPPOSITE, STOP_NUMBERS, STOPS, _scores, codons_at, learn_codons
+from genet5.annotate.choosing_code import StopEvidence, _evidence, code_for, stops_of_dna
+from genet5.annotate.coding_by_codons import (
+    OPPOSITE,
+    STOP_NUMBERS,
+    STOPS,
+    CodonModel,
+    _scores,
+    codons_at,
+    learn_codons,
+)
 from genet5.clades import read_clades
 from genet5.genome.genetic_code import GeneticCode, reverse_complement
 
@@ -126,3 +134,41 @@ def test_codons_are_numbered_on_both_strands() -> None:
             assert CODONS[found[at]] == codon
             assert CODONS[OPPOSITE[found[at]]] == reverse_complement(codon)
     assert found[-2:].tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize(
+    ("in_frame", "stops"),
+    [
+        ((15, 15, 120), {"TAA", "TAG"}),
+        ((15, 15, 119), None),  # a meaning is eight times as frequent as a stop
+        ((0, 0, 20), {"TAA", "TAG"}),
+        ((0, 0, 19), None),
+        ((16, 0, 100), None),
+        ((100, 100, 0), {"TGA"}),
+        ((0, 0, 0), {"TAA", "TAG", "TGA"}),
+        ((100, 100, 100), None),
+        ((0, 100, 100), None),  # no code has TAA alone
+    ],
+)
+def test_a_stop_has_little_of_what_is_expected_in_frame(in_frame: tuple[int, ...], stops: set[str] | None) -> None:
+    """Of 6,400 codons in frame each would be 100."""
+    counts = np.zeros(64)
+    counts[list(STOP_NUMBERS)] = in_frame
+    counts[0] = 6400 - sum(in_frame)
+    found = _evidence(CodonModel(np.zeros(64), 0.0, counts, np.full(64, 1 / 64)), 7)
+    ratios = dict(zip(STOPS, (number / 100 for number in in_frame), strict=True))
+    assert found == StopEvidence(None if stops is None else frozenset(stops), ratios, 7)
+
+
+def test_thirty_of_each_stop_are_expected_at_least() -> None:
+    def evidence_of(codons: int) -> StopEvidence:
+        return _evidence(CodonModel(np.zeros(64), 0.0, np.eye(64)[0] * codons, np.full(64, 1 / 64)), 7)
+
+    assert evidence_of(64 * 30).stops == frozenset(STOPS)
+    assert evidence_of(64 * 30 - 1) == StopEvidence(None, {}, 7)
+    assert evidence_of(64 * 30).text == "TAA 0.00, TAG 0.00, TGA 0.00"
+    assert evidence_of(0).text == "too little coding DNA to see"
+
+
+def test_known_codons_are_counted() -> None:
+    assert stops_of_dna(["ACGTNACG", "AC"]) == StopEvidence(None, {}, 3)

@@ -93,3 +93,19 @@ def test_loci_stay_inside_their_regions_and_none_stands_twice(number: int, lengt
         assert region.start <= start < end <= region.end
         assert end - start == min(length_bp, region.end - region.start)
     assert spread_loci(regions, 0, 100) == []
+
+
+@pytest.mark.parametrize(
+    ("regions", "number", "length_bp", "loci"),
+    [
+        ([Region("a", 50, 450)], 1, 100, [Region("a", 200, 300)]),
+        ([Region("a", 0, 10)], 3, 4, [Region("a", 0, 4), Region("a", 3, 7), Region("a", 6, 10)]),
+        ([Region("a", 0, 10), Region("b", 5, 15)], 1, 4, [Region("b", 5, 9)]),
+        ([Region("a", 2, 5)], 2, 9, [Region("a", 2, 5)]),
+        ([], 2, 9, []),
+    ],
+)
+def test_loci_lie_in_the_middle_of_equal_shares(
+    regions: list[Region], number: int, length_bp: int, loci: list[Region]
+) -> None:
+    assert spread_loci(regions, number, length_bp) == loci

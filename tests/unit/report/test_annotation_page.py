@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +31,12 @@ def written(
     loci: int = 2,
     clade: str = "fungi",
     left_out: int = 0,
+    scores: Sequence[float | None] = SCORES,
+    more: Mapping[str, object] | None = None,
 ) -> str:
     """The page of ``number`` genes on a contig of 12 kb, repeated as far as the contig's bases go."""
     genes, contig = toy_genes()
-    genes = [changed(gene, f"{CONTIG}.g{index}", score=SCORES[index % 6]) for index, gene in enumerate(genes)][:number]
+    genes = [changed(gene, f"{CONTIG}.g{index}", score=scores[index % 6]) for index, gene in enumerate(genes)][:number]
     genome = folder / "genome.fna"
     write_fasta(genome, [(CONTIG, contig), ("empty", "ACGT" * 250)])
     arrays = {"names": np.array([f"{CONTIG}:{4000 * place}-{4000 * place + 4000}" for place in range(loci)], dtype=str)}
@@ -49,7 +52,7 @@ def written(
         "cpu_s": 2.5,
         "wall_s": 1.5,
         "options": {"clade": clade, "genetic_code": 1, "decoder": "viterbi", "window_bp": 48000},
-    }
+    } | dict(more or {})
     page = folder / "toy.html"
     write_annotation_page(
         page,
@@ -155,3 +158,52 @@ def test_density_outside_the_usual_range_alarms_and_says_what_to_check(of_densit
 def test_a_short_sequence_may_have_few_or_many_genes_by_chance(of_density):
     assert of_density(0, 10_000) is None and of_density(12, 10_000) is None
     assert of_density(0, 200_000) is not None and of_density(30, 10_000) is not None
+
+
+def test_the_usual_range_ends_where_chance_does(of_density):
+    """Of 100 genes that are expected 80 may be found, and of 4,900 (7 Mb) 5,040."""
+    low = (
+        "Gene density is too low: 79 genes per Mb. Genomes of fungi usually have 100 to 700. "
+        "Check the clade, the genetic code and the assembly."
+    )
+    assert [of_density(80, 1_000_000), of_density(79, 1_000_000)] == [None, low]
+    assert of_density(5040, 7_000_000) is None and "too high" in of_density(5041, 7_000_000)
+    assert "left out" not in of_density(5041, 7_000_000, 4)
+
+
+def test_confidence_is_of_genes_with_a_score_from_its_limits_on(tmp_path):
+    scores = (0.8, 0.5, None, 0.79, 0.49, 1.0)
+    page = Page(written(tmp_path, scores=scores))
+    drawn = {
+        name: next(data for parent, data in page.texts if parent == "title" and f"score {score}" in data).split(" ")[0]
+        for name, score in (("high", "0.800"), ("middle", "0.500"))
+    }
+    assert drawn == {"high": f"{CONTIG}.g0", "middle": f"{CONTIG}.g1"}
+    counted = [len([1 for tag, _ in page.with_class(name) if tag == "g"]) for name in ("high", "middle", "low")]
+    # The loci show genes 0 to 7.
+    assert counted == [3, 3, 1] and len([1 for tag, _ in page.with_class("neutral") if tag == "g"]) == 1
+    assert "60 %expected right to the base4 genes with 80 % or more" in page.text
+    bars = [attrs["aria-label"] for _, attrs in page.with_class("chart") if "confidence" in attrs["aria-label"]]
+    assert bars == [
+        "Genes by confidence. 0–10 2, 10–20 0, 20–30 0, 30–40 0, 40–50 2, 50–60 2, 60–70 0, 70–80 2, 80–90 2, 90–100 2"
+    ]
+
+
+def test_the_method_says_what_the_dna_chose(tmp_path):
+    def settings(**more: object) -> str:
+        return Page(written(tmp_path, more=more)).text.partition("Settings")[2].partition("Files")[0]
+
+    asked = {"clade_asked": "auto", "clade": "fungi", "genetic_code_asked": 1}
+    text = settings(chosen=asked | {"unsure": "Two clades are near."})
+    assert "Cladefungi, chosen by the DNA" in text and "Genetic code1Decoder" in text
+    assert "DoubtTwo clades are near." in text
+    assert "Cladefungi, chosen by the DNA" in settings(chosen=asked | {"clade_asked": "eukaryotes"})
+    text = settings(chosen=asked | {"clade_asked": "fungi", "genetic_code_asked": "auto"})
+    assert "CladefungiGenetic code1, chosen by the DNA" in text and "Doubt" not in text
+    text = settings(adaptation={"adapted": False, "reason": "too little DNA"})
+    assert "Adaptationnot adapted to this genome: too little DNA" in text
+    assert "chosen" not in text
+
+
+def test_a_run_whose_clock_stood_still_has_no_speed(tmp_path):
+    assert "Speed– kb per CPU second" in Page(written(tmp_path, more={"cpu_s": 0})).text

@@ -7,6 +7,7 @@ import re
 
 from genet5.report.completeness import busco_cards, read_busco
 from genet5.report.contents import Results
+from genet5.report.scoreboard import Scoreboard
 from genet5.report.workflow import rules_used
 
 
@@ -71,3 +72,13 @@ def test_a_busco_result_is_read_as_it_was_written(tmp_path):
     content = result(3, missing=1, markers={"1at1": "single"})
     (tmp_path / "x.json").write_text(json.dumps(content))
     assert read_busco(tmp_path / "x.json") == content
+
+
+def test_a_genome_is_annotated_in_parts_where_the_settings_ask_for_some():
+    def used(config):
+        names = {"annotate_genome", "annotate_part", "join_annotation"}
+        board = Scoreboard("S", None, None, {}, [])
+        return rules_used(Results("r", boards=[board], config=config)) & names
+
+    assert used(None) == used({"annotate": {}}) == used({"annotate": {"parts": 1}}) == {"annotate_genome"}
+    assert used({"annotate": {"parts": 2}}) == {"annotate_part", "join_annotation"}

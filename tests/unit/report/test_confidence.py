@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,44 @@ def test_few_genes_or_log_probabilities_make_no_curve() -> None:
     assert confidence_curve(scored([0.5] * 39), ["exact"] * 39) == []
     assert confidence_curve(scored([-0.5] * 60), ["exact"] * 60) == []
     assert confidence_chart([], "GeneT5 sft") is None
+
+
+def plotted(chart: object) -> tuple[dict[str, list[float]], list[tuple[str, str, str]]]:
+    """Ranges and pixels of both axes; name, class and points of every line."""
+    page = Page(str(chart))
+    (plot,) = [json.loads(attrs["data-plot"]) for _, attrs in page.with_class("lines")]
+    lines = [(attrs["data-name"], attrs["class"], attrs["points"]) for _, attrs in page.with_class("line")]
+    return plot, lines
+
+
+def test_the_curve_lies_beside_the_diagonal() -> None:
+    plot, lines = plotted(confidence_chart([(0.25, 0.5, 20), (0.75, 1.0, 20)], "GeneT5 sft"))
+    assert plot == {"x": [0, 1, 52, 506], "y": [0, 1, 196, 12]}
+    assert lines == [
+        ("if scores were probabilities", "line s7 faint", "52,196 506,12"),
+        ("share of exact genes", "line s1", "165.5,104 392.5,12"),
+    ]
+
+
+def test_the_dial_is_drawn_on_the_whole_scale() -> None:
+    chart = dial_chart([(0.0, 0.5, 0.5), (0.5, 0.75, 0.5), (1.0, 1.0, 0.25)], "GeneT5 sft")
+    # F1: .5, .6 and .4.
+    assert "highest from 0.50 on: precision 0.75, recall 0.50" in Page(chart).text
+    plot, lines = plotted(chart)
+    assert plot == {"x": [0, 1, 52, 506], "y": [0, 1, 196, 12]}
+    assert lines == [
+        ("precision", "line s1", "52,104 279,58 506,12"),
+        ("recall", "line s2", "52,104 279,104 506,150"),
+    ]
+
+
+def test_two_bins_need_forty_genes_with_probabilities_and_ends_count() -> None:
+    genes = scored([0.0] * 20 + [1.0] * 20)
+    assert confidence_curve(genes, ["wrong"] * 20 + ["exact"] * 20) == [(0.0, 0.0, 20), (1.0, 1.0, 20)]
+    assert confidence_dial(genes, ["exact"] * 40, 1)[0] == (0.0, 1.0, 40.0)
+    assert confidence_curve(scored([0.5] * 39 + [1.5]), ["exact"] * 40) == []
+
+
+def test_a_low_f1_is_compared_as_it_is() -> None:
+    chart = dial_chart([(0.0, 0.25, 0.25), (0.5, 0.5, 0.125), (0.75, 0.0, 0.0)], "GeneT5 sft")
+    assert "highest from 0.00 on: precision 0.25, recall 0.25" in Page(chart).text

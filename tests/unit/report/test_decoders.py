@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genet5.errors import InputError
-from genet5.report.decoders import decoder_card, read_decoder_scores
+from genet5.report.decoders import DecoderScore, decoder_card, read_decoder_scores
 
 
 def words(markup: object) -> str:
@@ -41,3 +41,19 @@ def test_other_files_are_one_clear_line(calibration: Path, scores: object) -> No
     calibration.write_text(json.dumps({"scores": scores}))
     with pytest.raises(InputError, match=r"calibration\.json, key scores"):
         read_decoder_scores(calibration)
+
+
+def test_decoders_are_compared_by_the_mean_of_exons_and_genes() -> None:
+    scores = [
+        DecoderScore("sft", "S.a", "viterbi", 0.8, 0.7),
+        DecoderScore("sft", "S.a", "lm", None, 0.7),
+        DecoderScore("sft", "S.a", "both", 0.6, None),
+    ]
+    assert [one.mean for one in scores] == [0.75, 0.35, 0.3]
+
+
+def test_the_only_decoder_of_a_stage_is_not_marked(calibration: Path) -> None:
+    viterbi, lm = read_decoder_scores(calibration)
+    assert "best" not in words(decoder_card([viterbi])).partition("Gene F1")[2]
+    rows = words(decoder_card([lm, viterbi])).partition("Gene F1 ")[2]
+    assert rows == "sft S.a lm 0.600 sft S.a viterbi 0.800 0.700 best"

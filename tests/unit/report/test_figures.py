@@ -156,3 +156,26 @@ def test_histogram_bars_are_proportional() -> None:
     chart = histogram([("-1", 5), ("1", 10), ("2", 0)], "Offsets")
     heights = [float(bar["height"]) for bar in elements(chart, "rect")]
     assert heights[0] == pytest.approx(heights[1] / 2) and heights[2] == 0
+
+
+def test_a_line_of_just_the_limit_is_not_thinned() -> None:
+    x, y = np.arange(4.0), np.array([1.0, 2.0, 3.0, 4.0])
+    assert [part.tolist() for part in thin(x, y, 4)] == [[0, 1, 2, 3], [1, 2, 3, 4]]
+    x, y = np.arange(8.0), np.array([5.0, 6, 7, 8, 9, 8, 7, 6])
+    assert [part.tolist() for part in thin(x, y, 4)] == [[0, 3, 4, 7], [5, 8, 9, 6]]
+
+
+def test_a_bar_of_less_than_one_is_drawn_whole() -> None:
+    (piece,) = elements(stacked_bar([Part("some", 0.5, "s1")], "Share", width=400), "rect")
+    assert (piece["class"], piece["x"], piece["width"]) == ("s1", "0", "399")
+
+
+def test_a_single_bar_takes_the_width_of_its_histogram() -> None:
+    (bar,) = elements(histogram([("one", 3)], "Bars", width=216, height=100), "rect")
+    # 8 pixels are left on each side, and 1 on each side of a bar; below it are 22, and above it 16.
+    assert (bar["x"], bar["y"], bar["width"], bar["height"]) == ("9", "16", "198", "62")
+    assert elements(histogram([], "Bars"), "rect") == []
+
+
+def test_a_span_of_three_weighs_each_value_as_much_as_all_before_it() -> None:
+    assert smooth(np.array([0.0, 1.0, 1.0]), 3).tolist() == pytest.approx([0, 2 / 3, 6 / 7])

@@ -11,7 +11,7 @@ from report_files import CONTIG, Page, changed, toy_genes
 from genet5.errors import InputError
 from genet5.evaluate.verdicts import CodingBases, judge
 from genet5.genome.genes import Annotation, DontCare, Gene, Interval, Region, Transcript
-from genet5.report.browser import BINS, LABEL_PX, WIDTH, GeneTrack, bin_means, draw_locus
+from genet5.report.browser import BINS, LABEL_PX, MOST_GENES, WIDTH, GeneTrack, bin_means, draw_locus
 from genet5.report.loci import TRACK_NAMES, Locus, choose_loci, overlapping, read_tracks
 
 
@@ -205,3 +205,86 @@ def test_a_ruler_has_an_axis_ticks_and_their_places() -> None:
     assert sum(line["y1"] == line["y2"] for line in lines) == 1 and sum(line["x1"] == line["x2"] for line in lines) >= 4
     labels = [attrs for tag, attrs in page.with_class("tick") if "middle" in attrs["class"]]
     assert len(labels) >= 3 and all(LABEL_PX < float(attrs["x"]) < WIDTH for attrs in labels)
+
+
+def test_names_must_be_a_list_of_texts(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", names=np.array([["b:0-7"]]))
+    np.savez(tmp_path / "b.npz", names=np.array([1 + 2j]))
+    for name in ("a", "b"):
+        with pytest.raises(InputError, match=f"{name}.npz: its array 'names' is no list of names"):
+            read_tracks(tmp_path / f"{name}.npz")
+
+
+def test_one_gene_is_enough_for_a_locus_where_no_piece_has_three() -> None:
+    one = gene("a", "+", (15_000, 15_300))
+    reference = Annotation((one,), ())
+    loci = choose_loci(reference, [one], (["exact"], ["exact"]), [Region(CONTIG, 10_000, 20_000)])
+    assert loci == [Locus(Region(CONTIG, 10_000, 20_000), "many exact genes", {})]
+
+
+@pytest.mark.parametrize(
+    ("start", "there"), [(9_000, False), (9_850, True), (9_849, False), (19_849, True), (19_850, False)]
+)
+def test_a_gene_belongs_to_the_stretch_that_holds_its_middle(start: int, there: bool) -> None:
+    reference = Annotation((gene("a", "+", (start, start + 300)),), ())
+    loci = choose_loci(reference, [], (["missed"], []), [Region(CONTIG, 10_000, 20_000)])
+    assert [locus.region for locus in loci] == ([Region(CONTIG, 10_000, 20_000)] if there else [])
+
+
+def test_a_stretch_without_genes_or_probabilities_says_so() -> None:
+    track = GeneTrack("Reference", [gene("far", "-", (5000, 5100))], ["exact"])
+    tracks = {"coding_plus": np.ones(1000), "intron_minus": np.ones(1000)}
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", tracks), [track], "A locus"))
+    assert "no genes here" in page.text and page.with_class("area") == []
+    (svg,) = [attrs["aria-label"] for _, attrs in page.with_class("locus")]
+    assert svg == "A locus. Reference: 0 genes"
+
+
+def test_exons_that_end_where_the_stretch_begins_are_not_drawn() -> None:
+    """A base has 0.95 pixels; the shortest exon is drawn with 1.4."""
+    shown = gene("g", "+", (900, 1000), (1500, 1501), (1600, 1700), (2000, 2100))
+    track = GeneTrack("Reference", [shown], ["exact"])
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", {}), [track], "A locus"))
+    boxes = [(tag, attrs.get("x"), attrs.get("width")) for tag, attrs in page.with_class("exon")]
+    assert boxes == [("rect", "593", "1.4"), ("rect", "688", "95")]
+
+
+def test_what_is_known_of_a_gene_stands_in_its_title() -> None:
+    segments = (Interval(1100, 1300), Interval(1500, 1600))
+    partial = Transcript("t", segments, (0, 0), complete5=False)
+    known = Gene("g", CONTIG, "-", (partial,), score=0.25, flags=frozenset({"no_stop", "cut"}))
+    track = GeneTrack("GeneT5", [known], ["partial"])
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", {}), [track], "A locus"))
+    assert page.inside("title") == (
+        "g · - strand · 2 exons · 1,101-1,600 · 300 coding bp · score 0.250 · partial · flagged cut, no_stop · "
+        "partly right"
+    )
+
+
+def test_more_genes_than_a_drawing_holds_are_counted() -> None:
+    genes = [gene(f"g{number}", "+", (number, number + 900)) for number in range(MOST_GENES + 3)]
+    track = GeneTrack("GeneT5", genes, ["exact"] * len(genes))
+    page = Page(draw_locus(Locus(Region(CONTIG, 0, 1200), "", {}), [track], "A locus"))
+    assert "3 more not drawn" in page.text and len(page.with_class("gene")) == MOST_GENES
+
+
+def test_hints_lie_between_genes_and_probabilities() -> None:
+    tracks = {"coding_plus": np.ones(1000), "coding_minus": np.zeros(1000)}
+    hints = np.array([[1200, 1300, 0, 5]])
+    track = GeneTrack("GeneT5", [gene("g", "+", (1100, 1200), (1300, 1400))], ["high"])
+    page = Page(draw_locus(Locus(Region(CONTIG, 1000, 2000), "", tracks, hints), [track], "A locus"))
+    (svg,) = [attrs for _, attrs in page.with_class("locus")]
+    said = "A locus. GeneT5: 1 gene; 1 hinted intron; coding probability per strand, highest 1.00"
+    # A lane of genes, two of hints and a track, with 10, 10 and 12 pixels below them.
+    assert (svg["aria-label"], svg["height"]) == (said, str(34 + 27 + 10 + 12 + 10 + 62 + 12))
+    assert [attrs["y1"] for _, attrs in page.with_class("hint")] == ["73"]
+    assert "1,201-1,300 · + strand · 5 counts · confirmed" in page.inside("title")
+
+
+def test_genes_are_packed_by_position_and_the_shortest_take_two_pixels() -> None:
+    genes = [gene("c", "+", (600, 900)), gene("b", "+", (105, 200)), gene("a", "+", (100, 101))]
+    track = GeneTrack("GeneT5", genes, ["exact"] * 3)
+    page = Page(draw_locus(Locus(Region(CONTIG, 0, 1000), "", {}), [track], "A locus"))
+    names = [data.partition(" ")[0] for parent, data in page.texts if parent == "title"]
+    lanes = [float(attrs["y"]) for _, attrs in page.with_class("hit")]
+    assert (names, lanes) == (["a", "b", "c"], [32, 59, 32])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from approved import check_approved, page_lines
 from report_files import CONTIG, SPECIES, Page, RunFolder, changed, check_policy, table_cells, toy_run
@@ -274,3 +275,42 @@ def test_genome_without_a_reference_is_drawn_and_checked(run: RunFolder, monkeyp
 def test_script_runs_alone_and_has_help() -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, text=True, check=True)
     assert "--references" in done.stdout and "SPECIES=ANNOTATION=GENOME=CODE" in done.stdout
+
+
+def test_the_last_line_counts_score_tables_and_alarms(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = written(run, monkeypatch)
+    megabytes = f"{len(text.encode()) / 1e6:.2f}"
+    assert capsys.readouterr().out == f"{run.page}: {megabytes} MB, 1 score tables, 0 sanity alarms\n"
+
+
+def test_settings_may_be_yaml_that_is_a_mapping(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = run.root / "config.yml"
+    run.flags["--config"] = [str(path)]
+    path.write_text("- run\n")
+    assert "config.yml: holds a list, expected a mapping of keys" in refused(run, monkeypatch, run.arguments())
+    path.write_text("seed_of_yaml: 7\n")
+    assert "seed_of_yaml" in Page(written(run, monkeypatch)).text
+
+
+def test_genes_of_a_scan_and_tracks_need_predictions_beside_them(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = refused(run, monkeypatch, run.arguments("--predictions", "--tracks"))
+    assert (
+        said == f"error: {run.flags['--orf-genes'][0]}: --predictions has no file of this stage and species: {SPECIES}"
+    )
+    said = refused(run, monkeypatch, run.arguments("--predictions", "--orf-genes"))
+    assert (
+        said == f"error: {run.flags['--tracks'][0]}: --predictions has no file of this stage and species: sft {SPECIES}"
+    )
+    other = run.root / "annotation/toy/grpo" / f"{SPECIES}.tracks.npz"
+    run.flags["--tracks"] = [str(other)]
+    assert f"stage and species: grpo {SPECIES}" in refused(run, monkeypatch, run.arguments())
+
+
+def test_six_loci_of_a_prediction_are_drawn_at_most(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{CONTIG}:{1000 * number}-{1000 * number + 1000}" for number in range(7)]
+    np.savez(run.flags["--tracks"][0], names=np.array(names))
+    assert len(Page(written(run, monkeypatch)).with_class("locus")) == 6

@@ -243,3 +243,38 @@ def test_each_part_of_a_loss_has_its_own_line() -> None:
     names = ("base_loss", "site_loss", "chain_loss")
     text = str(training_charts(Log("sft", {"step": steps} | dict.fromkeys(names, steps), {})))
     assert [style for style in STYLES if re.search(rf'class="[^"]*\b{style}\b', text)] == list(STYLES[:3])
+
+
+def test_an_empty_log_has_no_rows() -> None:
+    assert len(Log("sft", {}, {})) == 0 and len(Log("sft", {"a": np.ones(2)}, {"b": ["x"]})) == 2
+
+
+def test_a_card_without_numbers_shows_none() -> None:
+    card = DataCard("S", {})
+    assert (card.training_bases, card.training_genes, card.trains) == (0, 0, False)
+    assert Page(data_card(card)).text == "S– · – sequences"
+    flagged = Page(data_card(DataCard("S", {"genes": {"flagged": 4}}))).text
+    assert "4 coding genes read, 100.0 % flagged" in flagged
+    trusted = Page(data_card(DataCard("S", {"genes": {"trusted": 4}}))).text
+    assert "4 coding genes read, 0.0 % flagged" in trusted
+    assert (
+        "8 coding genes read, 50.0 % flagged"
+        in Page(data_card(DataCard("S", {"genes": {"trusted": 4, "flagged": 4}}))).text
+    )
+
+
+def test_counts_that_the_scores_lack_are_dashes() -> None:
+    def counts(**of_class: int) -> list[str]:
+        text = detail_table(board(genet5__sft={"gene": {"f1": 0.5} | of_class})).replace("<table>", '<table class="x">')
+        ((_, _, *cells),) = table_cells(text, "x")[1:]
+        return cells[3:7]
+
+    assert counts(right=3, predicted=4, reference=5, found=2) == ["3", "1", "3", "–"]
+    assert counts(right=3, predicted=4, reference=5) == ["3", "1", "–", "–"]
+    assert counts(right=3, found=2) == ["3", "–", "–", "–"]
+    assert counts(predicted=4) == ["–", "–", "–", "–"]
+
+
+@pytest.mark.parametrize("gene", [None, [], {"base_f1_95": {"found": 7}, "missed": 1}, {"base_f1_95": 3, "missed": 1}])
+def test_ladders_that_are_not_whole_are_left_out(gene: object) -> None:
+    assert "Reference genes" not in near_misses(board(genet5__sft=entry(0.7, near_misses={"gene": gene})))
