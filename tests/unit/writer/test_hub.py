@@ -85,9 +85,7 @@ def test_a_folder_is_sent_with_its_card_and_without_folders_within(
 
 
 @pytest.mark.parametrize("absent", FILES)
-def test_a_folder_that_is_incomplete_is_not_sent(
-    absent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_is_incomplete_is_not_sent(absent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in FILES:
         if name != absent:
             (tmp_path / name).touch()
