@@ -44,7 +44,7 @@ def head() -> ChoiceHead:
 def places(forward: list[int], owner: list[int]) -> PlaceDecisions:
     """A mile-post of the first window, then an offset of the second, then an offset of the first."""
     table = torch.zeros(len(forward), COLUMNS, dtype=torch.int32)
-    table[:, FORWARD] = torch.tensor(forward)
+    table[:, FORWARD] = torch.tensor(forward, dtype=torch.int32)
     return PlaceDecisions(
         sample=torch.tensor([0, 1, 0]),
         step=torch.tensor([0, 1, 2]),
@@ -52,7 +52,7 @@ def places(forward: list[int], owner: list[int]) -> PlaceDecisions:
         loc=torch.tensor([-1, 0, 1]),
         target=torch.tensor([25, 1, 11]),
         table=table,
-        owner=torch.tensor(owner),
+        owner=torch.tensor(owner, dtype=torch.int64),
     )
 
 

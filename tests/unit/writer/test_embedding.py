@@ -62,6 +62,12 @@ def test_waves_have_periods_from_10_bases_to_100_000() -> None:
     )
 
 
+def test_waves_are_no_weights(embedder: Embedder) -> None:
+    assert sorted(embedder.state_dict()) == [
+        "base_to_token.bias", "base_to_token.weight", "place_to_token.bias", "place_to_token.weight",
+    ]  # fmt: skip
+
+
 def test_features_of_a_boundary_are_those_beside_it_on_both_strands() -> None:
     sample, forward = torch.tensor([0, 0, 0, 1]), torch.tensor([2, 0, 6, 5])
     found = features_at(FEATURES, LENGTHS, sample, forward)
