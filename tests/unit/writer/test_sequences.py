@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from model_toy import GRAMMAR, TOKENIZER
+from model_toy import GRAMMAR, PLAIN_GRAMMAR, TOKENIZER
 
 from genet5.writer.decisions import COLUMNS, DIRECT, FORWARD, KIND, Decision, Kind
 from genet5.writer.decoding import _best
@@ -110,3 +110,11 @@ def test_a_whole_sequence_has_its_places_and_the_score_of_its_gene() -> None:
     assert [[tuple(part) for part in gene.cds] for gene in found.genes] == [[(2, 32)]]
     assert (found.gene_log_probability, found.ids, found.truncated) == ([-127.0], ids, False)
     assert found.log_probabilities == [-(2.0**number) for number in range(8)]
+
+
+def test_what_is_no_choice_is_taken_without_asking() -> None:
+    short = SequenceWriter(PLAIN_GRAMMAR, PLAIN_GRAMMAR.sites("C"))
+    assert (short.num_read, short.reading_stop) == (0, -1)
+    short.take(TOKENIZER.plus, -0.5)
+    assert short.choice() is not None and not short.finished
+    assert (short.ids, short.log_probabilities) == ([TOKENIZER.plus, TOKENIZER.partial5], [-0.5, 0.0])
