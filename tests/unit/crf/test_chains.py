@@ -239,3 +239,20 @@ def test_the_decoder_takes_the_chain_that_training_raises(seed):
     assert genes and total > best
     if not refused:  # introns that touch, or a gene right behind one that the edge cuts, have no labels of their own
         assert loss == pytest.approx(total - best, abs=1e-6)
+
+
+# ---------------------------------------------------------------- the shortest strands
+
+
+def test_messages_of_one_base_are_its_potentials_and_of_no_base_nothing():
+    """The base is outside of genes, or a gene cut on both sides costs the penalty: by hand."""
+    potentials = torch.tensor([[[1.0, 2, 3, 4], [9, 9, 9, 9]]] * 2)
+    nowhere = torch.zeros(2, 4, 3, dtype=torch.bool)
+    sizes, forward = torch.tensor([1, 0]), torch.tensor([True, True])
+    found = chain_messages(potentials, torch.zeros(2, 4, 3), torch.tensor(2.0), nowhere, sizes, forward)
+    nothing = [0.0] * 7
+    assert found.after.tolist() == [[[0, 1, 2, 3, 4, 4, 4], nothing, nothing], [nothing] * 3]
+    within = [math.exp(one - 2) + math.exp(4 - 2) for one in (1, 2, 3)]
+    assert found.cut[0].tolist() == pytest.approx([math.log(one / (1 + sum(within))) for one in within], rel=1e-5)
+    assert found.cut[1].tolist() == [-math.inf] * 3
+    assert found.start.flatten().tolist() == pytest.approx([math.log(1e-7)] * 6) and not found.skipped.any()

@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,8 @@ import join_crfs
 from genet5.crf.distilling import (
     DECISION_NATS,
     RUN_BP,
+    DistilBatch,
+    Distillation,
     DistilOptions,
     DistilWindows,
     base_error,
@@ -126,7 +129,41 @@ def test_errors_of_bases_are_those_of_exons_and_introns():
     assert base_error(torch.from_numpy(found), torch.from_numpy(wanted)).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_losses_are_weighed_by_the_window_and_the_student_never_drops_out():
+    class Saying(torch.nn.Module):
+        """Is wrong by 2 at each site and by 1 / 24 at each base."""
+
+        def forward(self, codes):
+            assert not self.training
+            return SimpleNamespace(
+                site_potentials=torch.full((1, 2, 4, 49), 2.0), potentials=torch.full((1, 2, 48, 4), 1 / RUN_BP)
+            )
+
+    nothing = torch.zeros(1, 2, 48, 4), torch.zeros(1, 2, 4, 49), torch.ones(1, 2, 4, 49, dtype=torch.bool)
+    batch = DistilBatch(torch.zeros(1, 2, 48, dtype=torch.uint8), *nothing)
+    student = Distillation(Saying(), DistilOptions(base_weight=3.0)).train()
+    assert student.training and not student.network.training
+    found = {name: float(value) for name, value in student.training_losses(batch).items()}
+    assert found == pytest.approx({"sum": 48 * (4 + 3), "weight": 48, "sites": 48 * 4, "bases": 48})
+    assert not student.train(False).training
+
+
 # -------------------------------------------------------------------- DNA
+
+
+def test_windows_that_validate_are_others_and_each_is_read_whole_in_its_order():
+    options = DistilOptions(windows=5, validation_windows=3, window_bp=100, precision="fp32")
+    stretches = [chromosome()[:101].encode(), chromosome()[:100].encode()]
+    train, valid = (DistilWindows(stretches, toy_crf(), RULES, options, [1, part]) for part in range(2))
+    assert [len(train.lengths), len(valid.lengths)] == [5, 3]
+    many = DistilWindows(stretches, toy_crf(), RULES, replace(options, windows=200), [1, 0])
+    where = set(zip(many.drawn.tolist(), many.starts, strict=True))
+    assert where == {(0, 0), (0, 1), (1, 0)} and set(many.lengths.tolist()) == {100}
+    plans = [data.source(options, shuffle).plan for data, shuffle in ((valid, False), (train, True))]
+    assert [batch.tolist() for batch in plans[0].batches(0)] == [[0], [1], [2]]
+    orders = [[batch.tolist() for batch in plans[1].batches(epoch)] for epoch in range(4)]
+    assert [sorted(order) for order in orders] == [[[0], [1], [2], [3], [4]]] * 4
+    assert len(set(map(str, orders))) > 1
 
 
 def test_windows_never_touch_what_is_left_out(tmp_path: Path):

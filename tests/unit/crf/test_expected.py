@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from all_chains import PENALTY, RULES, WINDOWS, all_paths, case, genes_of, log_sum
 
-from genet5.crf.best_chain import StrandPotentials, best_chain
+from genet5.crf.best_chain import Found, StrandPotentials, best_chain
 from genet5.crf.exon_posterior import exon_posteriors
 from genet5.crf.expected import (
     ExpectedOptions,
@@ -110,6 +111,22 @@ def test_the_iteration_ends_with_the_best_ratio_of_all_legal_chains(bases, seed)
         ratio = ratio_of([reader], [reader.read(threshold)], 1.0)
     best = max(reader.ratio(genes) for genes in reader.chains if reader.is_legal(genes))
     assert ratio == pytest.approx(best, abs=1e-9)
+
+
+def test_the_ratio_counts_exons_and_weighed_genes_of_all_strands():
+    """Two of what is probable, over what is found and what is expected."""
+    exons, gene = [0.5, 0.25], StrandGene(((0, 5), (9, 12)), None, False)
+    found = [[Found(gene.segments, None, False, 1.0)], []]
+    readers = [
+        SimpleNamespace(offer=SimpleNamespace(expected=(2.0, 1.5)), shares=lambda one: (exons, 0.75 * (one == gene))),
+        SimpleNamespace(offer=SimpleNamespace(expected=(1.0, 0.5)), shares=None),
+    ]
+    # 2 (0.75 + 3 * 0.75) / (2 + 3 * 1.5 + 1 + 3 * 0.5 + 2 + 3)
+    assert ratio_of(readers, found, 3.0) == pytest.approx(6 / 14)
+    nothing = SimpleNamespace(offer=SimpleNamespace(expected=(0.0, 0.0)))
+    assert ratio_of([nothing], [[]], 3.0) == 0.0
+    few = SimpleNamespace(offer=SimpleNamespace(expected=(0.25, 0.0)), shares=lambda _: ([0.125], 0.0))
+    assert ratio_of([few], [[Found(((0, 9),), None, False, 1.0)]], 0.0) == pytest.approx(0.2)
 
 
 def test_expected_counts_are_those_of_the_chains():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from model_toy import SHAPES, toy_model
@@ -34,3 +36,14 @@ def test_pairs_of_tokens_count_up_to_the_window():
     assert flops_per_token(full, 100) - flops_per_token(full, 0) == pairs * 4 * 100
     assert flops_per_token(sliding, 100) - flops_per_token(sliding, 0) == pairs * (3 * 32 + 100)
     assert flops_per_token(sliding, 20) == flops_per_token(full, 20)
+
+
+def test_every_fourth_layer_sees_the_whole_row_and_each_weight_costs_six_operations() -> None:
+    config = toy_model(**SHAPES["sliding"]).config
+    assert flops_per_token(config, 0) == 6 * weights_per_token(config)
+    pairs = [0.0]
+    for layers in range(1, 10):
+        config.num_layers = layers
+        pairs.append(flops_per_token(config, 100) - flops_per_token(config, 0))
+    near, far = PASSES * 4 * 32 * 32, PASSES * 4 * 32 * 100
+    assert [after - before for before, after in pairwise(pairs)] == [near, near, near, far] * 2 + [near]
