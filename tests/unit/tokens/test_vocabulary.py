@@ -202,3 +202,19 @@ def test_command_reports_a_mistake_in_one_line(repository: Path, tmp_path: Path)
     assert result.returncode == 1
     assert result.stderr.splitlines() == ["error: segment_bp: 24, must be a multiple of k (5) for kmer tokens"]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_token_list_that_is_no_text_names_the_byte(tmp_path: Path) -> None:
+    (tmp_path / "tokens.txt").write_bytes(b"<a>\n<\xff>\n")
+    with pytest.raises(InputError) as caught:
+        vocabulary.read_tokens(tmp_path / "tokens.txt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'tokens.txt'}: not UTF-8 text at byte 5, a token list has one token a line"
+    )
+
+
+@pytest.mark.parametrize(("max_window_bp", "last"), [(3, 1), (5, 1), (6, 2)])
+def test_each_boundary_of_the_longest_window_has_a_mile_post(max_window_bp: int, last: int) -> None:
+    """Its last base may end a gene, so that a window of two whole segments has three mile-posts."""
+    assert vocabulary.location_tokens(3, max_window_bp) == ["<loc_0>", "<loc_1>", "<loc_2>"][: last + 1]
+    assert vocabulary.offset_tokens(3) == ["<off_0>", "<off_1>", "<off_2>"]
