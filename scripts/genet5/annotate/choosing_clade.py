@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import exp
 from typing import Any
@@ -26,6 +26,7 @@ from genet5.genome.window_genes import ScoredGene
 #: Clades that save this share less than the best one are as good as it is.
 EQUAL_SHARE = 0.001
 EQUAL_SHARE_WITHIN = 0.015  # among a clade and its subclades, whose models are more alike
+GENERAL_SHARE = 0.02  # of its bits that a general clade has to save more than another one
 LEAST_BP = 20_000  # of known bases; with less, a choice is a guess
 #: Read where no model finds genes in the first sample, as where they lie 100 kb apart: bases, and those of a piece.
 MORE_BP, MORE_PIECE_BP = 1_000_000, 100_000
@@ -183,22 +184,27 @@ def evidence_of_clades(
         found[name] = _evidence(windows, read[key], one, codes[name])
     if not found:
         raise InputError(f"clade auto: no clade with a model allows the genetic code ({refused})")
-    return ranked(found, equal_share)
+    return ranked(found, equal_share, {name for name in found if clades[name].general})
 
 
-def ranked(evidence: Mapping[str, Evidence], equal_share: float = EQUAL_SHARE) -> dict[str, Evidence]:
-    """Best first: by the bits that genes save.
+def ranked(
+    evidence: Mapping[str, Evidence], equal_share: float = EQUAL_SHARE, general: Collection[str] = ()
+) -> dict[str, Evidence]:
+    """Best first: by the bits that genes save, of which those of ``general`` clades count less (GENERAL_SHARE).
 
     Those nearly as good as the best one are ordered by a usual number of genes, by certainty, then by bits. All are
     where the best one saves nothing.
     """
-    best = max(one.saved_bits_per_kb for one in evidence.values())
+    counted = {
+        name: one.saved_bits_per_kb * (1 - GENERAL_SHARE if name in general else 1) for name, one in evidence.items()
+    }
+    best = max(counted.values())
     least = best * (1 - equal_share) if best > 0 else float("-inf")
 
     def key(item: tuple[str, Evidence]) -> tuple:
         name, one = item
-        bits = -one.saved_bits_per_kb
-        if one.saved_bits_per_kb >= least:
+        bits = -counted[name]
+        if counted[name] >= least:
             return (0, not one.usual, -one.certainty, bits, name)
         return (1, bits, name)
 

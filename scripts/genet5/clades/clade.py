@@ -60,7 +60,7 @@ def _schema() -> dict[str, Any]:
         windows=_WINDOWS,
         genes_per_mb={"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "number", "minimum": 0}},
     )
-    schema["properties"] |= {"subclades": _NAMES, "model": _MODEL}
+    schema["properties"] |= {"subclades": _NAMES, "general": {"type": "boolean"}, "model": _MODEL}
     return schema
 
 
@@ -87,7 +87,7 @@ class Clade:
     genetic_code: NCBI table where the user names none. rules: of its genes, with the stops of ``genetic_code``.
     window_bp, stride_bp: of training windows. genes_per_mb: usual range of coding genes in a genome. model: the one
     that comes with GeneT5, if there is one. path: the clade's file. subclades: names of clades within this one that
-    have models of their own.
+    have models of their own. general: its model reads any DNA, and is chosen where no other clade's is nearly as good.
     """
 
     name: str
@@ -100,6 +100,7 @@ class Clade:
     model: ShippedModel | None
     path: Path
     subclades: tuple[str, ...] = ()
+    general: bool = False
 
     def gene_rules(self, genetic_code: int) -> GeneRules:
         """The rules under a genetic code. Raises ``InputError`` if the code starts no gene with one of the starts."""
@@ -154,6 +155,7 @@ def read_clade(path: Path) -> Clade:
         _shipped_model(content.get("model"), path),
         path,
         tuple(content.get("subclades", ())),
+        content.get("general", False),
     )
     return replace(clade, rules=clade.gene_rules(clade.genetic_code))
 

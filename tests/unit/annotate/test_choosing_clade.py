@@ -100,6 +100,15 @@ def test_the_best_is_first_and_equals_are_told_apart_by_what_is_usual_then_by_ce
     assert list(ranked(within)) == ["a", "b", "c"] and list(ranked(within, 0.015)) == ["b", "a", "c"]
 
 
+def test_a_general_clade_has_to_be_clearly_better() -> None:
+    close, clear = {"any": evidence(20), "b": evidence(19.61)}, {"any": evidence(20), "b": evidence(19.57)}
+    assert list(ranked(close, general={"any"})) == ["b", "any"] and list(ranked(close)) == ["any", "b"]
+    assert list(ranked(clear, general={"any"})) == ["any", "b"]
+    # Within a share that counts as equal, certainty decides as among others.
+    assert list(ranked(clear | {"any": evidence(20, 0.1)}, 0.015, {"any"})) == ["b", "any"]
+    assert [name for name, one in read_clades().items() if one.general] == ["eukaryote"]
+
+
 def test_each_rule_of_the_order_decides_where_those_before_it_do_not() -> None:
     # Among those nearly as good as the best, bits decide last: after a usual number of genes, and after certainty.
     assert list(ranked({"a": evidence(19.99), "b": evidence(20)})) == ["b", "a"]
@@ -122,7 +131,10 @@ def test_clades_of_one_model_and_the_same_rules_are_read_once(
     twins = {"fungi": tiny["fungi"], "moulds": dataclasses.replace(tiny["fungi"], name="moulds", genes_per_mb=(1, 2))}
     with open_genome(fasta) as genome:
         found = evidence_of_clades([genome.sequence("one")], twins, {"fungi": 1, "moulds": 1})
-    assert reads == ["fungi"] and list(found) == ["fungi", "moulds"] and not found["moulds"].usual
+        general = {**twins, "fungi": dataclasses.replace(tiny["fungi"], general=True)}
+        other = evidence_of_clades([genome.sequence("one")], general, {"fungi": 1, "moulds": 1})
+    assert reads == ["fungi", "fungi"] and list(found) == ["fungi", "moulds"] and not found["moulds"].usual
+    assert list(other) == ["moulds", "fungi"] and other == found
     assert found["fungi"].saved_bits_per_kb == found["moulds"].saved_bits_per_kb
 
 

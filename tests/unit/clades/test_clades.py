@@ -215,13 +215,15 @@ def test_a_file_that_is_no_clade_is_one_line(document: str, message: str, write:
 
 
 def test_one_letter_describes_a_clade(content: dict[str, Any], write: Writer) -> None:
-    assert read_clade(write({**content, "description": "x"})).description == "x"
+    clade = read_clade(write({**content, "description": "x"}))
+    assert (clade.description, clade.general, clade.subclades) == ("x", False, ())
 
 
 def test_the_least_that_a_file_may_say_is_read(write: Writer) -> None:
     rules = {"starts": ["ATG"], "splice_pairs": [["GT", "AG"]], "min_intron_bp": 0, "max_intron_bp": 0}
     rules |= {"min_exon_bp": 1, "min_gene_bp": 6, "max_overlap_bp": 0}
     document = {"description": "x", "genetic_code": 1, "rules": rules, "genes_per_mb": [0, 0], "subclades": ["a"]}
+    document["general"] = True
     document["windows"] = {"window_bp": 100, "stride_bp": 100}
     document["model"] = {"folder": "w", "calibration": "c", "decoder": "d", "window_bp": 100, "overlap_bp": 0}
     path = write(document)
@@ -232,7 +234,7 @@ def test_the_least_that_a_file_may_say_is_read(write: Writer) -> None:
     model = ShippedModel(weights, weights / "c", "d", 100, 0, 0.0)
     expected = Clade(
         "oomycete", "x", 1, GeneRules(**{**rules, **starts_and_stops, "splice_pairs": (("GT", "AG"),)}), 100, 100,
-        (0.0, 0.0), model, path, ("a",),
+        (0.0, 0.0), model, path, ("a",), True,
     )  # fmt: skip
     assert read_clade(path) == expected and ShippedModel(weights, weights / "c", "d", 100, 0) == model
 
