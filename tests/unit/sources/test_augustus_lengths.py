@@ -66,6 +66,8 @@ def test_a_kind_without_exons_needs_no_lengths_and_one_with_exons_does(tmp_path:
 def test_one_gene_of_one_exon_is_enough(tmp_path: Path) -> None:
     found = read(tmp_path, MadeParameters(counts=(1, 0, 0, 0), exceeding=(0, 0, 0, 0)))
     assert (found.single_share, found.mean_internal_exons, found.introns_per_gene) == (1, 0, 0)
+    other = read(tmp_path / "other", MadeParameters(counts=(1, 1, 3, 1), exceeding=(0, 0, 0, 0)))
+    assert (other.single_share, other.mean_internal_exons, other.introns_per_gene) == (0.5, 3, 2)
 
 
 def test_what_the_settings_leave_out_has_a_default(tmp_path: Path) -> None:
@@ -79,6 +81,13 @@ def test_the_shortest_tables_that_may_be(tmp_path: Path) -> None:
     introns = "[LENGTH]\n# d\n80\n# lengths\n" + "\n".join(f"{1000 * one.introns.get(bp, 0):g}" for bp in range(81))
     found = read(tmp_path, one, intron=(introns, "[LENGTH]\n# d\n1\n# lengths\n0\n5"))
     assert found.exon_lengths.tolist() == [[0, 1]] * 4 and found.intron_lengths.tolist() == [0, 1]
+    np.testing.assert_allclose(found.exon_tail_bp, [1.1, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("share", "extra"), [(0.0, 0.0), (1.0, 0.0), (1.0, 5.0)])
+def test_all_introns_may_be_short_or_none(tmp_path: Path, share: float, extra: float) -> None:
+    found = read(tmp_path, MadeParameters(short_introns=share, extra_intron_bp=extra)).classes[0]
+    assert (found.short_intron_share, found.mean_extra_intron_bp) == (share, extra)
 
 
 @pytest.mark.parametrize(
