@@ -112,8 +112,8 @@ def features_figure(model: Run, baseline: Run, path: Path) -> None:
             axes.scatter(x, y, s=8, alpha=0.5, color=_MODEL, linewidths=0)
             axes.axline((0, 0), slope=1, color="#555555", linewidth=0.8)
             known = np.isfinite(x) & np.isfinite(y)
-            better = float((y > x)[known].mean()) if known.any() else float("nan")
-            title = f"{name.replace('_', ' ')}: {better:.0%} of features above the line"
+            above = f"{(y > x)[known].mean():.0%} of features above the line" if known.any() else "no feature has both"
+            title = f"{name.replace('_', ' ')}: {above}"
             axes.set(xlabel=f"{baseline.name}, test r", ylabel=f"{model.name}, test r", title=title)
 
         return drawing
