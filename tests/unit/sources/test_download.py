@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 
 import pytest
@@ -20,7 +21,7 @@ from file_servers import Server, ftp_server
 
 from genet5.errors import InputError
 from genet5.sources.download import fetch
-from genet5.sources.http import open_part
+from genet5.sources.http import _receive, open_part
 
 PLAIN = b">chr1\n" + bytes(random.Random(0).choices(b"ACGT", k=300_000)) + b"\n"
 PACKED = gzip.compress(PLAIN, mtime=1)
@@ -379,3 +380,12 @@ def test_a_part_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         open_part(tmp_path / "file" / "x.part"),
     ):
         pytest.fail("there is nothing to write to")
+
+
+def test_a_disk_that_is_full_is_one_line() -> None:
+    answer = SimpleNamespace(start=0, total=None, read=lambda size: b"ACGT")
+    with (
+        Path("/dev/full").open("wb", buffering=0) as part,
+        pytest.raises(InputError, match=r"^/dev/full: cannot be written \(No space left on device\)$"),
+    ):
+        _receive(answer, part, None, 5)
