@@ -198,6 +198,7 @@ def test_an_empty_file_has_no_hints(tmp_path: Path, text: str, source: str) -> N
         (VARUS + "Chr1\tb2h\tintron\tx\t3995\t87\t+\t.\tpri=4\n", "line 4: start is 'x', expected a whole number"),
         (VARUS + "Chr1\tb2h\tintron\t5\t3995\t87\t*\t.\tpri=4\n", r"line 4: strand is '\*', expected one of"),
         (VARUS + "Chr1\tb2h\tintron\t50\t49\t87\t+\t.\tpri=4\n", "line 4: start 50, end 49"),
+        (VARUS.replace("4485", "4_485"), "line 3: end is '4_485', expected a whole number"),
         (VARUS.replace("mult=5", "mult=many"), "line 3: mult=many, expected a whole number"),
         (VARUS.replace("mult=5", "mult=-5"), "line 3: mult=-5, expected a whole number"),
         (VARUS.replace("mult=5", "mult=1_0"), "line 3: mult=1_0, expected a whole number"),

@@ -16,6 +16,10 @@ from genet5.crf.messages import chain_messages
 from genet5.crf.stem import frame_means
 from genet5.writer.batch import collate, make_example
 from genet5.writer.crf_scores import (
+    AFTER,
+    CODING_SPAN,
+    HAZARD,
+    INTRON_SPAN,
     LEAST_LOG_PROBABILITY,
     NUM_FEATURES,
     SITE,
@@ -252,3 +256,19 @@ def test_candidate_tables_are_strand_coordinates_of_forward_places(case):
     lengths = case["prompts"].lengths[case["samples"][False]]
     strand, position, forward = (case["tables"][False][:, column].long() for column in (STRAND, POSITION, FORWARD))
     assert torch.equal(torch.where(strand == 0, position, lengths - position), forward)
+
+
+def test_the_first_weights_write_as_the_crf_would():
+    """By kind: coding and intron span, site, what may follow, and the chance of a start before."""
+    expected = torch.zeros(7, NUM_FEATURES)
+    for kind, columns in (
+        (Kind.START, (SITE, HAZARD)),
+        (Kind.DONOR, (CODING_SPAN, SITE, AFTER)),
+        (Kind.STOP, (CODING_SPAN, SITE, AFTER)),
+        (Kind.EDGE, (CODING_SPAN,)),
+        (Kind.ACCEPTOR, (INTRON_SPAN, SITE, AFTER)),
+        (Kind.CUT, (SITE, AFTER, HAZARD)),
+        (Kind.NONE, (HAZARD,)),
+    ):
+        expected[kind, list(columns)] = 1
+    assert torch.equal(BoundaryScores().weights, expected)

@@ -160,6 +160,13 @@ def test_block_codes_by_hand():
     assert kmer_counts([base_codes("AAACNTTTT")], 2)[[0, 1, 15]].tolist() == [1, 1, 1]
 
 
+def test_a_word_of_a_block_code_is_what_most_of_its_kmers_have_at_each_base():
+    counts = np.zeros(64, dtype=np.int64)
+    counts[[31, 55, 61]] = 1  # CTT, TCT, TTC
+    code = fit_block_code(counts, 1, seed=0)
+    assert code.words.tolist() == [[3, 3, 3]] and block_code_accuracy(code, counts) == 6 / 9
+
+
 def test_a_block_code_never_beats_shannon():
     counts = np.ones(256, dtype=np.int64)
     for size in (4, 16, 64, 256):
