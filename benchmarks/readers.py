@@ -154,16 +154,23 @@ def subjects(genome: Genome) -> list[Subject]:
 
 
 def cpu_seconds(subject: Subject, path: Path, repeats: int) -> float:
-    """The least of the repeats: other processes only add to it."""
+    """The least of the repeats: other processes only add to it.
+
+    Python's collector of cycles rests meanwhile. It looks at all living objects again and again, which has to do with
+    their number and not with a reader: 128,000 parents take 6.9 us each without it, 4,000 parents 5.9 us.
+    """
     taken = []
-    for _ in range(repeats):
-        gc.collect()
-        began = time.process_time()
-        try:
+    gc.disable()
+    try:
+        for _ in range(repeats):
+            gc.collect()
+            began = time.process_time()
             subject.read(path)
-        except InputError as error:
-            raise InputError(f"{subject.name}: {error}") from error
-        taken.append(time.process_time() - began)
+            taken.append(time.process_time() - began)
+    except InputError as error:
+        raise InputError(f"{subject.name}: {error}") from error
+    finally:
+        gc.enable()
     return min(taken)
 
 
