@@ -246,7 +246,7 @@ def _peers(dna: Dna, work: Path) -> list[Peer]:
 
 
 def _bacteria_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
-    """Ours takes part only with a model of the user's: none is shipped."""
+    """The shipped model of bacteria beside Prodigal, or a model of the user's."""
     what = "E. coli K-12" + (", 1 Mb" if settings.quick else "")
     dna = Dna("E.coli", "bacteria", ("NC_000913.3",), 1_000_000 if settings.quick else None, "")
     peer = Peer(
@@ -255,18 +255,8 @@ def _bacteria_rows(settings: SpeedSettings) -> Iterator[SpeedRow]:
         "apt-get install prodigal",
         lambda fasta: ["prodigal", "-q", "-f", "gff", "-i", str(fasta)],
     )
-    fasta = write_dna(dna, settings)
-    if settings.bacteria:
-        yield from _beside_peers(what, fasta, dna.clade, ("--model", str(settings.bacteria)), [peer], settings)
-    elif on_path(peer.program):
-        runs = [measure_command(peer.command(fasta), output=settings.work / "peer.out") for _ in range(settings.rounds)]
-        used = median_usage(runs)
-        yield SpeedRow(
-            what, UNIT, None, _bases(fasta) / 1000 / used.cpu_s, peer_name=peer.name, peer_usage=used,
-            note="no model of bacteria is shipped: --bacteria names one",
-        )  # fmt: skip
-    else:
-        yield missing_peer_row(what, UNIT, peer.name, peer.install)
+    model = ("--model", str(settings.bacteria)) if settings.bacteria else ()
+    yield from _beside_peers(what, write_dna(dna, settings), dna.clade, model, [peer], settings)
 
 
 def _annotate(checkout: Path, fasta: Path, clade: str, settings: SpeedSettings, *flags: str, threads: int = 1) -> Usage:

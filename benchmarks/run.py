@@ -70,7 +70,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), help="subjects (default: all)")
     parser.add_argument("--base", type=Path, metavar="FOLDER", help="checkout of an older commit to measure as well")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each side, at least 3 (default: %(default)s)")
-    parser.add_argument("--bacteria", type=Path, metavar="FOLDER", help="a model of bacteria, to set beside Prodigal")
+    parser.add_argument("--bacteria", type=Path, metavar="FOLDER", help="a model of bacteria, in place of the "
+                        "shipped one")  # fmt: skip
     parser.add_argument(
         "--arabidopsis", type=Path, metavar="FOLDER", default=CROSS_VALIDATED if CROSS_VALIDATED.is_dir() else None,
         help="with A.thaliana.gff3 of models that had not learned it (default: what small_sets.py wrote, if any)",
