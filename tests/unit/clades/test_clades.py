@@ -170,6 +170,7 @@ def test_a_missing_key_and_one_too_many_are_named(key: str, content: dict[str, A
         ("windows.stride_bp", 0, "windows.stride_bp: 0 is out of range, expected at least 1"),
         ("windows.stride_bp", 45_001, "windows.stride_bp: 45001 leaves gaps between windows, expected at most"),
         ("genes_per_mb", [5], "genes_per_mb: "),
+        ("general", 1, "general: 1 is a number, expected true or false"),
         ("genes_per_mb", [1, 2, 3], "genes_per_mb: "),
         ("genes_per_mb", [60, 3], "genes_per_mb: 60 is more than 3, expected [least, most]"),
         ("genes_per_mb", [-1, 3], "genes_per_mb[0]: -1 is out of range, expected at least 0"),
